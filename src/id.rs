@@ -1,0 +1,105 @@
+//! The small numbers everything is named by: connections, rooms, moments.
+//! Knows nothing else.
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// One connection: its slot in the slab and the generation of that slot.
+///
+/// Slots are reused, last in first out, so a slot alone may mean somebody else by the time an
+/// event, a timer or an answer arrives; the pair never does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId {
+    slot: u32,
+    generation: u32,
+}
+
+impl ConnId {
+    pub const fn new(slot: u32, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+
+    /// The index into tables that run alongside the connections.
+    pub const fn slot(self) -> u32 {
+        self.slot
+    }
+
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// Both halves in one word, as the poll carries them.
+    pub const fn to_u64(self) -> u64 {
+        (self.generation as u64) << 32 | self.slot as u64
+    }
+
+    /// The inverse of [`ConnId::to_u64`].
+    pub const fn from_u64(word: u64) -> Self {
+        Self {
+            slot: word as u32,
+            generation: (word >> 32) as u32,
+        }
+    }
+}
+
+/// One room, while it has members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomId(pub u32);
+
+/// A moment: the number of 100 ms units since the server started. Lasts for 13 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tick(pub u32);
+
+impl Tick {
+    /// The length of one tick in milliseconds.
+    pub const MILLIS: u64 = 100;
+
+    /// The tick in which `elapsed` since the start falls.
+    pub fn at(elapsed: Duration) -> Self {
+        Self(u32::try_from(elapsed.as_millis() / u128::from(Self::MILLIS)).unwrap_or(u32::MAX))
+    }
+
+    /// The time from the server's start to the beginning of this tick.
+    pub fn since_start(self) -> Duration {
+        Duration::from_millis(u64::from(self.0) * Self::MILLIS)
+    }
+
+    /// Ticks from `earlier` to here; zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How many ticks a deadline of this length needs: rounded up, at least one.
+pub fn ticks(length: Duration) -> u32 {
+    let count = length.as_millis().div_ceil(u128::from(Tick::MILLIS)).max(1);
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Add<u32> for Tick {
+    type Output = Self;
+
+    fn add(self, ticks: u32) -> Self {
+        Self(self.0.saturating_add(ticks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_the_trip_through_one_word() {
+        let id = ConnId::new(7, u32::MAX);
+        assert_eq!(ConnId::from_u64(id.to_u64()), id);
+    }
+
+    #[test]
+    fn a_deadline_is_rounded_up_to_whole_ticks() {
+        assert_eq!(ticks(Duration::ZERO), 1);
+        assert_eq!(ticks(Duration::from_millis(100)), 1);
+        assert_eq!(ticks(Duration::from_millis(101)), 2);
+        assert_eq!(ticks(Duration::from_secs(25)), 250);
+        assert_eq!(ticks(Duration::MAX), u32::MAX);
+    }
+}

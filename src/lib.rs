@@ -1,0 +1,5 @@
+//! parlor: a WebSocket chat server for one small VPS.
+
+pub mod config;
+pub mod frame;
+pub mod id;
