@@ -1,0 +1,123 @@
+//! Why we end a WebSocket connection: a code for the client's program, a sentence for the person
+//! in front of it. Knows the codes of RFC 6455 §7.4.1, not who is closed.
+
+use crate::frame::Frame;
+use std::borrow::Cow;
+
+/// Why we close.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The member asked to go.
+    Quit,
+    ServerStopping,
+    /// The frames break the protocol.
+    Protocol(Violation),
+    /// Binary messages are not understood here.
+    Binary,
+    /// Text, or the text of a close frame, is not UTF-8.
+    NotUtf8,
+    TooBig { max_bytes: usize },
+    TooManyFragments { max: u32 },
+    TooManyPings,
+    /// A message was begun and not finished in time.
+    MessageTooSlow,
+    /// An operator threw the member out; the reason as given, perhaps empty.
+    Kicked { reason: String },
+    /// The connection took nothing for too long.
+    Stalled,
+}
+
+/// Which rule of the protocol was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    Unmasked,
+    ReservedBits,
+    UnknownOpcode,
+    FragmentedControl,
+    ControlTooLong,
+    NothingToContinue,
+    MessageNotFinished,
+    BadClose,
+    Other,
+}
+
+impl Violation {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Unmasked => "frames from a client must be masked",
+            Self::ReservedBits => "reserved bits must be zero: no extension was agreed on",
+            Self::UnknownOpcode => "there is no frame of that kind",
+            Self::FragmentedControl => "control frames must not be fragmented",
+            Self::ControlTooLong => "a control frame has at most 125 bytes of payload",
+            Self::NothingToContinue => "a continuation frame, but no message to continue",
+            Self::MessageNotFinished => "a new message before the last one was finished",
+            Self::BadClose => "a close frame with a bad code or half a code",
+            Self::Other => "the frames break the WebSocket protocol",
+        }
+    }
+}
+
+impl CloseReason {
+    /// The status code in the close frame.
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Quit => 1000,
+            Self::ServerStopping => 1001,
+            Self::Protocol(_) => 1002,
+            Self::Binary => 1003,
+            Self::NotUtf8 => 1007,
+            Self::TooManyFragments { .. }
+            | Self::TooManyPings
+            | Self::MessageTooSlow
+            | Self::Kicked { .. } => 1008,
+            Self::TooBig { .. } => 1009,
+            Self::Stalled => 1013,
+        }
+    }
+
+    /// The sentence in the close frame; [`Frame::close`] cuts it to what fits.
+    pub fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::Quit => "goodbye".into(),
+            Self::ServerStopping => "the server is stopping; try again in a moment".into(),
+            Self::Protocol(violation) => violation.sentence().into(),
+            Self::Binary => "only text messages are understood here".into(),
+            Self::NotUtf8 => "text must be valid UTF-8".into(),
+            Self::TooBig { max_bytes } => {
+                format!("a message may have at most {max_bytes} bytes").into()
+            }
+            Self::TooManyFragments { max } => {
+                format!("a message may come in at most {max} fragments").into()
+            }
+            Self::TooManyPings => "too many pings".into(),
+            Self::MessageTooSlow => "the message was not finished in time".into(),
+            Self::Kicked { reason } if reason.is_empty() => "kicked".into(),
+            Self::Kicked { reason } => format!("kicked: {reason}").into(),
+            Self::Stalled => "you did not take your messages for too long; come again".into(),
+        }
+    }
+}
+
+/// The answer to the peer's close frame: its own code, or none if it gave none (RFC 6455 §5.5.1).
+pub fn reply_to(code: Option<u16>) -> Frame {
+    code.map_or_else(Frame::close_without_code, |code| Frame::close(code, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_kick_reaches_the_kicked() {
+        let reason = CloseReason::Kicked { reason: String::from("too loud") };
+        assert_eq!((reason.code(), &*reason.text()), (1008, "kicked: too loud"));
+        let reason = CloseReason::Kicked { reason: String::new() };
+        assert_eq!(&*reason.text(), "kicked");
+    }
+
+    #[test]
+    fn a_close_is_answered_with_its_own_code() {
+        assert_eq!(reply_to(Some(1000)).bytes(), b"\x88\x02\x03\xe8");
+        assert_eq!(reply_to(None).bytes(), b"\x88\x00");
+    }
+}
