@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod frame;
+pub mod http;
 pub mod id;

@@ -1,0 +1,277 @@
+//! Where the head of a request ends, what bounds it, and what stands in it.
+//! Knows the grammar of HTTP/1 and no meaning: no path, no WebSocket.
+//! The answer never depends on how the bytes were cut on their way.
+
+use httparse::{Error, Header};
+
+use super::response::Refusal;
+
+/// The longest head, request line and blank line included. A browser's is below 1 KiB; cookies
+/// of other services on the same host may make it a few.
+pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// The most header fields a head may have.
+pub const HEADERS_MAX: usize = 64;
+
+/// The longest request line. The longest of ours is `/ws/ROOM?nick=NICK`, at most three times
+/// the bytes of its names.
+pub(super) const LINE_BYTES_MAX: usize = 2 * 1024;
+
+/// Empty lines before a request are tolerated (RFC 9112 §2.2), but not as a way to keep us busy.
+const EMPTY_LINE_BYTES_MAX: usize = 8;
+
+/// The index after the blank line, or `None` while there is none. What `already` bytes said was
+/// looked at in an earlier call, so that a head that comes byte by byte is read only once.
+///
+/// Refuses as soon as it can be seen that no request will come of these bytes: a TLS hello, an
+/// HTTP/2 preface, another protocol's greeting. Their senders wait for us and would see nothing
+/// but the deadline.
+pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Refusal> {
+    let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = bytes.iter().take_while(|byte| is_line_end(byte)).count();
+    if start > EMPTY_LINE_BYTES_MAX {
+        return Err(Refusal::BadHead {
+            reason: "There are too many empty lines before the request.",
+        });
+    }
+    let from = already.min(bytes.len()).max(start);
+    // At most one request line is searched again for each piece that arrives.
+    let mut in_request_line = !bytes[start..from].contains(&b'\n');
+    for at in from..bytes.len().min(HEAD_BYTES_MAX) {
+        match bytes[at] {
+            b'\n' if in_request_line => {
+                check_request_line(&bytes[..=at], start)?;
+                in_request_line = false;
+            }
+            b'\n' if ends_with_blank_line(&bytes[..=at]) => return Ok(Some(at + 1)),
+            b'\n' | b'\r' | b'\t' => {}
+            // The first byte of a TLS record that carries a handshake (RFC 8446 §5.1).
+            0x16 if at == 0 => return Err(Refusal::SpeaksTls),
+            byte if byte.is_ascii_control() => {
+                return Err(Refusal::BadHead {
+                    reason: "There is a control character in the head.",
+                });
+            }
+            byte if at == start && !byte.is_ascii_graphic() => {
+                return Err(Refusal::BadHead {
+                    reason: "This does not begin as an HTTP request does.",
+                });
+            }
+            _ => {}
+        }
+        if in_request_line && at - start >= LINE_BYTES_MAX {
+            return Err(Refusal::TargetTooLong);
+        }
+    }
+    if bytes.len() >= HEAD_BYTES_MAX {
+        return Err(Refusal::HeadTooLong);
+    }
+    Ok(None)
+}
+
+/// Line ends may be bare line feeds (RFC 9112 §2.2), and in one head of both kinds.
+fn ends_with_blank_line(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n")
+}
+
+/// Refuses a complete request line that is none, before the headers are there.
+fn check_request_line(line: &[u8], start: usize) -> Result<(), Refusal> {
+    match httparse::Request::new(&mut []).parse(line) {
+        Ok(_) => Ok(()),
+        Err(_) if line[start..].starts_with(b"PRI * HTTP/2") => Err(Refusal::SpeaksHttp2),
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+fn refusal(error: Error) -> Refusal {
+    let reason = match error {
+        Error::TooManyHeaders => return Refusal::TooManyHeaders,
+        Error::HeaderName => "The name of a header field is malformed.",
+        Error::HeaderValue => "The value of a header field is malformed.",
+        Error::NewLine => "A line end is malformed.",
+        Error::Version => "The HTTP version is neither 1.1 nor 1.0.",
+        Error::Token | Error::Status => "The request line is malformed.",
+    };
+    Refusal::BadHead { reason }
+}
+
+/// A complete head, its parts borrowed from the bytes it came in.
+pub(super) struct Head<'h, 'b> {
+    pub(super) method: &'b str,
+    /// As it was sent (RFC 9112 §3.2): not yet cut, not yet decoded.
+    pub(super) target: &'b str,
+    /// HTTP/1.1, not 1.0.
+    pub(super) is_http_11: bool,
+    headers: &'h [Header<'b>],
+}
+
+impl<'h, 'b> Head<'h, 'b> {
+    /// Parses what [`find_end`] has cut off; `headers` is room for the fields.
+    pub(super) fn parse(bytes: &'b [u8], headers: &'h mut [Header<'b>]) -> Result<Self, Refusal> {
+        let mut request = httparse::Request::new(headers);
+        let status = request.parse(bytes).map_err(refusal)?;
+        match (status, request.method, request.path, request.version) {
+            (httparse::Status::Complete(len), Some(method), Some(target), Some(version))
+                if len == bytes.len() =>
+            {
+                Ok(Self {
+                    method,
+                    target,
+                    is_http_11: version == 1,
+                    headers: request.headers,
+                })
+            }
+            // httparse and `find_end` agree on what a blank line is; a test holds them to it.
+            // Should they ever not, a refusal is the safe answer.
+            _ => Err(Refusal::BadHead {
+                reason: "The head is malformed.",
+            }),
+        }
+    }
+
+    /// The values of all fields with this name, in their order; names compare without case.
+    pub(super) fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = &'b [u8]> {
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value)
+    }
+
+    /// The field's value, if it is there exactly once.
+    pub(super) fn only(&self, name: &str) -> Field<'b> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (None, _) => Field::Missing,
+            (Some(value), None) => Field::Once(value),
+            (Some(_), Some(_)) => Field::Repeated,
+        }
+    }
+
+    /// Whether a field that is a list of tokens, perhaps spread over several fields, has this one
+    /// (RFC 9110 §5.6.1).
+    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.values(name)
+            .flat_map(list)
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
+}
+
+/// How often a field is there that must not be there twice.
+#[derive(Clone, Copy)]
+pub(super) enum Field<'b> {
+    Missing,
+    Once(&'b [u8]),
+    Repeated,
+}
+
+/// The elements of a comma-separated list, without the space around them. Empty ones, which
+/// senders may leave behind, do not count (RFC 9110 §5.6.1.2).
+pub(super) fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The outcome of bytes that come in one at a time.
+    fn find_end_dripped(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        for len in 1..=bytes.len() {
+            match find_end(&bytes[..len], len - 1) {
+                Ok(None) => {}
+                outcome => return outcome,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at the bytes whole and one by one; both must come to the same end.
+    fn end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        let outcome = find_end(bytes, 0);
+        assert_eq!(outcome, find_end_dripped(bytes), "{}", bytes.escape_ascii());
+        outcome
+    }
+
+    #[test]
+    fn a_head_ends_after_its_blank_line() {
+        assert_eq!(end(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest"), Ok(Some(27)));
+        assert_eq!(end(b"GET / HTTP/1.0\r\n\r\n"), Ok(Some(18)));
+        assert_eq!(end(b"GET / HTTP/1.0\n\n"), Ok(Some(16)));
+        assert_eq!(end(b"GET / HTTP/1.1\nHost: a\r\n\nrest"), Ok(Some(25)));
+        assert_eq!(end(b"GET / HTTP/1.1\r\nHost: a\n\r\n"), Ok(Some(26)));
+        assert_eq!(end(b"\r\n\nGET / HTTP/1.0\r\n\r\n"), Ok(Some(21)));
+        assert_eq!(end(b""), Ok(None));
+        assert_eq!(end(b"\r\n\r\n"), Ok(None));
+        assert_eq!(end(b"GET / HTTP/1.1\r\nHost: a\r\n\r"), Ok(None));
+    }
+
+    #[test]
+    fn bytes_after_the_head_are_not_looked_at() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\x81\x80\0\0\0\0\x16\x03";
+        assert_eq!(end(bytes), Ok(Some(27)));
+    }
+
+    #[test]
+    fn other_protocols_are_refused_as_soon_as_they_show() {
+        assert_eq!(end(b"\x16"), Err(Refusal::SpeaksTls));
+        assert_eq!(end(b"\x16\x03\x01\x02\x00"), Err(Refusal::SpeaksTls));
+        assert_eq!(end(b"PRI * HTTP/2.0\r\n"), Err(Refusal::SpeaksHttp2));
+        for bytes in [
+            &b"SSH-2.0-OpenSSH_9.9\r\n"[..],
+            b"\x81\x85",
+            b" GET / HTTP/1.1",
+            b"\0",
+            b"GET /\x01",
+            b"GET / HTTP/1.1\r\nHost: a\0",
+            b"GET /\r\n",
+            b"GET / HTTP/1.2\r\n",
+            b"GET / HTTP/2.0\r\n",
+            b"GET  / HTTP/1.1\r\n",
+            b"GET /a b HTTP/1.1\r\n",
+            b"GET /\xff HTTP/1.1\r\n",
+            b"\r\rGET / HTTP/1.1\r\n",
+            b"\n\n\n\n\n\n\n\n\n",
+        ] {
+            let outcome = end(bytes);
+            assert!(
+                matches!(outcome, Err(Refusal::BadHead { .. })),
+                "{outcome:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_head_has_at_most_8_kib() {
+        let mut head = b"GET / HTTP/1.1\r\nX: ".to_vec();
+        head.resize(HEAD_BYTES_MAX - 4, b'x');
+        head.extend_from_slice(b"\r\n\r\n");
+        assert_eq!(end(&head), Ok(Some(HEAD_BYTES_MAX)));
+        head.insert(20, b'x');
+        assert_eq!(end(&head), Err(Refusal::HeadTooLong));
+        assert_eq!(end(&head[..HEAD_BYTES_MAX - 1]), Ok(None));
+        assert_eq!(end(&head[..HEAD_BYTES_MAX]), Err(Refusal::HeadTooLong));
+    }
+
+    #[test]
+    fn a_request_line_has_at_most_2_kib() {
+        let mut line = b"GET /".to_vec();
+        line.resize(LINE_BYTES_MAX - 11, b'x');
+        line.extend_from_slice(b" HTTP/1.1\r\n\r\n");
+        assert_eq!(end(&line), Ok(Some(LINE_BYTES_MAX + 2)));
+        line.insert(5, b'x');
+        line.insert(5, b'x');
+        assert_eq!(end(&line), Err(Refusal::TargetTooLong));
+        line.splice(..0, *b"\r\n");
+        assert_eq!(end(&line), Err(Refusal::TargetTooLong));
+    }
+
+    #[test]
+    fn a_list_skips_its_empty_elements() {
+        let elements: Vec<_> = list(b", a ,\t,b,").collect();
+        assert_eq!(elements, [b"a", b"b"]);
+        assert_eq!(list(b" , ").count(), 0);
+    }
+}

@@ -1,0 +1,338 @@
+//! What goes back: refusals with their status and text, and the fields all responses share.
+//! Knows no request: texts are fixed, so nothing a client sent is ever sent back to it.
+//!
+//! No response has a Date: that is for servers with a clock (RFC 9110 §6.6.1), and here is none.
+//! Nothing of ours is cached by age, so nobody misses it.
+
+use std::fmt;
+use std::io::Write;
+
+/// Why a request is not granted. Whoever gets one sends [`Refusal::response`] and nothing after
+/// it, and closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The bytes are a TLS hello.
+    SpeaksTls,
+    /// The bytes are the preface of HTTP/2 with prior knowledge (RFC 9113 §3.4).
+    SpeaksHttp2,
+    /// The bytes are no head of an HTTP/1 request, or one that contradicts itself.
+    BadHead { reason: &'static str },
+    /// The request line is longer than 2 KiB.
+    TargetTooLong,
+    /// There is no blank line within [`super::HEAD_BYTES_MAX`].
+    HeadTooLong,
+    /// There are more fields than [`super::HEADERS_MAX`].
+    TooManyHeaders,
+    /// The request brings a body, which nothing here takes.
+    HasBody,
+    /// HTTP/1.1 wants exactly one Host (RFC 9112 §3.2).
+    BadHost,
+    /// A room or nick is not UTF-8 once its percent-encoding is undone.
+    NotUtf8,
+    /// Nothing is at this path.
+    NoSuchPath,
+    /// A WebSocket was asked for where there is none.
+    NoWebSocketHere,
+    /// The path is there, but not for this method.
+    MethodNotAllowed { allow: &'static str },
+    /// A WebSocket was asked for over HTTP/1.0 (RFC 6455 §4.2.1, 1).
+    HttpTooOld,
+    /// The path of WebSockets was asked for without `Upgrade: websocket` (RFC 6455 §4.2.1, 3).
+    NoUpgrade,
+    /// `Upgrade: websocket` without `Connection: upgrade` (RFC 6455 §4.2.1, 4).
+    NoConnectionUpgrade,
+    /// Sec-WebSocket-Key is not exactly one with 16 bytes in base64 (RFC 6455 §4.2.1, 5).
+    BadKey,
+    /// Sec-WebSocket-Version is not exactly one 13 (RFC 6455 §4.4).
+    WrongVersion,
+    /// There is more than one Origin.
+    RepeatedOrigin,
+    /// There is no Origin, and the configuration requires one.
+    NoOrigin,
+    /// Pages of this Origin may not connect.
+    ForeignOrigin,
+    /// The room cannot have this name. The reason is a whole sentence.
+    RoomName { reason: &'static str },
+    /// The head was not complete by its deadline.
+    HandshakeTimeout,
+    /// The server has as many connections as it may.
+    TooManyConnections,
+    /// The client's address has as many connections as it may.
+    TooManyFromAddress,
+    /// The server is stopping.
+    Stopping,
+}
+
+/// Enough for the head of any response here, so that a response is allocated once.
+const HEAD_CAPACITY: usize = 512;
+
+impl Refusal {
+    /// The status code (RFC 9110 §15).
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::SpeaksTls
+            | Self::SpeaksHttp2
+            | Self::BadHead { .. }
+            | Self::BadHost
+            | Self::NotUtf8
+            | Self::HttpTooOld
+            | Self::NoConnectionUpgrade
+            | Self::BadKey
+            | Self::RepeatedOrigin
+            | Self::RoomName { .. } => 400,
+            Self::NoOrigin | Self::ForeignOrigin => 403,
+            Self::NoSuchPath | Self::NoWebSocketHere => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::HandshakeTimeout => 408,
+            Self::HasBody => 413,
+            Self::TargetTooLong => 414,
+            Self::NoUpgrade | Self::WrongVersion => 426,
+            Self::HeadTooLong | Self::TooManyHeaders => 431,
+            Self::TooManyConnections | Self::TooManyFromAddress | Self::Stopping => 503,
+        }
+    }
+
+    /// What was wrong and, where that is known, what helps: whole sentences.
+    pub fn text(&self) -> &'static str {
+        match self {
+            Self::SpeaksTls => "This port speaks plain HTTP; TLS belongs in front of it.",
+            Self::SpeaksHttp2 => "This port speaks HTTP/1.1, not HTTP/2.",
+            Self::BadHead { reason } | Self::RoomName { reason } => reason,
+            Self::TargetTooLong => "The request line is longer than 2048 bytes.",
+            Self::HeadTooLong => "The head of the request is longer than 8192 bytes.",
+            Self::TooManyHeaders => "The request has more than 64 header fields.",
+            Self::HasBody => "The request has a body; nothing here takes one.",
+            Self::BadHost => "The request must have exactly one valid Host header field.",
+            Self::NotUtf8 => "The room or the nick is not UTF-8 in percent-encoding.",
+            Self::NoSuchPath => "There is nothing here. The chat page is at /.",
+            Self::NoWebSocketHere => "There is no WebSocket here. They are at /ws and /ws/ROOM.",
+            Self::MethodNotAllowed { .. } => "This method is not allowed here; Allow names others.",
+            Self::HttpTooOld => {
+                "A WebSocket needs HTTP/1.1. (A proxy in front? nginx needs \
+                 proxy_http_version 1.1.)"
+            }
+            Self::NoUpgrade => {
+                "Open a WebSocket here: the request has no \"Upgrade: websocket\". (A proxy in \
+                 front must pass Upgrade and Connection on.)"
+            }
+            Self::NoConnectionUpgrade => {
+                "The request has no \"Connection: upgrade\". (A proxy in front must pass Upgrade \
+                 and Connection on.)"
+            }
+            Self::BadKey => {
+                "The request must have exactly one Sec-WebSocket-Key with 16 bytes in base64."
+            }
+            Self::WrongVersion => "The request must have exactly one Sec-WebSocket-Version: 13.",
+            Self::RepeatedOrigin => "The request has more than one Origin.",
+            Self::NoOrigin => "The request has no Origin, and this server requires one.",
+            Self::ForeignOrigin => {
+                "Pages of this Origin may not connect. (The operator can allow it with \
+                 --allow-origin; a proxy in front must pass Host on.)"
+            }
+            Self::HandshakeTimeout => "The request was not complete in time.",
+            Self::TooManyConnections => "The server is full. Try again later.",
+            Self::TooManyFromAddress => "Your address has too many connections. Close one.",
+            Self::Stopping => "The server is stopping. Try again later.",
+        }
+    }
+
+    /// The whole response: the head with `Connection: close` and the text as its body.
+    pub fn response(&self) -> Vec<u8> {
+        self.render(true)
+    }
+
+    /// The head alone, which is all that may answer a HEAD request (RFC 9110 §9.3.2).
+    pub(super) fn response_to_head(&self) -> Vec<u8> {
+        self.render(false)
+    }
+
+    fn render(&self, with_body: bool) -> Vec<u8> {
+        let text = self.text();
+        let mut response = begin(self.status(), text.len() + 1);
+        field(&mut response, "Content-Type", "text/plain; charset=utf-8");
+        content_length(&mut response, text.len() + 1);
+        field(&mut response, "Cache-Control", "no-store");
+        field(&mut response, "X-Content-Type-Options", "nosniff");
+        match self {
+            Self::MethodNotAllowed { allow } => field(&mut response, "Allow", allow),
+            // Who sends Upgrade names it in Connection too (RFC 9110 §7.8).
+            Self::NoUpgrade | Self::WrongVersion => {
+                field(&mut response, "Upgrade", "websocket");
+                field(&mut response, "Sec-WebSocket-Version", "13");
+            }
+            Self::TooManyConnections | Self::TooManyFromAddress | Self::Stopping => {
+                field(&mut response, "Retry-After", RETRY_AFTER_SECONDS);
+            }
+            Self::SpeaksTls
+            | Self::SpeaksHttp2
+            | Self::BadHead { .. }
+            | Self::TargetTooLong
+            | Self::HeadTooLong
+            | Self::TooManyHeaders
+            | Self::HasBody
+            | Self::BadHost
+            | Self::NotUtf8
+            | Self::NoSuchPath
+            | Self::NoWebSocketHere
+            | Self::HttpTooOld
+            | Self::NoConnectionUpgrade
+            | Self::BadKey
+            | Self::RepeatedOrigin
+            | Self::NoOrigin
+            | Self::ForeignOrigin
+            | Self::RoomName { .. }
+            | Self::HandshakeTimeout => {}
+        }
+        let connection = if self.status() == 426 {
+            "close, upgrade"
+        } else {
+            "close"
+        };
+        field(&mut response, "Connection", connection);
+        end(&mut response);
+        if with_body {
+            response.extend_from_slice(text.as_bytes());
+            response.push(b'\n');
+        }
+        response
+    }
+}
+
+/// Long enough for a few connections to have ended, short enough for a person to wait.
+const RETRY_AFTER_SECONDS: &str = "10";
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status(), self.text())
+    }
+}
+
+/// The status line, with room for all that comes: [`field`]s, then [`end`], then the body.
+pub(super) fn begin(status: u16, body_bytes: usize) -> Vec<u8> {
+    let phrase = match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        // A client reads the number (RFC 9112 §4); the phrase may be empty.
+        _ => "",
+    };
+    let mut response = Vec::with_capacity(HEAD_CAPACITY + body_bytes);
+    write(
+        &mut response,
+        format_args!("HTTP/1.1 {status} {phrase}\r\n"),
+    );
+    response
+}
+
+/// One field. Names and values are ours, never a client's.
+pub(super) fn field(response: &mut Vec<u8>, name: &'static str, value: &str) {
+    debug_assert!(!value.contains(['\r', '\n']));
+    for part in [name, ": ", value, "\r\n"] {
+        response.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// How long the body is, or would be if this were not the answer to HEAD.
+pub(super) fn content_length(response: &mut Vec<u8>, len: usize) {
+    write(response, format_args!("Content-Length: {len}\r\n"));
+}
+
+/// The blank line.
+pub(super) fn end(response: &mut Vec<u8>) {
+    response.extend_from_slice(b"\r\n");
+}
+
+fn write(response: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    response
+        .write_fmt(text)
+        .expect("a Vec takes all that is written to it");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Parsed;
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_a_whole_response_with_its_status_and_text() {
+        let reason = "A reason.";
+        for (refusal, status, fragment) in [
+            (
+                Refusal::SpeaksTls,
+                400,
+                "this port speaks plain http; tls belongs in front of it",
+            ),
+            (Refusal::SpeaksHttp2, 400, "not http/2"),
+            (Refusal::BadHead { reason }, 400, "a reason."),
+            (Refusal::TargetTooLong, 414, "2048"),
+            (Refusal::HeadTooLong, 431, "8192"),
+            (Refusal::TooManyHeaders, 431, "64"),
+            (Refusal::HasBody, 413, "body"),
+            (Refusal::BadHost, 400, "host"),
+            (Refusal::NotUtf8, 400, "utf-8"),
+            (Refusal::NoSuchPath, 404, "nothing here"),
+            (Refusal::NoWebSocketHere, 404, "/ws/room"),
+            (Refusal::MethodNotAllowed { allow: "GET" }, 405, "method"),
+            (Refusal::HttpTooOld, 400, "http/1.1"),
+            (Refusal::NoUpgrade, 426, "open a websocket"),
+            (Refusal::NoConnectionUpgrade, 400, "connection: upgrade"),
+            (Refusal::BadKey, 400, "sec-websocket-key"),
+            (Refusal::WrongVersion, 426, "sec-websocket-version"),
+            (Refusal::RepeatedOrigin, 400, "more than one origin"),
+            (Refusal::NoOrigin, 403, "no origin"),
+            (Refusal::ForeignOrigin, 403, "--allow-origin"),
+            (Refusal::RoomName { reason }, 400, "a reason."),
+            (Refusal::HandshakeTimeout, 408, "not complete in time"),
+            (Refusal::TooManyConnections, 503, "full"),
+            (Refusal::TooManyFromAddress, 503, "your address"),
+            (Refusal::Stopping, 503, "stopping"),
+        ] {
+            let bytes = refusal.response();
+            let response = Parsed::from(&bytes);
+            assert_eq!(
+                (response.status, refusal.status()),
+                (status, status),
+                "{refusal:?}"
+            );
+            assert!(
+                response.text().to_lowercase().contains(fragment),
+                "{refusal:?}"
+            );
+            assert_eq!(response.text(), format!("{}\n", refusal.text()));
+            assert_eq!(refusal.to_string(), format!("{status} {}", refusal.text()));
+            assert!(response.field("Connection").unwrap().starts_with("close"));
+            assert_eq!(
+                response.field("Content-Type"),
+                Some("text/plain; charset=utf-8")
+            );
+            let upgrade = (status == 426).then_some("websocket");
+            assert_eq!(response.field("Upgrade"), upgrade);
+            assert_eq!(
+                response.field("Sec-WebSocket-Version"),
+                upgrade.map(|_| "13")
+            );
+            assert_eq!(
+                response.field("Retry-After"),
+                (status == 503).then_some("10")
+            );
+            assert_eq!(response.field("Allow"), (status == 405).then_some("GET"));
+
+            let head = refusal.response_to_head();
+            assert!(
+                head.ends_with(b"\r\n\r\n") && bytes.starts_with(&head),
+                "{refusal:?}"
+            );
+            assert!(bytes.len() > head.len() && head.len() <= HEAD_CAPACITY);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The opening handshake of a WebSocket (RFC 6455 §4.2): what it must have, what it asks for, and
+//! the 101. Lenient about lists, case and split fields, in which clients and proxies differ;
+//! strict about the rest. Knows no rule about names: a room or nick here is just a string.
+//!
+//! We choose no subprotocol and no extension, which is said by silence (RFC 6455 §4.2.2, 5).
+
+use std::net::IpAddr;
+
+use percent_encoding::percent_decode;
+use tungstenite::handshake::derive_accept_key;
+
+use super::forwarded;
+use super::head::{Field, Head};
+use super::origin;
+use super::response::{self, Refusal};
+use crate::config::{Config, Peer};
+
+/// The room of those who name none.
+pub const DEFAULT_ROOM: &str = "lobby";
+
+/// A WebSocket that may be opened: send `response`, and what follows either way are frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    /// The room asked for, decoded but not judged; never empty. If the chat refuses the name,
+    /// answer [`Refusal::RoomName`] instead.
+    pub room: String,
+    /// The nick asked for, decoded but not judged; never empty.
+    pub nick: Option<String>,
+    /// The client's address, if a trusted proxy names one; the limit by address counts this one
+    /// instead of the proxy's.
+    pub forwarded_for: Option<IpAddr>,
+    /// The whole 101 (RFC 6455 §4.2.2).
+    pub response: Vec<u8>,
+}
+
+/// Whether the request asks for a WebSocket, rightly or not.
+pub(super) fn is_wanted(head: &Head<'_, '_>) -> bool {
+    head.has_token("Upgrade", "websocket")
+}
+
+/// Checks a request for a WebSocket. `room` and `query` are the parts of the target after `/ws/`
+/// and `?`, as they were sent; `host` is what the client calls the server.
+pub(super) fn check(
+    head: &Head<'_, '_>,
+    host: &str,
+    room: &str,
+    query: &str,
+    peer: Peer,
+    config: &Config,
+) -> Result<Upgrade, Refusal> {
+    if !head.is_http_11 {
+        return Err(Refusal::HttpTooOld);
+    }
+    if !is_wanted(head) {
+        return Err(Refusal::NoUpgrade);
+    }
+    if !head.has_token("Connection", "upgrade") {
+        return Err(Refusal::NoConnectionUpgrade);
+    }
+    if !matches!(head.only("Sec-WebSocket-Version"), Field::Once(b"13")) {
+        return Err(Refusal::WrongVersion);
+    }
+    let key = match head.only("Sec-WebSocket-Key") {
+        Field::Once(key) if is_16_bytes_in_base64(key) => key,
+        Field::Once(_) | Field::Missing | Field::Repeated => return Err(Refusal::BadKey),
+    };
+    match head.only("Origin") {
+        Field::Missing if config.require_origin => return Err(Refusal::NoOrigin),
+        Field::Once(origin) if !origin::is_allowed(origin, host, &config.allow_origins) => {
+            return Err(Refusal::ForeignOrigin);
+        }
+        Field::Repeated => return Err(Refusal::RepeatedOrigin),
+        Field::Missing | Field::Once(_) => {}
+    }
+    let room = if room.is_empty() {
+        DEFAULT_ROOM.to_owned()
+    } else {
+        decode(room.as_bytes())?
+    };
+    let fields = head.values("X-Forwarded-For");
+    Ok(Upgrade {
+        room,
+        nick: nick(query)?,
+        forwarded_for: forwarded::client(peer, fields, &config.trusted_proxies),
+        response: switching_protocols(key),
+    })
+}
+
+fn switching_protocols(key: &[u8]) -> Vec<u8> {
+    let mut response = response::begin(101, 0);
+    response::field(&mut response, "Upgrade", "websocket");
+    response::field(&mut response, "Connection", "Upgrade");
+    response::field(
+        &mut response,
+        "Sec-WebSocket-Accept",
+        &derive_accept_key(key),
+    );
+    response::end(&mut response);
+    response
+}
+
+/// 22 characters and two of padding. The last character carries four bits too many; some clients
+/// leave them set, and no key depends on them.
+fn is_16_bytes_in_base64(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
+}
+
+/// The first `nick=` of a query that is not empty, encoded as forms do it, a space as `+`
+/// (URL Standard §5.1).
+fn nick(query: &str) -> Result<Option<String>, Refusal> {
+    let mut nicks = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("nick="));
+    match nicks.find(|nick| !nick.is_empty()) {
+        None => Ok(None),
+        Some(nick) if nick.contains('+') => decode(nick.replace('+', " ").as_bytes()).map(Some),
+        Some(nick) => decode(nick.as_bytes()).map(Some),
+    }
+}
+
+/// Undoes percent-encoding. A `%` without two digits stays a `%`; the rules for names see it.
+fn decode(encoded: &[u8]) -> Result<String, Refusal> {
+    match percent_decode(encoded).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(Refusal::NotUtf8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_16_bytes_in_base64() {
+        for (key, right) in [
+            (&b"dGhlIHNhbXBsZSBub25jZQ=="[..], true),
+            (b"AAAAAAAAAAAAAAAAAAAAAA==", true),
+            (b"//////////////////////==", true),
+            (b"dGhlIHNhbXBsZSBub25jZ===", false),
+            (b"dGhlIHNhbXBsZSBub25jZQA=", false),
+            (b"dGhlIHNhbXBsZSBub25jZQAA", false),
+            (b"dGhlIHNhbXBsZSBub25jZQ", false),
+            (b"dGhlIHNhbXBsZSBub25jZQ==AAAA", false),
+            (b"dGhlIHNhbXBsZSBub-5jZQ==", false),
+            (b"dGhlIHNhbXBsZSBub 5jZQ==", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_16_bytes_in_base64(key), right, "{}", key.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_nick_is_decoded_as_in_a_form() {
+        for (query, expected) in [
+            ("nick=ann", Some("ann")),
+            ("a=b&nick=ann&c", Some("ann")),
+            ("nick=ann&nick=bob", Some("ann")),
+            ("nick=&nick=bob", Some("bob")),
+            ("nick=Ann+Lee", Some("Ann Lee")),
+            ("nick=Ann%20Lee%2B1", Some("Ann Lee+1")),
+            ("nick=J%C3%B6rg", Some("Jörg")),
+            ("nick=Jörg", Some("Jörg")),
+            ("nick=100%", Some("100%")),
+            ("nick=%zz", Some("%zz")),
+            ("nick=a=b", Some("a=b")),
+            ("nick=", None),
+            ("nick", None),
+            ("nickname=ann", None),
+            ("", None),
+        ] {
+            assert_eq!(nick(query).unwrap().as_deref(), expected, "{query}");
+        }
+        assert_eq!(nick("nick=%ff"), Err(Refusal::NotUtf8));
+        assert_eq!(nick("nick=%ff+"), Err(Refusal::NotUtf8));
+    }
+}
