@@ -4,3 +4,6 @@ pub mod config;
 pub mod frame;
 pub mod http;
 pub mod id;
+pub mod outbox;
+pub mod wheel;
+pub mod ws;

@@ -29,13 +29,24 @@ pub enum Event {
     /// Somebody has another nick.
     Renamed { old: Nick, new: Nick },
     /// Somebody was thrown out; the room sees it.
-    Kicked { nick: Nick, by: Nick, reason: String },
+    Kicked {
+        nick: Nick,
+        by: Nick,
+        reason: String,
+    },
     /// The member who sees this was thrown out. Their last line.
     YouWereKicked { by: Nick, reason: String },
     /// The members of the room, to the one who asked; at most [`super::WHO_MAX`].
-    Who { room: SmolStr, members: Vec<Nick>, more: u32 },
+    Who {
+        room: SmolStr,
+        members: Vec<Nick>,
+        more: u32,
+    },
     /// The rooms and how many are in each, to the one who asked; at most [`super::ROOMS_MAX`].
-    Rooms { rooms: Vec<(SmolStr, u32)>, more: u32 },
+    Rooms {
+        rooms: Vec<(SmolStr, u32)>,
+        more: u32,
+    },
     /// How to use the chat, to the one who asked.
     Help,
     /// The member is an operator from here on.
@@ -50,19 +61,31 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The nick cannot be had; they keep (or were given) `kept`.
-    Nick { wanted: String, why: NickRefused, kept: Nick },
-    UnknownCommand { name: String },
-    Incomplete { usage: &'static str },
+    Nick {
+        wanted: String,
+        why: NickRefused,
+        kept: Nick,
+    },
+    UnknownCommand {
+        name: String,
+    },
+    Incomplete {
+        usage: &'static str,
+    },
     /// Nothing was left of the message after control characters were removed.
     EmptyMessage,
     /// More messages than the limit; told once, the rest is dropped until they slow down.
-    TooFast { messages_per_second: u32 },
+    TooFast {
+        messages_per_second: u32,
+    },
     /// Only an operator may do that.
     NotOperator,
     /// The operator token is wrong, or the server has none.
     WrongToken,
     /// Nobody of that nick is in the room.
-    NoSuchMember { nick: String },
+    NoSuchMember {
+        nick: String,
+    },
 }
 
 /// What the server must do. Effects are carried out in order, before the next command is handled,
@@ -72,7 +95,11 @@ pub enum Effect {
     /// Every member of the room sees the event.
     TellRoom { room: RoomId, event: Event },
     /// Every member of the room but one sees the event.
-    TellOthers { room: RoomId, except: ConnId, event: Event },
+    TellOthers {
+        room: RoomId,
+        except: ConnId,
+        event: Event,
+    },
     /// One connection sees the event. It may just have ceased to be a member.
     Tell { to: ConnId, event: Event },
     /// Close the connection; the chat has already forgotten it.

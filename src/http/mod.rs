@@ -13,7 +13,7 @@ mod response;
 mod upgrade;
 
 use self::head::{Field, Head};
-use crate::config::{Config, Peer};
+use crate::config::Config;
 
 pub use self::forwarded::is_trusted;
 pub use self::head::{HEAD_BYTES_MAX, HEADERS_MAX};
@@ -42,8 +42,9 @@ pub enum Request {
 
 /// Looks at the bytes of a connection, from the beginning of a request on. The first `already` of
 /// them were in an earlier call that returned [`Request::Partial`]; 0 if there was none. With it
-/// the work is the same however small the pieces are, and so is the outcome.
-pub fn receive(bytes: &[u8], already: usize, peer: Peer, config: &Config) -> Request {
+/// the work is the same however small the pieces are, and so is the outcome. `from_proxy`: the
+/// peer is a trusted proxy ([`is_trusted`]), whose `X-Forwarded-For` is believed.
+pub fn receive(bytes: &[u8], already: usize, from_proxy: bool, config: &Config) -> Request {
     let consumed = match head::find_end(bytes, already) {
         Ok(Some(end)) => end,
         Ok(None) => return Request::Partial,
@@ -54,7 +55,7 @@ pub fn receive(bytes: &[u8], already: usize, peer: Peer, config: &Config) -> Req
         Ok(head) => head,
         Err(refusal) => return Request::Refused(refusal),
     };
-    match route(&head, peer, config) {
+    match route(&head, from_proxy, config) {
         Ok(Route::Upgrade(upgrade)) => Request::Upgrade { upgrade, consumed },
         Ok(Route::Page(page)) => {
             let keep_alive = keeps_alive(&head);
@@ -79,7 +80,7 @@ enum Route {
     Page(&'static pages::Page),
 }
 
-fn route(head: &Head<'_, '_>, peer: Peer, config: &Config) -> Result<Route, Refusal> {
+fn route(head: &Head<'_, '_>, from_proxy: bool, config: &Config) -> Result<Route, Refusal> {
     let target = Target::parse(head.target).ok_or(Refusal::BadHead {
         reason: "The request target is neither a path nor an http URL.",
     })?;
@@ -87,7 +88,8 @@ fn route(head: &Head<'_, '_>, peer: Peer, config: &Config) -> Result<Route, Refu
     if let Some(room) = target.room() {
         allow(head, "GET")?;
         refuse_body(head)?;
-        return upgrade::check(head, host, room, target.query, peer, config).map(Route::Upgrade);
+        return upgrade::check(head, host, room, target.query, from_proxy, config)
+            .map(Route::Upgrade);
     }
     if upgrade::is_wanted(head) {
         return Err(Refusal::NoWebSocketHere);
@@ -197,11 +199,10 @@ impl<'b> Target<'b> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
 
     use super::*;
 
-    const LOCAL: Peer = Peer::Ip(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+    const FROM_PROXY: bool = true;
 
     /// What a browser sends.
     const BROWSER: &str = "GET /ws HTTP/1.1\r\n\
@@ -286,7 +287,7 @@ mod tests {
         let mut already = 0;
         while already < bytes.len() {
             let end = bytes.len().min(already + len);
-            match receive(&bytes[..end], already, LOCAL, config) {
+            match receive(&bytes[..end], already, FROM_PROXY, config) {
                 Request::Partial => already = end,
                 outcome => return outcome,
             }
@@ -296,7 +297,7 @@ mod tests {
 
     /// The outcome of these bytes, whole, one by one, and cut in two anywhere: always the same.
     fn receive_any_way(bytes: &[u8], config: &Config) -> Request {
-        let outcome = receive(bytes, 0, LOCAL, config);
+        let outcome = receive(bytes, 0, FROM_PROXY, config);
         let shown = bytes.escape_ascii();
         assert_eq!(
             outcome,
@@ -304,9 +305,9 @@ mod tests {
             "one by one: {shown}"
         );
         for cut in 1..bytes.len() {
-            match receive(&bytes[..cut], 0, LOCAL, config) {
+            match receive(&bytes[..cut], 0, FROM_PROXY, config) {
                 Request::Partial => {
-                    let rest = receive(bytes, cut, LOCAL, config);
+                    let rest = receive(bytes, cut, FROM_PROXY, config);
                     assert_eq!(outcome, rest, "cut at {cut}: {shown}");
                 }
                 early => assert_eq!(outcome, early, "cut at {cut}: {shown}"),
@@ -323,7 +324,7 @@ mod tests {
             assert_eq!(consumed, request.len());
             for cut in 0..consumed {
                 let prefix = &request.as_bytes()[..cut];
-                let outcome = receive(prefix, 0, LOCAL, &Config::default());
+                let outcome = receive(prefix, 0, FROM_PROXY, &Config::default());
                 assert_eq!(outcome, Request::Partial, "{request}");
             }
         }
@@ -644,8 +645,7 @@ mod tests {
             upgrade(&request).forwarded_for,
             Some("203.0.113.7".parse().unwrap())
         );
-        let stranger = Peer::Ip("198.51.100.1".parse().unwrap());
-        let outcome = receive(request.as_bytes(), 0, stranger, &Config::default());
+        let outcome = receive(request.as_bytes(), 0, false, &Config::default());
         let Request::Upgrade { upgrade, .. } = outcome else {
             panic!("{outcome:?}")
         };
@@ -894,7 +894,7 @@ mod tests {
                     _ => bytes.truncate(at.max(1)),
                 }
             }
-            let whole = receive(&bytes, 0, LOCAL, &config);
+            let whole = receive(&bytes, 0, FROM_PROXY, &config);
             for len in [1, 1 + random.below(50)] {
                 let pieces = receive_in_pieces(&bytes, len, &config);
                 assert_eq!(whole, pieces, "seed {seed:#x}, round {round}");
@@ -915,7 +915,7 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
             // The caller's count may be anything, too.
             let already = random.below(400);
-            receive(&bytes, already, LOCAL, &config);
+            receive(&bytes, already, FROM_PROXY, &config);
         }
     }
 }

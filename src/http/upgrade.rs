@@ -13,7 +13,7 @@ use super::forwarded;
 use super::head::{Field, Head};
 use super::origin;
 use super::response::{self, Refusal};
-use crate::config::{Config, Peer};
+use crate::config::Config;
 
 /// The room of those who name none.
 pub const DEFAULT_ROOM: &str = "lobby";
@@ -45,7 +45,7 @@ pub(super) fn check(
     host: &str,
     room: &str,
     query: &str,
-    peer: Peer,
+    from_proxy: bool,
     config: &Config,
 ) -> Result<Upgrade, Refusal> {
     if !head.is_http_11 {
@@ -81,7 +81,9 @@ pub(super) fn check(
     Ok(Upgrade {
         room,
         nick: nick(query)?,
-        forwarded_for: forwarded::client(peer, fields, &config.trusted_proxies),
+        forwarded_for: from_proxy
+            .then(|| forwarded::client(fields, &config.trusted_proxies))
+            .flatten(),
         response: switching_protocols(key),
     })
 }

@@ -1,0 +1,595 @@
+//! The chat: rooms, members, nicks, rules. Commands in, effects out.
+//!
+//! Knows no socket, no clock, no bytes and no encoding: `now` is an argument, and what must be
+//! done is returned as [`Effect`]s, which the server carries out, in order, before the next
+//! command. A member is named by the id of their connection.
+
+mod command;
+mod event;
+mod names;
+pub mod nick;
+pub mod rate;
+mod room;
+mod text;
+
+pub use command::Command;
+pub use event::{Effect, Event, Farewell, Refused};
+pub use nick::{Nick, NickRefused, RoomName};
+
+use crate::config::Config;
+use crate::id::{ConnId, RoomId, Tick, ticks};
+use names::Names;
+use rate::{Bucket, Rate};
+use room::{Notice, Notices, Room};
+use slab::Slab;
+use smol_str::SmolStr;
+use std::collections::HashMap;
+use subtle::ConstantTimeEq;
+
+/// Members a newcomer is told of by name.
+pub const PRESENT_MAX: usize = 20;
+/// Members `/who` tells by name.
+pub const WHO_MAX: usize = 200;
+/// Rooms `/rooms` tells.
+pub const ROOMS_MAX: usize = 50;
+
+/// What must be done, in order.
+pub type Effects = Vec<Effect>;
+
+/// All rooms and all who are in them.
+pub struct Chat {
+    /// By the slot of the connection.
+    members: Vec<Option<Member>>,
+    member_count: usize,
+    names: Names,
+    rooms: Slab<Room>,
+    room_names: HashMap<SmolStr, RoomId>,
+    /// Rooms whose comings and goings wait to be summed up.
+    summing: Vec<RoomId>,
+    message_rate: Rate,
+    notices: Notices,
+    operator_token: Option<String>,
+    chance: u64,
+}
+
+/// Somebody in a room.
+struct Member {
+    nick: Nick,
+    id: ConnId,
+    room: RoomId,
+    /// Where they are in the room's list.
+    position: u32,
+    messages: Bucket,
+    is_operator: bool,
+    /// They were told to slow down.
+    was_told: bool,
+}
+
+impl Chat {
+    /// A chat without rooms. `seed` decides made-up nicks and the keys of the hash table.
+    pub fn new(config: &Config, seed: u64) -> Self {
+        Self {
+            members: Vec::new(),
+            member_count: 0,
+            names: Names::new(seed),
+            rooms: Slab::new(),
+            room_names: HashMap::new(),
+            summing: Vec::new(),
+            message_rate: Rate::new(config.message_rate, config.message_burst),
+            notices: Notices {
+                members_max: config.notice_members,
+                interval: ticks(config.notice_interval),
+            },
+            operator_token: config.operator_token.clone(),
+            chance: seed | 1,
+        }
+    }
+
+    /// A newcomer enters a room, which begins to be if it was not. They are welcomed first, then
+    /// told why they did not get the nick they `wanted`, and the others hear of them.
+    pub fn join(
+        &mut self,
+        id: ConnId,
+        room: RoomName,
+        wanted: Option<&str>,
+        now: Tick,
+        effects: &mut Effects,
+    ) {
+        let (nick, refused) = self.first_nick(wanted);
+        let room = self.room_named(room);
+        let (present, more) = self.names_in(room, PRESENT_MAX);
+        let name = self.rooms[room.0 as usize].name.clone();
+        effects.push(tell(
+            id,
+            Event::Welcome {
+                room: name,
+                nick: nick.clone(),
+                present,
+                more,
+            },
+        ));
+        if let Some((wanted, why)) = refused {
+            let kept = nick.clone();
+            effects.push(tell(
+                id,
+                Event::Refused(Refused::Nick { wanted, why, kept }),
+            ));
+        }
+        let position = self.rooms[room.0 as usize].add(id);
+        self.names.insert(&nick.key(), id.slot());
+        let messages = Bucket::full(self.message_rate, now);
+        let event = Event::Joined { nick: nick.clone() };
+        self.put(Member {
+            nick,
+            id,
+            room,
+            position,
+            messages,
+            is_operator: false,
+            was_told: false,
+        });
+        match self.rooms[room.0 as usize].someone_joined(now, &self.notices) {
+            Notice::Single => effects.push(Effect::TellOthers {
+                room,
+                except: id,
+                event,
+            }),
+            Notice::Summed => self.will_sum_up(room),
+        }
+    }
+
+    /// Somebody's connection ended. Nothing if they are no member (any more).
+    pub fn leave(&mut self, id: ConnId, now: Tick, effects: &mut Effects) {
+        self.depart(id, String::new(), now, effects);
+    }
+
+    /// Does what a member asks, or tells them why not. Nothing if they are no member (any more).
+    pub fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick, effects: &mut Effects) {
+        if !self.may_go_on(id, command, now, effects) {
+            return;
+        }
+        match command {
+            Command::Say(words) => self.say(id, words, effects),
+            Command::Act(words) => self.act(id, words, effects),
+            Command::Nick(wanted) => self.rename(id, wanted, effects),
+            Command::Who => self.who(id, effects),
+            Command::Rooms => self.list_rooms(id, effects),
+            Command::Help => effects.push(tell(id, Event::Help)),
+            Command::Quit(word) => {
+                self.depart(id, text::remark(word), now, effects);
+                effects.push(Effect::Close {
+                    id,
+                    why: Farewell::Quit,
+                });
+            }
+            Command::Op { token } => self.make_operator(id, token, effects),
+            Command::Kick { nick, reason } => self.kick(id, nick, reason, effects),
+            Command::Unknown { name } => {
+                let name = text::excerpt(name);
+                effects.push(refuse(id, Refused::UnknownCommand { name }));
+            }
+            Command::Incomplete { usage } => {
+                effects.push(refuse(id, Refused::Incomplete { usage }));
+            }
+        }
+    }
+
+    /// Sums up comings and goings that are due.
+    pub fn tick(&mut self, now: Tick, effects: &mut Effects) {
+        let (rooms, notices) = (&mut self.rooms, &self.notices);
+        self.summing.retain(|id| {
+            let Some(room) = rooms.get_mut(id.0 as usize) else {
+                return false;
+            };
+            room.is_summing = room.sum_due().is_some_and(|due| now < due);
+            if !room.is_summing {
+                let (joined, left) = room.take_sum(now, notices);
+                effects.push(Effect::TellRoom {
+                    room: *id,
+                    event: Event::Summed { joined, left },
+                });
+            }
+            room.is_summing
+        });
+    }
+
+    /// When [`Chat::tick`] has something to do.
+    pub fn next_tick(&self) -> Option<Tick> {
+        let due = |id: &RoomId| self.rooms.get(id.0 as usize).and_then(Room::sum_due);
+        self.summing.iter().filter_map(due).min()
+    }
+
+    /// Who is in a room; nobody if it is no more.
+    pub fn members(&self, room: RoomId) -> &[ConnId] {
+        self.rooms
+            .get(room.0 as usize)
+            .map_or(&[], |room| &room.members)
+    }
+
+    pub fn is_member(&self, id: ConnId) -> bool {
+        self.member(id).is_some()
+    }
+
+    pub fn nick_of(&self, id: ConnId) -> Option<&Nick> {
+        self.member(id).map(|member| &member.nick)
+    }
+
+    pub fn member_count(&self) -> usize {
+        self.member_count
+    }
+
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    // Members
+
+    fn member(&self, id: ConnId) -> Option<&Member> {
+        self.members
+            .get(id.slot() as usize)?
+            .as_ref()
+            .filter(|member| member.id == id)
+    }
+
+    fn member_mut(&mut self, id: ConnId) -> Option<&mut Member> {
+        self.members
+            .get_mut(id.slot() as usize)?
+            .as_mut()
+            .filter(|member| member.id == id)
+    }
+
+    fn put(&mut self, member: Member) {
+        let slot = member.id.slot() as usize;
+        if slot >= self.members.len() {
+            self.members.resize_with(slot + 1, || None);
+        }
+        self.members[slot] = Some(member);
+        self.member_count += 1;
+    }
+
+    /// Takes a member out of every table. Their room goes with its last member.
+    fn remove(&mut self, id: ConnId) -> Option<Member> {
+        self.member(id)?;
+        let member = self.members.get_mut(id.slot() as usize)?.take()?;
+        self.member_count -= 1;
+        if self.member_count == 0 {
+            // After a crowd has gone its memory should be too.
+            self.members = Vec::new();
+        }
+        self.names.remove(&member.nick.key(), id.slot());
+        let room = &mut self.rooms[member.room.0 as usize];
+        if let Some(moved) = room.remove(member.position)
+            && let Some(moved) = self.member_mut(moved)
+        {
+            moved.position = member.position;
+        }
+        if self.rooms[member.room.0 as usize].members.is_empty() {
+            let room = self.rooms.remove(member.room.0 as usize);
+            self.room_names.remove(&room.name);
+            self.summing.retain(|id| *id != member.room);
+        }
+        Some(member)
+    }
+
+    /// Somebody goes, and the room hears of it.
+    fn depart(&mut self, id: ConnId, word: String, now: Tick, effects: &mut Effects) {
+        let Some(Member { nick, room, .. }) = self.remove(id) else {
+            return;
+        };
+        let Some(left) = self.rooms.get_mut(room.0 as usize) else {
+            return;
+        };
+        match left.someone_left(now, &self.notices) {
+            Notice::Single => {
+                effects.push(Effect::TellRoom {
+                    room,
+                    event: Event::Left { nick, word },
+                });
+            }
+            Notice::Summed => self.will_sum_up(room),
+        }
+    }
+
+    /// Each room is on the list at most once.
+    fn will_sum_up(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id.0 as usize) else {
+            return;
+        };
+        if !std::mem::replace(&mut room.is_summing, true) {
+            self.summing.push(id);
+        }
+    }
+
+    /// Whether a member's next command is within their rate. Who is over it is told once, and then
+    /// not again before something has passed. Going is always allowed.
+    fn may_go_on(
+        &mut self,
+        id: ConnId,
+        command: Command<'_>,
+        now: Tick,
+        effects: &mut Effects,
+    ) -> bool {
+        let rate = self.message_rate;
+        let Some(member) = self.member_mut(id) else {
+            return false;
+        };
+        if matches!(command, Command::Quit(_)) || member.messages.take(rate, now) {
+            member.was_told = false;
+            return true;
+        }
+        if !std::mem::replace(&mut member.was_told, true) {
+            let messages_per_second = rate.per_second();
+            effects.push(refuse(
+                id,
+                Refused::TooFast {
+                    messages_per_second,
+                },
+            ));
+        }
+        false
+    }
+
+    // What they say
+
+    fn say(&mut self, id: ConnId, words: &str, effects: &mut Effects) {
+        self.speak(id, words, |nick, text| Event::Said { nick, text }, effects);
+    }
+
+    fn act(&mut self, id: ConnId, words: &str, effects: &mut Effects) {
+        self.speak(id, words, |nick, text| Event::Acted { nick, text }, effects);
+    }
+
+    fn speak(
+        &mut self,
+        id: ConnId,
+        words: &str,
+        event: fn(Nick, String) -> Event,
+        effects: &mut Effects,
+    ) {
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        effects.push(match text::clean(words) {
+            Some(text) => Effect::TellRoom {
+                room: member.room,
+                event: event(member.nick.clone(), text.into_owned()),
+            },
+            None => refuse(id, Refused::EmptyMessage),
+        });
+    }
+
+    // Nicks
+
+    /// The nick a newcomer gets, and why it is not the one they wanted.
+    fn first_nick(&mut self, wanted: Option<&str>) -> (Nick, Option<(String, NickRefused)>) {
+        let Some(wanted) = wanted else {
+            return (self.made_up_nick(), None);
+        };
+        match self.free_nick(wanted, None) {
+            Ok(nick) => (nick, None),
+            Err(why) => (self.made_up_nick(), Some((text::excerpt(wanted), why))),
+        }
+    }
+
+    fn made_up_nick(&mut self) -> Nick {
+        // The names double now and then, so this ends: there are more than members.
+        let mut names: u64 = 0x1_0000;
+        loop {
+            self.chance ^= self.chance << 13;
+            self.chance ^= self.chance >> 7;
+            self.chance ^= self.chance << 17;
+            let nick = Nick::guest((self.chance % names) as u32);
+            if self.owner_of(&nick.key()).is_none() {
+                return nick;
+            }
+            names = (names + names / 8).min(1 << 32);
+        }
+    }
+
+    /// A nick that nobody has, but for `own`, who may have it already in another spelling.
+    fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
+        let nick = Nick::parse(wanted)?;
+        match self.owner_of(&nick.key()) {
+            Some(owner) if Some(owner) != own => Err(NickRefused::Taken),
+            Some(_) | None => Ok(nick),
+        }
+    }
+
+    fn owner_of(&self, key: &str) -> Option<ConnId> {
+        let at = |slot: u32| self.members.get(slot as usize)?.as_ref();
+        let has_key = |slot, key: &str| at(slot).is_some_and(|member| member.nick.key() == key);
+        at(self.names.find(key, has_key)?).map(|member| member.id)
+    }
+
+    fn rename(&mut self, id: ConnId, wanted: &str, effects: &mut Effects) {
+        let new = match self.free_nick(wanted, Some(id)) {
+            Ok(nick) => nick,
+            Err(why) => {
+                let Some(kept) = self.nick_of(id).cloned() else {
+                    return;
+                };
+                let wanted = text::excerpt(wanted);
+                return effects.push(refuse(id, Refused::Nick { wanted, why, kept }));
+            }
+        };
+        let Some(member) = self.member_mut(id) else {
+            return;
+        };
+        if member.nick == new {
+            return;
+        }
+        let old = std::mem::replace(&mut member.nick, new.clone());
+        let room = member.room;
+        self.names.remove(&old.key(), id.slot());
+        self.names.insert(&new.key(), id.slot());
+        effects.push(Effect::TellRoom {
+            room,
+            event: Event::Renamed { old, new },
+        });
+    }
+
+    // Rooms
+
+    fn room_named(&mut self, name: RoomName) -> RoomId {
+        let name = name.into_inner();
+        if let Some(room) = self.room_names.get(&name) {
+            return *room;
+        }
+        let key = self.rooms.insert(Room::new(name.clone()));
+        let id = RoomId(u32::try_from(key).expect("there are no more rooms than members"));
+        self.room_names.insert(name, id);
+        id
+    }
+
+    /// The nicks of some who are in a room, and how many more there are.
+    fn names_in(&self, room: RoomId, most: usize) -> (Vec<Nick>, u32) {
+        let members = self.members(room);
+        let nicks = members
+            .iter()
+            .take(most)
+            .filter_map(|id| self.nick_of(*id).cloned())
+            .collect();
+        (nicks, members.len().saturating_sub(most) as u32)
+    }
+
+    fn who(&self, id: ConnId, effects: &mut Effects) {
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        let (members, more) = self.names_in(member.room, WHO_MAX);
+        let room = self.rooms[member.room.0 as usize].name.clone();
+        effects.push(tell(
+            id,
+            Event::Who {
+                room,
+                members,
+                more,
+            },
+        ));
+    }
+
+    fn list_rooms(&self, id: ConnId, effects: &mut Effects) {
+        let listed = |(_, room): (usize, &Room)| (room.name.clone(), room.members.len() as u32);
+        let rooms = self.rooms.iter().take(ROOMS_MAX).map(listed).collect();
+        let more = self.rooms.len().saturating_sub(ROOMS_MAX) as u32;
+        effects.push(tell(id, Event::Rooms { rooms, more }));
+    }
+
+    // Moderation
+
+    fn make_operator(&mut self, id: ConnId, token: &str, effects: &mut Effects) {
+        // In constant time, so that answers do not tell how much of a guess was right.
+        let is_right = self
+            .operator_token
+            .as_ref()
+            .is_some_and(|right| bool::from(right.as_bytes().ct_eq(token.as_bytes())));
+        let Some(member) = self.member_mut(id) else {
+            return;
+        };
+        member.is_operator |= is_right;
+        effects.push(if is_right {
+            tell(id, Event::YouAreOperator)
+        } else {
+            refuse(id, Refused::WrongToken)
+        });
+    }
+
+    /// The room hears who was kicked, by whom and why; the kicked hears it as their last line.
+    fn kick(&mut self, id: ConnId, nick: &str, reason: &str, effects: &mut Effects) {
+        let Some(operator) = self.member(id) else {
+            return;
+        };
+        if !operator.is_operator {
+            return effects.push(refuse(id, Refused::NotOperator));
+        }
+        let (by, room) = (operator.nick.clone(), operator.room);
+        let owner = Nick::parse(nick)
+            .ok()
+            .and_then(|nick| self.owner_of(&nick.key()));
+        let kicked = owner.filter(|owner| self.member(*owner).is_some_and(|m| m.room == room));
+        let Some(Member {
+            nick, id: kicked, ..
+        }) = kicked.and_then(|kicked| self.remove(kicked))
+        else {
+            let nick = text::excerpt(nick);
+            return effects.push(refuse(id, Refused::NoSuchMember { nick }));
+        };
+        let reason = text::remark(reason);
+        let event = Event::Kicked {
+            nick,
+            by: by.clone(),
+            reason: reason.clone(),
+        };
+        effects.push(Effect::TellRoom { room, event });
+        effects.push(tell(
+            kicked,
+            Event::YouWereKicked {
+                by,
+                reason: reason.clone(),
+            },
+        ));
+        effects.push(Effect::Close {
+            id: kicked,
+            why: Farewell::Kicked { reason },
+        });
+    }
+
+    /// Panics if members, rooms and names do not agree. For tests.
+    pub fn check_invariants(&self) {
+        let members: Vec<&Member> = self.members.iter().flatten().collect();
+        assert_eq!(members.len(), self.member_count, "members are counted");
+        assert_eq!(
+            self.names.len(),
+            self.member_count,
+            "everybody has one name"
+        );
+        for member in &members {
+            let room = self
+                .rooms
+                .get(member.room.0 as usize)
+                .expect("a member's room is there");
+            assert_eq!(
+                room.members.get(member.position as usize),
+                Some(&member.id),
+                "position"
+            );
+            assert_eq!(self.owner_of(&member.nick.key()), Some(member.id), "name");
+        }
+        let in_rooms: usize = self.rooms.iter().map(|(_, room)| room.members.len()).sum();
+        assert_eq!(in_rooms, self.member_count, "everybody is in one room");
+        assert!(
+            self.rooms.iter().all(|(_, room)| !room.members.is_empty()),
+            "no room is empty"
+        );
+        assert_eq!(
+            self.rooms.len(),
+            self.room_names.len(),
+            "every room has one name"
+        );
+        for (key, room) in &self.rooms {
+            assert_eq!(
+                self.room_names.get(&room.name),
+                Some(&RoomId(key as u32)),
+                "room name"
+            );
+            let is_listed = self.summing.contains(&RoomId(key as u32));
+            assert_eq!(is_listed, room.is_summing, "rooms that sum up are listed");
+            assert_eq!(
+                is_listed,
+                room.sum_due().is_some(),
+                "a sum that will not be told"
+            );
+        }
+    }
+}
+
+fn tell(to: ConnId, event: Event) -> Effect {
+    Effect::Tell { to, event }
+}
+
+fn refuse(to: ConnId, why: Refused) -> Effect {
+    tell(to, Event::Refused(why))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! One room: who is in it, and how much it is told about comings and goings.
+//! Knows no nick and no other room.
+
+use crate::id::{ConnId, Tick};
+use smol_str::SmolStr;
+
+/// Joins and leaves announced one by one in an interval, however small the room: more than that is
+/// somebody coming and going for the noise of it.
+const SINGLE_NOTICES_MAX: u32 = 20;
+
+/// What a room hears of somebody coming or going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// A line of its own.
+    Single,
+    /// Counted, for a line that sums up.
+    Summed,
+}
+
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) name: SmolStr,
+    pub(super) members: Vec<ConnId>,
+    joined: u32,
+    left: u32,
+    /// When the interval in which notices are counted ends.
+    interval_ends: Tick,
+    single_notices: u32,
+    /// It is on the chat's list of rooms with a sum to tell.
+    pub(super) is_summing: bool,
+}
+
+impl Room {
+    pub(super) const fn new(name: SmolStr) -> Self {
+        Self {
+            name,
+            members: Vec::new(),
+            joined: 0,
+            left: 0,
+            interval_ends: Tick(0),
+            single_notices: 0,
+            is_summing: false,
+        }
+    }
+
+    /// Adds a member and returns their position.
+    pub(super) fn add(&mut self, id: ConnId) -> u32 {
+        self.members.push(id);
+        u32::try_from(self.members.len() - 1).expect("descriptors end long before positions")
+    }
+
+    /// Removes the member at a position, and returns who has that position instead, if anybody.
+    pub(super) fn remove(&mut self, position: u32) -> Option<ConnId> {
+        let position = position as usize;
+        if position < self.members.len() {
+            self.members.swap_remove(position);
+        }
+        // After a crowd has gone its memory should be too.
+        if self.members.len() < self.members.capacity() / 4 {
+            self.members.shrink_to(self.members.capacity() / 2);
+        }
+        self.members.get(position).copied()
+    }
+
+    pub(super) fn someone_joined(&mut self, now: Tick, rules: &Notices) -> Notice {
+        let notice = self.notice(now, rules);
+        self.joined += u32::from(notice == Notice::Summed);
+        notice
+    }
+
+    pub(super) fn someone_left(&mut self, now: Tick, rules: &Notices) -> Notice {
+        let notice = self.notice(now, rules);
+        self.left += u32::from(notice == Notice::Summed);
+        notice
+    }
+
+    fn notice(&mut self, now: Tick, rules: &Notices) -> Notice {
+        if !self.has_sum() && now >= self.interval_ends {
+            self.interval_ends = now + rules.interval;
+            self.single_notices = 0;
+        }
+        let is_small = self.members.len() <= rules.members_max;
+        if is_small && !self.has_sum() && self.single_notices < SINGLE_NOTICES_MAX {
+            self.single_notices += 1;
+            return Notice::Single;
+        }
+        Notice::Summed
+    }
+
+    const fn has_sum(&self) -> bool {
+        self.joined > 0 || self.left > 0
+    }
+
+    /// When the sum is to be told; `None`: there is none.
+    pub(super) fn sum_due(&self) -> Option<Tick> {
+        self.has_sum().then_some(self.interval_ends)
+    }
+
+    /// The sum, joined and left, to be told now; the next is not told before another interval.
+    pub(super) fn take_sum(&mut self, now: Tick, rules: &Notices) -> (u32, u32) {
+        self.interval_ends = now + rules.interval;
+        self.single_notices = 0;
+        (
+            std::mem::take(&mut self.joined),
+            std::mem::take(&mut self.left),
+        )
+    }
+}
+
+/// When notices are summed up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Notices {
+    /// Up to this many members every notice is single.
+    pub(super) members_max: usize,
+    /// Ticks between two sums.
+    pub(super) interval: u32,
+}

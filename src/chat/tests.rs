@@ -1,0 +1,614 @@
+//! What the rules of the chat are, told as scenes: Ann comes, Bob says, Ann hears.
+
+use super::*;
+
+/// A chat, and what each connection was told since it was last asked.
+struct Scene {
+    chat: Chat,
+    now: Tick,
+    told: Vec<(ConnId, Event)>,
+    closed: Vec<(ConnId, Farewell)>,
+}
+
+const ANN: ConnId = ConnId::new(0, 7);
+const BOB: ConnId = ConnId::new(1, 8);
+const CAT: ConnId = ConnId::new(2, 9);
+
+impl Scene {
+    fn new(config: &Config) -> Self {
+        Self {
+            chat: Chat::new(config, 1),
+            now: Tick(0),
+            told: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Does something and carries out its effects, as the server would.
+    fn after(&mut self, step: impl FnOnce(&mut Chat, Tick, &mut Effects)) {
+        let mut effects = Effects::new();
+        step(&mut self.chat, self.now, &mut effects);
+        self.chat.check_invariants();
+        for effect in effects {
+            match effect {
+                Effect::TellRoom { room, event } => {
+                    for id in self.chat.members(room) {
+                        self.told.push((*id, event.clone()));
+                    }
+                }
+                Effect::TellOthers {
+                    room,
+                    except,
+                    event,
+                } => {
+                    for id in self.chat.members(room).iter().filter(|id| **id != except) {
+                        self.told.push((*id, event.clone()));
+                    }
+                }
+                Effect::Tell { to, event } => self.told.push((to, event)),
+                Effect::Close { id, why } => self.closed.push((id, why)),
+            }
+        }
+    }
+
+    fn enters(&mut self, id: ConnId, room: &str, nick: Option<&str>) {
+        let room = RoomName::parse(room).expect("a room");
+        self.after(|chat, now, effects| chat.join(id, room, nick, now, effects));
+    }
+
+    fn joins(&mut self, id: ConnId, nick: &str) {
+        self.enters(id, "lobby", Some(nick));
+    }
+
+    fn asks(&mut self, id: ConnId, command: Command<'_>) {
+        self.after(|chat, now, effects| chat.handle(id, command, now, effects));
+    }
+
+    fn says(&mut self, id: ConnId, words: &str) {
+        self.asks(id, Command::Say(words));
+    }
+
+    fn leaves(&mut self, id: ConnId) {
+        self.after(|chat, now, effects| chat.leave(id, now, effects));
+    }
+
+    fn passes(&mut self, ticks: u32) {
+        self.now = self.now + ticks;
+        while self.chat.next_tick().is_some_and(|due| due <= self.now) {
+            self.after(Chat::tick);
+        }
+    }
+
+    fn heard(&mut self, id: ConnId) -> Vec<Event> {
+        let (heard, rest) = std::mem::take(&mut self.told)
+            .into_iter()
+            .partition(|(to, _)| *to == id);
+        self.told = rest;
+        heard
+            .into_iter()
+            .map(|(_, event): (ConnId, Event)| event)
+            .collect()
+    }
+
+    fn forget(&mut self) {
+        self.told.clear();
+    }
+
+    fn nick(&self, id: ConnId) -> &str {
+        self.chat.nick_of(id).map_or("", Nick::as_str)
+    }
+}
+
+fn lobby() -> Scene {
+    Scene::new(&Config {
+        operator_token: Some(String::from("secret")),
+        ..Config::default()
+    })
+}
+
+/// Ann and Bob are in the lobby, and what they heard of it is forgotten.
+fn ann_and_bob() -> Scene {
+    let mut scene = lobby();
+    scene.joins(ANN, "ann");
+    scene.joins(BOB, "bob");
+    scene.forget();
+    scene
+}
+
+fn nick(text: &str) -> Nick {
+    Nick::parse(text).expect("a nick")
+}
+
+fn said(by: &str, text: &str) -> Event {
+    Event::Said {
+        nick: nick(by),
+        text: text.to_owned(),
+    }
+}
+
+fn refused(why: Refused) -> Vec<Event> {
+    vec![Event::Refused(why)]
+}
+
+#[test]
+fn a_newcomer_is_welcomed_and_the_others_hear_of_them() {
+    let mut scene = lobby();
+    scene.joins(ANN, "ann");
+    scene.joins(BOB, "bob");
+    let welcome = |nick, present| Event::Welcome {
+        room: "lobby".into(),
+        nick,
+        present,
+        more: 0,
+    };
+    assert_eq!(
+        scene.heard(ANN),
+        [
+            welcome(nick("ann"), vec![]),
+            Event::Joined { nick: nick("bob") }
+        ]
+    );
+    assert_eq!(scene.heard(BOB), [welcome(nick("bob"), vec![nick("ann")])]);
+}
+
+#[test]
+fn a_welcome_names_some_and_counts_the_rest() {
+    let mut scene = lobby();
+    for slot in 0..25 {
+        scene.enters(ConnId::new(slot, 0), "lobby", None);
+    }
+    scene.forget();
+    scene.joins(ConnId::new(99, 0), "ann");
+    let Some(Event::Welcome { present, more, .. }) = scene.heard(ConnId::new(99, 0)).pop() else {
+        panic!("no welcome");
+    };
+    assert_eq!((present.len(), more), (PRESENT_MAX, 5));
+}
+
+#[test]
+fn everybody_in_the_room_hears_what_is_said_the_speaker_too() {
+    let mut scene = ann_and_bob();
+    scene.enters(CAT, "attic", Some("cat"));
+    scene.forget();
+    scene.says(ANN, "hello");
+    assert_eq!(scene.heard(ANN), [said("ann", "hello")]);
+    assert_eq!(scene.heard(BOB), [said("ann", "hello")]);
+    assert_eq!(scene.heard(CAT), []);
+}
+
+#[test]
+fn a_message_of_control_characters_is_refused() {
+    let mut scene = ann_and_bob();
+    scene.says(ANN, "\u{7}\u{1b}");
+    assert_eq!(scene.heard(ANN), refused(Refused::EmptyMessage));
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn a_nick_that_is_taken_is_replaced_by_a_made_up_one_and_the_reason_told() {
+    let mut scene = lobby();
+    scene.joins(ANN, "ann");
+    scene.joins(BOB, "ANN");
+    let kept = scene.nick(BOB).to_owned();
+    assert!(kept.starts_with("guest-") && kept.len() == 10, "{kept}");
+    let heard = scene.heard(BOB);
+    assert!(matches!(heard[0], Event::Welcome { .. }));
+    let why = Refused::Nick {
+        wanted: String::from("ANN"),
+        why: NickRefused::Taken,
+        kept: nick(&kept),
+    };
+    assert_eq!(heard[1..], refused(why));
+}
+
+#[test]
+fn a_nick_is_taken_on_the_whole_server() {
+    let mut scene = lobby();
+    scene.joins(ANN, "ann");
+    scene.enters(BOB, "attic", Some("ann"));
+    assert_ne!(scene.nick(BOB), "ann");
+}
+
+#[test]
+fn a_new_nick_is_told_to_the_room_and_the_old_one_is_free() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Nick("anna"));
+    let renamed = Event::Renamed {
+        old: nick("ann"),
+        new: nick("anna"),
+    };
+    assert_eq!(scene.heard(ANN), std::slice::from_ref(&renamed));
+    assert_eq!(scene.heard(BOB), [renamed]);
+    scene.asks(BOB, Command::Nick("ann"));
+    assert_eq!(scene.nick(BOB), "ann");
+}
+
+#[test]
+fn the_spelling_of_ones_own_nick_can_be_changed() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Nick("Ann"));
+    assert_eq!(scene.nick(ANN), "Ann");
+    scene.forget();
+    scene.asks(ANN, Command::Nick("Ann"));
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn a_nick_that_cannot_be_had_is_refused_to_its_asker_only() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Nick("bob"));
+    let why = Refused::Nick {
+        wanted: String::from("bob"),
+        why: NickRefused::Taken,
+        kept: nick("ann"),
+    };
+    assert_eq!(scene.heard(ANN), refused(why));
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn made_up_nicks_do_not_run_out() {
+    let config = Config {
+        max_connections_per_address: 0,
+        ..Config::default()
+    };
+    let mut chat = Chat::new(&config, 5);
+    let mut effects = Effects::new();
+    for slot in 0..70_000 {
+        let room = RoomName::parse("lobby").expect("a room");
+        chat.join(ConnId::new(slot, 0), room, None, Tick(0), &mut effects);
+        effects.clear();
+    }
+    chat.check_invariants();
+    assert_eq!(chat.member_count(), 70_000);
+}
+
+#[test]
+fn leaving_is_told_once() {
+    let mut scene = ann_and_bob();
+    scene.leaves(BOB);
+    scene.leaves(BOB);
+    assert_eq!(
+        scene.heard(ANN),
+        [Event::Left {
+            nick: nick("bob"),
+            word: String::new()
+        }]
+    );
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn who_quits_may_leave_a_word() {
+    let mut scene = ann_and_bob();
+    scene.asks(BOB, Command::Quit("good night"));
+    let word = String::from("good night");
+    assert_eq!(
+        scene.heard(ANN),
+        [Event::Left {
+            nick: nick("bob"),
+            word
+        }]
+    );
+    assert_eq!(scene.closed, [(BOB, Farewell::Quit)]);
+}
+
+#[test]
+fn a_room_is_gone_with_its_last_member() {
+    let mut scene = ann_and_bob();
+    scene.enters(CAT, "attic", None);
+    assert_eq!(scene.chat.room_count(), 2);
+    scene.leaves(CAT);
+    assert_eq!(scene.chat.room_count(), 1);
+}
+
+#[test]
+fn a_former_owner_of_a_slot_is_no_member() {
+    let mut scene = lobby();
+    scene.joins(ANN, "ann");
+    scene.leaves(ANN);
+    let next = ConnId::new(ANN.slot(), ANN.generation() + 1);
+    scene.joins(next, "eve");
+    scene.forget();
+    scene.says(ANN, "still here?");
+    scene.leaves(ANN);
+    assert!(scene.chat.is_member(next));
+    assert_eq!(scene.heard(next), []);
+}
+
+#[test]
+fn who_and_rooms_are_told_to_the_asker_only() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Who);
+    scene.asks(ANN, Command::Rooms);
+    let members = vec![nick("ann"), nick("bob")];
+    assert_eq!(
+        scene.heard(ANN),
+        [
+            Event::Who {
+                room: "lobby".into(),
+                members,
+                more: 0
+            },
+            Event::Rooms {
+                rooms: vec![("lobby".into(), 2)],
+                more: 0
+            }
+        ]
+    );
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn an_unknown_command_is_answered_to_its_sender_only() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Unknown { name: "dance" });
+    assert_eq!(
+        scene.heard(ANN),
+        refused(Refused::UnknownCommand {
+            name: String::from("dance")
+        })
+    );
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn the_right_token_makes_an_operator_and_a_wrong_one_does_not() {
+    let mut scene = ann_and_bob();
+    for token in ["", "secre", "secret2", "SECRET"] {
+        scene.asks(ANN, Command::Op { token });
+        assert_eq!(scene.heard(ANN), refused(Refused::WrongToken));
+    }
+    scene.asks(
+        ANN,
+        Command::Kick {
+            nick: "bob",
+            reason: "",
+        },
+    );
+    assert_eq!(scene.heard(ANN), refused(Refused::NotOperator));
+    scene.asks(ANN, Command::Op { token: "secret" });
+    assert_eq!(scene.heard(ANN), [Event::YouAreOperator]);
+}
+
+#[test]
+fn without_a_token_nobody_becomes_an_operator() {
+    let mut scene = Scene::new(&Config::default());
+    scene.joins(ANN, "ann");
+    scene.forget();
+    scene.asks(ANN, Command::Op { token: "" });
+    assert_eq!(scene.heard(ANN), refused(Refused::WrongToken));
+}
+
+#[test]
+fn the_kicked_hear_why_as_their_last_line_and_the_room_hears_it_too() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Op { token: "secret" });
+    scene.forget();
+    scene.asks(
+        ANN,
+        Command::Kick {
+            nick: "BOB",
+            reason: "too loud",
+        },
+    );
+    let reason = String::from("too loud");
+    let by = nick("ann");
+    assert_eq!(
+        scene.heard(BOB),
+        [Event::YouWereKicked {
+            by: by.clone(),
+            reason: reason.clone()
+        }]
+    );
+    assert_eq!(
+        scene.heard(ANN),
+        [Event::Kicked {
+            nick: nick("bob"),
+            by,
+            reason: reason.clone()
+        }]
+    );
+    assert_eq!(scene.closed, [(BOB, Farewell::Kicked { reason })]);
+    scene.says(ANN, "quiet now");
+    scene.leaves(BOB);
+    assert_eq!(scene.heard(BOB), []);
+    assert_eq!(scene.heard(ANN), [said("ann", "quiet now")]);
+}
+
+#[test]
+fn only_somebody_in_the_same_room_can_be_kicked() {
+    let mut scene = ann_and_bob();
+    scene.enters(CAT, "attic", Some("cat"));
+    scene.asks(ANN, Command::Op { token: "secret" });
+    scene.forget();
+    for name in ["cat", "nobody", "not a nick"] {
+        scene.asks(
+            ANN,
+            Command::Kick {
+                nick: name,
+                reason: "",
+            },
+        );
+        assert_eq!(
+            scene.heard(ANN),
+            refused(Refused::NoSuchMember {
+                nick: String::from(name)
+            })
+        );
+    }
+    assert!(scene.chat.is_member(CAT));
+}
+
+#[test]
+fn who_is_too_fast_is_told_once_until_they_slow_down() {
+    let mut scene = Scene::new(&Config {
+        message_rate: 1,
+        message_burst: 3,
+        ..Config::default()
+    });
+    scene.joins(ANN, "ann");
+    scene.forget();
+    for _ in 0..10 {
+        scene.says(ANN, "spam");
+    }
+    let heard = scene.heard(ANN);
+    assert_eq!(heard.len(), 4);
+    assert_eq!(
+        heard[3..],
+        refused(Refused::TooFast {
+            messages_per_second: 1
+        })
+    );
+    scene.passes(10);
+    for _ in 0..5 {
+        scene.says(ANN, "spam");
+    }
+    assert_eq!(scene.heard(ANN).len(), 2);
+}
+
+#[test]
+fn going_is_never_too_fast() {
+    let mut scene = Scene::new(&Config {
+        message_rate: 1,
+        message_burst: 1,
+        ..Config::default()
+    });
+    scene.joins(ANN, "ann");
+    scene.says(ANN, "one");
+    scene.says(ANN, "two");
+    scene.asks(ANN, Command::Quit(""));
+    assert_eq!(scene.closed, [(ANN, Farewell::Quit)]);
+}
+
+#[test]
+fn in_a_large_room_joins_and_leaves_are_summed_up() {
+    let mut scene = Scene::new(&Config {
+        notice_members: 2,
+        ..Config::default()
+    });
+    scene.joins(ANN, "ann");
+    scene.joins(BOB, "bob");
+    scene.forget();
+    for slot in 10..60 {
+        scene.enters(ConnId::new(slot, 0), "lobby", None);
+    }
+    for slot in 10..20 {
+        scene.leaves(ConnId::new(slot, 0));
+    }
+    assert_eq!(scene.heard(ANN), []);
+    scene.passes(30);
+    assert_eq!(
+        scene.heard(ANN),
+        [Event::Summed {
+            joined: 50,
+            left: 10
+        }]
+    );
+    scene.passes(300);
+    assert_eq!(scene.heard(ANN), []);
+}
+
+#[test]
+fn sums_are_told_no_more_often_than_the_interval() {
+    let mut scene = Scene::new(&Config {
+        notice_members: 0,
+        ..Config::default()
+    });
+    scene.joins(ANN, "ann");
+    scene.forget();
+    for slot in 0..300 {
+        scene.enters(ConnId::new(10 + slot, 0), "lobby", None);
+        scene.passes(1);
+    }
+    let sums = scene.heard(ANN).len();
+    assert!((9..=11).contains(&sums), "{sums} sums in 30 seconds");
+}
+
+#[test]
+fn coming_and_going_for_the_noise_of_it_is_summed_up_even_in_a_small_room() {
+    let mut scene = lobby();
+    scene.joins(ANN, "ann");
+    scene.forget();
+    for _ in 0..100 {
+        scene.joins(BOB, "bob");
+        scene.leaves(BOB);
+    }
+    scene.passes(30);
+    let heard = scene.heard(ANN);
+    assert!(heard.len() <= 21, "{} lines", heard.len());
+    assert!(matches!(heard.last(), Some(Event::Summed { .. })));
+}
+
+#[test]
+fn a_member_costs_little_memory() {
+    assert!(
+        size_of::<Option<Member>>() <= 64,
+        "{}",
+        size_of::<Option<Member>>()
+    );
+}
+
+/// Many people, random commands: the tables agree after every step, and nobody who left hears
+/// anything.
+#[test]
+fn whatever_people_do_the_tables_agree() {
+    let config = Config {
+        notice_members: 3,
+        message_rate: 0,
+        operator_token: Some(String::from("secret")),
+        ..Config::default()
+    };
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut chance = move |limit: u32| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as u32 % limit
+    };
+    let mut scene = Scene::new(&config);
+    let mut present: Vec<ConnId> = Vec::new();
+    for step in 0..20_000 {
+        let slot = chance(12);
+        let name = format!("n{}", chance(8));
+        let inside = present.iter().copied().find(|id| id.slot() == slot);
+        match (inside, chance(12)) {
+            (None, _) => {
+                let id = ConnId::new(slot, step);
+                scene.enters(id, ["lobby", "attic"][chance(2) as usize], Some(&name));
+                present.push(id);
+            }
+            (Some(id), 0) => {
+                scene.leaves(id);
+                present.retain(|other| *other != id);
+            }
+            (Some(id), 1) => scene.asks(id, Command::Nick(&name)),
+            (Some(id), 2) => scene.asks(id, Command::Op { token: "secret" }),
+            (Some(id), 3) => scene.asks(
+                id,
+                Command::Kick {
+                    nick: &name,
+                    reason: "",
+                },
+            ),
+            (Some(id), 4) => scene.asks(id, Command::Quit("")),
+            (Some(id), 5) => scene.asks(id, Command::Who),
+            (Some(_), 6) => scene.passes(chance(20)),
+            (Some(id), _) => scene.says(id, "x"),
+        }
+        for (id, _) in scene.closed.drain(..) {
+            present.retain(|other| *other != id);
+        }
+        for id in &present {
+            assert!(scene.chat.is_member(*id), "step {step}");
+        }
+        assert_eq!(scene.chat.member_count(), present.len(), "step {step}");
+        for (to, event) in scene.told.drain(..) {
+            let is_last = matches!(event, Event::YouWereKicked { .. });
+            assert!(
+                is_last || present.contains(&to),
+                "step {step}: {event:?} to nobody"
+            );
+        }
+    }
+}

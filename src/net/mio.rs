@@ -1,0 +1,477 @@
+//! The real [`Net`]: mio's poll, the listeners, the sockets, the signals and the clock.
+//! The only file that names mio, socket2, rustix or signal-hook, and the only one with a clock.
+
+use super::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
+use crate::config::{Config, ListenAddr, Peer};
+use crate::id::{ConnId, Tick};
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use std::{fmt, fs};
+
+/// A token is a [`ConnId`] in one word.
+const _: () = assert!(usize::BITS == 64, "a token holds a slot and a generation");
+
+/// No connection has this generation: it marks listeners and signals.
+const OURS: u32 = u32::MAX;
+const STOP: ConnId = ConnId::new(u32::MAX, OURS);
+const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
+
+/// Events taken by one poll. More wait in the kernel, so this bounds a turn, not the load.
+const EVENTS_MAX: usize = 1024;
+
+/// Why the server cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    Listen { address: String, error: io::Error },
+    Poll(io::Error),
+    Signals(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, error } if error.kind() == ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "cannot listen on {address}: it is in use; choose another with --listen"
+                )
+            }
+            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Poll(error) => write!(f, "cannot set up the poll: {error}"),
+            Self::Signals(error) => write!(f, "cannot watch for signals: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Raises the soft limit of open descriptors to the hard one and returns it.
+pub fn raise_descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current.map_or(usize::MAX, |count| {
+        usize::try_from(count).unwrap_or(usize::MAX)
+    })
+}
+
+/// The operating system as a [`Net`].
+pub struct MioNet {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<Listener>,
+    signals: Signals,
+    /// Given up for a moment to accept and turn somebody away when all other descriptors are used.
+    reserve: Option<File>,
+    start: Instant,
+}
+
+impl MioNet {
+    /// Listens on all addresses of the configuration and watches for signals.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        let poll = Poll::new().map_err(StartError::Poll)?;
+        let mut listeners = Vec::new();
+        for address in &config.listen {
+            let failed = |error| StartError::Listen {
+                address: describe(address),
+                error,
+            };
+            let mut listener = Listener::bind(address, config).map_err(failed)?;
+            let id = ConnId::new(listeners.len() as u32, OURS);
+            listener.watch(&poll, id).map_err(failed)?;
+            listeners.push(listener);
+        }
+        let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            listeners,
+            signals,
+            reserve: reserve(),
+            start: clock(),
+        })
+    }
+
+    /// Where it listens, as somebody would type it; port 0 is replaced by the port it got.
+    pub fn addresses(&self) -> Vec<String> {
+        self.listeners.iter().map(Listener::address).collect()
+    }
+
+    fn count_signals(stream: &mut UnixStream) -> usize {
+        let mut bytes = [0; 64];
+        stream.read(&mut bytes).unwrap_or(0)
+    }
+}
+
+/// The clock of the whole program.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the clock is asked"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn watch(poll: &Poll, source: &mut impl Source, id: ConnId, interest: Interest) -> io::Result<()> {
+    poll.registry()
+        .register(source, Token(id.to_u64() as usize), interest)
+}
+
+impl Net for MioNet {
+    type Stream = Stream;
+
+    fn now(&self) -> Tick {
+        Tick::at(clock().duration_since(self.start))
+    }
+
+    fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {
+        let timeout = until.map(|tick| {
+            tick.since_start()
+                .saturating_sub(clock().duration_since(self.start))
+        });
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // A signal handler ran; its byte is waiting in the signal stream.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return,
+            Err(error) => panic!("the poll does not work any more: {error}"),
+        }
+        for event in &self.events {
+            let id = ConnId::from_u64(event.token().0 as u64);
+            if id == STOP {
+                let count = Self::count_signals(&mut self.signals.stop);
+                ready.extend(std::iter::repeat_n(Ready::Signal(Signal::Stop), count));
+            } else if id == REPORT {
+                if Self::count_signals(&mut self.signals.report) > 0 {
+                    ready.push(Ready::Signal(Signal::Report));
+                }
+            } else if id.generation() == OURS {
+                ready.push(Ready::Listener(id.slot() as usize));
+            } else {
+                ready.push(Ready::Connection {
+                    id,
+                    readable: event.is_readable(),
+                    writable: event.is_writable(),
+                    ended: event.is_read_closed() || event.is_error(),
+                });
+            }
+        }
+    }
+
+    fn accept(&mut self, listener: usize) -> Accept<Stream> {
+        let Some(listener) = self.listeners.get(listener) else {
+            return Accept::Empty;
+        };
+        listener
+            .accept()
+            .map_or_else(Failure::of, |(stream, peer)| {
+                Accept::Connection(stream, peer)
+            })
+    }
+
+    fn turn_away(&mut self, listener: usize, last_words: &[u8]) -> TurnAway {
+        let Some(listener) = self.listeners.get(listener) else {
+            return TurnAway::Empty;
+        };
+        self.reserve = None;
+        let outcome = match listener.accept() {
+            Ok((mut stream, _)) => {
+                stream.say_last(last_words);
+                TurnAway::Done
+            }
+            Err(error) => match Failure::sort(&error) {
+                Failure::Empty => TurnAway::Empty,
+                // Whoever it was is gone: that one needs no turning away.
+                Failure::Again => TurnAway::Done,
+                Failure::Exhausted => TurnAway::Failed,
+            },
+        };
+        self.reserve = reserve();
+        outcome
+    }
+
+    fn register(&mut self, stream: &mut Stream, id: ConnId) -> bool {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match stream {
+            Stream::Tcp(stream) => watch(&self.poll, stream, id, interest).is_ok(),
+            Stream::Unix(stream) => watch(&self.poll, stream, id, interest).is_ok(),
+        }
+    }
+
+    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
+        loop {
+            let outcome = match stream {
+                Stream::Tcp(stream) => stream.read(buffer),
+                Stream::Unix(stream) => stream.read(buffer),
+            };
+            match outcome {
+                Ok(0) => return Read::End,
+                Ok(count) => return Read::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_passing(&error) => return Read::Blocked,
+                Err(_) => return Read::Gone,
+            }
+        }
+    }
+
+    fn write(&mut self, stream: &mut Stream, bytes: &[u8]) -> Write {
+        sort_write(|| match stream {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        })
+    }
+
+    fn write_vectored(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> Write {
+        sort_write(|| match stream {
+            Stream::Tcp(stream) => stream.write_vectored(slices),
+            Stream::Unix(stream) => stream.write_vectored(slices),
+        })
+    }
+
+    fn shutdown_write(&mut self, stream: &mut Stream) {
+        stream.shutdown_write();
+    }
+
+    fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+}
+
+fn sort_write(mut write: impl FnMut() -> io::Result<usize>) -> Write {
+    loop {
+        match write() {
+            Ok(0) => return Write::Gone,
+            Ok(count) => return Write::Bytes(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_passing(&error) => return Write::Blocked,
+            Err(_) => return Write::Gone,
+        }
+    }
+}
+
+/// An error that says nothing about the peer: nothing to do now, or the system is short of
+/// memory. The deadlines decide whether the connection lives.
+fn is_passing(error: &io::Error) -> bool {
+    let raw = error.raw_os_error();
+    error.kind() == ErrorKind::WouldBlock
+        || raw == Some(Errno::NOBUFS.raw_os_error())
+        || raw == Some(Errno::NOMEM.raw_os_error())
+}
+
+/// Why nobody was accepted.
+enum Failure {
+    Empty,
+    Again,
+    Exhausted,
+}
+
+impl Failure {
+    /// accept(2) also returns errors of the connection it would have returned; those, and
+    /// whatever else it invents, are no reason to stop accepting.
+    fn sort(error: &io::Error) -> Self {
+        const EXHAUSTED: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+        if error.kind() == ErrorKind::WouldBlock {
+            return Self::Empty;
+        }
+        let raw = error.raw_os_error();
+        if EXHAUSTED
+            .iter()
+            .any(|errno| raw == Some(errno.raw_os_error()))
+        {
+            return Self::Exhausted;
+        }
+        Self::Again
+    }
+
+    fn of<S>(error: io::Error) -> Accept<S> {
+        match Self::sort(&error) {
+            Self::Empty => Accept::Empty,
+            Self::Again => Accept::Again,
+            Self::Exhausted => Accept::Exhausted,
+        }
+    }
+}
+
+/// One accepted connection.
+#[derive(Debug)]
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn shutdown_write(&self) {
+        // An error means that the peer is gone already, which the next read tells.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    /// Best effort for somebody who is closed at once: what they already sent is taken out, for
+    /// closing with unread input would reset the connection and could lose the words.
+    fn say_last(&mut self, words: &[u8]) {
+        let mut unread = [0; 4096];
+        let _ = match self {
+            Self::Tcp(stream) => stream.write(words).and_then(|_| stream.read(&mut unread)),
+            Self::Unix(stream) => stream.write(words).and_then(|_| stream.read(&mut unread)),
+        };
+        self.shutdown_write();
+    }
+}
+
+/// One listening socket.
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    fn bind(address: &ListenAddr, config: &Config) -> io::Result<Self> {
+        match address {
+            ListenAddr::Tcp(address) => bind_tcp(*address, config).map(Self::Tcp),
+            ListenAddr::Unix(path) => {
+                bind_unix(path, config).map(|listener| Self::Unix(listener, path.clone()))
+            }
+        }
+    }
+
+    fn watch(&mut self, poll: &Poll, id: ConnId) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => watch(poll, listener, id, Interest::READABLE),
+            Self::Unix(listener, _) => watch(poll, listener, id, Interest::READABLE),
+        }
+    }
+
+    fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept()?;
+                Ok((Stream::Tcp(stream), Peer::Ip(address.ip())))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Stream::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+
+    fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("http://{address}/"),
+                Err(error) => format!("an unknown address: {error}"),
+            },
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // Nobody can connect to it any more; if it is gone already, so much the better.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn describe(address: &ListenAddr) -> String {
+    match address {
+        ListenAddr::Tcp(address) => address.to_string(),
+        ListenAddr::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+/// Accepted connections inherit the send buffer, the low-water mark and no-delay, which saves three
+/// system calls each.
+fn bind_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the old connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // [::] and 0.0.0.0 can then be given side by side, each meaning what it says.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    // With the default a client that never reads makes the kernel swallow 4 MB before a write
+    // blocks: the bound of the outbox would mean nothing.
+    socket.set_send_buffer_size(config.send_buffer_bytes)?;
+    socket.set_tcp_notsent_lowat(u32::try_from(config.send_buffer_bytes).unwrap_or(u32::MAX))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    // mio and std would listen with 128, too few for a crowd that reconnects.
+    socket.listen(config.backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn bind_unix(path: &Path, config: &Config) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_send_buffer_size(config.send_buffer_bytes)?;
+    socket.set_nonblocking(true)?;
+    let address = socket2::SockAddr::unix(path)?;
+    if let Err(error) = socket.bind(&address) {
+        if error.kind() != ErrorKind::AddrInUse || !is_left_over(path) {
+            return Err(error);
+        }
+        fs::remove_file(path)?;
+        socket.bind(&address)?;
+    }
+    socket.listen(config.backlog)?;
+    Ok(UnixListener::from_std(
+        std::os::unix::net::UnixListener::from(socket),
+    ))
+}
+
+/// A socket file that nobody listens on: its server was killed.
+fn is_left_over(path: &Path) -> bool {
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => false,
+        Err(error) => error.kind() == ErrorKind::ConnectionRefused,
+    }
+}
+
+/// Signals as bytes in streams that the poll watches.
+struct Signals {
+    stop: UnixStream,
+    report: UnixStream,
+}
+
+impl Signals {
+    fn watch(poll: &Poll) -> io::Result<Self> {
+        let stop = Self::stream(poll, STOP, &[SIGTERM, SIGINT])?;
+        let report = Self::stream(poll, REPORT, &[SIGUSR1])?;
+        Ok(Self { stop, report })
+    }
+
+    fn stream(poll: &Poll, id: ConnId, signals: &[i32]) -> io::Result<UnixStream> {
+        let (sender, receiver) = std::os::unix::net::UnixStream::pair()?;
+        for signal in signals {
+            signal_hook::low_level::pipe::register(*signal, sender.try_clone()?)?;
+        }
+        receiver.set_nonblocking(true)?;
+        let mut receiver = UnixStream::from_std(receiver);
+        watch(poll, &mut receiver, id, Interest::READABLE)?;
+        Ok(receiver)
+    }
+}

@@ -1,0 +1,125 @@
+//! What the server asks of the operating system, as one trait.
+//!
+//! The real answer is [`mio::MioNet`], the only place with system calls, sockets, signals and the
+//! clock. A simulated one runs the very same server in the tests. Every error of the system is
+//! sorted here into what the server can do about it; nobody else looks at an error number.
+
+pub mod mio;
+
+use crate::config::Peer;
+use crate::id::{ConnId, Tick};
+use std::io::IoSlice;
+
+/// The sockets, the poll and the clock under a server.
+///
+/// Readiness is edge-triggered: an event is told once, so whoever is told must read until
+/// [`Read::Blocked`] or remember that there is more, and write until [`Write::Blocked`].
+pub trait Net {
+    /// One accepted connection. Dropping it closes it.
+    type Stream;
+
+    /// The moment. Never goes back.
+    fn now(&self) -> Tick;
+
+    /// Waits until something happens or `until` is reached (`None`: for ever; a moment that has
+    /// passed: not at all) and appends what happened. May return early with nothing.
+    fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>);
+
+    /// Takes one waiting connection. It is not watched before [`Net::register`].
+    fn accept(&mut self, listener: usize) -> Accept<Self::Stream>;
+
+    /// Takes one waiting connection only to send it `last_words` and close it. Works when the
+    /// process is out of descriptors, for which one is held back.
+    fn turn_away(&mut self, listener: usize, last_words: &[u8]) -> TurnAway;
+
+    /// Watches the connection for reading and writing, once and for its whole life. False: the
+    /// system refused, and the connection cannot be served.
+    #[must_use]
+    fn register(&mut self, stream: &mut Self::Stream, id: ConnId) -> bool;
+
+    fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;
+
+    /// Writes one slice. `bytes` is not empty.
+    fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> Write;
+
+    /// Writes several slices by one system call.
+    fn write_vectored(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> Write;
+
+    /// Tells the peer that nothing more will come. Errors do not matter: the peer is gone then.
+    fn shutdown_write(&mut self, stream: &mut Self::Stream);
+
+    /// Closes all listeners, for good.
+    fn stop_listening(&mut self);
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Connections wait at this listener.
+    Listener(usize),
+    /// A connection can be read or written. `ended`: the peer closed its side or an error is
+    /// pending, so that a short read does not yet mean that all was read.
+    Connection {
+        id: ConnId,
+        readable: bool,
+        writable: bool,
+        ended: bool,
+    },
+    Signal(Signal),
+}
+
+/// A signal to the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGUSR1: write the counters.
+    Report,
+}
+
+/// What came of accepting.
+#[derive(Debug)]
+pub enum Accept<S> {
+    Connection(S, Peer),
+    /// Nobody waits; an event tells when somebody does.
+    Empty,
+    /// That one failed (it was aborted, or a signal came); there may be more.
+    Again,
+    /// No descriptor or no memory is left. Those who wait go on waiting, and no event tells of
+    /// them again.
+    Exhausted,
+}
+
+/// What came of turning somebody away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnAway {
+    Done,
+    /// Nobody waits.
+    Empty,
+    /// Not even that was possible; try again later.
+    Failed,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing now; an event tells when there is.
+    Blocked,
+    /// The peer has closed its side.
+    End,
+    /// The connection is gone.
+    Gone,
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// No room now; an event tells when there is.
+    Blocked,
+    /// The connection is gone.
+    Gone,
+}
