@@ -247,8 +247,10 @@ impl Invocation {
         arguments: impl IntoIterator<Item = OsString>,
         environment: Environment,
     ) -> Result<Self, BadOption> {
-        let mut config = Config::default();
-        config.operator_token = environment.operator_token;
+        let mut config = Config {
+            operator_token: environment.operator_token,
+            ..Config::default()
+        };
         if let Some(log) = environment.log {
             config.log = log;
         }

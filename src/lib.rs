@@ -1,9 +1,74 @@
-//! parlor: a WebSocket chat server for one small VPS.
+//! parlor: a WebSocket chat server for one small VPS. One process, one thread for all connections,
+//! one event loop of its own.
+//!
+//! # One turn
+//!
+//! [`server::Server::turn`] is the table of contents. What one message meets on its way:
+//!
+//! ```text
+//!  poll ─► events ─► read into one shared buffer          server/receive.rs   net/mio.rs
+//!                      │ bytes
+//!                      ▼
+//!          HTTP head ─► upgrade ─► frames ─► one message  http/   ws/decoder.rs
+//!                      │ message
+//!                      ▼
+//!          text ─► Command                                wire/plain.rs
+//!                      │ Command, who, now
+//!                      ▼
+//!          rooms, members, rules ─► Effects               chat/
+//!                      │ Tell · TellRoom · Close
+//!                      ▼
+//!          Event ─► Frame, encoded once, shared           server/apply.rs   frame.rs
+//!                      │ frame
+//!                      ▼
+//!          one bounded queue per connection               outbox.rs
+//!                      │
+//!  wheel ─► deadlines  ▼                                  wheel.rs   server/deadline.rs
+//!          flush: every dirty connection, one writev      server/flush.rs
+//!          reap: out of every table, once                 server/reap.rs
+//! ```
+//!
+//! Data goes down once per turn. Nothing below calls back up; what a lower part has to say, it
+//! returns.
+//!
+//! # Where things are
+//!
+//! In the order a connection meets them:
+//!
+//! - [`net`]: the system calls as a trait; [`net::mio`] is the only file with sockets, signals and
+//!   a clock. The tests run the same server over a simulated one.
+//! - [`server`]: the turn of the loop. Owns all state, calls everything below, decides the order.
+//! - [`http`]: a request's bytes in; an upgrade, a page or a refusal out.
+//! - [`ws`]: WebSocket bytes in; messages, or why the connection must be closed, out.
+//! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
+//! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
+//! - [`outbox`]: the bounded queue of one connection. [`frame`]: what is in it.
+//! - [`wheel`]: deadlines. [`id`]: what everything is named by. [`config`]: what can be set.
+//!   [`stats`]: what is counted.
+//!
+//! # What is deliberately absent
+//!
+//! A clock outside `net/mio.rs`. A second encoder of frames. A second place that writes to a
+//! socket, or that ends a connection. Removing a connection in the middle of a turn. Shared
+//! mutable state behind reference counts. An allocation per receiver of a message. A decoder
+//! per idle connection.
+//!
+//! # Where to start
+//!
+//! - A new command: [`chat::Command`], its line in `wire/plain.rs`, its arm in [`chat::Chat::handle`].
+//! - A new limit: [`config::Config`], its option and help line there, and where it bites.
+//! - A new deadline: `server/deadline.rs`.
+//! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].
 
+pub mod chat;
 pub mod config;
 pub mod frame;
 pub mod http;
 pub mod id;
+pub mod net;
 pub mod outbox;
+pub mod server;
+pub mod stats;
 pub mod wheel;
+pub mod wire;
 pub mod ws;

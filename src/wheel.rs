@@ -27,7 +27,11 @@ struct Entry {
 /// Marks a `prev` that names a spoke. Slots stay far below it.
 const FIRST: u32 = 1 << 31;
 
-const DISARMED: Entry = Entry { prev: NONE, next: NONE, due: 0 };
+const DISARMED: Entry = Entry {
+    prev: NONE,
+    next: NONE,
+    due: 0,
+};
 
 /// Deadlines by slot, one each.
 #[derive(Debug)]
@@ -84,7 +88,8 @@ impl Wheel {
 
     /// The deadline of a slot.
     pub fn due(&self, slot: u32) -> Option<Tick> {
-        self.is_armed(slot).then(|| Tick(self.entries[slot as usize].due))
+        self.is_armed(slot)
+            .then(|| Tick(self.entries[slot as usize].due))
     }
 
     /// Appends to `fired` the slots whose deadline is `now` or earlier, and disarms them; at most
@@ -94,7 +99,9 @@ impl Wheel {
         // If the clock ran ahead by more than a round, every spoke is visited once.
         let last = now.0.min(self.next.saturating_add(SPOKES as u32 - 1));
         while self.next <= last {
-            let Some(tick) = self.next_occupied(last) else { break };
+            let Some(tick) = self.next_occupied(last) else {
+                break;
+            };
             self.next = tick;
             if !self.visit(tick as usize % SPOKES, now.0, limit, fired) {
                 return;
@@ -110,7 +117,8 @@ impl Wheel {
     /// A moment no later than the earliest deadline; `None` if there is none. Deadlines that were
     /// postponed make it earlier than need be, by at most one visit each.
     pub fn next_look(&self) -> Option<Tick> {
-        self.next_occupied(self.next.saturating_add(SPOKES as u32 - 1)).map(Tick)
+        self.next_occupied(self.next.saturating_add(SPOKES as u32 - 1))
+            .map(Tick)
     }
 
     /// How many slots have a deadline.
@@ -123,7 +131,9 @@ impl Wheel {
     }
 
     fn is_armed(&self, slot: u32) -> bool {
-        self.entries.get(slot as usize).is_some_and(|entry| entry.prev != NONE)
+        self.entries
+            .get(slot as usize)
+            .is_some_and(|entry| entry.prev != NONE)
     }
 
     /// Fires or moves what hangs on a spoke. False: the limit was reached, and some still hangs.
@@ -151,7 +161,11 @@ impl Wheel {
         // What is due already hangs on the spoke that is visited next.
         let spoke = due.max(self.next) as usize % SPOKES;
         let first = self.spokes[spoke];
-        self.entries[slot as usize] = Entry { prev: FIRST | spoke as u32, next: first, due };
+        self.entries[slot as usize] = Entry {
+            prev: FIRST | spoke as u32,
+            next: first,
+            due,
+        };
         if first != NONE {
             self.entries[first as usize].prev = slot;
         }
@@ -219,7 +233,11 @@ impl Wheel {
             }
         }
         assert_eq!(linked, self.armed, "linked and counted");
-        let armed = self.entries.iter().filter(|entry| entry.prev != NONE).count();
+        let armed = self
+            .entries
+            .iter()
+            .filter(|entry| entry.prev != NONE)
+            .count();
         assert_eq!(armed, self.armed, "entries and counted");
     }
 }
@@ -353,17 +371,31 @@ mod tests {
                     map.remove(&slot);
                 }
                 _ => {
-                    now += if chance(50) == 0 { chance(3000) } else { 1 + chance(30) };
-                    let limit = if chance(4) == 0 { chance(5) as usize } else { usize::MAX };
+                    now += if chance(50) == 0 {
+                        chance(3000)
+                    } else {
+                        1 + chance(30)
+                    };
+                    let limit = if chance(4) == 0 {
+                        chance(5) as usize
+                    } else {
+                        usize::MAX
+                    };
                     let mut fired = Vec::new();
                     wheel.expire(Tick(now), limit, &mut fired);
                     assert!(fired.len() <= limit);
                     for slot in &fired {
                         let due = map.remove(slot);
-                        assert!(due.is_some_and(|due| due <= now), "step {step}: slot {slot}");
+                        assert!(
+                            due.is_some_and(|due| due <= now),
+                            "step {step}: slot {slot}"
+                        );
                     }
                     let overdue = map.values().filter(|due| **due <= now).count();
-                    assert!(overdue == 0 || fired.len() == limit, "step {step}: {overdue} overdue");
+                    assert!(
+                        overdue == 0 || fired.len() == limit,
+                        "step {step}: {overdue} overdue"
+                    );
                 }
             }
             wheel.check_invariants();
@@ -373,7 +405,10 @@ mod tests {
             let look = wheel.next_look().map(|tick| tick.0);
             assert_eq!(look.is_some(), earliest.is_some());
             if let (Some(look), Some(earliest)) = (look, earliest) {
-                assert!(look <= earliest.max(now + 1), "step {step}: {look} after {earliest}");
+                assert!(
+                    look <= earliest.max(now + 1),
+                    "step {step}: {look} after {earliest}"
+                );
             }
         }
     }

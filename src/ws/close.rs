@@ -16,13 +16,19 @@ pub enum CloseReason {
     Binary,
     /// Text, or the text of a close frame, is not UTF-8.
     NotUtf8,
-    TooBig { max_bytes: usize },
-    TooManyFragments { max: u32 },
+    TooBig {
+        max_bytes: usize,
+    },
+    TooManyFragments {
+        max: u32,
+    },
     TooManyPings,
     /// A message was begun and not finished in time.
     MessageTooSlow,
     /// An operator threw the member out; the reason as given, perhaps empty.
-    Kicked { reason: String },
+    Kicked {
+        reason: String,
+    },
     /// The connection took nothing for too long.
     Stalled,
 }
@@ -109,9 +115,13 @@ mod tests {
 
     #[test]
     fn the_reason_of_a_kick_reaches_the_kicked() {
-        let reason = CloseReason::Kicked { reason: String::from("too loud") };
+        let reason = CloseReason::Kicked {
+            reason: String::from("too loud"),
+        };
         assert_eq!((reason.code(), &*reason.text()), (1008, "kicked: too loud"));
-        let reason = CloseReason::Kicked { reason: String::new() };
+        let reason = CloseReason::Kicked {
+            reason: String::new(),
+        };
         assert_eq!(&*reason.text(), "kicked");
     }
 

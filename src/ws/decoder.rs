@@ -95,7 +95,9 @@ impl Decoder {
             let (bytes, rest) = input.split_at(scanned.len);
             *input = rest;
             if self.scanner.fragments() > spare.max_fragments {
-                return Err(CloseReason::TooManyFragments { max: spare.max_fragments });
+                return Err(CloseReason::TooManyFragments {
+                    max: spare.max_fragments,
+                });
             }
             let received = if self.parked.is_none() && self.scanner.is_clean() {
                 feed_spare(spare, bytes)?
@@ -152,9 +154,7 @@ impl Decoder {
 fn feed_spare(spare: &mut Spare, bytes: &[u8]) -> Result<Option<Received>, CloseReason> {
     let outcome = feed(&mut spare.context, bytes, spare.max_message_bytes);
     match &outcome {
-        Ok(Some(
-            Received::Text(_) | Received::Binary(_) | Received::Ping(_) | Received::Pong,
-        )) => {}
+        Ok(Some(Received::Text(_) | Received::Binary(_) | Received::Ping(_) | Received::Pong)) => {}
         // It has seen an end, or something that is not a message after all.
         Ok(Some(Received::Close(_)) | None) | Err(_) => spare.renew(),
     }
@@ -178,7 +178,9 @@ fn feed(
             Ok(Some(Received::Ping(payload)))
         }
         Ok(Message::Pong(_)) => Ok(Some(Received::Pong)),
-        Ok(Message::Close(frame)) => Ok(Some(Received::Close(frame.map(|frame| frame.code.into())))),
+        Ok(Message::Close(frame)) => {
+            Ok(Some(Received::Close(frame.map(|frame| frame.code.into()))))
+        }
         Ok(Message::Frame(_)) => Err(CloseReason::Protocol(Violation::Other)),
         Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(reason(&error, max_bytes)),
@@ -240,7 +242,11 @@ mod tests {
     const MAX_BYTES: usize = 200;
 
     fn config() -> Config {
-        Config { max_message_bytes: MAX_BYTES, max_fragments: 4, ..Config::default() }
+        Config {
+            max_message_bytes: MAX_BYTES,
+            max_fragments: 4,
+            ..Config::default()
+        }
     }
 
     /// A frame as a client sends it.
@@ -255,7 +261,12 @@ mod tests {
             }
         }
         bytes.extend_from_slice(&mask);
-        bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        bytes.extend(
+            payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, mask)| byte ^ mask),
+        );
         bytes
     }
 
@@ -306,8 +317,21 @@ mod tests {
 
     #[test]
     fn messages_come_out_as_they_went_in() {
-        let stream = [frame(0x81, b"one"), frame(0x82, b"\x00\xff"), frame(0x81, b"")].concat();
-        check(&stream, &[text("one"), Received::Binary(vec![0, 0xFF].into()), text("")], None);
+        let stream = [
+            frame(0x81, b"one"),
+            frame(0x82, b"\x00\xff"),
+            frame(0x81, b""),
+        ]
+        .concat();
+        check(
+            &stream,
+            &[
+                text("one"),
+                Received::Binary(vec![0, 0xFF].into()),
+                text(""),
+            ],
+            None,
+        );
     }
 
     #[test]
@@ -343,19 +367,29 @@ mod tests {
         refused(&frame(0x89, &[0; 126]), protocol(ControlTooLong));
         refused(&frame(0x80, b"hi"), protocol(NothingToContinue));
         refused(&frame(0x00, b"hi"), protocol(NothingToContinue));
-        refused(&[frame(0x01, b"a"), frame(0x81, b"b")].concat(), protocol(MessageNotFinished));
+        refused(
+            &[frame(0x01, b"a"), frame(0x81, b"b")].concat(),
+            protocol(MessageNotFinished),
+        );
         refused(&frame(0x88, b"\x03"), protocol(BadClose));
     }
 
     #[test]
     fn a_close_code_that_may_not_be_sent_is_answered_as_a_protocol_error() {
-        check(&frame(0x88, &1005_u16.to_be_bytes()), &[Received::Close(Some(1002))], None);
+        check(
+            &frame(0x88, &1005_u16.to_be_bytes()),
+            &[Received::Close(Some(1002))],
+            None,
+        );
     }
 
     #[test]
     fn text_that_is_not_utf8_is_refused() {
         refused(&frame(0x81, b"\xff"), CloseReason::NotUtf8);
-        refused(&[frame(0x01, b"\xc3"), frame(0x80, b"x")].concat(), CloseReason::NotUtf8);
+        refused(
+            &[frame(0x01, b"\xc3"), frame(0x80, b"x")].concat(),
+            CloseReason::NotUtf8,
+        );
         refused(&frame(0x88, b"\x03\xe8\xff"), CloseReason::NotUtf8);
     }
 
@@ -363,7 +397,9 @@ mod tests {
     fn a_message_of_the_limit_passes_and_one_byte_more_does_not() {
         let most = "x".repeat(MAX_BYTES);
         check(&frame(0x81, most.as_bytes()), &[text(&most)], None);
-        let too_big = CloseReason::TooBig { max_bytes: MAX_BYTES };
+        let too_big = CloseReason::TooBig {
+            max_bytes: MAX_BYTES,
+        };
         refused(&frame(0x81, &[b'x'; MAX_BYTES + 1]), too_big.clone());
         let halves = [frame(0x01, &[b'x'; MAX_BYTES]), frame(0x80, b"x")].concat();
         refused(&halves, too_big.clone());
@@ -402,7 +438,10 @@ mod tests {
         let mut spare = Spare::new(&config());
         let stream = [frame(0x81, b"mine"), frame(0x81, b"also mine")].concat();
         let mut input = &stream[..];
-        assert_eq!(Decoder::new().receive(&mut spare, &mut input), Ok(Some(text("mine"))));
+        assert_eq!(
+            Decoder::new().receive(&mut spare, &mut input),
+            Ok(Some(text("mine")))
+        );
         let other = frame(0x81, b"yours");
         assert_eq!(receive(&mut spare, &[&other]), (vec![text("yours")], None));
     }
@@ -416,7 +455,11 @@ mod tests {
         assert_eq!(decoder.receive(&mut spare, &mut input), Ok(None));
         assert!(decoder.held_bytes() > PARKED_BUFFER_BYTES);
         let mut input = &stream[4..];
-        assert!(decoder.receive(&mut spare, &mut input).is_ok_and(|received| received.is_some()));
+        assert!(
+            decoder
+                .receive(&mut spare, &mut input)
+                .is_ok_and(|received| received.is_some())
+        );
         assert_eq!(decoder.held_bytes(), 0);
         assert!(size_of::<Decoder>() <= 32);
     }
@@ -432,13 +475,20 @@ mod tests {
             state ^= state << 17;
             (state >> 33) as usize % limit
         };
-        let mut spare = Spare::new(&Config { max_fragments: u32::MAX, ..config() });
+        let mut spare = Spare::new(&Config {
+            max_fragments: u32::MAX,
+            ..config()
+        });
         for game in 0..4_000 {
             let mut stream = Vec::new();
             for _ in 0..chance(8) {
                 const FIRST: [u8; 9] = [0x81, 0x81, 0x82, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88];
                 let first = FIRST[chance(FIRST.len())];
-                let len = if chance(10) == 0 { chance(260) } else { chance(20) };
+                let len = if chance(10) == 0 {
+                    chance(260)
+                } else {
+                    chance(20)
+                };
                 let payload: Vec<u8> = (0..len).map(|_| b"ab\xc3\xa4"[chance(4)]).collect();
                 stream.extend(frame(first, &payload));
             }
@@ -453,7 +503,11 @@ mod tests {
                 pieces.push(piece);
                 rest = after;
             }
-            assert_eq!(receive(&mut spare, &pieces), dedicated(&pieces), "game {game}");
+            assert_eq!(
+                receive(&mut spare, &pieces),
+                dedicated(&pieces),
+                "game {game}"
+            );
         }
     }
 

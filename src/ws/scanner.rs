@@ -51,25 +51,40 @@ impl Scanner {
     /// Payload bytes of the current frame that are still to come, as its header says; 0 while the
     /// header itself is not whole.
     pub const fn payload_to_come(&self) -> u64 {
-        if self.header_seen == IN_PAYLOAD { self.remaining } else { 0 }
+        if self.header_seen == IN_PAYLOAD {
+            self.remaining
+        } else {
+            0
+        }
     }
 
     /// Follows `bytes` to the end of the current frame.
     pub(super) fn take_frame(&mut self, bytes: &[u8]) -> Scanned {
         let mut at = 0;
         while self.header_seen != IN_PAYLOAD {
-            let Some(byte) = bytes.get(at) else { return Scanned { len: at, is_whole: false } };
+            let Some(byte) = bytes.get(at) else {
+                return Scanned {
+                    len: at,
+                    is_whole: false,
+                };
+            };
             at += 1;
             self.take_header_byte(*byte);
         }
         let here = (bytes.len() - at) as u64;
         if here < self.remaining {
             self.remaining -= here;
-            return Scanned { len: bytes.len(), is_whole: false };
+            return Scanned {
+                len: bytes.len(),
+                is_whole: false,
+            };
         }
         at += self.remaining as usize;
         self.end_frame();
-        Scanned { len: at, is_whole: true }
+        Scanned {
+            len: at,
+            is_whole: true,
+        }
     }
 
     /// Follows `bytes` when only the peer's close frame matters. True: it has passed, whole.
@@ -127,7 +142,11 @@ impl Scanner {
         }
         let is_final = self.first & FIN != 0;
         self.is_message_open = !is_final && (opcode != CONTINUATION || self.is_message_open);
-        self.fragments = if self.is_message_open { self.fragments.saturating_add(1) } else { 0 };
+        self.fragments = if self.is_message_open {
+            self.fragments.saturating_add(1)
+        } else {
+            0
+        };
     }
 }
 
@@ -150,7 +169,10 @@ mod tests {
     #[test]
     fn a_frame_is_clean_only_at_its_end() {
         let frame = b"\x81\x82mask__";
-        assert_eq!(clean_after(frame), [false, false, false, false, false, false, false, true]);
+        assert_eq!(
+            clean_after(frame),
+            [false, false, false, false, false, false, false, true]
+        );
     }
 
     #[test]
@@ -169,7 +191,10 @@ mod tests {
             (b"\x80\x80mask", true, 0),
         ] {
             scanner.take_frame(frame);
-            assert_eq!((scanner.is_clean(), scanner.fragments()), (clean, fragments));
+            assert_eq!(
+                (scanner.is_clean(), scanner.fragments()),
+                (clean, fragments)
+            );
         }
     }
 
@@ -186,7 +211,10 @@ mod tests {
             bytes.push(0x81);
             for cut in 0..20 {
                 let mut scanner = Scanner::default();
-                assert_eq!(scanner.take_frame(&bytes[..cut.min(header.len())]).len, cut.min(header.len()));
+                assert_eq!(
+                    scanner.take_frame(&bytes[..cut.min(header.len())]).len,
+                    cut.min(header.len())
+                );
                 let rest = scanner.take_frame(&bytes[cut.min(header.len())..]);
                 assert!(rest.is_whole);
                 assert_eq!(cut.min(header.len()) + rest.len, bytes.len() - 1);
@@ -219,7 +247,9 @@ mod tests {
         for _ in 0..2_000 {
             let bytes: Vec<u8> = (0..200)
                 .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
                     (state >> 56) as u8
                 })
                 .collect();

@@ -1,0 +1,98 @@
+//! The program: options, wiring, exit codes. The only place that prints or exits.
+
+use log::LevelFilter;
+use parlor::config::{Config, Environment, HELP, Invocation};
+use parlor::net::mio::{MioNet, raise_descriptor_limit};
+use parlor::server::{Server, Turn, connections_within};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Something outside went wrong: an address is in use, a second signal came.
+const FAILED: ExitCode = ExitCode::FAILURE;
+/// The command line is wrong.
+fn misused() -> ExitCode {
+    ExitCode::from(2)
+}
+
+fn main() -> ExitCode {
+    match Invocation::parse(std::env::args_os().skip(1), environment()) {
+        Ok(Invocation::Serve(config)) => serve(*config),
+        Ok(Invocation::Help) => print(HELP),
+        Ok(Invocation::Version) => print(concat!("parlor ", env!("CARGO_PKG_VERSION"), "\n")),
+        Err(bad) => {
+            eprintln!("parlor: {bad}");
+            misused()
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment is read"
+)]
+fn environment() -> Environment {
+    Environment {
+        operator_token: std::env::var("PARLOR_OPERATOR_TOKEN").ok(),
+        log: std::env::var("PARLOR_LOG").ok(),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    // Whoever closed our standard output does not want the rest.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn serve(config: Config) -> ExitCode {
+    start_logging(&config.log);
+    let descriptors = raise_descriptor_limit();
+    let net = match MioNet::bind(&config) {
+        Ok(net) => net,
+        Err(error) => {
+            eprintln!("parlor: {error}");
+            return FAILED;
+        }
+    };
+    let mut seed = [0; 8];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        eprintln!("parlor: the system gives no random numbers: {error}");
+        return FAILED;
+    }
+    let fitting = connections_within(descriptors);
+    let max_connections = config.max_connections.unwrap_or(fitting);
+    if max_connections > fitting {
+        eprintln!(
+            "parlor: --max-connections {max_connections} is more than the limit of {descriptors} \
+             open files leaves room for ({fitting}); raise it with ulimit -n or LimitNOFILE="
+        );
+        return FAILED;
+    }
+    for address in net.addresses() {
+        let _ = writeln!(io::stdout(), "parlor is listening on {address}");
+    }
+    run(Server::new(
+        config,
+        net,
+        max_connections,
+        u64::from_ne_bytes(seed),
+    ))
+}
+
+fn run(mut server: Server<MioNet>) -> ExitCode {
+    loop {
+        match server.turn() {
+            Turn::Again => {}
+            Turn::Report => eprintln!("parlor: {}", server.summary()),
+            Turn::Stopped => return ExitCode::SUCCESS,
+            Turn::Aborted => return FAILED,
+        }
+    }
+}
+
+fn start_logging(filters: &str) {
+    env_logger::Builder::new()
+        .parse_filters(filters)
+        // It logs what people write.
+        .filter_module("tungstenite", LevelFilter::Warn)
+        .init();
+}

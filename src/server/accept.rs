@@ -1,0 +1,187 @@
+//! Newcomers: who is let in, who is turned away, and when accepting pauses.
+//! Comes last in a turn, with a budget. Knows no bytes but those of a refusal.
+
+use super::Server;
+use crate::chat::rate::Bucket;
+use crate::config::Peer;
+use crate::frame::Frame;
+use crate::http::{self, Refusal};
+use crate::id::{ConnId, Tick};
+use crate::net::{Accept, Net, TurnAway};
+use log::warn;
+use std::net::IpAddr;
+
+/// Newcomers let in by one turn, over all listeners: at 10 µs each, some 3 ms.
+const ACCEPTS_PER_TURN: usize = 256;
+
+/// Connections above the limit that are told so in good order: they hold a slot until their last
+/// byte is taken. More than that are turned away with what one write takes.
+const SURPLUS_MAX: usize = 16;
+
+/// Descriptors that are not connections: standard streams, poll, listeners, signals, reserve.
+const OTHER_DESCRIPTORS: usize = 32;
+
+/// Ticks until accepting is tried again after the system had nothing left even to turn away with.
+const PAUSE_TICKS: u32 = 5;
+
+/// How many connections fit into `descriptors` open files.
+pub fn connections_within(descriptors: usize) -> usize {
+    descriptors
+        .saturating_sub(OTHER_DESCRIPTORS + SURPLUS_MAX)
+        .max(1)
+}
+
+/// The listeners at which somebody may be waiting.
+pub(super) struct Listeners {
+    waiting: Vec<usize>,
+    max_connections: usize,
+    /// Not before this moment, for the system has nothing left.
+    paused_until: Option<Tick>,
+}
+
+impl Listeners {
+    pub(super) const fn new(max_connections: usize) -> Self {
+        Self {
+            waiting: Vec::new(),
+            max_connections,
+            paused_until: None,
+        }
+    }
+
+    pub(super) fn has_waiting(&mut self, listener: usize) {
+        if !self.waiting.contains(&listener) {
+            self.waiting.push(listener);
+        }
+    }
+
+    /// When the next newcomer can be taken, if one waits.
+    pub(super) fn next_try(&self) -> Option<Tick> {
+        (!self.waiting.is_empty()).then(|| self.paused_until.unwrap_or_default())
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.waiting.clear();
+    }
+}
+
+/// Whether to go on at a listener.
+enum Next {
+    Another,
+    /// Nobody waits there any more.
+    Nobody,
+    /// Those who wait must wait.
+    Pause,
+}
+
+impl<N: Net> Server<N> {
+    /// Takes newcomers until nobody waits or the budget of the turn is spent.
+    pub(super) fn accept(&mut self, now: Tick) {
+        if self.listeners.paused_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.listeners.paused_until = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = self.listeners.waiting.first().copied() else {
+                return;
+            };
+            match self.accept_one(listener, now) {
+                // In turns, so that one busy listener does not starve the others.
+                Next::Another => self.listeners.waiting.rotate_left(1),
+                Next::Nobody => {
+                    self.listeners.waiting.remove(0);
+                }
+                Next::Pause => {
+                    self.listeners.paused_until = Some(now + PAUSE_TICKS);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn accept_one(&mut self, listener: usize, now: Tick) -> Next {
+        if self.connections.len() >= self.listeners.max_connections + SURPLUS_MAX {
+            return self.turn_away(listener);
+        }
+        match self.net.accept(listener) {
+            Accept::Connection(stream, peer) => {
+                self.welcome(stream, peer, now);
+                Next::Another
+            }
+            Accept::Empty => Next::Nobody,
+            Accept::Again => Next::Another,
+            Accept::Exhausted => {
+                self.stats.exhausted += 1;
+                warn!(target: "parlor::accept",
+                    "out of descriptors or memory with {} connections; turning newcomers away",
+                    self.connections.len());
+                self.turn_away(listener)
+            }
+        }
+    }
+
+    /// Not left hanging: told and closed, with the descriptor that is held back for this.
+    fn turn_away(&mut self, listener: usize) -> Next {
+        match self
+            .net
+            .turn_away(listener, &Refusal::TooManyConnections.response())
+        {
+            TurnAway::Done => {
+                self.stats.turned_away += 1;
+                Next::Another
+            }
+            TurnAway::Empty => Next::Nobody,
+            TurnAway::Failed => Next::Pause,
+        }
+    }
+
+    fn welcome(&mut self, stream: N::Stream, peer: Peer, now: Tick) {
+        self.stats.accepted += 1;
+        let from_proxy = http::is_trusted(peer, &self.config.trusted_proxies);
+        let pings = Bucket::full(self.deadlines.pings, now);
+        let id = self.connections.insert(stream, from_proxy, pings, now);
+        self.connections.arm(id, now + self.deadlines.handshake);
+        self.log_connection(id, format_args!("came from {peer}"));
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !self.net.register(&mut connection.stream, id) {
+            self.log_connection(id, format_args!("cannot be watched: the system refuses"));
+            self.connections.end(id);
+            return;
+        }
+        if self.connections.len() > self.listeners.max_connections {
+            self.stats.turned_away += 1;
+            self.refuse(id, &Refusal::TooManyConnections, now);
+        } else if let Peer::Ip(address) = peer
+            && !from_proxy
+            && !self.count_for(id, address)
+        {
+            self.stats.turned_away += 1;
+            self.refuse(id, &Refusal::TooManyFromAddress, now);
+        }
+    }
+
+    /// Counts the connection for an address. False: the address has too many.
+    #[must_use]
+    pub(super) fn count_for(&mut self, id: ConnId, address: IpAddr) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return true;
+        };
+        if connection.counted_for.is_some() {
+            return true;
+        }
+        connection.counted_for = self
+            .addresses
+            .enter(address, self.config.max_connections_per_address);
+        connection.counted_for.is_some()
+    }
+
+    /// The one response to a request that is not granted; nothing follows it.
+    pub(super) fn refuse(&mut self, id: ConnId, why: &Refusal, now: Tick) {
+        self.stats.refused += 1;
+        self.log_connection(id, format_args!("is refused with {}", why.status()));
+        self.connections
+            .push_control(id, Frame::http(&why.response()));
+        self.drain(id, now);
+    }
+}

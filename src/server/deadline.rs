@@ -1,0 +1,171 @@
+//! What a deadline that has come means: it follows from the connection's phase.
+//! Knows how long everything may take, in ticks; the wheel knows when.
+
+use super::Server;
+use super::connection::Phase;
+use crate::chat::rate::Rate;
+use crate::config::Config;
+use crate::frame::Frame;
+use crate::http::Refusal;
+use crate::id::{ConnId, Tick, ticks};
+use crate::net::Net;
+use crate::ws::CloseReason;
+
+/// Deadlines handled in one turn. The rest of a crowd that came together has the next turn.
+const EXPIRED_PER_TURN: usize = 4096;
+
+/// Pings a connection may send, a second and at once, before it is taken for a flood.
+const PINGS_PER_SECOND: u32 = 10;
+const PING_BURST: u32 = 100;
+
+/// Lengths in ticks, and the chance that spreads them.
+pub(super) struct Deadlines {
+    pub(super) handshake: u32,
+    pub(super) close: u32,
+    pub(super) stall: u32,
+    pub(super) message: u32,
+    pub(super) pings: Rate,
+    ping_after: u32,
+    silent: u32,
+    chance: u64,
+}
+
+impl Deadlines {
+    pub(super) fn new(config: &Config, seed: u64) -> Self {
+        Self {
+            handshake: ticks(config.handshake_timeout),
+            close: ticks(config.close_timeout),
+            stall: ticks(config.stall_timeout),
+            message: ticks(config.message_timeout),
+            pings: Rate::new(PINGS_PER_SECOND, PING_BURST),
+            ping_after: ticks(config.ping_after),
+            silent: ticks(config.silent_timeout),
+            // Any state but zero will do for xorshift.
+            chance: seed | 1,
+        }
+    }
+
+    /// When a connection that was heard at `seen` is pinged if it stays silent. Spread over a
+    /// quarter more, or a crowd that came back together would be pinged together for ever.
+    pub(super) fn next_ping(&mut self, seen: Tick) -> Tick {
+        let spread = (self.ping_after / 4).min(self.silent.saturating_sub(self.ping_after + 1));
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        seen + self.ping_after + (self.chance % (u64::from(spread) + 1)) as u32
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// Handles every deadline that has come, up to the budget of the turn.
+    pub(super) fn expire(&mut self, now: Tick) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.connections
+            .wheel
+            .expire(now, EXPIRED_PER_TURN, &mut fired);
+        for slot in fired.drain(..) {
+            if let Some(id) = self.connections.id_of(slot) {
+                self.expired(id, now);
+            }
+        }
+        self.fired = fired;
+        if self.chat.next_tick().is_some_and(|due| due <= now) {
+            self.chat.tick(now, &mut self.effects);
+            self.apply(now);
+        }
+    }
+
+    fn expired(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match &connection.phase {
+            Phase::Handshake { idle: true, head } if head.is_empty() => self.drain(id, now),
+            Phase::Handshake { .. } => self.refuse(id, &Refusal::HandshakeTimeout, now),
+            Phase::Open { message_since, .. } => {
+                let message_since = *message_since;
+                self.expired_open(id, message_since, now);
+            }
+            Phase::Closing { .. } | Phase::Draining { .. } => {
+                self.log_connection(id, format_args!("did not finish closing in time"));
+                self.connections.end(id);
+            }
+        }
+    }
+
+    /// Finds which of an open connection's deadlines has come, or sets the next.
+    fn expired_open(&mut self, id: ConnId, message_since: Option<Tick>, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let lengths = &self.deadlines;
+        let stall_due = connection.stalled_since.map(|since| since + lengths.stall);
+        let message_due = message_since.map(|since| since + lengths.message);
+        let silent_due = connection.seen + lengths.silent;
+        let ping_due = connection.seen + lengths.ping_after;
+
+        if silent_due <= now {
+            self.stats.silent += 1;
+            self.log_connection(id, format_args!("is gone: it was silent for too long"));
+            return self.connections.end(id);
+        }
+        if stall_due.is_some_and(|due| due <= now) {
+            self.stats.stalled += 1;
+            // Room for the close frame: the rest would not be taken in time either.
+            connection.outbox.drop_unsent();
+            return self.part(id, &CloseReason::Stalled, now);
+        }
+        if message_due.is_some_and(|due| due <= now) {
+            self.stats.violations += 1;
+            return self.part(id, &CloseReason::MessageTooSlow, now);
+        }
+        let mut due = if connection.awaiting_pong {
+            silent_due
+        } else if ping_due <= now {
+            connection.awaiting_pong = true;
+            self.connections.push_control(id, Frame::ping());
+            silent_due
+        } else {
+            let seen = connection.seen;
+            self.deadlines.next_ping(seen)
+        };
+        for other in [stall_due, message_due].into_iter().flatten() {
+            due = due.min(other);
+        }
+        self.connections.arm(id, due);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_are_spread_over_a_quarter_more() {
+        let mut deadlines = Deadlines::new(&Config::default(), 7);
+        let due: Vec<u32> = (0..1000)
+            .map(|_| deadlines.next_ping(Tick(100)).0)
+            .collect();
+        assert!(due.iter().all(|due| (350..=412).contains(due)));
+        for part in 0..6 {
+            let range = 350 + part * 10..360 + part * 10;
+            assert!(
+                due.iter().any(|due| range.contains(due)),
+                "none in {range:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_ping_always_leaves_time_for_the_answer() {
+        let config = Config {
+            ping_after: std::time::Duration::from_millis(400),
+            silent_timeout: std::time::Duration::from_millis(500),
+            ..Config::default()
+        };
+        let mut deadlines = Deadlines::new(&config, 7);
+        for _ in 0..100 {
+            assert_eq!(deadlines.next_ping(Tick(0)), Tick(4));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Sends what is queued: each connection once a turn, all its frames by one system call.
+//! The only file that writes to a socket.
+
+use super::Server;
+use super::connection::Phase;
+use crate::chat::Event;
+use crate::frame::Frame;
+use crate::id::{ConnId, Tick};
+use crate::net::{Net, Write};
+use std::io::IoSlice;
+
+/// Frames written by one system call. A fuller outbox takes another.
+const SLICES_MAX: usize = 64;
+
+impl<N: Net> Server<N> {
+    /// Flushes every connection that has something and is not known to be blocked.
+    pub(super) fn flush(&mut self, now: Tick) {
+        while let Some(id) = self.connections.take_dirty() {
+            self.flush_one(id, now);
+        }
+    }
+
+    /// Writes until nothing is left or the socket takes no more.
+    pub(super) fn flush_one(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        while !connection.blocked && !connection.outbox.is_empty() {
+            let outcome = match connection.outbox.single() {
+                Some(bytes) => self.net.write(&mut connection.stream, bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                    let count = connection.outbox.slices(&mut slices);
+                    self.net
+                        .write_vectored(&mut connection.stream, &slices[..count])
+                }
+            };
+            match outcome {
+                Write::Bytes(count) => {
+                    connection.outbox.advance(count);
+                    if connection.stalled_since.is_some() && connection.outbox.missed() == 0 {
+                        connection.stalled_since = Some(now);
+                    }
+                }
+                Write::Blocked => connection.blocked = true,
+                Write::Gone => {
+                    self.log_connection(id, format_args!("is gone: writing failed"));
+                    return self.connections.end(id);
+                }
+            }
+        }
+        if connection.blocked {
+            self.stalls(id, now);
+        } else {
+            self.drained(id, now);
+        }
+    }
+
+    /// All was taken. What waited for that can happen.
+    fn drained(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.stalled_since = None;
+        match &mut connection.phase {
+            Phase::Open { .. } if connection.outbox.missed() > 0 => {
+                let event = Event::Missed {
+                    messages: connection.outbox.take_missed(),
+                };
+                let mut line = String::new();
+                connection.protocol.render(&event, &mut line);
+                connection.outbox.push_control(Frame::text(&line));
+                self.flush_one(id, now);
+            }
+            // Reading stopped when the answer was queued; there may be more.
+            Phase::Handshake { idle: true, .. } => self.connections.mark_readable(id),
+            Phase::Draining { ended: true, .. } => self.connections.end(id),
+            Phase::Draining { shut, .. } if !*shut => {
+                *shut = true;
+                self.net.shutdown_write(&mut connection.stream);
+            }
+            Phase::Open { .. }
+            | Phase::Handshake { .. }
+            | Phase::Closing { .. }
+            | Phase::Draining { .. } => {}
+        }
+    }
+}

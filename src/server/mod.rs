@@ -1,0 +1,247 @@
+//! The turn of the loop. Owns all state, calls everything below it and decides the order.
+//! Parses no bytes and makes no system call of its own; one file per step.
+
+mod accept;
+mod addresses;
+mod apply;
+mod connection;
+mod deadline;
+mod flush;
+mod reap;
+mod receive;
+mod stop;
+
+use crate::chat::{Chat, Effects};
+use crate::config::Config;
+use crate::id::{ConnId, Tick};
+use crate::net::{Net, Ready, Signal};
+use crate::outbox::Limits;
+use crate::stats::Stats;
+use crate::ws::Spare;
+use accept::Listeners;
+pub use accept::connections_within;
+use addresses::Addresses;
+use connection::{Connections, Phase};
+use deadline::Deadlines;
+use log::debug;
+use std::{fmt, mem};
+use stop::Lifecycle;
+
+/// What all reads share. A head is at most half of it, a message usually far less.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A chat server over whatever [`Net`] it is given.
+///
+/// Everything happens in [`Server::turn`], which the owner calls until it says that it is over.
+pub struct Server<N: Net> {
+    config: Config,
+    net: N,
+    connections: Connections<N::Stream>,
+    addresses: Addresses,
+    listeners: Listeners,
+    deadlines: Deadlines,
+    chat: Chat,
+    effects: Effects,
+    /// The one warm tungstenite context; connections own one only in the middle of a message.
+    spare: Spare,
+    buffer: Vec<u8>,
+    ready: Vec<Ready>,
+    fired: Vec<u32>,
+    lifecycle: Lifecycle,
+    report_wanted: bool,
+    stats: Stats,
+}
+
+/// Whether there is another turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Turn {
+    Again,
+    /// Somebody asked for [`Server::summary`]; then again.
+    Report,
+    /// The server has stopped, and everybody was told.
+    Stopped,
+    /// A second signal came: it stops at once, whoever is still there.
+    Aborted,
+}
+
+impl<N: Net> Server<N> {
+    /// A server without connections. `max_connections` is what the configuration says or, if it
+    /// says nothing, what the system allows. `seed` decides all that is left to chance: made-up
+    /// nicks, hash keys, the spreading of deadlines.
+    pub fn new(config: Config, net: N, max_connections: usize, seed: u64) -> Self {
+        let limits = Limits {
+            frames_max: config.outbox_frames,
+            bytes_max: config.outbox_bytes,
+        };
+        Self {
+            connections: Connections::new(limits, net.now()),
+            addresses: Addresses::default(),
+            listeners: Listeners::new(max_connections),
+            deadlines: Deadlines::new(&config, seed),
+            chat: Chat::new(&config, seed),
+            effects: Effects::new(),
+            spare: Spare::new(&config),
+            buffer: vec![0; READ_BUFFER_BYTES],
+            ready: Vec::new(),
+            fired: Vec::new(),
+            report_wanted: false,
+            lifecycle: Lifecycle::Serving,
+            stats: Stats::default(),
+            config,
+            net,
+        }
+    }
+
+    /// One pass: wait, take what came, do what is due, send what is queued, let newcomers in.
+    ///
+    /// Nobody is removed before [`Self::reap`], so that no event of this turn can meet the next
+    /// owner of a slot; newcomers come last, so that they cannot keep those inside waiting.
+    pub fn turn(&mut self) -> Turn {
+        let mut ready = mem::take(&mut self.ready);
+        self.net.poll(self.wake_at(), &mut ready);
+        let now = self.net.now();
+        for event in ready.drain(..) {
+            self.take_note(event, now);
+        }
+        self.ready = ready;
+
+        self.receive(now);
+        self.expire(now);
+        self.reap(now);
+        self.flush(now);
+        self.accept(now);
+        self.lifecycle_step(now)
+    }
+
+    /// The latest moment at which the next turn must begin; a moment past: at once.
+    fn wake_at(&self) -> Option<Tick> {
+        let lists = &self.connections.lists;
+        if !lists.readable.is_empty() || !lists.ending.is_empty() || !lists.dirty.is_empty() {
+            return Some(Tick(0));
+        }
+        [
+            self.connections.wheel.next_look(),
+            self.chat.next_tick(),
+            self.listeners.next_try(),
+            self.lifecycle.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Sorts an event into the lists that the steps work off.
+    fn take_note(&mut self, event: Ready, now: Tick) {
+        match event {
+            Ready::Listener(listener) => self.listeners.has_waiting(listener),
+            Ready::Connection {
+                id,
+                readable,
+                writable,
+                ended,
+            } => {
+                let Some(connection) = self.connections.get_mut(id) else {
+                    debug!(target: "parlor::loop", "a stale event for {id:?}");
+                    return;
+                };
+                connection.ended |= ended;
+                if writable {
+                    connection.blocked = false;
+                    if !connection.outbox.is_empty() {
+                        self.connections.mark_dirty(id);
+                    }
+                }
+                if readable || ended {
+                    self.connections.mark_readable(id);
+                }
+            }
+            Ready::Signal(Signal::Stop) => self.stop_signal(now),
+            Ready::Signal(Signal::Report) => self.report_wanted = true,
+        }
+    }
+
+    /// Who is here and what happened so far, for operators and tests.
+    pub fn summary(&self) -> String {
+        format!(
+            "connections={} members={} rooms={} deadlines={} addresses={} {}",
+            self.connections.len(),
+            self.chat.member_count(),
+            self.chat.room_count(),
+            self.connections.wheel.len(),
+            self.addresses.total(),
+            self.stats(),
+        )
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            missed: self.connections.missed,
+            ..self.stats
+        }
+    }
+
+    pub fn net(&self) -> &N {
+        &self.net
+    }
+
+    pub fn net_mut(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// Nobody is connected, and nothing remembers anybody.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+            && self.connections.wheel.is_empty()
+            && self.chat.member_count() == 0
+            && self.chat.room_count() == 0
+            && self.addresses.total() == 0
+    }
+
+    /// Bytes that wait in outboxes and in half-received heads and messages.
+    pub fn held_bytes(&self) -> usize {
+        let held = |connection: &connection::Connection<N::Stream>| {
+            let received = match &connection.phase {
+                Phase::Handshake { head, .. } => head.len(),
+                Phase::Open { decoder, .. } => decoder.held_bytes(),
+                Phase::Closing { .. } | Phase::Draining { .. } => 0,
+            };
+            connection.outbox.bytes() + received
+        };
+        self.connections.iter().map(held).sum()
+    }
+
+    /// Panics if the tables do not agree with each other. For tests, the simulator and fuzzing.
+    pub fn check_invariants(&self) {
+        self.connections.check_invariants();
+        self.chat.check_invariants();
+        let open = |connection: &&connection::Connection<N::Stream>| {
+            matches!(connection.phase, Phase::Open { .. })
+        };
+        let open = self.connections.iter().filter(open).count();
+        if !self.config.echo {
+            assert_eq!(
+                open,
+                self.chat.member_count(),
+                "open connections are members"
+            );
+        }
+        let counted = self
+            .connections
+            .iter()
+            .filter(|c| c.counted_for.is_some())
+            .count();
+        assert_eq!(
+            counted,
+            self.addresses.total(),
+            "addresses count connections"
+        );
+        assert!(self.effects.is_empty(), "effects are carried out at once");
+    }
+
+    /// One line per event of a connection. Never what somebody wrote.
+    fn log_connection(&self, id: ConnId, what: fmt::Arguments<'_>) {
+        debug!(target: "parlor::connection", "{}.{} {what}", id.slot(), id.generation());
+    }
+}

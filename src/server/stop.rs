@@ -1,0 +1,91 @@
+//! How a server ends: nobody more is let in, everybody is told, and what is queued is sent within
+//! the grace time.
+
+use super::connection::Phase;
+use super::{Server, Turn};
+use crate::frame::Frame;
+use crate::http::Refusal;
+use crate::id::{Tick, ticks};
+use crate::net::Net;
+use crate::ws::CloseReason;
+use log::info;
+use std::mem;
+
+/// Whether the server serves or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lifecycle {
+    Serving,
+    Stopping { until: Tick },
+    Aborted,
+}
+
+impl Lifecycle {
+    pub(super) const fn deadline(self) -> Option<Tick> {
+        match self {
+            Self::Serving => None,
+            Self::Stopping { until } => Some(until),
+            Self::Aborted => Some(Tick(0)),
+        }
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// The first signal begins the end, the second is the end.
+    pub(super) fn stop_signal(&mut self, now: Tick) {
+        self.lifecycle = match self.lifecycle {
+            Lifecycle::Serving => {
+                info!(target: "parlor::stop", "stopping with {} connections", self.connections.len());
+                self.say_goodbye(now);
+                Lifecycle::Stopping {
+                    until: now + ticks(self.config.grace_timeout),
+                }
+            }
+            Lifecycle::Stopping { .. } | Lifecycle::Aborted => Lifecycle::Aborted,
+        };
+    }
+
+    fn say_goodbye(&mut self, now: Tick) {
+        self.net.stop_listening();
+        self.listeners.stop();
+        let reason = CloseReason::ServerStopping;
+        let frame = Frame::close(reason.code(), &reason.text());
+        let ids = self.connections.ids();
+        // All are told before the first leaves, so that nobody's last line is another's leaving.
+        for id in &ids {
+            let Some(connection) = self.connections.get_mut(*id) else {
+                continue;
+            };
+            if let Phase::Open { .. } = connection.phase {
+                self.connections.push_close(*id, frame.clone());
+            }
+        }
+        for id in ids {
+            let Some(connection) = self.connections.get_mut(id) else {
+                continue;
+            };
+            match &connection.phase {
+                Phase::Open { .. } => self.part(id, &reason, now),
+                Phase::Handshake { idle: true, head } if head.is_empty() => self.drain(id, now),
+                Phase::Handshake { .. } => self.refuse(id, &Refusal::Stopping, now),
+                Phase::Closing { .. } | Phase::Draining { .. } => {}
+            }
+        }
+    }
+
+    pub(super) fn lifecycle_step(&mut self, now: Tick) -> Turn {
+        match self.lifecycle {
+            Lifecycle::Serving | Lifecycle::Stopping { .. }
+                if mem::take(&mut self.report_wanted) =>
+            {
+                Turn::Report
+            }
+            Lifecycle::Serving => Turn::Again,
+            Lifecycle::Stopping { until } if self.connections.is_empty() || now >= until => {
+                info!(target: "parlor::stop", "stopped; {}", self.summary());
+                Turn::Stopped
+            }
+            Lifecycle::Stopping { .. } => Turn::Again,
+            Lifecycle::Aborted => Turn::Aborted,
+        }
+    }
+}

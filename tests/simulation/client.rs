@@ -1,0 +1,255 @@
+//! Simulated people and what they see. Some behave, some do not; each knows what a server may
+//! never send: a second HTTP response, half a frame, anything after its close frame.
+
+use super::chance::Chance;
+use std::collections::VecDeque;
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// How somebody behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Reads everything, answers pings, says things, closes in good order.
+    Polite,
+    /// As polite, but reads seldom and little.
+    Slow,
+    /// Talks and never reads.
+    Deaf,
+    /// Comes in and is never heard again.
+    Silent,
+    /// Does not finish its request.
+    HalfShaken,
+    /// Sends random bytes once it is in.
+    Vandal,
+    /// Sends pings and empty fragments without end.
+    Flooder,
+    /// Asks for pages, several in one packet.
+    Browser,
+    /// Asks for an upgrade that cannot be granted.
+    Misled,
+    /// Sends only random bytes.
+    Noise,
+}
+
+pub(crate) const MANNERS: [Manner; 10] = [
+    Manner::Polite,
+    Manner::Slow,
+    Manner::Deaf,
+    Manner::Silent,
+    Manner::HalfShaken,
+    Manner::Vandal,
+    Manner::Flooder,
+    Manner::Browser,
+    Manner::Misled,
+    Manner::Noise,
+];
+
+impl Manner {
+    /// Whether what it sends is well-formed, so that no blame may fall on it.
+    pub(crate) fn is_sound(self) -> bool {
+        matches!(self, Self::Polite | Self::Slow)
+    }
+
+    pub(crate) fn wants_chat(self) -> bool {
+        !matches!(self, Self::Browser | Self::Misled | Self::Noise)
+    }
+}
+
+/// What a client saw, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// A status of an HTTP response.
+    Status(u16),
+    /// A line of text.
+    Line(String),
+    Ping(Vec<u8>),
+    Pong,
+    Close(Option<u16>),
+}
+
+/// Understands what the server sends and panics at what it may never send.
+#[derive(Default)]
+pub(crate) struct Ear {
+    bytes: VecDeque<u8>,
+    is_websocket: bool,
+    responses: u32,
+    is_closed: bool,
+    /// Nothing may follow the response that refused it.
+    is_refused: bool,
+}
+
+impl Ear {
+    pub(crate) fn hear(&mut self, bytes: &[u8], seen: &mut Vec<Seen>) {
+        assert!(
+            bytes.is_empty() || !self.is_closed,
+            "bytes after the server's close frame"
+        );
+        assert!(
+            bytes.is_empty() || !self.is_refused,
+            "bytes after the response that refused"
+        );
+        self.bytes.extend(bytes);
+        while let Some(thing) = if self.is_websocket {
+            self.frame()
+        } else {
+            self.response()
+        } {
+            seen.push(thing);
+        }
+    }
+
+    /// Nothing more will come: what came must have been whole.
+    pub(crate) fn end(&self, abruptly: bool) {
+        assert!(
+            abruptly || self.bytes.is_empty(),
+            "the server ended in the middle of {:?}",
+            String::from_utf8_lossy(&self.bytes.iter().copied().collect::<Vec<u8>>())
+        );
+    }
+
+    fn response(&mut self) -> Option<Seen> {
+        let bytes = self.bytes.make_contiguous();
+        let head_len = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let head = std::str::from_utf8(&bytes[..head_len])
+            .expect("a head is text")
+            .to_owned();
+        let body_len = head
+            .lines()
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length:")
+                    .map(str::to_owned)
+            })
+            .map_or(0, |length| {
+                length
+                    .trim()
+                    .parse::<usize>()
+                    .expect("a length is a number")
+            });
+        let status: u16 = head
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3))
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_else(|| panic!("not a response: {head:?}"));
+        if bytes.len() < head_len + body_len {
+            return None;
+        }
+        self.bytes.drain(..head_len + body_len);
+        self.responses += 1;
+        match status {
+            101 => {
+                assert_eq!(self.responses, 1, "the upgrade is the one response");
+                self.is_websocket = true;
+            }
+            200 | 304 => self.is_refused = head.to_ascii_lowercase().contains("connection: close"),
+            _ => {
+                self.is_refused = true;
+                assert!(
+                    self.bytes.is_empty(),
+                    "bytes after the response that refused"
+                );
+            }
+        }
+        Some(Seen::Status(status))
+    }
+
+    fn frame(&mut self) -> Option<Seen> {
+        let bytes = self.bytes.make_contiguous();
+        let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+        assert_eq!(first & 0x70, 0, "reserved bits");
+        assert_eq!(second & 0x80, 0, "a server does not mask");
+        assert_eq!(first & 0x80, 0x80, "we never fragment");
+        let (len, start) = match second {
+            126 => (
+                usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
+                4,
+            ),
+            127 => panic!("nothing we say is that long"),
+            len => (usize::from(len), 2),
+        };
+        let payload = bytes.get(start..start + len)?.to_vec();
+        self.bytes.drain(..start + len);
+        match first & 0x0F {
+            1 => Some(Seen::Line(
+                String::from_utf8(payload).expect("text is UTF-8"),
+            )),
+            8 => {
+                self.is_closed = true;
+                assert!(
+                    self.bytes.is_empty(),
+                    "bytes after the server's close frame"
+                );
+                let code = payload
+                    .get(..2)
+                    .map(|code| u16::from_be_bytes([code[0], code[1]]));
+                std::str::from_utf8(payload.get(2..).unwrap_or_default())
+                    .expect("a reason is text");
+                Some(Seen::Close(code))
+            }
+            9 => Some(Seen::Ping(payload)),
+            10 => Some(Seen::Pong),
+            other => panic!("opcode {other} from the server"),
+        }
+    }
+}
+
+/// A request for an upgrade to `room`.
+pub(crate) fn upgrade(room: &str) -> Vec<u8> {
+    format!(
+        "GET /ws/{room} HTTP/1.1\r\nHost: parlor.example\r\nUpgrade: websocket\r\n\
+         Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// One of several requests that must be refused.
+pub(crate) fn misled(chance: &mut Chance) -> Vec<u8> {
+    let good = String::from_utf8(upgrade("lobby")).expect("we wrote it");
+    match chance.below(5) {
+        0 => good.replace("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"),
+        1 => good.replace(KEY, "short"),
+        2 => good.replace("/ws/lobby", "/elsewhere"),
+        3 => good.replace("GET", "PUT"),
+        _ => good.replace(
+            "Host: parlor.example",
+            "Origin: https://elsewhere.example\r\nHost: parlor.example",
+        ),
+    }
+    .into_bytes()
+}
+
+/// A masked frame as clients send it.
+pub(crate) fn frame(first: u8, payload: &[u8], chance: &mut Chance) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | len as u8),
+        len => {
+            bytes.push(0x80 | 126);
+            bytes.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+    }
+    let mask = chance.bytes(4);
+    bytes.extend_from_slice(&mask);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
+    bytes
+}
+
+/// A text message, whole or in fragments with pings between them.
+pub(crate) fn text(message: &str, chance: &mut Chance) -> Vec<u8> {
+    if !chance.percent(30) {
+        return frame(0x81, message.as_bytes(), chance);
+    }
+    let cut = chance.below(message.len() + 1);
+    let (head, tail) = message.as_bytes().split_at(cut);
+    let mut bytes = frame(0x01, head, chance);
+    if chance.percent(50) {
+        bytes.extend(frame(0x89, b"between", chance));
+    }
+    bytes.extend(frame(0x80, tail, chance));
+    bytes
+}

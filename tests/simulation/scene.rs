@@ -1,0 +1,363 @@
+//! Scenes: a few people, named, on a network without faults, who come, say things and hear.
+//! Written as one would tell them.
+
+use super::chance::Chance;
+use super::client::{self, Ear, Seen};
+use super::net::{Faults, SimNet};
+use parlor::config::Config;
+use parlor::net::{Net, Signal};
+use parlor::server::{Server, Turn};
+use std::time::Duration;
+
+struct Scene {
+    server: Server<SimNet>,
+    chance: Chance,
+    people: Vec<Listener>,
+    stopped: bool,
+}
+
+struct Listener {
+    socket: usize,
+    ear: Ear,
+    seen: Vec<Seen>,
+    reads: bool,
+}
+
+type Who = usize;
+
+impl Scene {
+    fn new(config: Config) -> Self {
+        Self::with(config, Faults::NONE)
+    }
+
+    fn with(config: Config, faults: Faults) -> Self {
+        let net = SimNet::new(1, faults);
+        Self {
+            server: Server::new(config, net, 100, 1),
+            chance: Chance::new(1),
+            people: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    fn connects(&mut self) -> Who {
+        let socket = self.server.net_mut().connect().expect("the server listens");
+        self.people.push(Listener {
+            socket,
+            ear: Ear::default(),
+            seen: Vec::new(),
+            reads: true,
+        });
+        self.turns();
+        self.people.len() - 1
+    }
+
+    fn joins(&mut self, nick: &str) -> Who {
+        let who = self.connects();
+        self.sends(who, &client::upgrade(&format!("lobby?nick={nick}")));
+        who
+    }
+
+    fn sends(&mut self, who: Who, bytes: &[u8]) {
+        let socket = self.people[who].socket;
+        self.server.net_mut().send(socket, bytes);
+        self.turns();
+    }
+
+    fn says(&mut self, who: Who, words: &str) {
+        let frame = client::frame(0x81, words.as_bytes(), &mut self.chance);
+        self.sends(who, &frame);
+    }
+
+    fn stops_reading(&mut self, who: Who) {
+        self.people[who].reads = false;
+    }
+
+    fn reads_again(&mut self, who: Who) {
+        self.people[who].reads = true;
+        self.turns();
+    }
+
+    fn vanishes(&mut self, who: Who) {
+        let socket = self.people[who].socket;
+        self.server.net_mut().reset(socket);
+        self.turns();
+    }
+
+    /// Lets the server do what it has to do, without time passing.
+    fn turns(&mut self) {
+        let now = self.server.net().now();
+        self.server.net_mut().horizon = now;
+        for _ in 0..40 {
+            self.stopped |= self.server.turn() == Turn::Stopped;
+            self.server.check_invariants();
+            self.everybody_reads();
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.server.net().now() + parlor::id::ticks(time);
+        self.server.net_mut().horizon = until;
+        while self.server.net().now() < until && !self.stopped {
+            self.stopped |= self.server.turn() == Turn::Stopped;
+            self.server.check_invariants();
+            self.everybody_reads();
+        }
+        self.turns();
+    }
+
+    fn everybody_reads(&mut self) {
+        for person in self.people.iter_mut().filter(|person| person.reads) {
+            let bytes = self
+                .server
+                .net_mut()
+                .read_as_client(person.socket, usize::MAX);
+            person.ear.hear(&bytes, &mut person.seen);
+        }
+    }
+
+    /// What was heard since the last time this was asked, without the upgrade.
+    fn heard(&mut self, who: Who) -> Vec<String> {
+        let seen = std::mem::take(&mut self.people[who].seen);
+        seen.into_iter()
+            .filter(|seen| *seen != Seen::Status(101))
+            .map(|seen| match seen {
+                Seen::Line(line) => line,
+                Seen::Status(status) => format!("HTTP {status}"),
+                Seen::Ping(_) => String::from("ping"),
+                Seen::Pong => String::from("pong"),
+                Seen::Close(code) => format!("close {code:?}"),
+            })
+            .collect()
+    }
+
+    fn is_empty(&mut self) -> bool {
+        self.turns();
+        self.server.is_empty()
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn what_ann_says_is_heard_by_bob_and_by_herself() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.says(ann, "hello");
+    assert_eq!(
+        room.heard(ann),
+        [
+            "* welcome to lobby, ann. Nobody else is here",
+            "* bob joined",
+            "ann: hello"
+        ]
+    );
+    assert_eq!(
+        room.heard(bob),
+        ["* welcome to lobby, bob. Here: ann", "ann: hello"]
+    );
+}
+
+#[test]
+fn a_member_who_vanishes_leaves_one_notice_and_nothing_else() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.vanishes(bob);
+    room.pass(seconds(10));
+    assert_eq!(room.heard(ann), ["* bob left"]);
+    room.vanishes(ann);
+    assert!(room.is_empty());
+}
+
+#[test]
+fn a_silent_member_is_pinged_and_then_gone_with_one_notice() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    for _ in 0..7 {
+        room.pass(seconds(10));
+        room.says(ann, "/who");
+    }
+    assert_eq!(room.heard(bob), ["ping"]);
+    let heard = room.heard(ann);
+    assert_eq!(
+        heard.iter().filter(|line| *line == "* bob left").count(),
+        1,
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn whoever_answers_pings_stays() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    room.heard(ann);
+    let mut pings = 0;
+    for _ in 0..300 {
+        room.pass(seconds(1));
+        if room.heard(ann) == ["ping"] {
+            pings += 1;
+            let pong = client::frame(0x8A, b"", &mut Chance::new(1));
+            room.sends(ann, &pong);
+        }
+    }
+    assert!(
+        (300 / 32..=300 / 25).contains(&pings),
+        "{pings} pings in 300 seconds"
+    );
+    assert!(!room.is_empty());
+}
+
+#[test]
+fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
+    let config = Config {
+        message_rate: 0,
+        outbox_frames: 4,
+        ..Config::default()
+    };
+    let mut room = Scene::with(
+        config,
+        Faults {
+            window: 60,
+            ..Faults::NONE
+        },
+    );
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    room.stops_reading(bob);
+    for number in 0..50 {
+        room.says(ann, &format!("number {number}"));
+    }
+    assert_eq!(room.heard(ann).len(), 50);
+    room.reads_again(bob);
+    room.pass(seconds(1));
+    let heard = room.heard(bob);
+    let missed: usize = heard
+        .last()
+        .and_then(|line| line.strip_prefix("* you missed "))
+        .and_then(|line| line.strip_suffix(" messages"))
+        .expect("bob is told")
+        .parse()
+        .expect("a number");
+    assert_eq!(missed + heard.len() - 1, 50);
+    room.says(ann, "again");
+    assert_eq!(room.heard(bob), ["ann: again"]);
+}
+
+#[test]
+fn whoever_never_reads_is_closed_by_the_stall_deadline() {
+    let config = Config {
+        message_rate: 0,
+        ..Config::default()
+    };
+    let mut room = Scene::with(
+        config,
+        Faults {
+            window: 300,
+            ..Faults::NONE
+        },
+    );
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.stops_reading(bob);
+    for _ in 0..60 {
+        room.says(ann, "is anybody there?");
+    }
+    for _ in 0..4 {
+        room.pass(seconds(10));
+        room.says(ann, "hm");
+        room.says(bob, "yes, talking but not listening");
+    }
+    assert!(room.heard(ann).contains(&String::from("* bob left")));
+    assert_eq!(room.server.stats().stalled, 1);
+    room.vanishes(ann);
+    room.pass(seconds(4));
+    assert!(room.is_empty());
+}
+
+#[test]
+fn half_a_request_ends_at_the_handshake_deadline() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.connects();
+    for _ in 0..9 {
+        room.sends(ann, b"G");
+        room.pass(seconds(1));
+    }
+    assert_eq!(room.heard(ann), Vec::<String>::new());
+    room.pass(seconds(2));
+    assert_eq!(room.heard(ann), ["HTTP 408"]);
+    room.pass(seconds(4));
+    assert!(room.is_empty());
+}
+
+#[test]
+fn whoever_does_not_answer_our_close_is_gone_by_its_deadline() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    room.heard(ann);
+    room.says(ann, "/quit");
+    assert_eq!(room.heard(ann), ["close Some(1000)"]);
+    assert!(!room.is_empty());
+    room.pass(seconds(4));
+    assert!(room.is_empty());
+}
+
+#[test]
+fn half_a_message_ends_at_its_deadline_though_pings_go_on() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    room.heard(ann);
+    let mut chance = Chance::new(3);
+    let half = client::frame(0x01, b"and then", &mut chance);
+    room.sends(ann, &half);
+    for _ in 0..31 {
+        room.pass(seconds(1));
+        let ping = client::frame(0x89, b"", &mut chance);
+        room.sends(ann, &ping);
+    }
+    assert_eq!(
+        room.heard(ann).last().map(String::as_str),
+        Some("close Some(1008)")
+    );
+}
+
+#[test]
+fn a_crowd_that_arrives_at_once_costs_the_room_a_handful_of_lines() {
+    let config = Config {
+        notice_members: 10,
+        ..Config::default()
+    };
+    let mut room = Scene::new(config);
+    let ann = room.joins("ann");
+    for number in 0..80 {
+        room.joins(&format!("n{number}"));
+    }
+    room.pass(seconds(4));
+    let heard = room.heard(ann);
+    assert!(heard.len() <= 1 + 20 + 2, "{heard:#?}");
+    assert!(heard.last().is_some_and(|line| line.ends_with(" joined")));
+}
+
+#[test]
+fn everybody_is_told_when_the_server_stops() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    room.server.net_mut().signal(Signal::Stop);
+    room.turns();
+    assert_eq!(room.heard(ann), ["close Some(1001)"]);
+    assert_eq!(room.heard(bob), ["close Some(1001)"]);
+    room.pass(seconds(6));
+    assert!(room.stopped);
+}
