@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs what the tests need and nobody here wrote, into target/clients: Python's websockets,
+# node's ws and playwright-core, by exact version. Chromium, curl and strace come from the system;
+# as root on Debian they are installed too. Quick when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+clients=target/clients
+wanted=$(cat tests/clients/requirements.txt tests/clients/package-lock.json | cksum)
+
+need() { # PROGRAM PACKAGE
+    command -v "$1" >/dev/null && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "tests: installing $2"
+        [ -n "${updated:-}" ] || { apt-get update -qq && updated=1; }
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
+    else
+        echo "tests: $1 is missing; install the package $2" >&2
+        exit 1
+    fi
+}
+
+need python3 python3
+need node nodejs
+need npm npm
+need curl curl
+need strace strace
+command -v chromium-browser >/dev/null || need chromium chromium
+
+if [ "$(cat "$clients/installed" 2>/dev/null)" != "$wanted" ]; then
+    echo "tests: installing clients into $clients"
+    rm -rf "$clients" && mkdir -p "$clients"
+    python3 -m venv "$clients/python"
+    "$clients/python/bin/pip" install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+    cp tests/clients/package.json tests/clients/package-lock.json "$clients/"
+    (cd "$clients" && npm ci --silent --no-audit --no-fund)
+    echo "$wanted" >"$clients/installed"
+fi

@@ -1,0 +1,93 @@
+// Two people with browsers talk to each other through the chat page of a running server.
+// node page.mjs URL [SCREENSHOT-FOLDER]; CHROMIUM names the browser. Prints what failed, exits 1.
+import { chromium } from "playwright-core";
+
+const [url, screenshots] = process.argv.slice(2);
+const WAIT = { timeout: 10000 };
+const problems = [];
+const check = (ok, what) => { if (!ok) problems.push(what); };
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update"],
+});
+
+async function person(nick, options = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on("console", (message) => { if (message.type() === "error") problems.push(`${nick}: ${message.text()}`); });
+  page.on("pageerror", (error) => problems.push(`${nick}: ${error}`));
+  page.on("dialog", (dialog) => { problems.push(`${nick}: a dialog`); dialog.dismiss(); });
+  await page.goto(`${url}#attic`, WAIT);
+  await page.fill("#nick", nick);
+  await page.click("#go");
+  await page.waitForSelector(`#log .notice:has-text("welcome to attic, ${nick}.")`, WAIT);
+  return page;
+}
+
+const heard = (page, text) => page.waitForSelector(`#log li:has-text("${text}")`, WAIT);
+
+async function say(page, text) {
+  await page.fill("#words", text);
+  await page.press("#words", "Enter");
+}
+
+async function play() {
+  const ann = await person("ann", { colorScheme: "light" });
+  const bob = await person("bob", { colorScheme: "dark", viewport: { width: 390, height: 844 } });
+  await heard(ann, "bob joined");
+
+  await say(ann, "hello bob");
+  await heard(bob, "hello bob");
+  await say(bob, "hello ann");
+  await heard(ann, "hello ann");
+  check(await ann.locator("#log .own").count() === 1, "ann's own message is marked");
+  check(await bob.locator("#log .said .nick").first().textContent() === "ann", "the nick is shown");
+  check(await ann.locator("#state").textContent() === "connected", "the state is shown");
+
+  await say(ann, "<img src=x onerror=alert(1)>");
+  await heard(bob, "<img src=x onerror=alert(1)>");
+  check(await bob.locator("#log img").count() === 0, "HTML stays text");
+
+  await say(ann, "שלום עולם, 你好 👩‍👩‍👧");
+  await heard(bob, "שלום עולם, 你好 👩‍👩‍👧");
+  await say(ann, "see https://example.org/a?b=c and " + "x".repeat(300));
+  await heard(bob, "see https://example.org");
+  check(await bob.locator("#log a").getAttribute("rel") === "noopener noreferrer", "a link is safe");
+  const wide = await bob.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  check(!wide, "a long word wraps");
+
+  await ann.fill("#words", "one");
+  await ann.press("#words", "Shift+Enter");
+  await ann.keyboard.type("two");
+  await ann.press("#words", "Enter");
+  await heard(bob, "two");
+  const lines = await bob.locator("#log .said .body").last().textContent();
+  check(lines === "annone\ntwo", `lines are kept: ${JSON.stringify(lines)}`);
+
+  await ann.fill("#words", "かな");
+  await ann.dispatchEvent("#words", "keydown", { key: "Enter", isComposing: true });
+  check(await ann.inputValue("#words") === "かな", "Enter while composing does not send");
+  await ann.fill("#words", "");
+
+  if (screenshots) {
+    await ann.screenshot({ path: `${screenshots}/desktop-light.png` });
+    await bob.screenshot({ path: `${screenshots}/phone-dark.png` });
+  }
+
+  await say(bob, "/quit");
+  await bob.waitForSelector('#state[data-state="ended"]', WAIT);
+  check(await bob.isDisabled("#send"), "nothing can be sent when it is over");
+  await heard(ann, "bob left");
+}
+
+try {
+  await play();
+} catch (error) {
+  problems.push(String(error));
+} finally {
+  await browser.close();
+}
+for (const problem of problems) console.log(problem);
+process.exit(problems.length ? 1 : 0);
