@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 13] = [
     (
         "server",
-        &["net", "http", "ws", "wire", "chat", "outbox", "frame", "wheel", "id", "config", "stats"],
+        &[
+            "net", "http", "ws", "wire", "chat", "outbox", "frame", "wheel", "id", "config",
+            "stats",
+        ],
     ),
     ("net", &["id", "config"]),
     ("http", &["config"]),
@@ -52,7 +55,9 @@ fn crate_paths(source: &str) -> Vec<(usize, String)> {
 }
 
 fn first_word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// The first word of each element of a list that was opened before `list`.
@@ -87,7 +92,13 @@ fn violations(module: &str, source: &str) -> Vec<String> {
     }
     let code: String = source
         .lines()
-        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
+        .map(|line| {
+            if line.trim_start().starts_with("//") {
+                ""
+            } else {
+                line
+            }
+        })
         .collect::<Vec<&str>>()
         .join("\n");
     if let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == module) {
@@ -104,7 +115,11 @@ fn violations(module: &str, source: &str) -> Vec<String> {
                 !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
             });
             if names_it && !places.contains(&module) && module != "main" {
-                wrong.push(format!("{}: {name} belongs in {}", number + 1, places.join(" and ")));
+                wrong.push(format!(
+                    "{}: {name} belongs in {}",
+                    number + 1,
+                    places.join(" and ")
+                ));
             }
         }
     }
@@ -131,7 +146,11 @@ fn every_file_keeps_the_house_rules() {
     let mut wrong = Vec::new();
     for path in files {
         let relative = path.strip_prefix(root.join("src")).expect("below src");
-        let module = relative.iter().next().and_then(|name| name.to_str()).unwrap_or_default();
+        let module = relative
+            .iter()
+            .next()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         let module = module.trim_end_matches(".rs");
         let source = fs::read_to_string(&path).expect("a source is text");
         for sentence in violations(module, &source) {
@@ -163,10 +182,16 @@ fn a_path_in_the_middle_of_code_is_found() {
 fn a_crate_outside_its_place_is_found() {
     let source = "//! x\nuse mio::Poll;\n";
     assert_eq!(violations("server", source), ["2: mio belongs in net"]);
-    assert_eq!(violations("server", "//! x\nuse crate::net::mio::MioNet;\n"), [""; 0]);
+    assert_eq!(
+        violations("server", "//! x\nuse crate::net::mio::MioNet;\n"),
+        [""; 0]
+    );
 }
 
 #[test]
 fn a_file_without_a_word_about_itself_is_found() {
-    assert_eq!(violations("id", "use std::fmt;\n"), ["1: the file does not say what it is"]);
+    assert_eq!(
+        violations("id", "use std::fmt;\n"),
+        ["1: the file does not say what it is"]
+    );
 }

@@ -95,7 +95,7 @@ impl<N: Net> Server<N> {
 
     /// One pass: wait, take what came, do what is due, send what is queued, let newcomers in.
     ///
-    /// Nobody is removed before [`Self::reap`], so that no event of this turn can meet the next
+    /// Nobody is removed before the reaping, so that no event of this turn can meet the next
     /// owner of a slot; newcomers come last, so that they cannot keep those inside waiting.
     pub fn turn(&mut self) -> Turn {
         let mut ready = mem::take(&mut self.ready);
