@@ -1,0 +1,90 @@
+//! Clients that nobody here wrote: Python's websockets, node's ws, curl, and a browser.
+//! tests/clients/install.sh puts them into target/clients.
+
+use super::support::{Server, contains, finish};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn installed(path: &str) -> PathBuf {
+    let path = folder("target/clients").join(path);
+    assert!(
+        path.exists(),
+        "{} is missing: run tests/clients/install.sh first",
+        path.display()
+    );
+    path
+}
+
+/// Runs a script of tests/clients against the server; it says itself what is wrong.
+fn passes(mut command: Command, server: &Server) {
+    let url = &server.addresses[0];
+    let (status, output, errors) = finish(command.arg(url));
+    assert!(status.success(), "{output}{errors}");
+}
+
+#[test]
+fn pythons_websockets_talks_to_it() {
+    let server = Server::start(&[]);
+    let mut python = Command::new(installed("python/bin/python"));
+    python.arg(folder("tests/clients/talk.py"));
+    passes(python, &server);
+    server.is_empty();
+}
+
+/// Node looks for packages beside the script, so scripts run from a copy beside the packages.
+fn node(script: &str) -> Command {
+    installed("node_modules");
+    let copy = folder("target/clients").join(script);
+    std::fs::copy(folder("tests/clients").join(script), &copy).expect("a script");
+    let mut node = Command::new("node");
+    node.arg(copy);
+    node
+}
+
+#[test]
+fn nodes_ws_talks_to_it() {
+    let server = Server::start(&[]);
+    passes(node("talk.mjs"), &server);
+    server.is_empty();
+}
+
+#[test]
+fn two_browsers_talk_through_the_page() {
+    let server = Server::start(&[]);
+    passes(node("page.mjs"), &server);
+}
+
+#[test]
+fn curl_gets_the_page_once_and_then_knows_it() {
+    let server = Server::start(&[]);
+    let url = &server.addresses[0];
+    let curl = |options: &[&str]| {
+        let (status, output, errors) =
+            finish(Command::new("curl").args(["-sS", "-m", "10"]).args(options));
+        assert!(status.success(), "{errors}");
+        output
+    };
+    let page = curl(&["-i", url]);
+    contains(&page, "HTTP/1.1 200 OK");
+    contains(&page, "<title>parlor</title>");
+    let tag = page
+        .lines()
+        .find_map(|line| line.strip_prefix("ETag: "))
+        .expect("a tag")
+        .trim();
+    let known = format!("If-None-Match: {tag}");
+    assert_eq!(
+        curl(&["-o", "/dev/null", "-w", "%{http_code}", "-H", &known, url]),
+        "304\n"
+    );
+    let head = curl(&["-I", url]);
+    contains(&head, "Content-Security-Policy: ");
+    // Two requests over one connection.
+    let health = format!("{url}healthz");
+    let counted = curl(&["-w", "%{num_connects} ", &health, &health]);
+    assert_eq!(counted, "ok\n1 ok\n0 \n");
+}

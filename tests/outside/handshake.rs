@@ -1,0 +1,197 @@
+//! The upgrade: granted as RFC 6455 §4.2 says, refused with exactly one response.
+
+use super::support::{Frame, KEY, Server, contains, frame, upgrade_request};
+use std::time::Duration;
+
+/// Sends a request, takes the one response, and sees that the connection ends after it.
+fn refused(server: &Server, request: &str, status: u16, part: &str) -> String {
+    let mut client = server.connect();
+    // What follows a refused request must not be answered.
+    client.try_send(request.as_bytes());
+    client.try_send(&frame(0x89, b"ping"));
+    let response = client.response();
+    assert_eq!(response.status, status, "{request}");
+    contains(&response.body, part);
+    contains(response.field("Connection").unwrap_or_default(), "close");
+    client.ends();
+    response.head
+}
+
+fn changed(from: &str, to: &str) -> String {
+    let request = upgrade_request("/ws");
+    assert!(request.contains(from));
+    request.replace(from, to)
+}
+
+#[test]
+fn each_refusal_is_one_fitting_response_and_nothing_after_it() {
+    let server = Server::start(&[]);
+    let refused = |request: &str, status, part| refused(&server, request, status, part);
+    refused("nonsense\r\n\r\n", 400, "");
+    refused(&changed("Host: parlor.example\r\n", ""), 400, "Host");
+    refused(&changed("Host:", "Host: other\r\nHost:"), 400, "Host");
+    refused(&changed(KEY, "c2hvcnQ="), 400, "Sec-WebSocket-Key");
+    refused(&changed(KEY, "not base64!"), 400, "Sec-WebSocket-Key");
+    refused(
+        &changed(&format!("Sec-WebSocket-Key: {KEY}\r\n"), ""),
+        400,
+        "Sec-WebSocket-Key",
+    );
+    refused(&changed("/ws", "/elsewhere"), 404, "");
+    refused(&changed("/ws", "/ws/a%20b"), 400, "room");
+    contains(refused(&changed("GET", "POST"), 405, ""), "Allow: ");
+    let head = refused(&changed("Version: 13", "Version: 8"), 426, "13");
+    contains(&head, "Sec-WebSocket-Version: 13\r\n");
+    refused(&changed("Upgrade: websocket\r\n", ""), 426, "WebSocket");
+    refused(
+        &changed("Host:", "Origin: https://evil.example\r\nHost:"),
+        403,
+        "",
+    );
+    refused(&changed("Host:", "Content-Length: 5\r\nHost:"), 413, "body");
+    refused(
+        &changed("Host:", &("X: y\r\n".repeat(65) + "Host:")),
+        431,
+        "64",
+    );
+    refused(
+        &changed("Host:", &format!("X: {}\r\nHost:", "y".repeat(9000))),
+        431,
+        "8192",
+    );
+    server.is_empty();
+    assert_eq!(server.counter("upgraded"), 0);
+}
+
+#[test]
+fn an_endless_head_is_refused_at_its_limit() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send(b"GET / HTTP/1.1\r\n");
+    for _ in 0..10 {
+        client.try_send(&b"X-Long: 0123456789012345678901234567890123456789\r\n".repeat(20));
+    }
+    assert_eq!(client.response().status, 431);
+    client.ends();
+}
+
+#[test]
+fn a_client_that_speaks_tls_is_told_so() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    let response = client.response();
+    assert_eq!(response.status, 400);
+    contains(&response.body, "TLS");
+    client.ends();
+}
+
+#[test]
+fn real_clients_and_proxies_may_vary() {
+    let server = Server::start(&[]);
+    for request in [
+        changed("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
+        changed(
+            "Connection: Upgrade",
+            "Connection: keep-alive\r\nConnection: upgrade",
+        ),
+        changed("Upgrade: websocket", "upgrade: WebSocket"),
+        changed("Upgrade: websocket", "Upgrade: h2c, websocket"),
+        changed("Host:", "Origin: https://parlor.example\r\nhost:"),
+        changed(
+            "Host:",
+            "Sec-WebSocket-Extensions: permessage-deflate\r\nHost:",
+        ),
+        changed("Host:", "Sec-WebSocket-Protocol: chat, superchat\r\nHost:"),
+        changed("\r\n", "\n"),
+    ] {
+        let mut client = server.connect();
+        client.send(request.as_bytes());
+        let response = client.response();
+        assert_eq!(response.status, 101, "{request}");
+        assert_eq!(
+            response.field("Sec-WebSocket-Accept"),
+            Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        );
+        assert_eq!(response.field("Sec-WebSocket-Extensions"), None);
+        assert_eq!(response.field("Sec-WebSocket-Protocol"), None);
+        contains(client.line(), "* welcome to lobby");
+    }
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_is_granted() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for byte in upgrade_request("/ws?nick=ann").as_bytes() {
+        client.send(&[*byte]);
+    }
+    assert_eq!(client.response().status, 101);
+    client.hears("* welcome to lobby, ann. Nobody else is here");
+}
+
+#[test]
+fn frames_in_the_packet_of_the_request_are_understood() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let mut packet = upgrade_request("/ws?nick=ann").into_bytes();
+    packet.extend(frame(0x81, b"hello"));
+    packet.extend(frame(0x81, b"again")[..4].to_vec());
+    client.send(&packet);
+    client.send(&frame(0x81, b"again")[4..]);
+    assert_eq!(client.response().status, 101);
+    client.hears("* welcome to lobby, ann. Nobody else is here");
+    client.hears("ann: hello");
+    client.hears("ann: again");
+}
+
+#[test]
+fn whoever_drips_their_request_is_refused_at_the_deadline() {
+    let server = Server::start(&["--handshake-timeout", "600ms"]);
+    let mut client = server.connect();
+    for byte in b"GET /ws" {
+        client.send(&[*byte]);
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    assert_eq!(client.response().status, 408);
+    client.ends();
+    let mut nobody = server.connect();
+    assert_eq!(nobody.response().status, 408);
+    nobody.ends();
+    server.is_empty();
+}
+
+#[test]
+fn origins_are_ours_or_on_the_list() {
+    let server = Server::start(&[
+        "--allow-origin",
+        "https://friend.example",
+        "--require-origin",
+    ]);
+    for (origin, status) in [
+        ("https://friend.example", 101),
+        ("HTTPS://Friend.Example", 101),
+        ("http://parlor.example", 101),
+        ("https://parlor.example", 101),
+        ("http://friend.example", 403),
+        ("https://evil.example", 403),
+        ("https://parlor.example.evil.example", 403),
+        ("null", 403),
+    ] {
+        let mut client = server.connect();
+        client.send(changed("Host:", &format!("Origin: {origin}\r\nHost:")).as_bytes());
+        assert_eq!(client.response().status, status, "{origin}");
+    }
+    let mut client = server.connect();
+    client.send(upgrade_request("/ws").as_bytes());
+    assert_eq!(client.response().status, 403, "no origin");
+}
+
+#[test]
+fn a_star_allows_every_origin() {
+    let server = Server::start(&["--allow-origin", "*"]);
+    let mut client = server.connect();
+    client.send(changed("Host:", "Origin: null\r\nHost:").as_bytes());
+    assert_eq!(client.response().status, 101);
+    assert!(matches!(client.frame(), Frame::Text(_)));
+}

@@ -1,0 +1,14 @@
+//! The server from outside: the real binary as a process, over real sockets, with a small client
+//! that can also do what no client should, and with clients nobody here wrote.
+
+mod clients;
+mod frames;
+mod handshake;
+mod heartbeat;
+mod limits;
+mod outbox;
+mod pages;
+mod room;
+mod shutdown;
+mod start;
+mod support;

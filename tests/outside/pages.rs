@@ -1,0 +1,143 @@
+//! Plain HTTP on the same port: the chat page, the health check, and everything that is not there.
+
+use super::support::{Server, contains};
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+#[test]
+fn the_page_and_its_parts_are_served() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for (path, kind, part) in [
+        ("/", "text/html", "<title>parlor</title>"),
+        ("/app.js", "text/javascript", "WebSocket"),
+        ("/style.css", "text/css", "color-scheme"),
+        ("/icon.svg", "image/svg+xml", "<svg"),
+    ] {
+        client.send(get(path).as_bytes());
+        let response = client.response();
+        assert_eq!(response.status, 200);
+        contains(response.field("Content-Type").expect("a type"), kind);
+        contains(&response.body, part);
+        let policy = response.field("Content-Security-Policy").expect("a policy");
+        contains(policy, "default-src 'none'");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}
+
+#[test]
+fn a_page_that_has_not_changed_is_not_sent_again() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send(get("/").as_bytes());
+    let tag = client.response().field("ETag").expect("a tag").to_owned();
+    let again = get("/").replace("Host:", &format!("If-None-Match: {tag}\r\nHost:"));
+    client.send(again.as_bytes());
+    assert_eq!(client.response().status, 304);
+    client.send(
+        get("/")
+            .replace("Host:", "If-None-Match: \"other\"\r\nHost:")
+            .as_bytes(),
+    );
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send(get("/").replace("GET", "HEAD").as_bytes());
+    let response = client.response_to_head();
+    assert_eq!(response.status, 200);
+    assert_ne!(response.field("Content-Length"), Some("0"));
+    client.send(get("/healthz").as_bytes());
+    assert_eq!(client.response().body, "ok\n");
+}
+
+#[test]
+fn several_requests_in_one_packet_are_answered_in_order() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send((get("/healthz") + &get("/style.css") + &get("/healthz")).as_bytes());
+    assert_eq!(client.response().body, "ok\n");
+    contains(client.response().body, "color-scheme");
+    assert_eq!(client.response().body, "ok\n");
+}
+
+/// A pipeline of requests whose answers nobody takes must not fill the memory.
+#[test]
+fn answers_that_are_not_taken_stop_the_reading() {
+    let server = Server::start(&[]);
+    let before = server.resident_bytes();
+    let mut client = server.connect();
+    client
+        .stream
+        .set_write_timeout(Some(std::time::Duration::from_millis(300)))
+        .expect("an option");
+    let requests = get("/app.js").repeat(1000);
+    let mut written = 0;
+    while written < 20_000_000 {
+        use std::io::Write;
+        match client.stream.write(requests.as_bytes()) {
+            Ok(count) => written += count,
+            Err(_) => break,
+        }
+    }
+    assert!(written < 20_000_000, "the server read it all");
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 2 << 20, "{grown} bytes more");
+}
+
+#[test]
+fn the_connection_closes_when_it_is_asked_to() {
+    let server = Server::start(&[]);
+    for request in [
+        get("/healthz").replace("Host:", "Connection: close\r\nHost:"),
+        get("/healthz").replace("HTTP/1.1", "HTTP/1.0"),
+    ] {
+        let mut client = server.connect();
+        client.send(request.as_bytes());
+        let response = client.response();
+        assert_eq!(response.status, 200);
+        client.ends();
+    }
+    server.is_empty();
+}
+
+#[test]
+fn whoever_shuts_their_side_still_gets_their_answer() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.send(get("/").as_bytes());
+    client.shut();
+    assert_eq!(client.response().status, 200);
+    client.ends();
+    server.is_empty();
+}
+
+#[test]
+fn an_idle_connection_ends_at_the_deadline_without_a_word() {
+    let server = Server::start(&["--handshake-timeout", "300ms"]);
+    let mut client = server.connect();
+    client.send(get("/healthz").as_bytes());
+    assert_eq!(client.response().status, 200);
+    client.ends();
+    server.is_empty();
+}
+
+#[test]
+fn what_is_not_there_is_404_and_other_methods_are_405() {
+    let server = Server::start(&[]);
+    for (request, status) in [
+        (get("/nothing"), 404),
+        (get("/../etc/passwd"), 404),
+        (get("/").replace("GET", "DELETE"), 405),
+    ] {
+        let mut client = server.connect();
+        client.send(request.as_bytes());
+        assert_eq!(client.response().status, status, "{request}");
+        client.ends();
+    }
+}

@@ -1,0 +1,123 @@
+//! Starting: options, addresses, and what is wrong with them.
+
+use super::support::{Client, Server, command, contains, finish};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+
+#[test]
+fn help_explains_the_options_and_version_tells_the_version() {
+    let (status, output, _) = finish(command().arg("--help"));
+    assert!(status.success());
+    contains(&output, "--listen ADDR");
+    let (status, output, _) = finish(command().arg("--version"));
+    assert!(status.success());
+    assert_eq!(output.trim(), concat!("parlor ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_bad_option_is_one_line_and_exit_code_2() {
+    for (option, part) in [
+        (&["--lisen", "x"][..], "there is no option --lisen"),
+        (&["--listen", "nowhere"], "expected an address like"),
+        (&["--outbox-frames", "many"], "expected a number"),
+    ] {
+        let (status, output, errors) = finish(command().args(option));
+        assert_eq!((status.code(), output.as_str()), (Some(2), ""));
+        contains(&errors, part);
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_one_line_and_exit_code_1() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("an address").to_string();
+    let (status, output, errors) = finish(command().args(["--listen", &address]));
+    assert_eq!((status.code(), output.as_str()), (Some(1), ""));
+    contains(
+        &errors,
+        &format!("cannot listen on {address}: it is in use"),
+    );
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn more_connections_than_descriptors_is_refused_at_the_start() {
+    let (status, _, errors) = finish(command().args(["--max-connections", "9000000"]));
+    assert_eq!(status.code(), Some(1));
+    contains(&errors, "--max-connections 9000000 is more than");
+}
+
+#[test]
+fn it_listens_on_several_addresses_of_all_kinds() {
+    let folder = std::env::temp_dir().join(format!("parlor-start-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("socket");
+    let unix = format!("unix:{}", path.display());
+    let options = [
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        "[::1]:0",
+        "--listen",
+        &unix,
+    ];
+    for _ in 0..2 {
+        // The second time the socket of a killed server lies there.
+        let server = Server::spawn(command().args(options), 3);
+        assert_eq!(server.addresses[2], unix);
+        for address in &server.addresses[..2] {
+            let address = address.trim_start_matches("http://").trim_end_matches('/');
+            let mut client = Client::connect(address.parse().expect("an address"));
+            client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(client.response().status, 200);
+        }
+        let mut stream = UnixStream::connect(&path).expect("a socket");
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("it is written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it is read");
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"),
+            "{answer}"
+        );
+    }
+    let mut server = Server::spawn(command().args(options), 3);
+    let second = finish(command().args(["--listen", &unix]));
+    assert_eq!(
+        second.0.code(),
+        Some(1),
+        "a socket in use is not taken away"
+    );
+    server.signal("TERM");
+    assert!(server.exit_status().success());
+    assert!(!path.exists(), "the socket is removed at the end");
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+#[test]
+fn logging_is_quiet_by_default_and_never_tells_what_people_write() {
+    for (options, is_quiet) in [(&[][..], true), (&["--log", "trace"][..], false)] {
+        let server = Server::start(&[options, &["--operator-token", "hush"]].concat());
+        let mut ann = server.join("ann");
+        ann.says("a secret of mine");
+        ann.hears("ann: a secret of mine");
+        ann.says("/op hush");
+        ann.hears("* you are an operator now");
+        ann.leaves();
+        server.signal("TERM");
+        let mut log = String::new();
+        let mut server = server;
+        assert!(server.exit_status().success());
+        while let Some(line) = server.try_error_line() {
+            log += &(line + "\n");
+        }
+        assert_eq!(log.is_empty(), is_quiet, "{log}");
+        assert!(
+            !log.contains("secret") && !log.contains("hush") && !log.contains("ann"),
+            "{log}"
+        );
+    }
+}

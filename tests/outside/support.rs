@@ -1,0 +1,578 @@
+//! Starts the server and talks to it. Every wait is bounded, and fails with what came so far.
+//! Knows no rule of the chat.
+
+use socket2::{Domain, Socket, Type};
+use std::fmt::Debug;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take that should happen soon, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+#[expect(clippy::disallowed_methods, reason = "tests wait for real things")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Asks again and again until the answer is yes; fails with what was asked for.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = now() + PATIENCE;
+    while !holds() {
+        assert!(now() < deadline, "not in {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The binary, not started.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlor"));
+    command
+        .env_remove("PARLOR_LOG")
+        .env_remove("PARLOR_OPERATOR_TOKEN");
+    command
+}
+
+/// A running server. Killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// What it printed that it listens on.
+    pub(crate) addresses: Vec<String>,
+    errors: Receiver<String>,
+}
+
+impl Server {
+    /// Starts on a port the kernel picks.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let options = [&["--listen", "127.0.0.1:0"], options].concat();
+        Self::spawn(command().args(options), 1)
+    }
+
+    /// Starts a prepared command that will listen on `listeners` addresses.
+    pub(crate) fn spawn(command: &mut Command, listeners: usize) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let output = lines(child.stdout.take().expect("a pipe"));
+        let errors = lines(child.stderr.take().expect("a pipe"));
+        let mut addresses = Vec::new();
+        for _ in 0..listeners {
+            match output.recv_timeout(PATIENCE) {
+                Ok(line) => addresses.push(
+                    line.strip_prefix("parlor is listening on ")
+                        .expect("an address")
+                        .to_owned(),
+                ),
+                Err(_) => panic!(
+                    "it does not listen: {:?}",
+                    errors.try_iter().collect::<Vec<_>>()
+                ),
+            }
+        }
+        Self {
+            child,
+            addresses,
+            errors,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        let address = self.addresses[0]
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
+        address.parse().expect("an address with a port")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Somebody who is in the lobby and has read their welcome.
+    pub(crate) fn join(&self, nick: &str) -> Client {
+        self.join_room("lobby", nick)
+    }
+
+    pub(crate) fn join_room(&self, room: &str, nick: &str) -> Client {
+        welcomed(self.connect(), room, nick)
+    }
+
+    /// Somebody in the lobby whose system takes little on their behalf, and no more over time.
+    pub(crate) fn join_with_small_window(&self, nick: &str) -> Client {
+        let client = Client::connect_with_small_window(self.address());
+        welcomed(client, "lobby", nick)
+    }
+
+    /// Somebody who was upgraded and has read nothing yet.
+    pub(crate) fn upgrade(&self, path: &str) -> Client {
+        self.connect().upgraded(path)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()
+            .expect("kill is there");
+        assert!(status.success());
+    }
+
+    /// One of the counters that SIGUSR1 writes.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.signal("USR1");
+        loop {
+            let line = self.error_line();
+            if let Some(counters) = line.strip_prefix("parlor: connections=") {
+                let counters = format!("connections={counters}");
+                let value = counters.split(' ').find_map(|pair| {
+                    pair.strip_prefix(name)
+                        .and_then(|rest| rest.strip_prefix('='))
+                });
+                return value.expect("a counter").parse().expect("a number");
+            }
+        }
+    }
+
+    /// Waits until nobody is connected and nothing remembers anybody.
+    pub(crate) fn is_empty(&self) {
+        eventually("the server is empty", || {
+            ["connections", "members", "rooms", "deadlines", "addresses"]
+                .iter()
+                .all(|name| self.counter(name) == 0)
+        });
+    }
+
+    /// The next line on standard error.
+    pub(crate) fn error_line(&self) -> String {
+        self.errors
+            .recv_timeout(PATIENCE)
+            .expect("a line on standard error")
+    }
+
+    /// The next line on standard error of a server that has ended.
+    pub(crate) fn try_error_line(&self) -> Option<String> {
+        self.errors.recv_timeout(PATIENCE).ok()
+    }
+
+    pub(crate) fn exit_status(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the server exits", || {
+            status = self.child.try_wait().expect("it can be waited for");
+            status.is_some()
+        });
+        status.expect("it exited")
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("a size");
+        let kib = line.split_whitespace().nth(1).expect("a number");
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+
+    pub(crate) fn open_descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("Linux")
+            .count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, as the test wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for line in self.errors.try_iter() {
+            assert!(
+                !line.contains("panicked") || thread::panicking(),
+                "the server: {line}"
+            );
+        }
+    }
+}
+
+fn welcomed(client: Client, room: &str, nick: &str) -> Client {
+    let mut client = client.upgraded(&format!("/ws/{room}?nick={nick}"));
+    let welcome = client.line();
+    assert!(
+        welcome.starts_with(&format!("* welcome to {room}, {nick}. ")),
+        "{welcome}"
+    );
+    client
+}
+
+/// The lines of a pipe, read by a thread so that nobody has to wait for ever.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// A process that is over: what it printed and how it ended. Killed if it does not end.
+pub(crate) fn finish(command: &mut Command) -> (ExitStatus, String, String) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+    let output = lines(child.stdout.take().expect("a pipe"));
+    let errors = lines(child.stderr.take().expect("a pipe"));
+    let deadline = now() + 6 * PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            break status;
+        }
+        if now() > deadline {
+            let _ = child.kill();
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let all = |lines: Receiver<String>| {
+        let mut text = String::new();
+        loop {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) => text += &(line + "\n"),
+                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return text,
+            }
+        }
+    };
+    (status, all(output), all(errors))
+}
+
+/// A request for an upgrade.
+pub(crate) fn upgrade_request(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: parlor.example\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+    )
+}
+
+/// A frame as a client sends it, of any kind.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | len as u8),
+        len @ 126..=0xFFFF => {
+            bytes.push(0x80 | 126);
+            bytes.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend_from_slice(&MASK);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
+    bytes
+}
+
+/// What comes from the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    Text(String),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    /// Code and reason.
+    Close(Option<u16>, String),
+    /// The connection is over.
+    End,
+}
+
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Response {
+    /// The value of a header field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// One connection that can do right and wrong.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(address).expect("it can be connected to"))
+    }
+
+    /// A receive buffer that is set before connecting stays as small as it is.
+    fn connect_with_small_window(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)
+            .expect("there is a socket");
+        socket.set_recv_buffer_size(2048).expect("a socket option");
+        socket
+            .connect(&address.into())
+            .expect("it can be connected to");
+        Self::new(socket.into())
+    }
+
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("a socket option");
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    fn upgraded(mut self, path: &str) -> Self {
+        self.send(upgrade_request(path).as_bytes());
+        assert_eq!(self.response().status, 101);
+        self
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("it can be written to");
+    }
+
+    /// Sends what may come too late, for the server has closed already.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    pub(crate) fn send_frame(&mut self, first: u8, payload: &[u8]) {
+        self.send(&frame(first, payload));
+    }
+
+    pub(crate) fn says(&mut self, words: &str) {
+        self.send_frame(0x81, words.as_bytes());
+    }
+
+    pub(crate) fn shut(&self) {
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("it is connected");
+    }
+
+    /// Reads more; false at the end. A reset counts as an end.
+    fn read_more(&mut self, deadline: Instant) -> bool {
+        let left = deadline
+            .saturating_duration_since(now())
+            .max(Duration::from_millis(1));
+        self.stream
+            .set_read_timeout(Some(left))
+            .expect("a socket option");
+        let mut bytes = [0; 16 * 1024];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.received.extend_from_slice(&bytes[..count]);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
+            Err(error) if is_timeout(&error) => panic!(
+                "nothing more in time after {:?}",
+                String::from_utf8_lossy(&self.received)
+            ),
+            Err(_) => false,
+        }
+    }
+
+    /// One HTTP response.
+    pub(crate) fn response(&mut self) -> Response {
+        self.response_with_body(true)
+    }
+
+    /// One HTTP response to HEAD, which has no body whatever its length says.
+    pub(crate) fn response_to_head(&mut self) -> Response {
+        self.response_with_body(false)
+    }
+
+    fn response_with_body(&mut self, has_body: bool) -> Response {
+        let deadline = now() + PATIENCE;
+        let head_len = loop {
+            if let Some(at) = self.received.windows(4).position(|end| end == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(
+                self.read_more(deadline),
+                "it ended in the head: {:?}",
+                self.text_so_far()
+            );
+        };
+        let head: Vec<u8> = self.received.drain(..head_len).collect();
+        let head = String::from_utf8(head).expect("a head is text");
+        let status = head
+            .get(9..12)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
+        let mut response = Response {
+            status,
+            head,
+            body: String::new(),
+        };
+        let length = response
+            .field("Content-Length")
+            .map_or(0, |len| len.parse().expect("a length"));
+        if has_body && status != 304 {
+            while self.received.len() < length {
+                assert!(self.read_more(deadline), "it ended in the body");
+            }
+            let body: Vec<u8> = self.received.drain(..length).collect();
+            response.body = String::from_utf8(body).expect("text");
+        }
+        response
+    }
+
+    fn text_so_far(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+
+    /// Nothing more comes, and the server closes in good order.
+    pub(crate) fn ends(&mut self) {
+        let deadline = now() + PATIENCE;
+        while self.read_more(deadline) {}
+        assert_eq!(self.text_so_far(), "", "more came after the end");
+    }
+
+    /// The next frame, or the end.
+    pub(crate) fn frame(&mut self) -> Frame {
+        self.frame_by(now() + PATIENCE)
+    }
+
+    pub(crate) fn frame_by(&mut self, deadline: Instant) -> Frame {
+        loop {
+            if let Some((frame, len)) = parse(&self.received) {
+                self.received.drain(..len);
+                return frame;
+            }
+            if !self.read_more(deadline) {
+                assert!(
+                    self.received.is_empty(),
+                    "it ended in a frame: {:?}",
+                    self.received
+                );
+                return Frame::End;
+            }
+        }
+    }
+
+    /// The next line, past pings.
+    pub(crate) fn line(&mut self) -> String {
+        loop {
+            match self.frame() {
+                Frame::Text(line) => return line,
+                Frame::Ping(_) | Frame::Pong(_) => {}
+                other => panic!("not a line but {other:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn hears(&mut self, expected: &str) {
+        assert_eq!(self.line(), expected);
+    }
+
+    /// Reads until this line comes.
+    pub(crate) fn hears_at_last(&mut self, expected: &str) {
+        while self.line() != expected {}
+    }
+
+    /// Nothing has come: what is asked for now is answered first.
+    pub(crate) fn hears_nothing(&mut self) {
+        self.send_frame(0x89, b"nothing?");
+        assert_eq!(self.frame(), Frame::Pong(b"nothing?".to_vec()));
+    }
+
+    /// The server closes with this code; the close is answered, and the connection ends. Returns
+    /// the reason.
+    pub(crate) fn is_closed_with(&mut self, expected: u16) -> String {
+        loop {
+            match self.frame() {
+                Frame::Close(code, reason) => {
+                    assert_eq!(code, Some(expected), "{reason}");
+                    self.try_send(&frame(0x88, &expected.to_be_bytes()));
+                    assert_eq!(self.frame(), Frame::End);
+                    return reason;
+                }
+                Frame::Text(_) | Frame::Ping(_) | Frame::Pong(_) => {}
+                Frame::End => panic!("it ended without a close frame"),
+            }
+        }
+    }
+
+    /// Leaves in good order.
+    pub(crate) fn leaves(mut self) {
+        self.send_frame(0x88, &1000_u16.to_be_bytes());
+        while self.frame() != Frame::End {}
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// The first frame, if it is whole, and its length. Asserts what no server may send.
+fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
+    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+    assert_eq!(first & 0xF0, 0x80, "whole frames without reserved bits");
+    assert_eq!(second & 0x80, 0, "a server does not mask");
+    let (start, len) = match second {
+        126 => (
+            4,
+            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
+        127 => (
+            10,
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+        ),
+        len => (2, usize::from(len)),
+    };
+    let payload = bytes.get(start..start + len)?;
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text is UTF-8");
+    let frame = match first & 0x0F {
+        1 => Frame::Text(text(payload)),
+        8 => {
+            let code = payload
+                .get(..2)
+                .map(|code| u16::from_be_bytes([code[0], code[1]]));
+            Frame::Close(code, text(payload.get(2..).unwrap_or_default()))
+        }
+        9 => Frame::Ping(payload.to_vec()),
+        10 => Frame::Pong(payload.to_vec()),
+        other => panic!("opcode {other}"),
+    };
+    Some((frame, start + len))
+}
+
+/// Asserts that a text has a part, and shows the text if not.
+#[track_caller]
+pub(crate) fn contains(text: impl AsRef<str> + Debug, part: &str) {
+    assert!(text.as_ref().contains(part), "{part:?} is not in {text:?}");
+}
