@@ -16,7 +16,12 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
-/// Bytes ready for a socket. A clone shares them: one thread, so a plain reference count.
+/// Before the bytes: how many WebSocket frames they are. In the same allocation, since a frame
+/// waits in a great many queues and each place counts.
+const COUNT_BYTES: usize = 4;
+
+/// Bytes ready for a socket: one WebSocket frame, or a [`Run`] of them, or an HTTP response. A clone
+/// shares them: one thread, so a plain reference count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame(Rc<[u8]>);
 
@@ -57,12 +62,24 @@ impl Frame {
 
     /// Bytes that are no WebSocket frame: an HTTP response.
     pub fn http(response: &[u8]) -> Self {
-        Self(Rc::from(response))
+        let mut bytes = Vec::with_capacity(COUNT_BYTES + response.len());
+        bytes.extend_from_slice(&1_u32.to_ne_bytes());
+        bytes.extend_from_slice(response);
+        Self(Rc::from(bytes))
     }
 
     /// The encoded bytes, header and all.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.0[COUNT_BYTES..]
+    }
+
+    /// How many WebSocket frames it is; an HTTP response counts as one.
+    #[inline]
+    pub fn count(&self) -> u32 {
+        self.0
+            .first_chunk()
+            .map_or(1, |count| u32::from_ne_bytes(*count))
     }
 
     /// How many bytes go to the socket.
@@ -70,22 +87,77 @@ impl Frame {
         clippy::len_without_is_empty,
         reason = "a frame has at least its header"
     )]
+    #[inline]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.len() - COUNT_BYTES
     }
 
     fn encode(opcode: u8, payload: &[u8]) -> Self {
-        let (header, header_len) = header(opcode, payload.len());
-        let mut bytes = Vec::with_capacity(header_len + payload.len());
-        bytes.extend_from_slice(&header[..header_len]);
-        bytes.extend_from_slice(payload);
+        let mut bytes = Vec::with_capacity(COUNT_BYTES + HEADER_BYTES_MAX + payload.len());
+        bytes.extend_from_slice(&1_u32.to_ne_bytes());
+        append(&mut bytes, opcode, payload);
         Self(Rc::from(bytes))
     }
 }
 
+/// Text messages for the same receivers, in order, gathered to become one [`Frame`]: each receiver's
+/// queue then takes one thing instead of many, and the socket one piece.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// Begins with room for the count, unless it is empty.
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl Run {
+    /// Memory that is kept for the next run.
+    const KEPT_BYTES: usize = 64 * 1024;
+
+    pub fn push_text(&mut self, payload: &str) {
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(&[0; COUNT_BYTES]);
+        }
+        append(&mut self.bytes, TEXT, payload.as_bytes());
+        self.count += 1;
+    }
+
+    /// How many messages it has.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many bytes go to the socket.
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(COUNT_BYTES)
+    }
+
+    /// All of them as one frame; the run is empty again. `None` if it was.
+    pub fn take(&mut self) -> Option<Frame> {
+        *self.bytes.first_chunk_mut()? = self.count.to_ne_bytes();
+        let frame = Frame(Rc::from(&self.bytes[..]));
+        self.bytes.clear();
+        self.bytes.shrink_to(Self::KEPT_BYTES);
+        self.count = 0;
+        Some(frame)
+    }
+}
+
+fn append(bytes: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    let (header, header_len) = header(opcode, payload.len());
+    bytes.extend_from_slice(&header[..header_len]);
+    bytes.extend_from_slice(payload);
+}
+
+/// The longest header of an unmasked frame.
+const HEADER_BYTES_MAX: usize = 10;
+
 /// The header of a whole, unmasked frame (RFC 6455 §5.2) and how many of its bytes are used.
-fn header(opcode: u8, payload_len: usize) -> ([u8; 10], usize) {
-    let mut header = [0; 10];
+fn header(opcode: u8, payload_len: usize) -> ([u8; HEADER_BYTES_MAX], usize) {
+    let mut header = [0; HEADER_BYTES_MAX];
     header[0] = FIN | opcode;
     if payload_len < 126 {
         header[1] = payload_len as u8;
@@ -147,6 +219,31 @@ mod tests {
         let frame = Frame::close(1008, &"é".repeat(100));
         assert_eq!(frame.len(), 2 + 2 + 122);
         assert!(std::str::from_utf8(&frame.bytes()[4..]).is_ok());
+    }
+
+    #[test]
+    fn a_run_is_its_messages_one_after_the_other() {
+        let mut run = Run::default();
+        assert_eq!(run.take(), None);
+        for (count, len) in [(1, 4), (2, 8)] {
+            run.push_text("hi");
+            assert_eq!((run.count(), run.len()), (count, len));
+        }
+        let frame = run.take().expect("it has two");
+        assert_eq!(
+            (frame.bytes(), frame.count()),
+            (&b"\x81\x02hi\x81\x02hi"[..], 2)
+        );
+        assert!(run.is_empty());
+        assert_eq!((run.take(), run.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_was_encoded_alone_counts_as_one() {
+        for frame in [Frame::text("hi"), Frame::ping(), Frame::http(b"HTTP/1.1")] {
+            assert_eq!(frame.count(), 1);
+            assert_eq!(frame.len(), frame.bytes().len());
+        }
     }
 
     #[test]

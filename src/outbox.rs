@@ -11,9 +11,9 @@ use std::mem;
 /// What may wait for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Frames.
+    /// WebSocket frames.
     pub frames_max: usize,
-    /// Unwritten bytes. An empty queue takes one frame of any length.
+    /// Unwritten bytes. An empty queue takes one frame, or one run of them, of any length.
     pub bytes_max: usize,
 }
 
@@ -32,11 +32,13 @@ pub struct Outbox {
     queue: Queue,
     /// Unwritten bytes of all frames.
     bytes: usize,
+    /// WebSocket frames in the queue, which holds several as one where they came together.
+    count: u32,
     /// Bytes of the front frame that are written.
     front_written: u32,
     missed: u32,
     /// One more than the place of a pong that may still be replaced; 0: there is none.
-    pong: u32,
+    pong: u16,
     is_closed: bool,
 }
 
@@ -52,6 +54,10 @@ enum Queue {
     One(Frame),
     Many(Box<VecDeque<Frame>>),
 }
+
+/// Places a queue gets with its second frame: where one has two in a turn, more follow, and
+/// growing from two to eight would copy twice.
+const SECOND_FRAME_CAPACITY: usize = 8;
 
 impl Queue {
     fn len(&self) -> usize {
@@ -84,7 +90,10 @@ impl Queue {
             Self::Many(frames) => frames.push_back(frame),
             Self::One(_) => {
                 if let Self::One(first) = mem::take(self) {
-                    *self = Self::Many(Box::new(VecDeque::from([first, frame])));
+                    let mut frames = VecDeque::with_capacity(SECOND_FRAME_CAPACITY);
+                    frames.push_back(first);
+                    frames.push_back(frame);
+                    *self = Self::Many(Box::new(frames));
                 }
             }
         }
@@ -116,8 +125,8 @@ impl Outbox {
             // Nobody is to be told: they are leaving.
             return Pushed::Queued;
         }
-        if self.missed > 0 || !self.has_room(frame.len(), limits) {
-            self.missed = self.missed.saturating_add(1);
+        if self.missed > 0 || !self.has_room(&frame, limits) {
+            self.missed = self.missed.saturating_add(frame.count());
             return Pushed::Missed;
         }
         self.append(frame);
@@ -139,14 +148,15 @@ impl Outbox {
             return;
         }
         if let Some(index) = self.pong.checked_sub(1)
-            && let Some(earlier) = self.queue.get_mut(index as usize)
+            && let Some(earlier) = self.queue.get_mut(usize::from(index))
         {
             self.bytes = self.bytes - earlier.len() + frame.len();
+            self.count = self.count - earlier.count() + frame.count();
             *earlier = frame;
             return;
         }
         self.append(frame);
-        self.pong = u32::try_from(self.frames()).unwrap_or(0);
+        self.pong = u16::try_from(self.queue.len()).unwrap_or(0);
     }
 
     /// Queues the close frame: the last this queue ever takes.
@@ -168,6 +178,7 @@ impl Outbox {
         self.bytes = begun
             .as_ref()
             .map_or(0, |frame| frame.len() - self.front_written as usize);
+        self.count = begun.as_ref().map_or(0, Frame::count);
         self.queue = begun.map_or(Queue::Empty, Queue::One);
     }
 
@@ -183,8 +194,9 @@ impl Outbox {
         matches!(self.queue, Queue::Empty)
     }
 
+    /// How many WebSocket frames wait.
     pub fn frames(&self) -> usize {
-        self.queue.len()
+        self.count as usize
     }
 
     /// Bytes that are not written yet.
@@ -192,10 +204,12 @@ impl Outbox {
         self.bytes
     }
 
-    /// Whether one of `len` bytes would fit, apart from what was missed before.
+    /// Whether a frame would fit, apart from what was missed before.
     #[inline]
-    pub fn has_room(&self, len: usize, limits: Limits) -> bool {
-        self.is_empty() || self.frames() < limits.frames_max && self.bytes + len <= limits.bytes_max
+    pub fn has_room(&self, frame: &Frame, limits: Limits) -> bool {
+        let frames = self.frames() + frame.count() as usize;
+        let bytes = self.bytes + frame.len();
+        self.is_empty() || frames <= limits.frames_max && bytes <= limits.bytes_max
     }
 
     /// The close frame is queued or written, or the connection is over.
@@ -234,6 +248,12 @@ impl Outbox {
     /// So many bytes were written. More than there were is a bug of the caller.
     pub fn advance(&mut self, mut written: usize) {
         assert!(written <= self.bytes, "more was written than was queued");
+        if written == self.bytes {
+            // Nearly always: all at once is less work than one by one.
+            self.queue = Queue::Empty;
+            (self.bytes, self.count, self.front_written, self.pong) = (0, 0, 0, 0);
+            return;
+        }
         self.bytes -= written;
         while written > 0 {
             let Some(front) = self.queue.front() else {
@@ -251,6 +271,7 @@ impl Outbox {
             written -= rest;
             self.front_written = 0;
             self.pong = self.pong.saturating_sub(1);
+            self.count -= front.count();
             self.queue.pop_front();
         }
     }
@@ -267,14 +288,16 @@ impl Outbox {
 
     fn append(&mut self, frame: Frame) {
         self.bytes += frame.len();
+        self.count += frame.count();
         self.queue.push_back(frame);
     }
 
     /// Panics if counts and queue do not agree. For tests.
     pub fn check_invariants(&self) {
-        let mut slices = vec![IoSlice::new(&[]); self.frames()];
+        let mut slices = vec![IoSlice::new(&[]); self.queue.len() + 1];
         let count = self.slices(&mut slices);
-        assert_eq!(count, self.frames());
+        assert_eq!(count, self.queue.len());
+        slices.truncate(count);
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         assert_eq!(bytes, self.bytes, "bytes are counted");
         assert!(
@@ -282,15 +305,22 @@ impl Outbox {
             "a written frame is dropped"
         );
         assert!(
-            self.pong as usize <= self.frames(),
+            usize::from(self.pong) <= self.queue.len(),
             "the pong is in the queue"
         );
+        let frames: u32 = match &self.queue {
+            Queue::Empty => 0,
+            Queue::One(frame) => frame.count(),
+            Queue::Many(frames) => frames.iter().map(Frame::count).sum(),
+        };
+        assert_eq!(frames, self.count, "frames are counted");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Run;
 
     const LIMITS: Limits = Limits {
         frames_max: 3,
@@ -336,7 +366,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Queued);
         }
-        assert!(!outbox.has_room(1, LIMITS));
+        assert!(!outbox.has_room(&frame("x"), LIMITS));
         assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Missed);
         assert_eq!(outbox.missed(), 1);
         assert_eq!(outbox.frames(), 3);
@@ -359,6 +389,28 @@ mod tests {
         assert_eq!(outbox.push(frame("y"), LIMITS), Pushed::Missed);
         assert_eq!(outbox.take_missed(), 2);
         assert_eq!(outbox.push(frame("z"), LIMITS), Pushed::Queued);
+    }
+
+    #[test]
+    fn a_run_counts_as_its_messages_and_is_missed_whole() {
+        let mut run = Run::default();
+        run.push_text("one");
+        run.push_text("two");
+        let run = run.take().expect("it has two");
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.push(run.clone(), LIMITS), Pushed::Queued);
+        assert_eq!(outbox.frames(), 2);
+        assert_eq!(outbox.push(run, LIMITS), Pushed::Missed);
+        assert_eq!(outbox.missed(), 2);
+        outbox.advance(6);
+        outbox.check_invariants();
+        assert_eq!(
+            outbox.frames(),
+            2,
+            "a run is there until all of it is written"
+        );
+        outbox.advance(4);
+        assert_eq!(outbox.frames(), 0);
     }
 
     #[test]

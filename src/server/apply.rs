@@ -1,69 +1,83 @@
 //! Carries out what the chat wants: events become frames, encoded once per protocol however many
-//! receive them, and enter outboxes. Knows no rule of the chat and writes to no socket.
+//! receive them, and enter outboxes. What a room is told in one turn enters them as one. Knows no
+//! rule of the chat and writes to no socket.
 
 use super::Server;
 use super::connection::Phase;
 use crate::chat::{Effect, Event, Farewell};
-use crate::frame::Frame;
-use crate::id::{ConnId, Tick};
+use crate::frame::{Frame, Run};
+use crate::id::{ConnId, RoomId, Tick};
 use crate::net::Net;
-use crate::outbox::Pushed;
+use crate::outbox::{Limits, Pushed};
 use crate::wire::Protocol;
 use crate::ws::CloseReason;
 use std::mem;
 
-/// One event, encoded at most once per protocol, and only when the first receiver wants it.
-struct Encoded<'a> {
-    event: &'a Event,
-    frames: [Option<Frame>; Protocol::COUNT],
+/// What one room was told since its members were last given something: encoded once per protocol,
+/// and shared by all of them when it is [settled](Server::settle). That is once a turn where one
+/// room is busy, so that each member costs one push and one write however much was said.
+///
+/// The members must be those who were there when it was said: whatever changes them settles first.
+#[derive(Default)]
+pub(super) struct Batch {
+    room: Option<RoomId>,
+    runs: [Run; Protocol::COUNT],
+    /// The last event as text; kept for its memory.
+    text: String,
 }
 
-impl<'a> Encoded<'a> {
-    const fn new(event: &'a Event) -> Self {
-        Self {
-            event,
-            frames: [const { None }; Protocol::COUNT],
-        }
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.room.is_none()
     }
 
-    fn frame(&mut self, protocol: Protocol) -> Frame {
-        let event = self.event;
-        self.frames[protocol.index()]
-            .get_or_insert_with(|| {
-                let mut text = String::new();
-                protocol.render(event, &mut text);
-                Frame::text(&text)
-            })
-            .clone()
+    /// Adds an event. False: the run has as much as half an outbox takes, or is another room's.
+    fn add(&mut self, room: RoomId, event: &Event, limits: Limits) -> bool {
+        let is_full = |run: &Run| {
+            run.count() as usize * 2 >= limits.frames_max || run.len() * 2 >= limits.bytes_max
+        };
+        if *self.room.get_or_insert(room) != room || self.runs.iter().any(is_full) {
+            return false;
+        }
+        for protocol in Protocol::ALL {
+            self.text.clear();
+            protocol.render(event, &mut self.text);
+            self.runs[protocol.index()].push_text(&self.text);
+        }
+        true
     }
+}
+
+/// What some members are to get: a frame per protocol.
+type Frames = [Option<Frame>; Protocol::COUNT];
+
+fn encode(event: &Event, protocol: Protocol) -> Frame {
+    let mut text = String::new();
+    protocol.render(event, &mut text);
+    Frame::text(&text)
 }
 
 impl<N: Net> Server<N> {
-    /// Carries out all effects, in order. Called after every single command, so that the members
-    /// of a room are those of that moment.
+    /// Carries out all effects, in order, before the next command is handled; only what a room is
+    /// told waits for more of its kind, until [`Self::settle`].
     pub(super) fn apply(&mut self, now: Tick) {
         let mut effects = mem::take(&mut self.effects);
         for effect in effects.drain(..) {
+            if let Effect::TellRoom { room, event } = effect {
+                self.tell_room(room, &event, now);
+                continue;
+            }
+            // Nobody may see it before what was said earlier.
+            self.settle(now);
             match effect {
-                Effect::TellRoom { room, event } => {
-                    let mut encoded = Encoded::new(&event);
-                    for index in 0..self.chat.members(room).len() {
-                        let id = self.chat.members(room)[index];
-                        self.tell(id, &mut encoded, now);
-                    }
-                }
+                Effect::TellRoom { .. } => {}
                 Effect::TellOthers {
                     room,
                     except,
                     event,
                 } => {
-                    let mut encoded = Encoded::new(&event);
-                    for index in 0..self.chat.members(room).len() {
-                        let id = self.chat.members(room)[index];
-                        if id != except {
-                            self.tell(id, &mut encoded, now);
-                        }
-                    }
+                    let frames = Protocol::ALL.map(|protocol| Some(encode(&event, protocol)));
+                    self.tell_members(room, &frames, Some(except), now);
                 }
                 Effect::Tell { to, event } => self.tell_one(to, &event, now),
                 Effect::Close { id, why } => self.close(id, &farewell(why), now),
@@ -72,34 +86,62 @@ impl<N: Net> Server<N> {
         self.effects = effects;
     }
 
-    /// Queues an event for one of many.
-    fn tell(&mut self, id: ConnId, encoded: &mut Encoded<'_>, now: Tick) {
+    fn tell_room(&mut self, room: RoomId, event: &Event, now: Tick) {
+        let limits = self.connections.limits();
+        // An empty batch takes anything.
+        while !self.batch.add(room, event, limits) {
+            self.settle(now);
+        }
+    }
+
+    /// Gives the members of a room what it was told. To be called before members change, before
+    /// one of them is told something else, and before the flush.
+    pub(super) fn settle(&mut self, now: Tick) {
+        let Some(room) = self.batch.room.take() else {
+            return;
+        };
+        let frames = self.batch.runs.each_mut().map(Run::take);
+        self.tell_members(room, &frames, None, now);
+    }
+
+    fn tell_members(&mut self, room: RoomId, frames: &Frames, except: Option<ConnId>, now: Tick) {
+        for index in 0..self.chat.members(room).len() {
+            let id = self.chat.members(room)[index];
+            if Some(id) == except {
+                continue;
+            }
+            let Some(connection) = self.connections.get_mut(id) else {
+                continue;
+            };
+            if let Some(frame) = &frames[connection.protocol.index()] {
+                self.give(id, frame.clone(), now);
+            }
+        }
+    }
+
+    fn tell_one(&mut self, id: ConnId, event: &Event, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let frame = encode(event, connection.protocol);
+        match event {
+            // The last thing somebody is told must not be lost; nothing can follow it.
+            Event::YouWereKicked { .. } => self.connections.push_control(id, frame),
+            _ => self.give(id, frame, now),
+        }
+    }
+
+    /// Queues an ordinary frame, if need be after sending what is queued: full only because nothing
+    /// was flushed yet this turn is no fault of the reader.
+    fn give(&mut self, id: ConnId, frame: Frame, now: Tick) {
         let limits = self.connections.limits();
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let frame = encoded.frame(connection.protocol);
-        // Full only because nothing was flushed yet this turn: the bound is for slow readers, not
-        // for a busy moment.
-        if !connection.outbox.has_room(frame.len(), limits) {
+        if !connection.outbox.has_room(&frame, limits) {
             self.flush_one(id, now);
         }
         self.push(id, frame, now);
-    }
-
-    fn tell_one(&mut self, id: ConnId, event: &Event, now: Tick) {
-        let mut encoded = Encoded::new(event);
-        match event {
-            // The last thing somebody is told must not be lost; nothing can follow it.
-            Event::YouWereKicked { .. } => {
-                let Some(connection) = self.connections.get_mut(id) else {
-                    return;
-                };
-                let frame = encoded.frame(connection.protocol);
-                self.connections.push_control(id, frame);
-            }
-            _ => self.tell(id, &mut encoded, now),
-        }
     }
 
     /// Queues an ordinary frame; if it does not fit, the stall deadline begins.
@@ -123,6 +165,7 @@ impl<N: Net> Server<N> {
 
     /// A member leaves without having asked; the room is told. Nothing if they left before.
     pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
+        self.settle(now);
         self.chat.leave(id, now, &mut self.effects);
         self.apply(now);
     }

@@ -9,8 +9,9 @@ use crate::id::{ConnId, Tick};
 use crate::net::{Net, Write};
 use std::io::IoSlice;
 
-/// Frames written by one system call. A fuller outbox takes another.
-const SLICES_MAX: usize = 64;
+/// Frames written by one system call: as many as an outbox holds by default, since preparing them
+/// costs whether they are used or not. A fuller outbox takes another call.
+const SLICES_MAX: usize = 32;
 
 impl<N: Net> Server<N> {
     /// Flushes every connection that has something and is not known to be blocked.

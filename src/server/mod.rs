@@ -21,6 +21,7 @@ use crate::ws::Spare;
 use accept::Listeners;
 pub use accept::connections_within;
 use addresses::Addresses;
+use apply::Batch;
 use connection::{Connections, Phase};
 use deadline::Deadlines;
 use log::debug;
@@ -42,6 +43,7 @@ pub struct Server<N: Net> {
     deadlines: Deadlines,
     chat: Chat,
     effects: Effects,
+    batch: Batch,
     /// The one warm tungstenite context; connections own one only in the middle of a message.
     spare: Spare,
     buffer: Vec<u8>,
@@ -81,6 +83,7 @@ impl<N: Net> Server<N> {
             deadlines: Deadlines::new(&config, seed),
             chat: Chat::new(&config, seed),
             effects: Effects::new(),
+            batch: Batch::default(),
             spare: Spare::new(&config),
             buffer: vec![0; READ_BUFFER_BYTES],
             ready: Vec::new(),
@@ -109,6 +112,7 @@ impl<N: Net> Server<N> {
         self.receive(now);
         self.expire(now);
         self.reap(now);
+        self.settle(now);
         self.flush(now);
         self.accept(now);
         self.lifecycle_step(now)
@@ -238,6 +242,10 @@ impl<N: Net> Server<N> {
             "addresses count connections"
         );
         assert!(self.effects.is_empty(), "effects are carried out at once");
+        assert!(
+            self.batch.is_empty(),
+            "a room was told something that its members do not get"
+        );
     }
 
     /// One line per event of a connection. Never what somebody wrote.

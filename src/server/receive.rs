@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::connection::Phase;
-use crate::chat::RoomName;
+use crate::chat::{Command, RoomName};
 use crate::frame::Frame;
 use crate::http::{self, HEAD_BYTES_MAX, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Tick};
@@ -208,6 +208,7 @@ impl<N: Net> Server<N> {
         self.stats.upgraded += 1;
         self.log_connection(id, format_args!("is upgraded"));
         if !self.config.echo {
+            self.settle(now);
             self.chat
                 .join(id, room, upgrade.nick.as_deref(), now, &mut self.effects);
             self.apply(now);
@@ -280,6 +281,10 @@ impl<N: Net> Server<N> {
                     return;
                 };
                 let command = connection.protocol.parse(&text);
+                if !matches!(command, Command::Say(_) | Command::Act(_)) {
+                    // It may change who is in the room.
+                    self.settle(now);
+                }
                 self.chat.handle(id, command, now, &mut self.effects);
                 self.apply(now);
             }

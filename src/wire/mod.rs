@@ -13,6 +13,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// In the order of [`Protocol::index`].
+    pub const ALL: [Self; Self::COUNT] = [Self::Plain];
+
     /// How many there are, for tables by [`Protocol::index`].
     pub const COUNT: usize = 1;
 
