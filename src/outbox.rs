@@ -159,6 +159,11 @@ impl Outbox {
         self.pong = u16::try_from(self.queue.len()).unwrap_or(0);
     }
 
+    /// A pong waits that the next would replace.
+    pub fn has_pong(&self) -> bool {
+        self.pong > 0
+    }
+
     /// Queues the close frame: the last this queue ever takes.
     pub fn push_close(&mut self, frame: Frame) {
         if !self.is_closed {
@@ -442,7 +447,9 @@ mod tests {
     fn a_later_pong_takes_the_place_of_an_unsent_one() {
         let mut outbox = Outbox::default();
         let (text, last) = (frame("x"), Frame::pong(b"later"));
+        assert!(!outbox.has_pong());
         outbox.push_pong(Frame::pong(b"first"));
+        assert!(outbox.has_pong());
         let _ = outbox.push(text.clone(), LIMITS);
         outbox.push_pong(last.clone());
         assert_eq!(rest(&outbox), joined(&[&last, &text]));

@@ -308,12 +308,15 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if self.config.echo || connection.pings.take(self.deadlines.pings, now) {
-            self.connections.push_pong(id, Frame::pong(payload));
-        } else {
+        if !self.config.echo && !connection.pings.take(self.deadlines.pings, now) {
             self.stats.violations += 1;
-            self.part(id, &CloseReason::TooManyPings, now);
+            return self.part(id, &CloseReason::TooManyPings, now);
         }
+        // Only who does not take their pongs misses some: clients may wait for each.
+        if connection.outbox.has_pong() {
+            self.flush_one(id, now);
+        }
+        self.connections.push_pong(id, Frame::pong(payload));
     }
 
     /// The peer will send nothing more.

@@ -138,6 +138,17 @@ fn pings_are_answered_with_their_payload() {
 }
 
 #[test]
+fn pings_that_come_together_are_each_answered_while_the_client_reads() {
+    let server = Server::start(&[]);
+    let mut ann = ann(&server);
+    let pings: Vec<u8> = (0..10).flat_map(|n: u8| frame(0x89, &[n])).collect();
+    ann.send(&pings);
+    for n in 0..10 {
+        assert_eq!(ann.frame(), Frame::Pong(vec![n]));
+    }
+}
+
+#[test]
 fn a_flood_of_pings_ends_the_connection() {
     let server = Server::start(&[]);
     let mut ann = ann(&server);
