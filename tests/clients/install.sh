@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need and nobody here wrote, into target/clients: Python's websockets,
-# node's ws and playwright-core, by exact version. Chromium, curl and strace come from the system;
-# as root on Debian they are installed too. Quick when all is there.
+# Installs what the tests need and nobody here wrote, into target/clients: Python's websockets and
+# kosoku, node's ws and playwright-core, by exact version. Chromium, curl, ip and strace come from
+# the system; as root on Debian they are installed too. Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 clients=target/clients
@@ -24,6 +24,7 @@ need node nodejs
 need npm npm
 need curl curl
 need strace strace
+need ip iproute2
 command -v chromium-browser >/dev/null || need chromium chromium
 
 if [ "$(cat "$clients/installed" 2>/dev/null)" != "$wanted" ]; then
