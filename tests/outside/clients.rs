@@ -5,11 +5,11 @@ use super::support::{Server, contains, finish};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn folder(name: &str) -> PathBuf {
+pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn installed(path: &str) -> PathBuf {
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = folder("target/clients").join(path);
     assert!(
         path.exists(),

@@ -15,7 +15,7 @@ fn start() -> Server {
 }
 
 /// Answers pings until a line comes.
-fn line(client: &mut Client) -> String {
+pub(super) fn line(client: &mut Client) -> String {
     loop {
         match client.frame() {
             Frame::Ping(payload) => client.send_frame(0x8A, &payload),

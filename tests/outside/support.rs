@@ -55,14 +55,13 @@ impl Server {
 
     /// Starts a prepared command that will listen on `listeners` addresses.
     pub(crate) fn spawn(command: &mut Command, listeners: usize) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let output = lines(child.stdout.take().expect("a pipe"));
+        let mut child = start(command);
         let errors = lines(child.stderr.take().expect("a pipe"));
+        Self::listening(child, errors, listeners)
+    }
+
+    fn listening(mut child: Child, errors: Receiver<String>, listeners: usize) -> Self {
+        let output = lines(child.stdout.take().expect("a pipe"));
         let mut addresses = Vec::new();
         for _ in 0..listeners {
             match output.recv_timeout(PATIENCE) {
@@ -206,6 +205,15 @@ impl Drop for Server {
     }
 }
 
+fn start(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts")
+}
+
 fn welcomed(client: Client, room: &str, nick: &str) -> Client {
     let mut client = client.upgraded(&format!("/ws/{room}?nick={nick}"));
     let welcome = client.line();
@@ -217,7 +225,7 @@ fn welcomed(client: Client, room: &str, nick: &str) -> Client {
 }
 
 /// The lines of a pipe, read by a thread so that nobody has to wait for ever.
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -352,7 +360,7 @@ impl Client {
         }
     }
 
-    fn upgraded(mut self, path: &str) -> Self {
+    pub(crate) fn upgraded(mut self, path: &str) -> Self {
         self.send(upgrade_request(path).as_bytes());
         assert_eq!(self.response().status, 101);
         self
@@ -449,6 +457,15 @@ impl Client {
             response.body = String::from_utf8(body).expect("text");
         }
         response
+    }
+
+    /// The next bytes, whatever they are.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let deadline = now() + PATIENCE;
+        while self.received.len() < count {
+            assert!(self.read_more(deadline), "it ended: {:?}", self.received);
+        }
+        self.received.drain(..count).collect()
     }
 
     fn text_so_far(&self) -> String {
