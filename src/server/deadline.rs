@@ -99,6 +99,11 @@ impl<N: Net> Server<N> {
             return;
         };
         let lengths = &self.deadlines;
+        if !connection.awaiting_pong && connection.seen + lengths.silent <= now {
+            // The ping was due long ago, so it was we who stood still: the machine was suspended.
+            // They are asked now, and have as long for the answer as always.
+            connection.seen = Tick(now.0.saturating_sub(lengths.ping_after));
+        }
         let stall_due = connection.stalled_since.map(|since| since + lengths.stall);
         let message_due = message_since.map(|since| since + lengths.message);
         let silent_due = connection.seen + lengths.silent;

@@ -327,6 +327,27 @@ fn an_interrupted_wait_is_nothing() {
     all_leave(&server, [ann, bob, cat]);
 }
 
+/// A machine that was suspended has not heard anybody for a while, which is not their fault.
+#[test]
+fn after_the_server_itself_stood_still_nobody_is_taken_for_silent() {
+    let server = Server::start(&["--ping-after", "300ms", "--silent-timeout", "900ms"]);
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    assert_eq!(line(&mut ann), "* bob joined");
+    server.signal("STOP");
+    std::thread::sleep(Duration::from_millis(1500));
+    server.signal("CONT");
+    for client in [&mut ann, &mut bob] {
+        let Frame::Ping(payload) = client.frame() else {
+            panic!("not asked first")
+        };
+        client.send_frame(0x8A, &payload);
+    }
+    bob.says("good morning");
+    assert_eq!(line(&mut ann), "bob: good morning");
+    assert_eq!(server.counter("silent"), 0);
+}
+
 // Peers
 
 /// A process that holds a connection, killed when dropped.
