@@ -115,7 +115,13 @@ impl MioNet {
 
     fn count_signals(stream: &mut UnixStream) -> usize {
         let mut bytes = [0; 64];
-        stream.read(&mut bytes).unwrap_or(0)
+        loop {
+            match stream.read(&mut bytes) {
+                // No event would tell of the signal again.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => return outcome.unwrap_or(0),
+            }
+        }
     }
 }
 

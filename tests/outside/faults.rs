@@ -348,6 +348,15 @@ fn after_the_server_itself_stood_still_nobody_is_taken_for_silent() {
     assert_eq!(server.counter("silent"), 0);
 }
 
+#[test]
+fn a_signal_is_not_lost_when_reading_of_it_is_interrupted() {
+    let mut server = Server::start(&[]);
+    let fault = Fault::inject(&server, "recvfrom,read:error=EINTR:when=1");
+    server.signal("TERM");
+    assert_eq!(server.exit_status().code(), Some(0));
+    assert_eq!(fault.ends(), 1);
+}
+
 // Peers
 
 /// A process that holds a connection, killed when dropped.
