@@ -82,7 +82,10 @@ fn run(mut server: Server<MioNet>) -> ExitCode {
     loop {
         match server.turn() {
             Turn::Again => {}
-            Turn::Report => eprintln!("parlor: {}", server.summary()),
+            Turn::Report => {
+                // Whoever was to read it may be gone, which is no reason to go as well.
+                let _ = writeln!(io::stderr(), "parlor: {}", server.summary());
+            }
             Turn::Stopped => return ExitCode::SUCCESS,
             Turn::Aborted => return FAILED,
         }

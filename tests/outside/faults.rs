@@ -357,6 +357,21 @@ fn a_signal_is_not_lost_when_reading_of_it_is_interrupted() {
     assert_eq!(fault.ends(), 1);
 }
 
+#[test]
+fn a_standard_error_that_nobody_reads_any_more_ends_nothing() {
+    let mut started = command();
+    started.args(["--listen", "127.0.0.1:0", "--log", "debug"]);
+    let mut server = Server::spawn_unread(&mut started, 1);
+    let mut ann = server.join("ann");
+    server.signal("USR1");
+    ann.says("still here?");
+    ann.hears("ann: still here?");
+    server.signal("TERM");
+    assert!(matches!(ann.frame(), Frame::Close(Some(1001), _)));
+    drop(ann);
+    assert_eq!(server.exit_status().code(), Some(0));
+}
+
 // Peers
 
 /// A process that holds a connection, killed when dropped.

@@ -60,6 +60,14 @@ impl Server {
         Self::listening(child, errors, listeners)
     }
 
+    /// The same, with a standard error that nobody reads.
+    pub(crate) fn spawn_unread(command: &mut Command, listeners: usize) -> Self {
+        let mut child = start(command);
+        drop(child.stderr.take());
+        let (_, nothing) = mpsc::channel();
+        Self::listening(child, nothing, listeners)
+    }
+
     fn listening(mut child: Child, errors: Receiver<String>, listeners: usize) -> Self {
         let output = lines(child.stdout.take().expect("a pipe"));
         let mut addresses = Vec::new();
