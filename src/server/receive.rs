@@ -234,7 +234,13 @@ impl<N: Net> Server<N> {
                 };
             };
             match decoder.receive(&mut self.spare, &mut input) {
-                Ok(Some(received)) => self.take_received(id, received, now),
+                Ok(Some(received)) => {
+                    if !decoder.is_open() {
+                        // What comes next has its own time.
+                        *message_since = None;
+                    }
+                    self.take_received(id, received, now);
+                }
                 Ok(None) => {
                     let since = decoder.is_open().then(|| message_since.unwrap_or(now));
                     let begins = since.is_some() && message_since.is_none();

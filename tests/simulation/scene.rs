@@ -331,6 +331,26 @@ fn half_a_message_ends_at_its_deadline_though_pings_go_on() {
 }
 
 #[test]
+fn each_message_has_its_own_time_though_the_next_begins_in_the_same_packet() {
+    let mut room = Scene::new(Config {
+        message_timeout: seconds(10),
+        ..Config::default()
+    });
+    let ann = room.joins("ann");
+    room.heard(ann);
+    let message = client::frame(0x81, b"in two parts", &mut Chance::new(1));
+    let (begin, rest) = message.split_at(9);
+    room.sends(ann, begin);
+    for _ in 0..8 {
+        room.pass(seconds(4));
+        room.sends(ann, &[rest, begin].concat());
+        assert_eq!(room.heard(ann), ["ann: in two parts"]);
+    }
+    room.pass(seconds(11));
+    assert_eq!(room.heard(ann), ["close Some(1008)"]);
+}
+
+#[test]
 fn a_crowd_that_arrives_at_once_costs_the_room_a_handful_of_lines() {
     let config = Config {
         notice_members: 10,
