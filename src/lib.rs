@@ -44,7 +44,7 @@
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`outbox`]: the bounded queue of one connection. [`frame`]: what is in it.
 //! - [`wheel`]: deadlines. [`id`]: what everything is named by. [`config`]: what can be set.
-//!   [`stats`]: what is counted.
+//!   [`chance`]: what is left to it. [`stats`]: what is counted.
 //!
 //! # What is deliberately absent
 //!
@@ -60,6 +60,7 @@
 //! - A new deadline: `server/deadline.rs`.
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].
 
+pub mod chance;
 pub mod chat;
 pub mod config;
 pub mod frame;

@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     (
         "server",
         &[
-            "net", "http", "ws", "wire", "chat", "outbox", "frame", "wheel", "id", "config",
-            "stats",
+            "net", "http", "ws", "wire", "chat", "outbox", "frame", "wheel", "chance", "id",
+            "config", "stats",
         ],
     ),
     ("net", &["id", "config"]),
     ("http", &["config"]),
     ("ws", &["frame", "config"]),
     ("wire", &["chat"]),
-    ("chat", &["id", "config"]),
+    ("chat", &["chance", "id", "config"]),
     ("outbox", &["frame"]),
     ("wheel", &["id"]),
+    ("chance", &[]),
     ("frame", &[]),
     ("id", &[]),
     ("config", &[]),

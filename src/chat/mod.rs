@@ -16,6 +16,7 @@ pub use command::Command;
 pub use event::{Effect, Event, Farewell, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
 
+use crate::chance::Chance;
 use crate::config::Config;
 use crate::id::{ConnId, RoomId, Tick, ticks};
 use names::Names;
@@ -49,7 +50,7 @@ pub struct Chat {
     message_rate: Rate,
     notices: Notices,
     operator_token: Option<String>,
-    chance: u64,
+    chance: Chance,
 }
 
 /// Somebody in a room.
@@ -81,7 +82,7 @@ impl Chat {
                 interval: ticks(config.notice_interval),
             },
             operator_token: config.operator_token.clone(),
-            chance: seed | 1,
+            chance: Chance::new(seed, "nicks"),
         }
     }
 
@@ -375,10 +376,7 @@ impl Chat {
         // The names double now and then, so this ends: there are more than members.
         let mut names: u64 = 0x1_0000;
         loop {
-            self.chance ^= self.chance << 13;
-            self.chance ^= self.chance >> 7;
-            self.chance ^= self.chance << 17;
-            let nick = Nick::guest((self.chance % names) as u32);
+            let nick = Nick::guest(self.chance.below(names) as u32);
             if self.owner_of(&nick.key()).is_none() {
                 return nick;
             }

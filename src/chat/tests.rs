@@ -440,6 +440,67 @@ fn only_somebody_in_the_same_room_can_be_kicked() {
     assert!(scene.chat.is_member(CAT));
 }
 
+/// The numbers in made-up nicks are bits of a generator without secrets: enough of them tell its
+/// state. What they tell must not be the seed, or whoever collects them could choose nicks that
+/// all fall into one place of the table.
+#[test]
+fn made_up_nicks_do_not_lead_back_to_the_seed() {
+    const SEED: u64 = 0x0123_4567_89AB_CDEF;
+    let mut chat = Chat::new(&Config::default(), SEED);
+    let mut effects = Effects::new();
+    let mut seen = Vec::new();
+    for slot in 0..12 {
+        let id = ConnId::new(slot, 0);
+        let room = RoomName::parse("lobby").expect("a name");
+        chat.join(id, room, None, Tick(0), &mut effects);
+        let nick = chat.nick_of(id).expect("a member").as_str();
+        let number = nick.strip_prefix("guest-").expect("a made-up nick");
+        seen.push(u64::from_str_radix(number, 16).expect("digits"));
+    }
+    assert_ne!(first_state(&seen) | 1, SEED | 1);
+}
+
+/// The state of an xorshift generator before it gave numbers of which these are the last 16 bits:
+/// each bit is a sum of bits of the state, so this is a system of linear equations.
+fn first_state(seen: &[u64]) -> u64 {
+    let next = |mut state: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^ state << 17
+    };
+    // One equation for each bit seen: which bits of the state add up to it, and to what.
+    let mut equations = Vec::new();
+    let mut units: Vec<u64> = (0..64).map(|bit| 1 << bit).collect();
+    for number in seen {
+        for unit in &mut units {
+            *unit = next(*unit);
+        }
+        for bit in 0..16 {
+            let of_unit = |(at, unit): (usize, &u64)| (unit >> bit & 1) << at;
+            let sum: u64 = units.iter().enumerate().map(of_unit).sum();
+            equations.push((sum, number >> bit & 1));
+        }
+    }
+    let mut solved: Vec<(u32, u64, u64)> = Vec::new();
+    for (mut bits, mut sum) in equations {
+        for (pivot, other, value) in &solved {
+            if bits >> pivot & 1 == 1 {
+                bits ^= other;
+                sum ^= value;
+            }
+        }
+        if bits != 0 {
+            solved.push((bits.trailing_zeros(), bits, sum));
+        }
+    }
+    let mut state = 0_u64;
+    for (pivot, bits, sum) in solved.into_iter().rev() {
+        let rest = u64::from((bits & state).count_ones());
+        state |= ((rest & 1) ^ sum) << pivot;
+    }
+    state
+}
+
 #[test]
 fn who_is_too_fast_is_told_once_until_they_slow_down() {
     let mut scene = Scene::new(&Config {

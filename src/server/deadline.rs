@@ -3,6 +3,7 @@
 
 use super::Server;
 use super::connection::Phase;
+use crate::chance::Chance;
 use crate::chat::rate::Rate;
 use crate::config::Config;
 use crate::frame::Frame;
@@ -27,7 +28,7 @@ pub(super) struct Deadlines {
     pub(super) pings: Rate,
     ping_after: u32,
     silent: u32,
-    chance: u64,
+    chance: Chance,
 }
 
 impl Deadlines {
@@ -40,8 +41,7 @@ impl Deadlines {
             pings: Rate::new(PINGS_PER_SECOND, PING_BURST),
             ping_after: ticks(config.ping_after),
             silent: ticks(config.silent_timeout),
-            // Any state but zero will do for xorshift.
-            chance: seed | 1,
+            chance: Chance::new(seed, "pings"),
         }
     }
 
@@ -49,10 +49,7 @@ impl Deadlines {
     /// quarter more, or a crowd that came back together would be pinged together for ever.
     pub(super) fn next_ping(&mut self, seen: Tick) -> Tick {
         let spread = (self.ping_after / 4).min(self.silent.saturating_sub(self.ping_after + 1));
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        seen + self.ping_after + (self.chance % (u64::from(spread) + 1)) as u32
+        seen + self.ping_after + self.chance.below(u64::from(spread) + 1) as u32
     }
 }
 
