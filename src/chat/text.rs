@@ -18,7 +18,7 @@ pub(super) fn clean(text: &str) -> Option<Cow<'_, str>> {
 /// A word of somebody's that is shown in an answer to them: one line, and not long.
 pub(super) fn excerpt(word: &str) -> String {
     const CHARS_MAX: usize = 40;
-    let mut characters = word.chars().filter(|c| !c.is_control());
+    let mut characters = word.chars().filter(|c| !is_unwanted_in_line(*c));
     let mut excerpt: String = characters.by_ref().take(CHARS_MAX).collect();
     if characters.next().is_some() {
         excerpt.push('…');
@@ -29,11 +29,20 @@ pub(super) fn excerpt(word: &str) -> String {
 /// A reason or a last word: cleaned, one line, and not long.
 pub(super) fn remark(text: &str) -> String {
     const CHARS_MAX: usize = 200;
-    let line = text
-        .chars()
-        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
-    let line: String = line.filter(|c| !c.is_control()).take(CHARS_MAX).collect();
+    let line = text.chars().map(|c| match c {
+        '\n' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+        other => other,
+    });
+    let line: String = line
+        .filter(|c| !is_unwanted_in_line(*c))
+        .take(CHARS_MAX)
+        .collect();
     line.trim().to_owned()
+}
+
+/// Controls, and the line and paragraph separators, which are none by category.
+fn is_unwanted_in_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -66,6 +75,17 @@ mod tests {
     fn nothing_to_be_seen_is_nothing() {
         for text in ["", " \n\t", "\u{1b}\0", "\u{a0}\u{3000}"] {
             assert_eq!(clean(text), None);
+        }
+    }
+
+    #[test]
+    fn what_must_be_one_line_has_no_line_break_of_unicode_either() {
+        for c in ['\n', '\u{2028}', '\u{2029}', '\u{b}', '\u{85}'] {
+            let text = format!("bye{c}bob: no");
+            for line in [remark(&text), excerpt(&text)] {
+                assert!(!line.contains(c), "{line:?}");
+                assert!(line.starts_with("bye") && line.ends_with("bob: no"));
+            }
         }
     }
 
