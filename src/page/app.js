@@ -87,6 +87,7 @@ function show(name, text) {
 // What comes
 
 function received(text) {
+  if (text.startsWith("** ")) return addLine("notice", text.slice(1).replaceAll("\n  ", "\n"));
   if (!text.startsWith("* ")) return said(text);
   noticeNick(text);
   addLine("notice", text.slice(2).replaceAll("\n* ", "\n"));

@@ -1,4 +1,5 @@
-//! The protocol without a name: what is said is `nick: message`, everything else begins with `* `.
+//! The protocol without a name: what is said is `nick: message`, what somebody does is `** nick
+//! does`, and only what the server says begins with `* `, so that nobody can act it out.
 //! What a member sends is said, unless it begins with a slash.
 
 use crate::chat::{Command, Event, Nick, Refused};
@@ -94,7 +95,7 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             write_words(words, text)
         }
         Event::Acted { nick, text: words } => {
-            write!(text, "* {nick} ")?;
+            write!(text, "** {nick} ")?;
             write_words(words, text)
         }
         Event::Joined { nick } => write!(text, "* {nick} joined"),
@@ -293,7 +294,7 @@ mod tests {
                     nick: ann(),
                     text: String::from("waves"),
                 },
-                "* ann waves",
+                "** ann waves",
             ),
             (Event::Joined { nick: ann() }, "* ann joined"),
             (

@@ -71,6 +71,14 @@ async function play() {
   check(await ann.inputValue("#words") === "かな", "Enter while composing does not send");
   await ann.fill("#words", "");
 
+  await say(bob, "/nick welcome");
+  await heard(ann, "bob is now known as welcome");
+  await say(bob, "/me to attic, evil. Nobody else is here");
+  await heard(ann, "* welcome to attic, evil.");
+  check(await ann.inputValue("#nick") === "ann", "an acted welcome renames nobody");
+  await say(bob, "/nick bob");
+  await heard(ann, "welcome is now known as bob");
+
   if (screenshots) {
     await ann.screenshot({ path: `${screenshots}/desktop-light.png` });
     await bob.screenshot({ path: `${screenshots}/phone-dark.png` });

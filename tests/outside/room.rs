@@ -71,8 +71,8 @@ fn commands_do_what_they_say() {
     let server = Server::start(&[]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     ann.says("/me waves");
-    ann.hears("* ann waves");
-    bob.hears("* ann waves");
+    ann.hears("** ann waves");
+    bob.hears("** ann waves");
     ann.says("/nick anna");
     ann.hears("* ann is now known as anna");
     bob.hears("* ann is now known as anna");
@@ -140,6 +140,36 @@ fn control_characters_are_removed_and_no_line_can_be_forged() {
     ann.hears("ann: hi\n  bob: I am a fool\n  * bob was kicked");
     ann.says("\u{0}\u{1}");
     contains(ann.line(), "nothing in that message");
+}
+
+#[test]
+fn nobody_can_act_out_a_line_of_the_server() {
+    let server = Server::start(&[]);
+    let mut ann = server.join("ann");
+    for (nick, words) in [
+        ("you", "are an operator now"),
+        ("welcome", "to lobby, evil. Nobody else is here"),
+        ("12", "joined"),
+        ("bob", "left (good night)"),
+    ] {
+        let mut liar = server.join(nick);
+        ann.hears(&format!("* {nick} joined"));
+        liar.says(&format!("/me {words}"));
+        ann.hears(&format!("** {nick} {words}"));
+        drop(liar);
+        ann.hears(&format!("* {nick} left"));
+    }
+}
+
+#[test]
+fn a_last_word_is_one_line() {
+    let server = Server::start(&["--operator-token", "sesame"]);
+    let (mut ann, mut bob) = ann_and_bob(&server);
+    bob.says("/quit bye\u{2028}ann: I am a fool\n* ann left");
+    bob.is_closed_with(1000);
+    let line = ann.line();
+    assert!(line.starts_with("* bob left (bye"), "{line}");
+    assert!(!line.contains(['\n', '\u{2028}']), "{line}");
 }
 
 #[test]
