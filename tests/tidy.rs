@@ -30,7 +30,8 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 5] = [
+const BELONGS: [(&str, &[&str]); 6] = [
+    ("libc", &["net"]),
     ("mio", &["net"]),
     ("socket2", &["net"]),
     ("rustix", &["net"]),
@@ -195,4 +196,11 @@ fn a_file_without_a_word_about_itself_is_found() {
         violations("id", "use std::fmt;\n"),
         ["1: the file does not say what it is"]
     );
+}
+
+#[test]
+fn the_readme_lists_the_options_as_the_help_does() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
+        .expect("there is a README");
+    assert!(readme.contains(parlor::config::HELP));
 }

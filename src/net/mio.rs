@@ -1,7 +1,7 @@
 //! The real [`Net`]: mio's poll, the listeners, the sockets, the signals and the clock.
 //! The only file that names mio, socket2, rustix or signal-hook, and the only one with a clock.
 
-use super::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
+use super::{Accept, Net, Read, Ready, Signal, TurnAway, Write, heap};
 use crate::config::{Config, ListenAddr, Peer};
 use crate::id::{ConnId, Tick};
 use mio::event::Source;
@@ -259,6 +259,10 @@ impl Net for MioNet {
 
     fn stop_listening(&mut self) {
         self.listeners.clear();
+    }
+
+    fn trim_memory(&mut self) {
+        heap::trim();
     }
 }
 

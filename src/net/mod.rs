@@ -4,6 +4,7 @@
 //! clock. A simulated one runs the very same server in the tests. Every error of the system is
 //! sorted here into what the server can do about it; nobody else looks at an error number.
 
+mod heap;
 pub mod mio;
 
 use crate::config::Peer;
@@ -50,6 +51,9 @@ pub trait Net {
 
     /// Closes all listeners, for good.
     fn stop_listening(&mut self);
+
+    /// Gives memory that the process does not use back to the system, where there is such a thing.
+    fn trim_memory(&mut self) {}
 }
 
 /// Something that happened.

@@ -62,7 +62,9 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        connection.stalled_since = None;
+        if connection.stalled_since.take().is_some() {
+            self.trimming.was_freed(now);
+        }
         match &mut connection.phase {
             Phase::Open { .. } if connection.outbox.missed() > 0 => {
                 let event = Event::Missed {

@@ -10,6 +10,7 @@ mod flush;
 mod reap;
 mod receive;
 mod stop;
+mod trim;
 
 use crate::chat::{Chat, Effects};
 use crate::config::Config;
@@ -27,6 +28,7 @@ use deadline::Deadlines;
 use log::debug;
 use std::{fmt, mem};
 use stop::Lifecycle;
+use trim::Trimming;
 
 /// What all reads share. A head is at most half of it, a message usually far less.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
@@ -49,6 +51,7 @@ pub struct Server<N: Net> {
     buffer: Vec<u8>,
     ready: Vec<Ready>,
     fired: Vec<u32>,
+    trimming: Trimming,
     lifecycle: Lifecycle,
     report_wanted: bool,
     stats: Stats,
@@ -88,6 +91,7 @@ impl<N: Net> Server<N> {
             buffer: vec![0; READ_BUFFER_BYTES],
             ready: Vec::new(),
             fired: Vec::new(),
+            trimming: Trimming::default(),
             report_wanted: false,
             lifecycle: Lifecycle::Serving,
             stats: Stats::default(),
@@ -115,6 +119,7 @@ impl<N: Net> Server<N> {
         self.settle(now);
         self.flush(now);
         self.accept(now);
+        self.trim(now);
         self.lifecycle_step(now)
     }
 
@@ -128,6 +133,7 @@ impl<N: Net> Server<N> {
             self.connections.wheel.next_look(),
             self.chat.next_tick(),
             self.listeners.next_try(),
+            self.trimming.due(),
             self.lifecycle.deadline(),
         ]
         .into_iter()

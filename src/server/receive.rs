@@ -82,6 +82,7 @@ impl<N: Net> Server<N> {
         match &mut connection.phase {
             Phase::Handshake { head, .. } if head.is_empty() => self.take_head(id, bytes, 0, now),
             Phase::Handshake { head, .. } => {
+                self.trimming.was_freed(now);
                 let searched = head.len();
                 let mut head = mem::take(head);
                 head.extend_from_slice(bytes);
@@ -235,9 +236,10 @@ impl<N: Net> Server<N> {
             };
             match decoder.receive(&mut self.spare, &mut input) {
                 Ok(Some(received)) => {
-                    if !decoder.is_open() {
+                    if !decoder.is_open() && message_since.is_some() {
                         // What comes next has its own time.
                         *message_since = None;
+                        self.trimming.was_freed(now);
                     }
                     self.take_received(id, received, now);
                 }

@@ -1,7 +1,7 @@
 //! People who do not read: what they miss, that they are told, that nobody else notices, and that
 //! it ends.
 
-use super::support::{Client, Frame, PATIENCE, Server, eventually, now};
+use super::support::{Client, Frame, PATIENCE, Server, eventually, frame, now};
 
 /// Small everything, so that a few messages fill it.
 const SMALL: [&str; 6] = [
@@ -90,7 +90,7 @@ fn who_talks_and_never_reads_is_closed_too() {
     let deadline = now() + PATIENCE;
     while server.counter("stalled") == 0 {
         for _ in 0..100 {
-            deaf.try_send(&super::support::frame(0x81, words.as_bytes()));
+            deaf.try_send(&frame(0x81, words.as_bytes()));
         }
         assert!(now() < deadline, "it is never closed");
     }
@@ -119,4 +119,28 @@ fn memory_is_bounded_whatever_is_not_read() {
     for client in &mut deaf {
         assert!(matches!(client.frame(), Frame::Text(_)));
     }
+}
+
+/// What a crowd in the middle of its messages took must not stay until the server is restarted.
+#[test]
+fn memory_returns_to_its_idle_size_after_a_burst() {
+    let server = Server::start(&["--message-rate", "0", "--max-connections-per-address", "0"]);
+    let mut crowd: Vec<Client> = (0..1000)
+        .map(|n| server.join_room(&format!("room{n}"), &format!("n{n}")))
+        .collect();
+    let idle = server.resident_bytes();
+    let message = frame(0x81, "x".repeat(4000).as_bytes());
+    let (begin, end) = message.split_at(2000);
+    for client in &mut crowd {
+        client.send(begin);
+    }
+    let grown = |bytes: u64| move |server: &Server| server.resident_bytes() > idle + bytes;
+    eventually("a thousand messages are begun", || {
+        grown(4_000_000)(&server)
+    });
+    for client in &mut crowd {
+        client.send(end);
+        assert!(client.line().ends_with('x'));
+    }
+    eventually("the memory is given back", || !grown(500_000)(&server));
 }

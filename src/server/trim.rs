@@ -1,0 +1,50 @@
+//! After a burst, gives the memory it took back to the system. The allocator would keep it: what
+//! the burst left free lies between what is still in use. Knows when; `net` knows how.
+
+use super::Server;
+use crate::id::Tick;
+use crate::net::Net;
+
+/// From the first memory that was freed to giving it back: a burst is over by then, or it is given
+/// back in portions. Seldom enough that looking through the free memory costs nothing.
+const TRIM_AFTER_TICKS: u32 = 50;
+
+/// Whether there is memory to give back, and when.
+#[derive(Debug, Default)]
+pub(super) struct Trimming {
+    due: Option<Tick>,
+}
+
+impl Trimming {
+    /// Memory that a connection held for a while was freed. Not told of what is freed in the turn
+    /// in which it was taken, for that leaves no holes.
+    pub(super) fn was_freed(&mut self, now: Tick) {
+        self.due.get_or_insert(now + TRIM_AFTER_TICKS);
+    }
+
+    pub(super) fn due(&self) -> Option<Tick> {
+        self.due
+    }
+}
+
+impl<N: Net> Server<N> {
+    pub(super) fn trim(&mut self, now: Tick) {
+        if self.trimming.due.take_if(|due| *due <= now).is_some() {
+            self.net.trim_memory();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_one_portion_however_much_is_freed() {
+        let mut trimming = Trimming::default();
+        assert_eq!(trimming.due(), None);
+        trimming.was_freed(Tick(100));
+        trimming.was_freed(Tick(149));
+        assert_eq!(trimming.due(), Some(Tick(150)));
+    }
+}
