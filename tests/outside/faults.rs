@@ -296,13 +296,13 @@ fn after_a_short_write_the_rest_follows_from_where_it_ended() {
         ann.hears_nothing();
         all_leave(&server, [ann]);
     }
-    let (ends, second) = (b"ds", b"\x81\x0bann: second");
+    let (ends, second) = (b"ds", b"\x81\x0f* in lobby: ann");
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
-    // Two messages in one packet are written together: the first but for its end.
+    // Two messages of different kinds are written together: the first but for its end.
     let first = b"\x81\x0aann: words".len();
     let fault = Fault::inject(&server, &format!("writev:retval={}:when=1", first - 2));
-    ann.send(&[frame(0x81, b"words"), frame(0x81, b"second")].concat());
+    ann.send(&[frame(0x81, b"words"), frame(0x81, b"/who")].concat());
     assert_eq!(
         ann.bytes(ends.len() + second.len()),
         [&ends[..], second].concat()

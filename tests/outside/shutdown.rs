@@ -1,6 +1,6 @@
 //! How it ends: everybody is told, what is queued is sent, and nobody can keep it from ending.
 
-use super::support::{Frame, Server, now};
+use super::support::{Frame, Server, eventually, now};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ fn everybody_is_told_and_the_exit_code_is_0() {
         ann.hears("* bob joined");
         let mut reader = server.connect();
         reader.send(b"GET /he");
+        // Who was not let in yet is not told.
+        eventually("all are let in", || server.counter("connections") == 3);
         server.signal(signal);
         for client in [&mut ann, &mut bob] {
             // The close is the first thing: nobody hears the others leave.
