@@ -10,6 +10,7 @@ pub const CONTROL_PAYLOAD_MAX: usize = 125;
 pub const CLOSE_TEXT_MAX: usize = CONTROL_PAYLOAD_MAX - 2;
 
 const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
@@ -60,6 +61,25 @@ impl Frame {
         Self::encode(CLOSE, &[])
     }
 
+    /// A whole text message as a client sends it, masked (RFC 6455 §5.3).
+    pub fn client_text(payload: &[u8], mask: [u8; 4]) -> Self {
+        Self::encode_masked(TEXT, payload, mask)
+    }
+
+    /// The pong of a client; cut as that of [`Frame::pong`].
+    pub fn client_pong(payload: &[u8], mask: [u8; 4]) -> Self {
+        let payload = &payload[..payload.len().min(CONTROL_PAYLOAD_MAX)];
+        Self::encode_masked(PONG, payload, mask)
+    }
+
+    /// The close frame of a client, without a text; `None`: without a code as well.
+    pub fn client_close(code: Option<u16>, mask: [u8; 4]) -> Self {
+        match code {
+            Some(code) => Self::encode_masked(CLOSE, &code.to_be_bytes(), mask),
+            None => Self::encode_masked(CLOSE, &[], mask),
+        }
+    }
+
     /// Bytes that are no WebSocket frame: an HTTP response.
     pub fn http(response: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(COUNT_BYTES + response.len());
@@ -96,6 +116,17 @@ impl Frame {
         let mut bytes = Vec::with_capacity(COUNT_BYTES + HEADER_BYTES_MAX + payload.len());
         bytes.extend_from_slice(&1_u32.to_ne_bytes());
         append(&mut bytes, opcode, payload);
+        Self(Rc::from(bytes))
+    }
+
+    fn encode_masked(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Self {
+        let (mut header, header_len) = header(opcode, payload.len());
+        header[1] |= MASKED;
+        let mut bytes = Vec::with_capacity(header_len + mask.len() + payload.len());
+        bytes.extend_from_slice(&header[..header_len]);
+        bytes.extend_from_slice(&mask);
+        let masked = payload.iter().zip(mask.iter().cycle());
+        bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
         Self(Rc::from(bytes))
     }
 }
@@ -206,6 +237,26 @@ mod tests {
             &Frame::text(&"a".repeat(65_536)).bytes()[..10],
             b"\x81\x7f\0\0\0\0\0\x01\0\0"
         );
+    }
+
+    #[test]
+    fn what_a_client_sends_is_masked() {
+        let mask = [1, 2, 3, 4];
+        assert_eq!(
+            Frame::client_text(b"hello", mask).bytes(),
+            b"\x81\x85\x01\x02\x03\x04igohn"
+        );
+        assert_eq!(
+            Frame::client_pong(b"", mask).bytes(),
+            b"\x8a\x80\x01\x02\x03\x04"
+        );
+        assert_eq!(
+            Frame::client_close(Some(1000), mask).bytes(),
+            b"\x88\x82\x01\x02\x03\x04\x02\xea"
+        );
+        let long = Frame::client_text(&[b'x'; 1000], [0; 4]);
+        assert_eq!(&long.bytes()[..4], b"\x81\xfe\x03\xe8");
+        assert_eq!(long.len(), 4 + 4 + 1000);
     }
 
     #[test]

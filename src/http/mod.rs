@@ -18,7 +18,7 @@ use crate::config::Config;
 pub use self::forwarded::is_trusted;
 pub use self::head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use self::response::Refusal;
-pub use self::upgrade::{DEFAULT_ROOM, Upgrade};
+pub use self::upgrade::{DEFAULT_ROOM, Upgrade, accept_key, new_key};
 
 /// What the bytes received so far amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode;
+use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 use super::forwarded;
@@ -14,6 +15,16 @@ use super::head::{Field, Head};
 use super::origin;
 use super::response::{self, Refusal};
 use crate::config::Config;
+
+/// What a server answers to a client's `Sec-WebSocket-Key` (RFC 6455 §4.2.2, 5.4).
+pub fn accept_key(key: &[u8]) -> String {
+    derive_accept_key(key)
+}
+
+/// A fresh `Sec-WebSocket-Key` for a client.
+pub fn new_key() -> String {
+    generate_key()
+}
 
 /// The room of those who name none.
 pub const DEFAULT_ROOM: &str = "lobby";
@@ -92,11 +103,7 @@ fn switching_protocols(key: &[u8]) -> Vec<u8> {
     let mut response = response::begin(101, 0);
     response::field(&mut response, "Upgrade", "websocket");
     response::field(&mut response, "Connection", "Upgrade");
-    response::field(
-        &mut response,
-        "Sec-WebSocket-Accept",
-        &derive_accept_key(key),
-    );
+    response::field(&mut response, "Sec-WebSocket-Accept", &accept_key(key));
     response::end(&mut response);
     response
 }

@@ -1,10 +1,11 @@
 //! The real [`Net`]: mio's poll, the listeners, the sockets, the signals and the clock.
-//! The only file that names mio, socket2, rustix or signal-hook, and the only one with a clock.
+//! With `dial.rs`, its counterpart for clients, the only file that names mio, socket2, rustix or
+//! signal-hook, and the only one with a clock.
 
 use super::{Accept, Net, Read, Ready, Signal, TurnAway, Write, heap};
 use crate::config::{Config, ListenAddr, Peer};
 use crate::id::{ConnId, Tick};
-use mio::event::Source;
+use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
@@ -15,7 +16,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 /// A token is a [`ConnId`] in one word.
@@ -27,7 +28,7 @@ const STOP: ConnId = ConnId::new(u32::MAX, OURS);
 const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
 
 /// Events taken by one poll. More wait in the kernel, so this bounds a turn, not the load.
-const EVENTS_MAX: usize = 1024;
+pub(super) const EVENTS_MAX: usize = 1024;
 
 /// Why the server cannot start.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl MioNet {
     clippy::disallowed_methods,
     reason = "the one place where the clock is asked"
 )]
-fn clock() -> Instant {
+pub(super) fn clock() -> Instant {
     Instant::now()
 }
 
@@ -141,6 +142,34 @@ fn reserve() -> Option<File> {
 fn watch(poll: &Poll, source: &mut impl Source, id: ConnId, interest: Interest) -> io::Result<()> {
     poll.registry()
         .register(source, Token(id.to_u64() as usize), interest)
+}
+
+/// Watches a connection both ways, once and for its whole life.
+pub(super) fn watch_stream(poll: &Poll, stream: &mut Stream, id: ConnId) -> io::Result<()> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    match stream {
+        Stream::Tcp(stream) => watch(poll, stream, id, interest),
+        Stream::Unix(stream) => watch(poll, stream, id, interest),
+    }
+}
+
+/// Waits for events. False: a signal handler ran instead.
+pub(super) fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> bool {
+    match poll.poll(events, timeout) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::Interrupted => false,
+        Err(error) => panic!("the poll does not work any more: {error}"),
+    }
+}
+
+/// An event of the connection that its token names.
+pub(super) fn connection_event(id: ConnId, event: &Event) -> Ready {
+    Ready::Connection {
+        id,
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        ended: event.is_read_closed() || event.is_error(),
+    }
 }
 
 impl Net for MioNet {
@@ -155,11 +184,9 @@ impl Net for MioNet {
             tick.since_start()
                 .saturating_sub(clock().duration_since(self.start))
         });
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            // A signal handler ran; its byte is waiting in the signal stream.
-            Err(error) if error.kind() == ErrorKind::Interrupted => return,
-            Err(error) => panic!("the poll does not work any more: {error}"),
+        if !wait(&mut self.poll, &mut self.events, timeout) {
+            // The signal's byte is waiting in the signal stream.
+            return;
         }
         for event in &self.events {
             let id = ConnId::from_u64(event.token().0 as u64);
@@ -173,12 +200,7 @@ impl Net for MioNet {
             } else if id.generation() == OURS {
                 ready.push(Ready::Listener(id.slot() as usize));
             } else {
-                ready.push(Ready::Connection {
-                    id,
-                    readable: event.is_readable(),
-                    writable: event.is_writable(),
-                    ended: event.is_read_closed() || event.is_error(),
-                });
+                ready.push(connection_event(id, event));
             }
         }
     }
@@ -216,34 +238,15 @@ impl Net for MioNet {
     }
 
     fn register(&mut self, stream: &mut Stream, id: ConnId) -> bool {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match stream {
-            Stream::Tcp(stream) => watch(&self.poll, stream, id, interest).is_ok(),
-            Stream::Unix(stream) => watch(&self.poll, stream, id, interest).is_ok(),
-        }
+        watch_stream(&self.poll, stream, id).is_ok()
     }
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
-        loop {
-            let outcome = match stream {
-                Stream::Tcp(stream) => stream.read(buffer),
-                Stream::Unix(stream) => stream.read(buffer),
-            };
-            match outcome {
-                Ok(0) => return Read::End,
-                Ok(count) => return Read::Bytes(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_passing(&error) => return Read::Blocked,
-                Err(_) => return Read::Gone,
-            }
-        }
+        stream.read(buffer)
     }
 
     fn write(&mut self, stream: &mut Stream, bytes: &[u8]) -> Write {
-        sort_write(|| match stream {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
-        })
+        stream.write(bytes)
     }
 
     fn write_vectored(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> Write {
@@ -321,7 +324,7 @@ impl Failure {
     }
 }
 
-/// One accepted connection.
+/// One connection, accepted or dialed.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
@@ -329,7 +332,30 @@ pub enum Stream {
 }
 
 impl Stream {
-    fn shutdown_write(&self) {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Read {
+        loop {
+            let outcome = match self {
+                Self::Tcp(stream) => stream.read(buffer),
+                Self::Unix(stream) => stream.read(buffer),
+            };
+            match outcome {
+                Ok(0) => return Read::End,
+                Ok(count) => return Read::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_passing(&error) => return Read::Blocked,
+                Err(_) => return Read::Gone,
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Write {
+        sort_write(|| match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        })
+    }
+
+    pub(super) fn shutdown_write(&self) {
         // An error means that the peer is gone already, which the next read tells.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),

@@ -1,9 +1,10 @@
 //! What the server asks of the operating system, as one trait.
 //!
-//! The real answer is [`mio::MioNet`], the only place with system calls, sockets, signals and the
-//! clock. A simulated one runs the very same server in the tests. Every error of the system is
+//! The real answer is [`mio::MioNet`]; with [`dial`], which connects to a server as its clients do,
+//! the only place with system calls, sockets, signals and the clock. A simulated one runs the very same server in the tests. Every error of the system is
 //! sorted here into what the server can do about it; nobody else looks at an error number.
 
+pub mod dial;
 mod heap;
 pub mod mio;
 

@@ -1,0 +1,218 @@
+//! The other side of the sockets: connections to a server, many at a time, none of them waited
+//! for. For the load tester; knows addresses and bytes, and nothing of what is said.
+
+use super::mio::{EVENTS_MAX, Stream, clock, connection_event, wait, watch_stream};
+use super::{Read, Ready, Write};
+use crate::id::ConnId;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Events, Poll};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A moment: microseconds since its clock was started. Or a length of time.
+pub type Micros = u64;
+
+/// A clock of one's own. Never goes back.
+pub struct Clock(Instant);
+
+impl Clock {
+    /// Starts it at zero.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a clock that is started is no default value"
+    )]
+    pub fn new() -> Self {
+        Self(clock())
+    }
+
+    pub fn now(&self) -> Micros {
+        clock().duration_since(self.0).as_micros() as Micros
+    }
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// The first address that a host's name and a port stand for.
+    ///
+    /// # Errors
+    /// What the resolver said.
+    pub fn resolve(host: &str, port: u16) -> io::Result<Self> {
+        let mut addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs()?;
+        addresses
+            .next()
+            .map(Self::Tcp)
+            .ok_or_else(|| io::Error::other("the name has no address"))
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialError {
+    Refused,
+    Reset,
+    /// The system gave up waiting.
+    TimedOut,
+    /// This process may open no more.
+    Descriptors,
+    /// All ports of the source address are in use.
+    Ports,
+    Other,
+}
+
+impl DialError {
+    fn of(error: &io::Error) -> Self {
+        let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+        if is(Errno::CONNREFUSED) || is(Errno::NOENT) {
+            Self::Refused
+        } else if is(Errno::CONNRESET) || is(Errno::CONNABORTED) || is(Errno::PIPE) {
+            Self::Reset
+        } else if is(Errno::TIMEDOUT) || is(Errno::AGAIN) {
+            // A Unix socket whose backlog is full does not make anybody wait.
+            Self::TimedOut
+        } else if is(Errno::MFILE) || is(Errno::NFILE) {
+            Self::Descriptors
+        } else if is(Errno::ADDRNOTAVAIL) || is(Errno::ADDRINUSE) {
+            Self::Ports
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// A poll with a clock in microseconds.
+///
+/// As with [`super::Net`], readiness is edge-triggered and every stream is watched both ways.
+pub struct Dialer {
+    poll: Poll,
+    events: Events,
+    clock: Clock,
+}
+
+impl Dialer {
+    /// # Errors
+    /// When the system has no poll to give.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS_MAX),
+            clock: Clock::new(),
+        })
+    }
+
+    /// The moment. Never goes back.
+    pub fn now(&self) -> Micros {
+        self.clock.now()
+    }
+
+    /// Begins to connect; the first writable event says that [`Dialer::connected`] knows more.
+    /// `from` is the source address, `receive_bytes` the size of the kernel's receive buffer, if
+    /// they matter.
+    ///
+    /// # Errors
+    /// Why it did not even begin.
+    pub fn connect(
+        &self,
+        target: &Target,
+        from: Option<IpAddr>,
+        receive_bytes: Option<usize>,
+        id: ConnId,
+    ) -> Result<Stream, DialError> {
+        let mut stream =
+            open(target, from, receive_bytes).map_err(|error| DialError::of(&error))?;
+        watch_stream(&self.poll, &mut stream, id).map_err(|error| DialError::of(&error))?;
+        Ok(stream)
+    }
+
+    /// Whether a connection that was begun has come about; `Ok(false)`: not yet.
+    ///
+    /// # Errors
+    /// Why it will not.
+    pub fn connected(&self, stream: &Stream) -> Result<bool, DialError> {
+        let (error, is_there) = match stream {
+            Stream::Tcp(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
+            Stream::Unix(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
+        };
+        match error {
+            Ok(None) => Ok(is_there),
+            Ok(Some(error)) | Err(error) => Err(DialError::of(&error)),
+        }
+    }
+
+    /// Waits until something happens or `until` is reached, and appends what happened. For the
+    /// last fraction of a millisecond, for which the poll knows no timeout, it does not wait but
+    /// lets others run: callers come back at once.
+    pub fn poll(&mut self, until: Micros, ready: &mut Vec<Ready>) {
+        let left = until.saturating_sub(self.now());
+        let timeout = Duration::from_millis(left / 1000);
+        if !wait(&mut self.poll, &mut self.events, Some(timeout)) {
+            return;
+        }
+        for event in &self.events {
+            ready.push(connection_event(
+                ConnId::from_u64(event.token().0 as u64),
+                event,
+            ));
+        }
+        if timeout.is_zero() && left > 0 && self.events.is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
+        stream.read(buffer)
+    }
+
+    /// Writes one slice. `bytes` is not empty.
+    pub fn write(&mut self, stream: &mut Stream, bytes: &[u8]) -> Write {
+        stream.write(bytes)
+    }
+
+    /// Tells the server that nothing more will come.
+    pub fn shutdown_write(&mut self, stream: &mut Stream) {
+        stream.shutdown_write();
+    }
+}
+
+fn open(target: &Target, from: Option<IpAddr>, receive_bytes: Option<usize>) -> io::Result<Stream> {
+    let (socket, address) = match target {
+        Target::Tcp(address) => {
+            let domain = Domain::for_address(*address);
+            let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_tcp_nodelay(true)?;
+            if let Some(from) = from {
+                socket.bind(&SocketAddr::new(from, 0).into())?;
+            }
+            (socket, SockAddr::from(*address))
+        }
+        Target::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            (socket, SockAddr::unix(path)?)
+        }
+    };
+    if let Some(bytes) = receive_bytes {
+        // Before connecting, or the window has been promised already.
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(match target {
+        Target::Tcp(_) => Stream::Tcp(TcpStream::from_std(socket.into())),
+        Target::Unix(_) => Stream::Unix(UnixStream::from_std(
+            std::os::unix::net::UnixStream::from(socket),
+        )),
+    })
+}
