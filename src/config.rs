@@ -152,6 +152,7 @@ pub const HELP: &str = "\
 parlor - a WebSocket chat server for one small VPS
 
 Usage: parlor [OPTION]...
+       parlor load SCENARIO [OPTION]...   a load tester: see parlor load --help
 
 Without options it serves http://127.0.0.1:8080/ - open it in a browser and talk.
 Durations are written 500ms, 25s or 2m; a plain number is seconds.
@@ -394,14 +395,14 @@ impl Config {
 const COUNT_MAX: usize = 10_000_000;
 const BYTES_MAX: usize = 64 << 20;
 
-fn parse_count(value: &str, least: usize, most: usize) -> Result<usize, String> {
+pub(crate) fn parse_count(value: &str, least: usize, most: usize) -> Result<usize, String> {
     match value.parse() {
         Ok(count) if (least..=most).contains(&count) => Ok(count),
         Ok(_) | Err(_) => Err(format!("expected a number from {least} to {most}")),
     }
 }
 
-fn parse_duration(value: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(value: &str) -> Result<Duration, String> {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let millis = match &value[digits.len()..] {
         "ms" => Some(1),

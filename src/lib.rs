@@ -46,6 +46,8 @@
 //! - [`wheel`]: deadlines. [`id`]: what everything is named by. [`config`]: what can be set.
 //!   [`chance`]: what is left to it. [`stats`]: what is counted.
 //!
+//! - [`load`]: the load tester, a client of any WebSocket server. Shares only what is below.
+//!
 //! # What is deliberately absent
 //!
 //! A clock outside `net/mio.rs`. A second encoder of frames. A second place that writes to a
@@ -66,6 +68,7 @@ pub mod config;
 pub mod frame;
 pub mod http;
 pub mod id;
+pub mod load;
 pub mod net;
 pub mod outbox;
 pub mod server;

@@ -2,9 +2,11 @@
 
 use log::LevelFilter;
 use parlor::config::{Config, Environment, HELP, Invocation};
+use parlor::load::{self, LoadError, Screen, Verdict};
 use parlor::net::mio::{MioNet, raise_descriptor_limit};
 use parlor::server::{Server, Turn, connections_within};
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Something outside went wrong: an address is in use, a second signal came.
@@ -15,7 +17,11 @@ fn misused() -> ExitCode {
 }
 
 fn main() -> ExitCode {
-    match Invocation::parse(std::env::args_os().skip(1), environment()) {
+    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "load") {
+        return run_load(arguments.split_off(1));
+    }
+    match Invocation::parse(arguments, environment()) {
         Ok(Invocation::Serve(config)) => serve(*config),
         Ok(Invocation::Help) => print(HELP),
         Ok(Invocation::Version) => print(concat!("parlor ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -41,6 +47,26 @@ fn print(text: &str) -> ExitCode {
     // Whoever closed our standard output does not want the rest.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
+}
+
+fn run_load(arguments: Vec<OsString>) -> ExitCode {
+    let screen = Screen {
+        output: &mut io::stdout(),
+        errors: &mut io::stderr(),
+        is_terminal: io::stderr().is_terminal(),
+    };
+    match load::run(arguments, screen) {
+        Ok(Verdict::AsExpected) => ExitCode::SUCCESS,
+        Ok(Verdict::NotAsExpected) => FAILED,
+        Err(LoadError::Misused(bad)) => {
+            eprintln!("parlor load: {bad}");
+            misused()
+        }
+        Err(LoadError::System(why)) => {
+            eprintln!("parlor load: {why}");
+            FAILED
+        }
+    }
 }
 
 fn serve(config: Config) -> ExitCode {

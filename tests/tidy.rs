@@ -26,7 +26,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("id", &[]),
     ("config", &[]),
     ("stats", &[]),
-    ("load", &["net", "http", "frame", "config"]),
+    ("load", &["net", "http", "frame", "id", "config"]),
 ];
 
 /// Crates with a place of their own.

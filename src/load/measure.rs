@@ -1,0 +1,134 @@
+//! What Linux tells about the server's process and about the kernel, and what follows from it.
+//! Reads /proc and nothing else; what cannot be read is `None`.
+
+use std::fs;
+
+/// One look at the server and at the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// User and system time of all threads.
+    pub(super) cpu_nanos: Option<u64>,
+    /// Proportional set size: what is shared with others counts in part.
+    pub(super) user_bytes: Option<u64>,
+}
+
+/// The CPU time of a process so far.
+pub(super) fn cpu_nanos(pid: u32) -> Option<u64> {
+    // The process's own schedstat is that of its first thread only.
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut sum = 0;
+    for task in tasks.flatten() {
+        // A thread may end between the listing and the look.
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        sum += first_number(&text).unwrap_or(0);
+    }
+    Some(sum)
+}
+
+/// The memory of a process.
+pub(super) fn user_bytes(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    kib(&text, "Pss:")
+}
+
+pub(super) fn read(pid: u32) -> Reading {
+    Reading {
+        cpu_nanos: cpu_nanos(pid),
+        user_bytes: user_bytes(pid),
+    }
+}
+
+pub(super) fn descriptors(pid: u32) -> Option<u64> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    Some(entries.count() as u64)
+}
+
+/// What the kernel of this machine holds in its slabs and in buffers of TCP: for both ends of
+/// connections that do not leave the machine, and for everybody else on it.
+pub(super) fn kernel_bytes() -> Option<u64> {
+    const PAGE_BYTES: u64 = 4096;
+    let slabs = kib(&fs::read_to_string("/proc/meminfo").ok()?, "Slab:")?;
+    let sockets = fs::read_to_string("/proc/net/sockstat").ok()?;
+    let tcp = sockets.lines().find(|line| line.starts_with("TCP:"))?;
+    let mut words = tcp.split_ascii_whitespace();
+    words.find(|word| *word == "mem")?;
+    let pages: u64 = words.next()?.parse().ok()?;
+    Some(slabs + pages * PAGE_BYTES)
+}
+
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    first_number(line).map(|kib| kib * 1024)
+}
+
+fn first_number(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The slope of the line that fits the points best (least squares). None for fewer than two
+/// different places.
+pub(super) fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
+    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let mut above = 0.0;
+    let mut below = 0.0;
+    for (x, y) in points {
+        above += (x - mean_x) * (y - mean_y);
+        below += (x - mean_x) * (x - mean_x);
+    }
+    (below > 0.0).then(|| above / below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slope_of_a_line_is_exact() {
+        let points = [(2000.0, 1300.0), (10_000.0, 5300.0), (18_000.0, 9300.0)];
+        assert_eq!(slope(&points), Some(0.5));
+    }
+
+    #[test]
+    fn the_slope_of_a_cloud_is_that_of_the_least_squares() {
+        // By hand: sum of (x - 2)(y - 3) is 6, sum of (x - 2)^2 is 10.
+        let points = [(0.0, 2.0), (1.0, 1.0), (2.0, 4.0), (3.0, 5.0), (4.0, 3.0)];
+        assert_eq!(slope(&points), Some(0.6));
+    }
+
+    #[test]
+    fn without_two_places_there_is_no_slope() {
+        assert_eq!(slope(&[]), None);
+        assert_eq!(slope(&[(1.0, 2.0)]), None);
+        assert_eq!(slope(&[(1.0, 2.0), (1.0, 3.0)]), None);
+    }
+
+    #[test]
+    fn this_very_process_can_be_measured() {
+        let pid = std::process::id();
+        let before = read(pid);
+        let mut sum = 0_u64;
+        let mut after = before;
+        // CPU time is brought up to date a few times a second.
+        for round in 0..1_000_000_000_u64 {
+            sum = std::hint::black_box(sum.wrapping_add(round));
+            if round % 10_000_000 == 0 {
+                after = read(pid);
+                if after.cpu_nanos > before.cpu_nanos {
+                    break;
+                }
+            }
+        }
+        assert!(after.cpu_nanos > before.cpu_nanos);
+        assert!(after.user_bytes.is_some_and(|bytes| bytes > 100_000));
+        assert!(descriptors(pid).is_some_and(|count| count >= 3));
+        assert!(kernel_bytes().is_some_and(|bytes| bytes > 100_000));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_no_figures() {
+        assert_eq!(read(u32::MAX), Reading::default());
+        assert_eq!(descriptors(u32::MAX), None);
+    }
+}

@@ -1,0 +1,586 @@
+//! What `parlor load` can be told, with its defaults. Pure: the arguments come in as values.
+
+use super::url::Url;
+use crate::config::{parse_count, parse_duration};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `parlor load --help` prints. A test checks that every option is in it with its default.
+pub const HELP: &str = "\
+parlor load - a load tester for any WebSocket server that sends what one says to all in the room
+
+Usage: parlor load SCENARIO [OPTION]...
+
+Scenarios
+  idle    opens connections, holds them, answers pings
+  chat    rooms in which some members send; every member must receive every message once
+  churn   holds a number of connections of which some leave and others come all the time
+  slow    chat in which a part of the members stops reading
+
+Durations are written 500ms, 25s or 2m; a plain number is seconds.
+
+The server
+  --url URL                   ws://HOST:PORT/PATH or ws+unix:SOCKET:/PATH; {room}, {nick} and {n},
+                              the number of the connection, are filled in
+                              [ws://127.0.0.1:8080/ws/{room}?nick={nick}]
+  --subprotocol NAME          offered in the request [none]
+  --header LINE               a line for the request like 'Origin: https://example.org'; may be
+                              given several times [none]
+  --join TEXT                 sent as the first message of each connection, filled in like the URL
+                              [none]
+  --pid PID                   the server's process: its memory and CPU time are reported [none]
+
+All scenarios
+  --connect-rate N            connections opened a second [1000]
+  --sources N                 connects from 127.0.0.1, 127.0.0.2 and so on in turns, for each has
+                              ports of its own; only to 127.0.0.0/8 [1]
+  --processes N               processes that share the work, for each has descriptors of its own;
+                              rooms are never split between them, so chat needs N rooms or more [1]
+  --duration TIME             how long it is measured; for idle: held [10s]
+  --warmup TIME               how long before that, not counted; not for idle [1s]
+
+idle and churn
+  --connections N             at the same time [1000]
+  --slope-from N              idle: the fewest connections at which memory is measured; bytes per
+                              connection are the slope from there on [a tenth of --connections]
+  --churn-rate N              churn: leaves and joins a second [100]
+
+chat and slow
+  --rooms N                   rooms; idle and churn spread over them too [1]
+  --members N                 members of each room [100]
+  --senders N                 how many of them send [10]
+  --size BYTES                length of a message, at least its marker [64]
+  --send-rate N               messages a second from each sender, whatever the server does: what
+                              comes late counts from the moment it was to be sent [1]
+  --window N                  instead: at most so many messages of a room under way, that is, not
+                              yet received by all members; senders take turns [none]
+  --slow-percent N            slow: how many of the members stop reading, in percent; no senders,
+                              and not counted in losses and latency [10]
+
+Results
+  --json FILE                 the figures as JSON; - is standard output [none]
+  --report FILE               the figures as a page with plots [none]
+  --expect-loss N             exit with 1 if more messages were lost, or came twice or late [none]
+  --expect-p99 TIME           ... if the latency of one in a hundred messages, or in idle and churn
+                              connects, was longer [none]
+  --expect-failures N         ... if more connections could not be opened [none]
+  --expect-disconnects N      ... if the server ended more [none]
+  --expect-bytes-per-connection N
+                              ... if one took more of the server's memory; idle with --pid [none]
+  --help                      this text
+
+Exit codes: 0 as expected, 1 not as expected or nobody could connect, 2 a wrong option.
+";
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scenario {
+    Idle,
+    Chat,
+    Churn,
+    Slow,
+}
+
+impl Scenario {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Chat => "chat",
+            Self::Churn => "churn",
+            Self::Slow => "slow",
+        }
+    }
+
+    /// Members send messages.
+    pub(super) const fn talks(self) -> bool {
+        match self {
+            Self::Chat | Self::Slow => true,
+            Self::Idle | Self::Churn => false,
+        }
+    }
+}
+
+/// When the next message is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pace {
+    /// Messages a second from each sender.
+    Rate(f64),
+    /// Messages of a room under way.
+    Window(u32),
+}
+
+/// Limits beyond which the program exits with 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expectations {
+    pub(super) loss: Option<u64>,
+    pub(super) p99: Option<Duration>,
+    pub(super) failures: Option<u64>,
+    pub(super) disconnects: Option<u64>,
+    pub(super) bytes_per_connection: Option<u64>,
+}
+
+/// Which part of the work this process has, if it is one of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) index: usize,
+    pub(super) of: usize,
+}
+
+/// Everything that can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Options {
+    pub(super) scenario: Scenario,
+    pub(super) url: Url,
+    pub(super) subprotocol: Option<String>,
+    pub(super) headers: Vec<String>,
+    pub(super) join: Option<String>,
+    pub(super) pid: Option<u32>,
+    pub(super) connect_rate: u32,
+    pub(super) sources: u32,
+    pub(super) processes: usize,
+    pub(super) duration: Duration,
+    pub(super) warmup: Duration,
+    pub(super) connections: usize,
+    pub(super) slope_from: Option<usize>,
+    pub(super) churn_rate: u32,
+    pub(super) rooms: usize,
+    pub(super) members: usize,
+    pub(super) senders: usize,
+    pub(super) size: usize,
+    pub(super) send_rate: Option<f64>,
+    pub(super) window: Option<u32>,
+    pub(super) slow_percent: usize,
+    pub(super) json: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
+    pub(super) expect: Expectations,
+    /// Set by the program itself when it starts others of its kind.
+    pub(super) share: Option<Share>,
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asked {
+    Run(Box<Options>),
+    Help,
+}
+
+/// A sentence about what is wrong with the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadOption(String);
+
+impl fmt::Display for BadOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; parlor load --help lists the options", self.0)
+    }
+}
+
+impl From<lexopt::Error> for BadOption {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Bounds that keep the tester's own memory and its sums far away from their limits.
+const CONNECTIONS_MAX: usize = 2_000_000;
+const PAIRS_MAX: usize = 500_000_000;
+const RATE_MAX: usize = 10_000_000;
+const SIZE_MAX: usize = 8 << 20;
+
+/// Sent by each sender in a second if nothing else is said.
+const SEND_RATE: f64 = 1.0;
+
+impl Options {
+    pub(super) fn new(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            url: Url::local(),
+            subprotocol: None,
+            headers: Vec::new(),
+            join: None,
+            pid: None,
+            connect_rate: 1000,
+            sources: 1,
+            processes: 1,
+            duration: Duration::from_secs(10),
+            warmup: Duration::from_secs(1),
+            connections: 1000,
+            slope_from: None,
+            churn_rate: 100,
+            rooms: 1,
+            members: 100,
+            senders: 10,
+            size: 64,
+            send_rate: None,
+            window: None,
+            slow_percent: 10,
+            json: None,
+            report: None,
+            expect: Expectations::default(),
+            share: None,
+        }
+    }
+
+    const NAMES: [&'static str; 28] = [
+        "url",
+        "subprotocol",
+        "header",
+        "join",
+        "pid",
+        "connect-rate",
+        "sources",
+        "processes",
+        "duration",
+        "warmup",
+        "connections",
+        "slope-from",
+        "churn-rate",
+        "rooms",
+        "members",
+        "senders",
+        "size",
+        "send-rate",
+        "window",
+        "slow-percent",
+        "json",
+        "report",
+        "expect-loss",
+        "expect-p99",
+        "expect-failures",
+        "expect-disconnects",
+        "expect-bytes-per-connection",
+        "share",
+    ];
+
+    /// Understands the arguments after `load`.
+    pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, BadOption> {
+        let mut parser = lexopt::Parser::from_args(arguments);
+        let mut scenario = None;
+        let mut settings: Vec<(String, String)> = Vec::new();
+        while let Some(argument) = parser.next()? {
+            let name = match argument {
+                lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(Asked::Help),
+                lexopt::Arg::Value(value) if scenario.is_none() => {
+                    scenario = Some(parse_scenario(&value.to_string_lossy())?);
+                    continue;
+                }
+                lexopt::Arg::Long(name) => name.to_owned(),
+                lexopt::Arg::Short(_) | lexopt::Arg::Value(_) => {
+                    return Err(argument.unexpected().into());
+                }
+            };
+            if !Self::NAMES.contains(&name.as_str()) {
+                return Err(BadOption(format!("there is no option --{name}")));
+            }
+            let value = parser.value()?;
+            let value = value
+                .to_str()
+                .ok_or_else(|| BadOption(format!("the value of --{name} is not valid UTF-8")))?;
+            settings.push((name, value.to_owned()));
+        }
+        let scenario = scenario.ok_or_else(|| {
+            BadOption(String::from(
+                "which scenario? It is idle, chat, churn or slow",
+            ))
+        })?;
+        let mut options = Self::new(scenario);
+        for (name, value) in settings {
+            options
+                .set(&name, &value)
+                .map_err(|why| BadOption(format!("--{name} {value:?}: {why}")))?;
+        }
+        options.check()?;
+        Ok(Asked::Run(Box::new(options)))
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "url" => self.url = Url::parse(value)?,
+            "subprotocol" => self.subprotocol = Some(parse_line(value)?),
+            "header" => self.headers.push(parse_header(value)?),
+            "join" => self.join = Some(value.to_owned()),
+            "pid" => self.pid = Some(parse_count(value, 1, i32::MAX as usize)? as u32),
+            "connect-rate" => self.connect_rate = parse_count(value, 1, RATE_MAX)? as u32,
+            "sources" => self.sources = parse_count(value, 1, 250)? as u32,
+            "processes" => self.processes = parse_count(value, 1, 1000)?,
+            "duration" => self.duration = parse_duration(value)?,
+            "warmup" => self.warmup = parse_warmup(value)?,
+            "connections" => self.connections = parse_count(value, 1, CONNECTIONS_MAX)?,
+            "slope-from" => self.slope_from = Some(parse_count(value, 0, CONNECTIONS_MAX)?),
+            "churn-rate" => self.churn_rate = parse_count(value, 1, RATE_MAX)? as u32,
+            "rooms" => self.rooms = parse_count(value, 1, CONNECTIONS_MAX)?,
+            "members" => self.members = parse_count(value, 1, CONNECTIONS_MAX)?,
+            "senders" => self.senders = parse_count(value, 1, CONNECTIONS_MAX)?,
+            "size" => self.size = parse_count(value, 1, SIZE_MAX)?,
+            "send-rate" => self.send_rate = Some(parse_rate(value)?),
+            "window" => self.window = Some(parse_count(value, 1, 100_000)? as u32),
+            "slow-percent" => self.slow_percent = parse_count(value, 1, 100)?,
+            "json" => self.json = Some(PathBuf::from(value)),
+            "report" => self.report = Some(PathBuf::from(value)),
+            "expect-loss" => self.expect.loss = Some(parse_most(value)?),
+            "expect-p99" => self.expect.p99 = Some(parse_duration(value)?),
+            "expect-failures" => self.expect.failures = Some(parse_most(value)?),
+            "expect-disconnects" => self.expect.disconnects = Some(parse_most(value)?),
+            "expect-bytes-per-connection" => {
+                self.expect.bytes_per_connection = Some(parse_most(value)?);
+            }
+            "share" => self.share = Some(parse_share(value)?),
+            _ => return Err(String::from("there is no such option")),
+        }
+        Ok(())
+    }
+
+    /// What no single option shows.
+    fn check(&self) -> Result<(), BadOption> {
+        let wrong = |sentence: &str| Err(BadOption(sentence.to_owned()));
+        if self.sources > 1 && !self.url.is_loopback_v4() {
+            return wrong("--sources needs a --url with an address of 127.0.0.0/8");
+        }
+        if self.send_rate.is_some() && self.window.is_some() {
+            return wrong("--send-rate and --window exclude each other");
+        }
+        if self.slope_from.is_some_and(|from| from >= self.connections) {
+            return wrong("--slope-from must be less than --connections");
+        }
+        if self.expect.bytes_per_connection.is_some()
+            && (self.scenario != Scenario::Idle || self.pid.is_none())
+        {
+            return wrong("--expect-bytes-per-connection needs the scenario idle and --pid");
+        }
+        if !self.scenario.talks() {
+            if self.processes > self.connections {
+                return wrong("--processes is more than --connections");
+            }
+            return Ok(());
+        }
+        if self.senders + self.slow_members() > self.members {
+            return wrong("--senders and the slow ones together are more than --members");
+        }
+        if self.processes > self.rooms {
+            return wrong("--processes is more than --rooms, and a room cannot be split");
+        }
+        if self.rooms.saturating_mul(self.members) > CONNECTIONS_MAX {
+            return wrong("--rooms times --members is more than 2000000 connections");
+        }
+        if self
+            .rooms
+            .saturating_mul(self.members)
+            .saturating_mul(self.senders)
+            > PAIRS_MAX
+        {
+            return wrong("there are too many pairs of a member and a sender to keep account of");
+        }
+        Ok(())
+    }
+
+    /// Members of each room that stop reading: the last ones.
+    pub(super) const fn slow_members(&self) -> usize {
+        match self.scenario {
+            Scenario::Slow => (self.members * self.slow_percent).div_ceil(100),
+            Scenario::Idle | Scenario::Chat | Scenario::Churn => 0,
+        }
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        match self.window {
+            Some(window) => Pace::Window(window),
+            None => Pace::Rate(self.send_rate.unwrap_or(SEND_RATE)),
+        }
+    }
+
+    /// All connections there are to be.
+    pub(super) const fn total(&self) -> usize {
+        if self.scenario.talks() {
+            self.rooms * self.members
+        } else {
+            self.connections
+        }
+    }
+}
+
+fn parse_scenario(value: &str) -> Result<Scenario, BadOption> {
+    match value {
+        "idle" => Ok(Scenario::Idle),
+        "chat" => Ok(Scenario::Chat),
+        "churn" => Ok(Scenario::Churn),
+        "slow" => Ok(Scenario::Slow),
+        other => Err(BadOption(format!(
+            "there is no scenario {other:?}; it is idle, chat, churn or slow"
+        ))),
+    }
+}
+
+/// Something that stands in the request, and must not end its line.
+fn parse_line(value: &str) -> Result<String, String> {
+    if value.is_empty() || value.chars().any(char::is_control) {
+        return Err(String::from("expected text without line ends"));
+    }
+    Ok(value.to_owned())
+}
+
+fn parse_header(value: &str) -> Result<String, String> {
+    match value.split_once(':') {
+        Some((name, _)) if !name.is_empty() && !name.contains(' ') => parse_line(value),
+        Some(_) | None => Err(String::from("expected a line like 'Name: value'")),
+    }
+}
+
+fn parse_rate(value: &str) -> Result<f64, String> {
+    match value.parse::<f64>() {
+        Ok(rate) if (0.001..=1e6).contains(&rate) => Ok(rate),
+        Ok(_) | Err(_) => Err(String::from("expected a number from 0.001 to 1000000")),
+    }
+}
+
+/// Zero is a length here.
+fn parse_warmup(value: &str) -> Result<Duration, String> {
+    if matches!(value, "0" | "0s" | "0ms") {
+        return Ok(Duration::ZERO);
+    }
+    parse_duration(value)
+}
+
+fn parse_most(value: &str) -> Result<u64, String> {
+    value
+        .parse()
+        .map_err(|_| String::from("expected a number, 0 or more"))
+}
+
+fn parse_share(value: &str) -> Result<Share, String> {
+    let share = value.split_once('/').and_then(|(index, of)| {
+        Some(Share {
+            index: index.parse().ok()?,
+            of: of.parse().ok()?,
+        })
+    });
+    share
+        .filter(|share| share.index < share.of)
+        .ok_or_else(|| String::from("expected a part like 0/2"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, String> {
+        match Options::parse(arguments.iter().map(OsString::from)) {
+            Ok(Asked::Run(options)) => Ok(*options),
+            Ok(Asked::Help) => panic!("help"),
+            Err(bad) => Err(bad.to_string()),
+        }
+    }
+
+    #[test]
+    fn every_option_is_explained() {
+        for name in Options::NAMES {
+            assert!(
+                name == "share" || HELP.contains(&format!("  --{name} ")),
+                "--{name} is not in the help"
+            );
+        }
+    }
+
+    /// The defaults are written twice, in the help and in the code; this keeps them equal.
+    #[test]
+    fn the_help_tells_the_real_defaults() {
+        let mut arguments = vec![String::from("chat")];
+        let mut option = None;
+        for word in HELP.split_whitespace() {
+            if let Some(name) = word.strip_prefix("--")
+                && !name.contains(|c: char| !c.is_ascii_alphabetic() && c != '-')
+                && Options::NAMES.contains(&name)
+            {
+                option = Some(name);
+            }
+            let default = word
+                .strip_prefix('[')
+                .and_then(|word| word.strip_suffix(']'));
+            if let (Some(name), Some(default)) = (option, default)
+                && default != "none"
+            {
+                arguments.push(format!("--{name}"));
+                arguments.push(default.to_owned());
+            }
+        }
+        assert_eq!(arguments.len(), 1 + 2 * 14, "{arguments:?}");
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let told = parse(&arguments).unwrap();
+        assert_eq!(told.pace(), Options::new(Scenario::Chat).pace());
+        let told = Options {
+            send_rate: None,
+            ..told
+        };
+        assert_eq!(told, Options::new(Scenario::Chat));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (arguments, part) in [
+            (&[][..], "which scenario?"),
+            (&["talk"], "there is no scenario \"talk\""),
+            (&["chat", "idle"], "unexpected argument \"idle\""),
+            (&["chat", "--roms", "1"], "there is no option --roms"),
+            (&["chat", "--rooms"], "missing argument"),
+            (&["chat", "--rooms", "0"], "expected a number from 1"),
+            (&["chat", "--url", "http://x/"], "expected a URL"),
+            (&["chat", "--header", "no colon"], "expected a line like"),
+            (&["chat", "--header", "A: b\r\nC: d"], "without line ends"),
+            (
+                &["chat", "--window", "1", "--send-rate", "1"],
+                "exclude each other",
+            ),
+            (&["chat", "--members", "9"], "more than --members"),
+            (
+                &["slow", "--members", "10", "--slow-percent", "1"],
+                "more than --members",
+            ),
+            (&["chat", "--processes", "2"], "a room cannot be split"),
+            (
+                &["idle", "--connections", "1", "--processes", "2"],
+                "more than --connections",
+            ),
+            (&["idle", "--slope-from", "1000"], "must be less than"),
+            (
+                &["chat", "--expect-bytes-per-connection", "1", "--pid", "1"],
+                "needs the scenario idle",
+            ),
+            (
+                &["idle", "--sources", "2", "--url", "ws://[::1]:1/"],
+                "127.0.0.0/8",
+            ),
+            (
+                &[
+                    "chat",
+                    "--rooms",
+                    "2000000",
+                    "--members",
+                    "2",
+                    "--senders",
+                    "1",
+                ],
+                "2000000 connections",
+            ),
+            (
+                &["chat", "--members", "50000", "--senders", "50000"],
+                "too many pairs",
+            ),
+        ] {
+            let sentence = parse(arguments).unwrap_err();
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_percentage_of_members_is_rounded_up() {
+        let options = parse(&["slow", "--members", "11", "--senders", "1"]).unwrap();
+        assert_eq!(options.slow_members(), 2);
+        assert_eq!(parse(&["chat"]).unwrap().slow_members(), 0);
+    }
+
+    #[test]
+    fn help_wins_over_everything_before_it() {
+        let arguments = ["--rooms", "0", "--help"].map(OsString::from);
+        assert_eq!(Options::parse(arguments), Ok(Asked::Help));
+    }
+}

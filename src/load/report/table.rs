@@ -1,0 +1,272 @@
+//! The figures for people, as a table.
+
+use super::Outcome;
+use crate::load::options::Scenario;
+use crate::load::tally::Count;
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
+/// A title and the rows below it.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) rows: Vec<(&'static str, String)>,
+}
+
+/// All that is worth telling, section by section.
+pub(super) fn sections(outcome: &Outcome) -> Vec<Section> {
+    let mut sections = vec![connections(outcome)];
+    if outcome.options.scenario.talks() {
+        sections.push(messages(outcome));
+    }
+    if outcome.options.scenario == Scenario::Churn {
+        sections.push(churn(outcome));
+    }
+    if outcome.options.pid.is_some() {
+        sections.push(server(outcome));
+    }
+    sections
+}
+
+/// The table as text.
+pub(in crate::load) fn table(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for section in sections(outcome) {
+        text += section.title;
+        text.push('\n');
+        for (name, value) in section.rows {
+            text += &format!("  {name:<28} {value}\n");
+        }
+    }
+    text
+}
+
+fn connections(outcome: &Outcome) -> Section {
+    let counts = &outcome.tally.counts;
+    let mut rows = vec![
+        ("connected", grouped(counts.of(Count::Connected))),
+        (
+            "in",
+            format!(
+                "{:.2} s, {} a second",
+                outcome.connect_seconds(),
+                optional(outcome.connects_per_second(), 0)
+            ),
+        ),
+        ("connecting took", percentiles(&outcome.tally.connecting)),
+        ("failed", grouped(counts.failed())),
+    ];
+    for (name, count) in [
+        ("  refused", Count::Refused),
+        ("  timed out", Count::TimedOut),
+        ("  reset", Count::Reset),
+        ("  no descriptor left here", Count::Descriptors),
+        ("  no port left here", Count::Ports),
+        ("  no handshake", Count::Unanswered),
+    ] {
+        if counts.of(count) > 0 {
+            rows.push((name, grouped(counts.of(count))));
+        }
+    }
+    if !outcome.tally.statuses.is_empty() {
+        rows.push(("  turned away with", by_number(&outcome.tally.statuses)));
+    }
+    rows.push(("ended by the server", grouped(counts.disconnected())));
+    if !outcome.tally.codes.is_empty() {
+        rows.push(("  closed with", by_number(&outcome.tally.codes)));
+    }
+    for (name, count) in [
+        ("  without a close frame", Count::Ended),
+        ("  reset", Count::Broken),
+        ("  sent no WebSocket frame", Count::Garbled),
+    ] {
+        if counts.of(count) > 0 {
+            rows.push((name, grouped(counts.of(count))));
+        }
+    }
+    if counts.of(Count::Ignored) > 0 {
+        rows.push((
+            "did not end after our close",
+            grouped(counts.of(Count::Ignored)),
+        ));
+    }
+    Section {
+        title: "Connections",
+        rows,
+    }
+}
+
+fn messages(outcome: &Outcome) -> Section {
+    let counts = &outcome.tally.counts;
+    let mut rows = vec![
+        (
+            "sent",
+            format!(
+                "{} in {:.2} s",
+                grouped(counts.of(Count::Sent)),
+                outcome.seconds()
+            ),
+        ),
+        ("deliveries expected", grouped(counts.of(Count::Expected))),
+        ("delivered", grouped(counts.of(Count::Delivered))),
+        ("a second", optional(outcome.deliveries_per_second(), 0)),
+        ("lost", grouped(counts.lost())),
+        ("doubled", grouped(counts.of(Count::Doubled))),
+        ("reordered", grouped(counts.of(Count::Late))),
+        ("other messages", grouped(counts.of(Count::Other))),
+        ("latency", percentiles(&outcome.tally.latency)),
+    ];
+    if counts.of(Count::HeldBack) > 0 {
+        rows.push(("held back", grouped(counts.of(Count::HeldBack))));
+    }
+    if counts.of(Count::Slow) > 0 {
+        let gone = grouped(counts.of(Count::SlowGone));
+        rows.push((
+            "slow members",
+            format!("{}, {gone} of them ended", grouped(counts.of(Count::Slow))),
+        ));
+    }
+    Section {
+        title: "Messages",
+        rows,
+    }
+}
+
+fn churn(outcome: &Outcome) -> Section {
+    Section {
+        title: "Leaves and joins",
+        rows: vec![("left in good order", grouped(outcome.of(Count::Left)))],
+    }
+}
+
+fn server(outcome: &Outcome) -> Section {
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| String::from("unknown"), size);
+    let mut rows = vec![
+        (
+            "CPU for a connect",
+            format!("{} us", optional(outcome.connect_cpu_us(), 2)),
+        ),
+        (
+            "CPU while counting",
+            format!(
+                "{} s of {:.2} s",
+                optional(outcome.cpu_nanos.map(|nanos| nanos as f64 / 1e9), 3),
+                outcome.seconds()
+            ),
+        ),
+        (
+            "memory at start, peak, end",
+            format!(
+                "{}, {}, {}",
+                bytes(outcome.user_bytes_start),
+                bytes(outcome.user_bytes_peak()),
+                bytes(outcome.user_bytes_end)
+            ),
+        ),
+    ];
+    if outcome.options.scenario.talks() {
+        rows.push((
+            "CPU for a delivery",
+            format!("{} us", optional(outcome.cpu_us_per_delivery(), 3)),
+        ));
+    }
+    if outcome.is_idle() {
+        rows.push((
+            "bytes for a connection",
+            optional(outcome.user_bytes_per_connection(), 0),
+        ));
+        rows.push((
+            "kernel bytes, both ends",
+            optional(outcome.kernel_bytes_per_connection(), 0),
+        ));
+    }
+    if let Some(count) = outcome.descriptors {
+        rows.push(("descriptors", grouped(count)));
+    }
+    Section {
+        title: "Server",
+        rows,
+    }
+}
+
+fn percentiles(histogram: &Histogram<u64>) -> String {
+    if histogram.is_empty() {
+        return String::from("unknown");
+    }
+    let parts = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)]
+        .map(|(name, quantile)| format!("{name} {}", time(histogram.value_at_quantile(quantile))));
+    format!("{}, max {}", parts.join(", "), time(histogram.max()))
+}
+
+fn by_number(counts: &BTreeMap<u16, u64>) -> String {
+    let parts = counts.iter().map(|(number, count)| match number {
+        0 => format!("no code: {}", grouped(*count)),
+        number => format!("{number}: {}", grouped(*count)),
+    });
+    parts.collect::<Vec<String>>().join(", ")
+}
+
+/// Microseconds, in the unit that leaves the fewest digits.
+pub(super) fn time(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} us"),
+        1_000..1_000_000 => format!("{:.2} ms", micros as f64 / 1e3),
+        _ => format!("{:.2} s", micros as f64 / 1e6),
+    }
+}
+
+/// Bytes, in a unit that can be read.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{:.0} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1024.0 / 1024.0),
+    }
+}
+
+fn optional(value: Option<f64>, digits: usize) -> String {
+    match value {
+        Some(value) if value >= 10_000.0 && digits == 0 => grouped(value.round() as u64),
+        Some(value) => format!("{value:.digits$}"),
+        None => String::from("unknown"),
+    }
+}
+
+/// A number with commas.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_in_threes() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn units_fit_the_figure() {
+        assert_eq!(time(999), "999 us");
+        assert_eq!(time(1_500), "1.50 ms");
+        assert_eq!(time(2_000_000), "2.00 s");
+        assert_eq!(size(300), "300 B");
+        assert_eq!(size(1 << 20), "1024 KiB");
+        assert_eq!(size(50 << 20), "50.0 MiB");
+    }
+}

@@ -1,0 +1,365 @@
+//! Who says what when, and who has heard it: the schedule of a chat and its accounts.
+//! Knows places in rooms and moments, no sockets.
+
+use super::ledger::{Arrival, Ledger};
+use super::marker::Marker;
+use super::options::{Options, Pace};
+use crate::net::dial::Micros;
+use std::collections::VecDeque;
+
+/// A message that some have not received by then is not waited for any longer, so that a lossy
+/// server does not bring the closed loop to a halt.
+const GIVEN_UP_MICROS: Micros = 2_000_000;
+
+/// One process's part of a chat. Members are numbered through all rooms: those of one room follow
+/// each other, the senders first.
+pub(super) struct Talk {
+    /// The number of our first room among those of all processes.
+    first_room: usize,
+    members: usize,
+    senders: usize,
+    pacing: Pacing,
+    is_sending: bool,
+    has_begun: bool,
+    /// By room and sender: the last number used, and the first one that is counted.
+    sent: Vec<u32>,
+    counted_from: Vec<u32>,
+    /// By room: members who read and are there.
+    present: Vec<u32>,
+    /// By room: those who were when counting began, each of whom must receive every message.
+    counted: Vec<u32>,
+    ledger: Ledger,
+    /// Rooms in which a message has just reached everybody.
+    freed: Vec<usize>,
+}
+
+enum Pacing {
+    Rate {
+        begun: Micros,
+        /// Between two messages, whoever sends them.
+        step_micros: f64,
+        /// Messages that were due so far.
+        count: u64,
+    },
+    Window {
+        limit: u32,
+        rooms: Vec<Window>,
+    },
+}
+
+/// The messages of one room that are under way. Senders take turns, so a message's place follows
+/// from its sender and its number.
+#[derive(Clone, Default)]
+struct Window {
+    under_way: u32,
+    /// The place of the first entry.
+    first: u64,
+    entries: VecDeque<UnderWay>,
+}
+
+#[derive(Clone, Copy)]
+struct UnderWay {
+    /// Members who have not received it.
+    missing: u32,
+    since: Micros,
+}
+
+/// What a message was to the one who received it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing that was said in this room.
+    Foreign,
+    Once {
+        is_counted: bool,
+        is_late: bool,
+    },
+    Again {
+        is_counted: bool,
+    },
+}
+
+/// A message to be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    /// The sender, as a member.
+    pub(super) member: usize,
+    pub(super) marker: Marker,
+    /// How many must receive it; `None`: it is not counted.
+    pub(super) expected: Option<u32>,
+}
+
+impl Talk {
+    /// `rooms` of ours begin at `first_room`.
+    pub(super) fn new(options: &Options, first_room: usize, rooms: usize) -> Self {
+        let Options {
+            members, senders, ..
+        } = *options;
+        let pacing = match options.pace() {
+            Pace::Rate(rate) => Pacing::Rate {
+                begun: 0,
+                step_micros: 1e6 / (rate * (rooms * senders) as f64),
+                count: 0,
+            },
+            Pace::Window(limit) => Pacing::Window {
+                limit,
+                rooms: vec![Window::default(); rooms],
+            },
+        };
+        Self {
+            first_room,
+            members,
+            senders,
+            pacing,
+            is_sending: false,
+            has_begun: false,
+            sent: vec![0; rooms * senders],
+            counted_from: vec![u32::MAX; rooms * senders],
+            present: vec![0; rooms],
+            counted: vec![0; rooms],
+            ledger: Ledger::new(rooms * members * senders),
+            freed: Vec::new(),
+        }
+    }
+
+    /// A member who reads is there.
+    pub(super) fn joined(&mut self, member: usize) {
+        self.present[member / self.members] += 1;
+    }
+
+    /// And is there no more.
+    pub(super) fn left(&mut self, member: usize) {
+        self.present[member / self.members] -= 1;
+    }
+
+    pub(super) fn begin(&mut self, now: Micros) {
+        self.is_sending = true;
+        self.has_begun = true;
+        match &mut self.pacing {
+            Pacing::Rate { begun, .. } => *begun = now,
+            Pacing::Window { rooms, .. } => self.freed.extend(0..rooms.len()),
+        }
+    }
+
+    pub(super) const fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// From here on it counts.
+    pub(super) fn count(&mut self) {
+        for (from, sent) in self.counted_from.iter_mut().zip(&self.sent) {
+            *from = sent + 1;
+        }
+        self.counted.copy_from_slice(&self.present);
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.is_sending = false;
+    }
+
+    /// When [`Talk::next`] is to be called again, if nothing arrives before.
+    pub(super) fn due(&self) -> Option<Micros> {
+        match &self.pacing {
+            _ if !self.is_sending => None,
+            Pacing::Rate {
+                begun,
+                step_micros,
+                count,
+            } => Some(begun + (*count as f64 * step_micros) as Micros),
+            Pacing::Window { .. } => (!self.freed.is_empty()).then_some(0),
+        }
+    }
+
+    /// The next message that is due, until there is none. `is_open` tells whether a member can
+    /// send; whose connection is gone is passed over.
+    pub(super) fn next(&mut self, now: Micros, is_open: impl Fn(usize) -> bool) -> Option<Due> {
+        if !self.is_sending {
+            self.freed.clear();
+            return None;
+        }
+        match self.pacing {
+            Pacing::Rate { .. } => self.next_by_rate(now, is_open),
+            Pacing::Window { .. } => self.next_by_window(now, is_open),
+        }
+    }
+
+    fn next_by_rate(&mut self, now: Micros, is_open: impl Fn(usize) -> bool) -> Option<Due> {
+        loop {
+            let intended = self.due().filter(|due| *due <= now)?;
+            let Pacing::Rate { count, .. } = &mut self.pacing else {
+                return None;
+            };
+            // One of each room, then the next sender of each: rooms are loaded evenly.
+            let turn = (*count % self.sent.len() as u64) as usize;
+            *count += 1;
+            let rooms = self.present.len();
+            let (room, sender) = (turn % rooms, turn / rooms);
+            if is_open(room * self.members + sender) {
+                return Some(self.send(room, sender, intended));
+            }
+        }
+    }
+
+    fn next_by_window(&mut self, now: Micros, is_open: impl Fn(usize) -> bool) -> Option<Due> {
+        while let Some(room) = self.freed.last().copied() {
+            // When nobody can send any more there is nobody left to try after one round.
+            for _ in 0..self.senders {
+                let Some(sender) = self.next_in_window(room, now) else {
+                    break;
+                };
+                if is_open(room * self.members + sender) {
+                    return Some(self.send(room, sender, now));
+                }
+                self.pass_over(room, sender);
+            }
+            self.freed.pop();
+        }
+        None
+    }
+
+    /// The sender whose turn it is, and an entry for the message; `None`: the window is full.
+    fn next_in_window(&mut self, room: usize, now: Micros) -> Option<usize> {
+        let Pacing::Window { limit, rooms } = &mut self.pacing else {
+            return None;
+        };
+        let window = &mut rooms[room];
+        if window.under_way >= *limit {
+            return None;
+        }
+        let place = window.first + window.entries.len() as u64;
+        let missing = self.present[room];
+        if missing > 0 {
+            window.under_way += 1;
+        }
+        window.entries.push_back(UnderWay {
+            missing,
+            since: now,
+        });
+        Some((place % self.senders as u64) as usize)
+    }
+
+    /// Uses a number without a message, so that the others keep their places.
+    fn pass_over(&mut self, room: usize, sender: usize) {
+        self.sent[room * self.senders + sender] += 1;
+        if let Pacing::Window { rooms, .. } = &mut self.pacing {
+            rooms[room].take_back();
+        }
+    }
+
+    fn send(&mut self, room: usize, sender: usize, intended: Micros) -> Due {
+        let place = room * self.senders + sender;
+        self.sent[place] += 1;
+        let number = self.sent[place];
+        Due {
+            member: room * self.members + sender,
+            marker: Marker {
+                room: (self.first_room + room) as u32,
+                sender: sender as u32,
+                number,
+                intended,
+            },
+            expected: (number >= self.counted_from[place]).then(|| self.counted[room]),
+        }
+    }
+
+    /// A member has received a message with this marker.
+    pub(super) fn hear(&mut self, member: usize, marker: Marker) -> Heard {
+        let room = (marker.room as usize).wrapping_sub(self.first_room);
+        let sender = marker.sender as usize;
+        let is_ours = room < self.present.len()
+            && sender < self.senders
+            && member.wrapping_sub(room * self.members) < self.members;
+        if !is_ours {
+            return Heard::Foreign;
+        }
+        let place = room * self.senders + sender;
+        if marker.number == 0 || marker.number > self.sent[place] {
+            // From an earlier run, out of somebody's history.
+            return Heard::Foreign;
+        }
+        let is_counted = marker.number >= self.counted_from[place];
+        let pair = member * self.senders + sender;
+        let is_late = match self.ledger.take(pair, marker.number) {
+            Arrival::Doubled => return Heard::Again { is_counted },
+            Arrival::Late => true,
+            Arrival::InOrder => false,
+        };
+        if let Pacing::Window { rooms, .. } = &mut self.pacing {
+            let place = u64::from(marker.number - 1) * self.senders as u64 + sender as u64;
+            if rooms[room].arrived(place) {
+                self.freed.push(room);
+            }
+        }
+        Heard::Once {
+            is_counted,
+            is_late,
+        }
+    }
+
+    /// Gives up what has been under way for too long. To be called now and then.
+    pub(super) fn give_up(&mut self, now: Micros) {
+        let Pacing::Window { rooms, .. } = &mut self.pacing else {
+            return;
+        };
+        for (room, window) in rooms.iter_mut().enumerate() {
+            if window.give_up(now) {
+                self.freed.push(room);
+            }
+        }
+    }
+}
+
+impl Window {
+    /// Nobody will receive the newest one.
+    fn take_back(&mut self) {
+        if let Some(entry) = self.entries.back_mut()
+            && entry.missing > 0
+        {
+            entry.missing = 0;
+            self.under_way -= 1;
+        }
+        self.trim();
+    }
+
+    /// True: that was the last one who missed it.
+    fn arrived(&mut self, place: u64) -> bool {
+        let Some(at) = place.checked_sub(self.first) else {
+            return false;
+        };
+        match self.entries.get_mut(at as usize) {
+            Some(entry) if entry.missing > 0 => {
+                entry.missing -= 1;
+                if entry.missing > 0 {
+                    return false;
+                }
+                self.under_way -= 1;
+                self.trim();
+                true
+            }
+            // It was given up.
+            Some(_) | None => false,
+        }
+    }
+
+    fn give_up(&mut self, now: Micros) -> bool {
+        let mut some = false;
+        for entry in &mut self.entries {
+            if entry.since + GIVEN_UP_MICROS > now {
+                break;
+            }
+            if entry.missing > 0 {
+                entry.missing = 0;
+                self.under_way -= 1;
+                some = true;
+            }
+        }
+        self.trim();
+        some
+    }
+
+    fn trim(&mut self) {
+        while self.entries.front().is_some_and(|entry| entry.missing == 0) {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+    }
+}

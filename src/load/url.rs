@@ -1,0 +1,153 @@
+//! Where the load goes: the parts of a URL, and what is filled in for each connection.
+//! Looks up no name and opens nothing.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// A WebSocket URL with places to fill in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    /// As it was given.
+    pub(super) text: String,
+    pub(super) place: Place,
+    /// The path and the query.
+    pub(super) path: String,
+}
+
+/// Who is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Host { name: String, port: u16 },
+    Socket(PathBuf),
+}
+
+/// The default of `--url`.
+const LOCAL: &str = "ws://127.0.0.1:8080/ws/{room}?nick={nick}";
+
+impl Url {
+    pub(super) fn local() -> Self {
+        Self::parse(LOCAL).expect("the default is a URL")
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "expected a URL like ws://127.0.0.1:8080/ws/{room} or \
+                                ws+unix:/run/parlor.sock:/ws/{room}";
+        if text.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(String::from(EXPECTED));
+        }
+        let parts = if let Some(rest) = text.strip_prefix("ws+unix:") {
+            rest.split_once(":/")
+                .filter(|(socket, _)| !socket.is_empty())
+                .map(|(socket, path)| (Place::Socket(PathBuf::from(socket)), path))
+        } else if let Some(rest) = text.strip_prefix("ws://") {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            parse_host(host).map(|host| (host, path))
+        } else {
+            None
+        };
+        let (place, path) = parts.ok_or_else(|| String::from(EXPECTED))?;
+        Ok(Self {
+            text: text.to_owned(),
+            place,
+            path: format!("/{path}"),
+        })
+    }
+
+    /// The value of the Host header.
+    pub(super) fn host(&self) -> String {
+        match &self.place {
+            Place::Host { name, port: 80 } => name.clone(),
+            Place::Host { name, port } => format!("{name}:{port}"),
+            Place::Socket(_) => String::from("localhost"),
+        }
+    }
+
+    pub(super) fn is_loopback_v4(&self) -> bool {
+        match &self.place {
+            Place::Host { name, .. } => name
+                .parse()
+                .is_ok_and(|address: Ipv4Addr| address.is_loopback()),
+            Place::Socket(_) => false,
+        }
+    }
+}
+
+fn parse_host(text: &str) -> Option<Place> {
+    let (name, port) = match text.rsplit_once(':') {
+        // A colon in brackets belongs to an address.
+        Some((name, port)) if !port.contains(']') => (name, port.parse().ok()?),
+        Some(_) | None => (text, 80),
+    };
+    let is_bare_v6 = name.contains(':') && !name.starts_with('[');
+    (!name.is_empty() && !is_bare_v6).then(|| Place::Host {
+        name: name.to_owned(),
+        port,
+    })
+}
+
+/// Fills in the room, the nick and the number of a connection.
+pub(super) fn fill(template: &str, room: usize, number: usize) -> String {
+    if !template.contains('{') {
+        return template.to_owned();
+    }
+    template
+        .replace("{room}", &format!("load{room}"))
+        .replace("{nick}", &format!("u{number}"))
+        .replace("{n}", &number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_a_port_and_a_path() {
+        for (text, host, path) in [
+            (
+                "ws://127.0.0.1:8080/ws/{room}",
+                "127.0.0.1:8080",
+                "/ws/{room}",
+            ),
+            ("ws://example.org/chat?a=b", "example.org", "/chat?a=b"),
+            ("ws://[::1]:9000", "[::1]:9000", "/"),
+            ("ws://[::1]/", "[::1]", "/"),
+            ("ws+unix:/run/p.sock:/ws/x", "localhost", "/ws/x"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.host().as_str(), url.path.as_str()), (host, path));
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for text in [
+            "",
+            "localhost",
+            "wss://example.org/",
+            "ws://",
+            "ws://:80/",
+            "ws://host:port/",
+            "ws://::1/",
+            "ws://a b/",
+            "ws://a/\r\nX: y",
+            "ws+unix:/run/p.sock",
+        ] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_loopback_address_has_several_sources() {
+        assert!(Url::parse("ws://127.8.8.8:1/").unwrap().is_loopback_v4());
+        assert!(!Url::parse("ws://10.0.0.1:1/").unwrap().is_loopback_v4());
+        assert!(!Url::parse("ws://localhost:1/").unwrap().is_loopback_v4());
+    }
+
+    #[test]
+    fn every_place_is_filled_in_and_other_braces_are_left() {
+        assert_eq!(
+            fill(r#"{"join":"{room}","as":"{nick}","id":{n}}"#, 3, 42),
+            r#"{"join":"load3","as":"u42","id":42}"#
+        );
+    }
+}
