@@ -106,6 +106,10 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         }
         self.outcome.user_bytes_end = self.options.pid.and_then(measure::user_bytes);
         self.outcome.descriptors = self.options.pid.and_then(measure::descriptors);
+        if self.options.scenario == Scenario::Slow {
+            self.crew.command(Command::Wake)?;
+            self.settle()?;
+        }
         Ok(())
     }
 

@@ -249,6 +249,7 @@ fn write_command(command: Command, to: &mut impl Write) -> io::Result<()> {
         Command::Begin => writeln!(to, "begin"),
         Command::Count => writeln!(to, "count"),
         Command::Stop => writeln!(to, "stop"),
+        Command::Wake => writeln!(to, "wake"),
         Command::Leave => writeln!(to, "leave"),
     }?;
     to.flush()
@@ -259,6 +260,7 @@ fn parse_command(line: &str) -> Option<Command> {
         "begin" => Some(Command::Begin),
         "count" => Some(Command::Count),
         "stop" => Some(Command::Stop),
+        "wake" => Some(Command::Wake),
         "leave" => Some(Command::Leave),
         _ => {
             let total = line.strip_prefix("open ")?;
@@ -323,6 +325,7 @@ mod tests {
             Command::Begin,
             Command::Count,
             Command::Stop,
+            Command::Wake,
             Command::Leave,
         ] {
             let mut line = Vec::new();

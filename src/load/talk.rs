@@ -20,7 +20,6 @@ pub(super) struct Talk {
     senders: usize,
     pacing: Pacing,
     is_sending: bool,
-    has_begun: bool,
     /// By room and sender: the last number used, and the first one that is counted.
     sent: Vec<u32>,
     counted_from: Vec<u32>,
@@ -111,7 +110,6 @@ impl Talk {
             senders,
             pacing,
             is_sending: false,
-            has_begun: false,
             sent: vec![0; rooms * senders],
             counted_from: vec![u32::MAX; rooms * senders],
             present: vec![0; rooms],
@@ -133,15 +131,10 @@ impl Talk {
 
     pub(super) fn begin(&mut self, now: Micros) {
         self.is_sending = true;
-        self.has_begun = true;
         match &mut self.pacing {
             Pacing::Rate { begun, .. } => *begun = now,
             Pacing::Window { rooms, .. } => self.freed.extend(0..rooms.len()),
         }
-    }
-
-    pub(super) const fn has_begun(&self) -> bool {
-        self.has_begun
     }
 
     /// From here on it counts.

@@ -47,6 +47,8 @@ pub(super) enum Command {
     Count,
     /// To here it counted; stop talking, or leaving and joining.
     Stop,
+    /// Members that have stopped reading read again, to see what has become of them.
+    Wake,
     /// Leave with all connections.
     Leave,
 }
@@ -67,6 +69,8 @@ pub(super) struct Worker {
     churn: Option<Churn>,
     /// All are to leave; those from this slot on have not been told.
     leaving_from: Option<usize>,
+    /// Members that are to be slow do not read.
+    are_slow_deaf: bool,
     counting_since: Option<Micros>,
     housekept: Micros,
     random: u64,
@@ -141,6 +145,7 @@ impl Worker {
             talk,
             churn: None,
             leaving_from: None,
+            are_slow_deaf: false,
             counting_since: None,
             housekept: 0,
             random: u64::from_ne_bytes(seed) | 1,
@@ -171,6 +176,7 @@ impl Worker {
                 });
             }
             Command::Begin => {
+                self.are_slow_deaf = true;
                 if let Some(talk) = &mut self.talk {
                     talk.begin(now);
                 }
@@ -192,6 +198,7 @@ impl Worker {
                     churn.is_going_on = false;
                 }
             }
+            Command::Wake => self.wake(),
             Command::Leave => self.leaving_from = Some(0),
         }
     }
@@ -362,9 +369,7 @@ impl Worker {
             }
             Phase::Open if self.is_deaf(slot) => {
                 if ended {
-                    self.change(Count::Open, -1);
-                    self.tally.counts.add(Count::SlowGone, 1);
-                    self.forget(slot);
+                    self.end(slot, Count::Broken);
                 }
                 return;
             }
@@ -381,9 +386,24 @@ impl Worker {
 
     /// Slow, and no longer reading.
     fn is_deaf(&self, slot: usize) -> bool {
-        self.options.scenario == Scenario::Slow
-            && self.is_slow(slot)
-            && self.talk.as_ref().is_some_and(Talk::has_begun)
+        self.are_slow_deaf && self.is_slow(slot)
+    }
+
+    /// What the server has sent to those who did not read is behind all that they have not read,
+    /// its close frame and the end as well.
+    fn wake(&mut self) {
+        self.are_slow_deaf = false;
+        for slot in 0..self.slots.len() {
+            if self.is_slow(slot) {
+                let id = ConnId::new(slot as u32, self.slots[slot].generation);
+                self.unread.push(Ready::Connection {
+                    id,
+                    readable: true,
+                    writable: false,
+                    ended: true,
+                });
+            }
+        }
     }
 
     /// True: it is connected, and the request is on its way.
@@ -579,8 +599,10 @@ impl Worker {
         match mem::replace(&mut client.phase, Phase::Dismissed) {
             Phase::Open => {
                 self.change(Count::Open, -1);
-                self.tally.counts.add(Count::Closed, 1);
-                *self.tally.codes.entry(code.unwrap_or(0)).or_default() += 1;
+                self.blame(slot, Count::Closed);
+                if !self.is_slow(slot) {
+                    *self.tally.codes.entry(code.unwrap_or(0)).or_default() += 1;
+                }
                 self.absent(slot);
                 self.send(slot, Frame::client_close(code, mask).bytes());
                 self.await_end(slot);
@@ -609,13 +631,23 @@ impl Worker {
             }
             Phase::Open => {
                 self.change(Count::Open, -1);
-                self.tally.counts.add(how, 1);
+                self.blame(slot, how);
                 self.absent(slot);
             }
             Phase::Leaving => self.tally.counts.add(Count::Left, 1),
             Phase::Dismissed => {}
         }
         self.forget(slot);
+    }
+
+    /// Counts that the server has ended a connection. It may, if it was slow.
+    fn blame(&mut self, slot: usize, how: Count) {
+        let how = if self.is_slow(slot) {
+            Count::SlowGone
+        } else {
+            how
+        };
+        self.tally.counts.add(how, 1);
     }
 
     fn fail(&mut self, slot: usize, why: Count) {
@@ -645,7 +677,6 @@ impl Worker {
     /// Says goodbye to an open connection.
     fn leave(&mut self, slot: usize) {
         let mask = self.mask();
-        let is_deaf = self.is_deaf(slot);
         let Some(client) = self.slots[slot].client.as_mut() else {
             return;
         };
@@ -660,10 +691,6 @@ impl Worker {
         client.phase = Phase::Leaving;
         self.change(Count::Open, -1);
         self.absent(slot);
-        if is_deaf {
-            // It would never see the answer.
-            return self.forget(slot);
-        }
         self.send(slot, Frame::client_close(Some(1000), mask).bytes());
         self.await_end(slot);
     }
@@ -789,6 +816,9 @@ impl Worker {
     }
 
     fn hear(&mut self, slot: usize, payload: &[u8], now: Micros) {
+        if self.is_slow(slot) {
+            return;
+        }
         let counts = &mut self.tally.counts;
         let (Some(talk), Some(marker)) = (&mut self.talk, marker::find(payload)) else {
             return counts.add(Count::Other, 1);

@@ -7,6 +7,7 @@ mod frames;
 mod handshake;
 mod heartbeat;
 mod limits;
+mod load;
 mod outbox;
 mod pages;
 mod room;

@@ -57,8 +57,8 @@ fn failures(outcome: &Outcome) -> String {
     object.number("timeout", counts.of(Count::TimedOut));
     object.number("reset", counts.of(Count::Reset));
     object.raw("http", &by_number(&outcome.tally.statuses));
-    object.number("descriptors", counts.of(Count::Descriptors));
-    object.number("ports", counts.of(Count::Ports));
+    object.number("no_descriptor", counts.of(Count::Descriptors));
+    object.number("no_port", counts.of(Count::Ports));
     object.number("other", counts.of(Count::Unanswered));
     object.end()
 }

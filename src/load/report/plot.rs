@@ -1,6 +1,6 @@
 //! Plots as SVG: lines and dots over two axes. Colours are the page's.
 
-use super::table::{grouped, size, time};
+use super::table::grouped;
 use super::{Outcome, measure};
 use hdrhistogram::Histogram;
 use std::fmt::Write;
@@ -49,7 +49,7 @@ fn memory_by_connections(outcome: &Outcome) -> Option<Plot> {
             .filter_map(|sample| Some((sample.open as f64, sample.user_bytes? as f64)))
             .collect();
     }
-    let axes = Axes::around(&[&points, &fit])?;
+    let axes = Axes::of_bytes(&[&points, &fit])?;
     let mut drawing = Drawing::new(&axes, count_label, bytes_label);
     drawing.line(&fit, "two", "least squares");
     drawing.dots(&points, "one", "measured");
@@ -71,7 +71,7 @@ fn percentiles(title: &'static str, histogram: &Histogram<u64>) -> Option<Plot> 
         })
         .collect();
     let axes = Axes::around(&[&line])?;
-    let mut drawing = Drawing::new(&axes, nines_label, micros_label);
+    let mut drawing = Drawing::with_step(&axes, Some(1.0), nines_label, micros_label);
     drawing.line(&line, "one", "");
     drawing.end(title, "percentile")
 }
@@ -107,7 +107,7 @@ fn memory_by_time(outcome: &Outcome) -> Option<Plot> {
     let line: Line = samples
         .filter_map(|sample| Some((sample.at as f64 / 1e6, sample.user_bytes? as f64)))
         .collect();
-    let axes = Axes::around(&[&line])?;
+    let axes = Axes::of_bytes(&[&line])?;
     let mut drawing = Drawing::new(&axes, seconds_label, bytes_label);
     drawing.line(&line, "one", "");
     drawing.end("Server's memory", "time")
@@ -139,11 +139,23 @@ fn per_second(outcome: &Outcome, sum: impl Fn(&super::Sample) -> Option<f64>) ->
 struct Axes {
     right: f64,
     top: f64,
+    /// What a unit of the upper axis is made of: bytes are counted in powers of two.
+    base: f64,
 }
 
 impl Axes {
     /// `None` if there is nothing to draw.
     fn around(lines: &[&Line]) -> Option<Self> {
+        Self::with_base(lines, 1.0)
+    }
+
+    fn of_bytes(lines: &[&Line]) -> Option<Self> {
+        let most = lines.iter().flat_map(|line| line.iter());
+        let most = most.map(|point| point.1).fold(1.0, f64::max);
+        Self::with_base(lines, 1024_f64.powf(most.log(1024.0).floor()))
+    }
+
+    fn with_base(lines: &[&Line], base: f64) -> Option<Self> {
         let points = || lines.iter().flat_map(|line| line.iter());
         if points().count() < 2 {
             return None;
@@ -152,20 +164,32 @@ impl Axes {
         let top = points().map(|point| point.1).fold(0.0, f64::max);
         Some(Self {
             right: if right > 0.0 { right } else { 1.0 },
-            top: if top > 0.0 { top } else { 1.0 },
+            // Room above the highest point, up to the next round number.
+            top: next_tick(if top > 0.0 { top / base } else { 1.0 }) * base,
+            base,
         })
     }
 }
 
-/// Round numbers from zero to `end`, four to eight of them.
-fn ticks(end: f64) -> Vec<f64> {
+/// The distance between round numbers of which about five reach to `end`.
+fn tick_step(end: f64) -> f64 {
     let rough = end / 5.0;
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
+    [1.0, 2.0, 5.0, 10.0]
         .into_iter()
         .map(|factor| factor * power)
         .find(|step| *step >= rough)
-        .unwrap_or(rough);
+        .unwrap_or(rough)
+}
+
+/// The first round number that is not below `end`.
+fn next_tick(end: f64) -> f64 {
+    let step = tick_step(end);
+    (end / step - 1e-9).ceil() * step
+}
+
+/// Round numbers from zero to `end`.
+fn ticks(end: f64, step: f64) -> Vec<f64> {
     let count = (end / step + 1e-9) as usize;
     (0..=count).map(|index| index as f64 * step).collect()
 }
@@ -181,11 +205,19 @@ fn count_label(value: f64) -> String {
 }
 
 fn bytes_label(value: f64) -> String {
-    size(value as u64)
+    let units = [("MiB", 1_048_576.0), ("KiB", 1024.0)];
+    in_unit(value, &units, "B")
 }
 
 fn micros_label(value: f64) -> String {
-    time(value as u64)
+    in_unit(value, &[("s", 1e6), ("ms", 1e3)], "us")
+}
+
+/// In the largest unit of which it is one at least, with no digit more than it needs.
+fn in_unit(value: f64, units: &[(&str, f64)], least: &str) -> String {
+    let fitting = units.iter().find(|(_, size)| value >= *size);
+    let (name, size) = fitting.copied().unwrap_or((least, 1.0));
+    format!("{} {name}", (value / size * 100.0).round() / 100.0)
 }
 
 fn seconds_label(value: f64) -> String {
@@ -198,10 +230,7 @@ fn percent_label(value: f64) -> String {
 
 /// 1 is 90 %, 2 is 99 %, and so on.
 fn nines_label(nines: f64) -> String {
-    if nines.fract() != 0.0 {
-        return String::new();
-    }
-    match nines as usize {
+    match nines.round() as usize {
         0 => String::from("0 %"),
         1 => String::from("90 %"),
         2 => String::from("99 %"),
@@ -226,20 +255,22 @@ struct Drawing<'a> {
 
 impl<'a> Drawing<'a> {
     fn new(axes: &'a Axes, label_x: Label, label_y: Label) -> Self {
+        Self::with_step(axes, None, label_x, label_y)
+    }
+
+    /// `step_x`: the distance of the numbers on the lower axis, if it is not for us to choose.
+    fn with_step(axes: &'a Axes, step_x: Option<f64>, label_x: Label, label_y: Label) -> Self {
         let mut drawing = Self {
             axes,
             svg: String::new(),
             labels: 0,
         };
-        for x in ticks(axes.right) {
+        for x in ticks(axes.right, step_x.unwrap_or_else(|| tick_step(axes.right))) {
             let (at, label) = (drawing.x(x), label_x(x));
-            if label.is_empty() {
-                continue;
-            }
             drawing.mesh(at, TOP, at, HEIGHT - BOTTOM);
             drawing.text(at, HEIGHT - BOTTOM + 16.0, "middle", "", &label);
         }
-        for y in ticks(axes.top) {
+        for y in ticks(axes.top, tick_step(axes.top / axes.base) * axes.base) {
             let (at, label) = (drawing.y(y), label_y(y));
             drawing.mesh(LEFT, at, WIDTH - RIGHT, at);
             drawing.text(LEFT - 6.0, at + 4.0, "end", "", &label);
@@ -325,19 +356,31 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_reach_the_end() {
-        assert_eq!(ticks(10.0), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-        assert_eq!(ticks(0.35), [0.0, 0.1, 0.2, 0.30000000000000004]);
+        assert_eq!(
+            ticks(10.0, tick_step(10.0)),
+            [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+        );
         for end in [0.001, 1.0, 7.3, 99.0, 12_345.0, 2e9] {
-            let ticks = ticks(end);
-            assert!((3..=11).contains(&ticks.len()), "{end}: {ticks:?}");
+            let ticks = ticks(end, tick_step(end));
+            assert!((3..=6).contains(&ticks.len()), "{end}: {ticks:?}");
             assert!(ticks.iter().all(|tick| *tick <= end * 1.0001));
+            assert!((end..end * 1.5).contains(&next_tick(end)));
         }
     }
 
     #[test]
     fn percentiles_are_named_by_their_nines() {
-        let labels = [0.0, 0.5, 1.0, 2.0, 3.0, 4.0].map(nines_label);
-        assert_eq!(labels, ["0 %", "", "90 %", "99 %", "99.9 %", "99.99 %"]);
+        let labels = [0.0, 1.0, 2.0, 3.0, 4.0].map(nines_label);
+        assert_eq!(labels, ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+    }
+
+    #[test]
+    fn units_fit_and_have_no_digit_too_many() {
+        assert_eq!(bytes_label(0.0), "0 B");
+        assert_eq!(bytes_label(512.0 * 1024.0), "512 KiB");
+        assert_eq!(bytes_label(2.5 * 1_048_576.0), "2.5 MiB");
+        assert_eq!(micros_label(150_000.0), "150 ms");
+        assert_eq!(micros_label(2e6), "2 s");
     }
 
     #[test]

@@ -206,7 +206,7 @@ fn by_number(counts: &BTreeMap<u16, u64>) -> String {
 }
 
 /// Microseconds, in the unit that leaves the fewest digits.
-pub(super) fn time(micros: u64) -> String {
+fn time(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} us"),
         1_000..1_000_000 => format!("{:.2} ms", micros as f64 / 1e3),
@@ -215,7 +215,7 @@ pub(super) fn time(micros: u64) -> String {
 }
 
 /// Bytes, in a unit that can be read.
-pub(super) fn size(bytes: u64) -> String {
+fn size(bytes: u64) -> String {
     match bytes {
         0..10_240 => format!("{bytes} B"),
         10_240..10_485_760 => format!("{:.0} KiB", bytes as f64 / 1024.0),
