@@ -17,7 +17,7 @@ use std::time::Duration;
 const STEP_MICROS: Micros = 50_000;
 /// One step while connections are opened, for that is timed.
 const OPENING_STEP_MICROS: Micros = 5_000;
-/// Without a frame for so long, all is quiet.
+/// How long it must be quiet.
 const QUIET_MICROS: Micros = 300_000;
 /// A quiet server uses less than this part of a core.
 const QUIET_CPU_SHARE: f64 = 0.05;
@@ -27,8 +27,8 @@ const SETTLE_MICROS_MAX: Micros = 3_000_000;
 const DRAIN_MICROS_MAX: Micros = 10_000_000;
 /// Without a message for so long, no more will come.
 const DRAIN_QUIET_MICROS: Micros = 2_000_000;
-/// How long leaving may take for all together.
-pub(super) const LEAVE_MICROS_MAX: Micros = 10_000_000;
+/// How long leaving may take for all together; who is still there then is dropped.
+pub(super) const LEAVE_MICROS_MAX: Micros = 30_000_000;
 /// A server that takes connections more slowly than it is offered them may need this much longer.
 const OPENING_SLACK_MICROS: Micros = 2 * worker::CONNECT_MICROS_MAX;
 /// Looks at the server, besides those at the slope's points.
@@ -191,12 +191,15 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
             let cpu = self.server_cpu();
             let since = self.crew.now();
             self.step(since + QUIET_MICROS)?;
-            let used = match (self.server_cpu(), cpu) {
-                (Some(after), Some(before)) => (after - before) as f64 / 1000.0,
-                _ => 0.0,
+            let is_quiet = match (self.server_cpu(), cpu) {
+                (Some(after), Some(before)) => {
+                    let used = (after - before) as f64 / 1000.0;
+                    used < QUIET_CPU_SHARE * (self.crew.now() - since) as f64
+                }
+                // Without its process all that is seen of a server is what it sends.
+                _ => self.crew.counts().of(Count::Frames) == frames,
             };
-            let is_idle = used < QUIET_CPU_SHARE * (self.crew.now() - since) as f64;
-            if is_idle && self.crew.counts().of(Count::Frames) == frames {
+            if is_quiet {
                 break;
             }
         }

@@ -24,8 +24,9 @@ pub(super) const CONNECT_MICROS_MAX: Micros = 10_000_000;
 pub(super) const LEAVE_MICROS_MAX: Micros = 3_000_000;
 /// Connections begun between two polls, so that those that are there are not kept waiting.
 const DIALS_PER_TURN: usize = 32;
-/// Connections ended between two polls when all are.
-const LEAVES_PER_TURN: usize = 256;
+/// Goodbyes that are unanswered at the same time when all leave: a server that has to tell others
+/// of every one is given the time to.
+const LEAVING_MAX: usize = 256;
 /// Reads of one connection between two polls.
 const READS_PER_TURN: usize = 8;
 /// One read; all connections share the buffer.
@@ -69,6 +70,8 @@ pub(super) struct Worker {
     churn: Option<Churn>,
     /// All are to leave; those from this slot on have not been told.
     leaving_from: Option<usize>,
+    /// Who has been told goodbye and is still there.
+    leaving: usize,
     /// Members that are to be slow do not read.
     are_slow_deaf: bool,
     counting_since: Option<Micros>,
@@ -145,6 +148,7 @@ impl Worker {
             talk,
             churn: None,
             leaving_from: None,
+            leaving: 0,
             are_slow_deaf: false,
             counting_since: None,
             housekept: 0,
@@ -243,7 +247,9 @@ impl Worker {
         };
         let mut ready = mem::take(&mut self.ready);
         ready.append(&mut self.unread);
-        self.dialer.poll(wake, &mut ready);
+        // What is sent too late by the clock of a poll would be a latency of our own making.
+        let say = self.talk.as_ref().and_then(Talk::due);
+        self.dialer.poll(wake, say, &mut ready);
         for event in ready.drain(..) {
             self.take_event(event);
         }
@@ -252,7 +258,7 @@ impl Worker {
         self.open_due(now);
         self.churn_due(now);
         self.say_due(now);
-        self.leave_due(now);
+        self.leave_due();
         self.keep_house(now);
     }
 
@@ -265,10 +271,7 @@ impl Worker {
         if let Some(churn) = self.churn.as_ref().filter(|churn| churn.is_going_on) {
             due = due.min(churn.due(self.churn_rate()));
         }
-        if let Some(say) = self.talk.as_ref().and_then(Talk::due) {
-            due = due.min(say);
-        }
-        if self.leaving_from.is_some() {
+        if self.leaving_from.is_some() && self.leaving < LEAVING_MAX {
             due = 0;
         }
         due
@@ -660,6 +663,7 @@ impl Worker {
     fn forget(&mut self, slot: usize) {
         let client = self.slots[slot].client.take();
         let has_left = client.is_some_and(|client| matches!(client.phase, Phase::Leaving));
+        self.leaving -= usize::from(has_left);
         if has_left && self.churn.as_ref().is_some_and(|churn| churn.is_going_on) {
             self.dial(slot);
         }
@@ -689,6 +693,7 @@ impl Worker {
             Phase::Leaving | Phase::Dismissed => return,
         }
         client.phase = Phase::Leaving;
+        self.leaving += 1;
         self.change(Count::Open, -1);
         self.absent(slot);
         self.send(slot, Frame::client_close(Some(1000), mask).bytes());
@@ -701,15 +706,15 @@ impl Worker {
         self.farewells.push_back((due, id));
     }
 
-    fn leave_due(&mut self, _now: Micros) {
-        let Some(from) = self.leaving_from else {
-            return;
-        };
-        let to = (from + LEAVES_PER_TURN).min(self.slots.len());
-        for slot in from..to {
+    fn leave_due(&mut self) {
+        while let Some(slot) = self.leaving_from.filter(|_| self.leaving < LEAVING_MAX) {
+            if slot == self.slots.len() {
+                self.leaving_from = None;
+                return;
+            }
             self.leave(slot);
+            self.leaving_from = Some(slot + 1);
         }
-        self.leaving_from = (to < self.slots.len()).then_some(to);
     }
 
     /// All connections are gone, and no more will come.

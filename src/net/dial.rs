@@ -148,22 +148,23 @@ impl Dialer {
         }
     }
 
-    /// Waits until something happens or `until` is reached, and appends what happened. For the
-    /// last fraction of a millisecond, for which the poll knows no timeout, it does not wait but
-    /// lets others run: callers come back at once.
-    pub fn poll(&mut self, until: Micros, ready: &mut Vec<Ready>) {
-        let left = until.saturating_sub(self.now());
-        let timeout = Duration::from_millis(left / 1000);
+    /// Waits until something happens or a moment is reached, and appends what happened. `until`
+    /// may be passed by a millisecond, which is as exact as the poll's timeout is. `exactly` is
+    /// not: in the last fraction of a millisecond before it nobody waits, but others may run, and
+    /// callers come back at once.
+    pub fn poll(&mut self, until: Micros, exactly: Option<Micros>, ready: &mut Vec<Ready>) {
+        let now = self.now();
+        let left = until.saturating_sub(now).div_ceil(1000);
+        let exact = exactly.map_or(Micros::MAX, |exactly| exactly.saturating_sub(now));
+        let timeout = Duration::from_millis(left.min(exact / 1000));
         if !wait(&mut self.poll, &mut self.events, Some(timeout)) {
             return;
         }
         for event in &self.events {
-            ready.push(connection_event(
-                ConnId::from_u64(event.token().0 as u64),
-                event,
-            ));
+            let id = ConnId::from_u64(event.token().0 as u64);
+            ready.push(connection_event(id, event));
         }
-        if timeout.is_zero() && left > 0 && self.events.is_empty() {
+        if exact < 1000 && self.events.is_empty() {
             std::thread::yield_now();
         }
     }
