@@ -1,0 +1,127 @@
+//! Any bytes in any pieces are at most one response or one upgrade at a time, the same whole and
+//! cut; and no more than the limit is ever kept. Responses are read back by another's parser.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use parlor::config::Config;
+use parlor::http::{self, HEAD_BYTES_MAX, Request};
+
+/// What comes of a request that arrives in pieces, as the server would keep them.
+fn receive_in_pieces(bytes: &[u8], cuts: &[u8], from_proxy: bool, config: &Config) -> Request {
+    let mut cuts = cuts.iter().cycle();
+    let (mut already, mut end) = (0, 0);
+    while end < bytes.len() {
+        end = bytes
+            .len()
+            .min(end + usize::from(*cuts.next().unwrap_or(&0)) + 1);
+        match http::receive(&bytes[..end], already, from_proxy, config) {
+            Request::Partial => {
+                assert!(end < HEAD_BYTES_MAX, "{end} bytes are kept");
+                already = end;
+            }
+            outcome => return outcome,
+        }
+    }
+    Request::Partial
+}
+
+/// One whole response, with this status or any, with the body that its head announces.
+fn check_response(response: &[u8], to_head: bool) -> u16 {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let head_len = parsed.parse(response).expect("a response").unwrap();
+    let lengths = parsed
+        .headers
+        .iter()
+        .filter(|field| field.name == "Content-Length");
+    let lengths: Vec<usize> = lengths
+        .map(|field| {
+            str::from_utf8(field.value)
+                .expect("text")
+                .parse()
+                .expect("a number")
+        })
+        .collect();
+    let body = &response[head_len..];
+    match lengths[..] {
+        [] => assert!(body.is_empty(), "a body without a length"),
+        [len] => assert!(body.len() == len || to_head && body.is_empty()),
+        _ => panic!("two lengths"),
+    }
+    parsed.code.expect("a status")
+}
+
+/// Checks what came of the first `bytes`; true if another request may follow.
+fn check(request: &Request, bytes: &[u8]) -> bool {
+    let start = bytes
+        .iter()
+        .position(|byte| !b"\r\n".contains(byte))
+        .unwrap_or(0);
+    let to_head = bytes[start..].starts_with(b"HEAD ");
+    match request {
+        Request::Partial => assert!(bytes.len() < HEAD_BYTES_MAX, "too long to be kept"),
+        Request::Upgrade { upgrade, consumed } => {
+            assert!((1..=HEAD_BYTES_MAX).contains(consumed) && *consumed <= bytes.len());
+            assert_eq!(check_response(&upgrade.response, false), 101);
+            assert!(!upgrade.room.is_empty() && upgrade.nick.as_deref() != Some(""));
+        }
+        Request::Answer {
+            response,
+            consumed,
+            keep_alive,
+        } => {
+            assert!((1..=HEAD_BYTES_MAX).contains(consumed) && *consumed <= bytes.len());
+            let status = check_response(response, to_head);
+            assert!(
+                matches!(status, 200 | 304) || to_head && !keep_alive,
+                "{status}"
+            );
+            return *keep_alive;
+        }
+        Request::Refused(why) => {
+            let response = why.response();
+            assert_eq!(check_response(&response, false), why.status());
+            assert!(why.status() >= 400);
+        }
+    }
+    false
+}
+
+fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
+    let (options, cuts, mut bytes) = input;
+    let mut config = Config {
+        require_origin: options & 1 != 0,
+        ..Config::default()
+    };
+    if options & 2 != 0 {
+        config.allow_origins = vec![String::from("https://a.example"), String::from("null")];
+    }
+    let from_proxy = options & 4 != 0;
+    // One request after the other, as long as the connection stays.
+    while !bytes.is_empty() {
+        let whole = http::receive(bytes, 0, from_proxy, &config);
+        let goes_on = check(&whole, bytes);
+        assert_eq!(
+            whole,
+            receive_in_pieces(bytes, &cuts, from_proxy, &config),
+            "cut"
+        );
+        assert_eq!(
+            whole,
+            receive_in_pieces(bytes, &[0], from_proxy, &config),
+            "one by one"
+        );
+        match whole {
+            Request::Answer { consumed, .. } if goes_on => bytes = &bytes[consumed..],
+            Request::Upgrade { consumed, .. } | Request::Answer { consumed, .. } => {
+                // What follows a head does not change what it means.
+                assert_eq!(
+                    whole,
+                    http::receive(&bytes[..consumed], 0, from_proxy, &config)
+                );
+                return;
+            }
+            Request::Partial | Request::Refused(_) => return,
+        }
+    }
+});

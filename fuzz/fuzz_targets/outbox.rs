@@ -1,0 +1,188 @@
+//! The outbox against a model that keeps every byte: none is lost, doubled or interleaved, however
+//! writes are cut, and the bounds hold. Knows no socket.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use parlor::frame::Frame;
+use parlor::outbox::{Limits, Outbox, Pushed};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+#[derive(Arbitrary, Debug)]
+enum Operation {
+    Push {
+        len: u8,
+    },
+    PushControl {
+        len: u8,
+    },
+    PushPong {
+        len: u8,
+    },
+    PushClose,
+    /// One system call: so many slices at most, so many bytes taken.
+    Write {
+        slices: u8,
+        bytes: u16,
+    },
+    TakeMissed,
+    DropUnsent,
+    Seal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ordinary,
+    Pong,
+}
+
+/// What should be there: frames with the bytes that are still to come, none of them empty.
+#[derive(Default)]
+struct Model {
+    queue: VecDeque<(Kind, Vec<u8>)>,
+    front_begun: bool,
+    missed: u32,
+    closed: bool,
+}
+
+impl Model {
+    fn rest(&self) -> Vec<u8> {
+        self.queue
+            .iter()
+            .flat_map(|(_, bytes)| bytes.clone())
+            .collect()
+    }
+
+    fn append(&mut self, kind: Kind, frame: &Frame) {
+        if !self.closed {
+            self.queue.push_back((kind, frame.bytes().to_vec()));
+        }
+    }
+
+    fn push(&mut self, frame: &Frame, limits: Limits) -> Pushed {
+        let fits = self.queue.len() < limits.frames_max
+            && self.rest().len() + frame.len() <= limits.bytes_max;
+        if self.closed {
+            Pushed::Queued
+        } else if self.missed == 0 && (self.queue.is_empty() || fits) {
+            self.append(Kind::Ordinary, frame);
+            Pushed::Queued
+        } else {
+            self.missed += 1;
+            Pushed::Missed
+        }
+    }
+
+    /// There is at most one pong of which nothing was sent, in the place of the first.
+    fn push_pong(&mut self, frame: &Frame) {
+        let begun = usize::from(self.front_begun);
+        let unsent = self
+            .queue
+            .iter_mut()
+            .skip(begun)
+            .find(|(kind, _)| *kind == Kind::Pong);
+        match unsent {
+            Some((_, bytes)) if !self.closed => *bytes = frame.bytes().to_vec(),
+            Some(_) | None => self.append(Kind::Pong, frame),
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some((_, front)) = self.queue.front_mut() {
+            if written < front.len() {
+                front.drain(..written);
+                self.front_begun |= written > 0;
+                return;
+            }
+            written -= front.len();
+            self.queue.pop_front();
+            self.front_begun = false;
+        }
+    }
+
+    fn drop_unsent(&mut self) {
+        self.queue.truncate(usize::from(self.front_begun));
+    }
+}
+
+/// What one system call would be given must be what the model has next.
+fn write(outbox: &mut Outbox, model: &mut Model, slices_max: u8, bytes: u16) {
+    let mut slices = vec![IoSlice::new(&[]); usize::from(slices_max % 70) + 1];
+    let count = outbox.slices(&mut slices);
+    let offered: Vec<u8> = slices[..count]
+        .iter()
+        .flat_map(|slice| slice.to_vec())
+        .collect();
+    assert!(count <= slices.len() && model.rest().starts_with(&offered));
+    assert_eq!(count == 0, outbox.is_empty(), "something is always offered");
+    if let Some(single) = outbox.single() {
+        assert_eq!(single, offered);
+    }
+    let written = offered.len().min(bytes.into());
+    outbox.advance(written);
+    model.advance(written);
+}
+
+fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Limits, mark: u8) {
+    // Each frame has letters of its own, so that none can be taken for another.
+    let payload = |len: u8| char::from(b'a' + mark % 26).to_string().repeat(len.into());
+    match operation {
+        Operation::Push { len } => {
+            let frame = Frame::text(&payload(len));
+            assert_eq!(
+                outbox.push(frame.clone(), limits),
+                model.push(&frame, limits)
+            );
+        }
+        Operation::PushControl { len } => {
+            let frame = Frame::text(&payload(len));
+            model.append(Kind::Ordinary, &frame);
+            outbox.push_control(frame);
+        }
+        Operation::PushPong { len } => {
+            let frame = Frame::pong(payload(len).as_bytes());
+            model.push_pong(&frame);
+            outbox.push_pong(frame);
+        }
+        Operation::PushClose => {
+            let frame = Frame::close(1000, &payload(9));
+            model.append(Kind::Ordinary, &frame);
+            model.closed = true;
+            outbox.push_close(frame);
+        }
+        Operation::Write { slices, bytes } => write(outbox, model, slices, bytes),
+        Operation::TakeMissed => {
+            assert_eq!(outbox.take_missed(), std::mem::take(&mut model.missed));
+        }
+        Operation::DropUnsent => {
+            outbox.drop_unsent();
+            model.drop_unsent();
+        }
+        Operation::Seal => {
+            outbox.seal();
+            model.drop_unsent();
+            model.closed = true;
+        }
+    }
+}
+
+fuzz_target!(|game: (u8, u16, Vec<Operation>)| {
+    let (frames_max, bytes_max, operations) = game;
+    let limits = Limits {
+        frames_max: frames_max.into(),
+        bytes_max: (bytes_max % 2048).into(),
+    };
+    let (mut outbox, mut model) = (Outbox::default(), Model::default());
+    for (mark, operation) in operations.into_iter().enumerate() {
+        play(&mut outbox, &mut model, operation, limits, mark as u8);
+        outbox.check_invariants();
+        assert_eq!(outbox.frames(), model.queue.len());
+        assert_eq!(outbox.bytes(), model.rest().len());
+        assert_eq!(outbox.missed(), model.missed);
+        assert_eq!(outbox.is_closed(), model.closed);
+    }
+    let rest = outbox.bytes();
+    write(&mut outbox, &mut model, u8::MAX, u16::MAX);
+    assert!(rest == 0 || outbox.bytes() < rest, "nothing moves");
+});
