@@ -204,6 +204,8 @@ impl<N: Net> Server<N> {
         // Even if nothing is queued: flushing is what shuts our side.
         connection.blocked = false;
         self.connections.mark_dirty(id);
+        // What came while an answer was not taken was left unread, and is not told again.
+        self.connections.mark_readable(id);
         self.connections.arm(id, now + self.deadlines.close);
     }
 }

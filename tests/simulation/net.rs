@@ -196,6 +196,11 @@ impl SimNet {
         self.backlog.len()
     }
 
+    /// Bytes that arrived and were not read by the server.
+    pub(crate) fn unread(&self, socket: usize) -> usize {
+        self.sockets[socket].arrived.len()
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.signals.push_back(signal);
     }

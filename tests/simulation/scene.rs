@@ -299,6 +299,30 @@ fn half_a_request_ends_at_the_handshake_deadline() {
     assert!(room.is_empty());
 }
 
+/// While an answer is not taken nothing is read, and what has come is told only once: it must be
+/// read when the server gives up waiting, or it closes over unread bytes, which is a reset.
+#[test]
+fn what_came_behind_an_answer_that_was_not_taken_is_read_before_the_end() {
+    let mut room = Scene::with(
+        Config::default(),
+        Faults {
+            window: 60,
+            ..Faults::NONE
+        },
+    );
+    let ann = room.connects();
+    room.stops_reading(ann);
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    room.sends(ann, request);
+    room.sends(ann, request);
+    room.pass(seconds(11));
+    room.reads_again(ann);
+    room.pass(seconds(4));
+    assert_eq!(room.heard(ann), ["HTTP 200"]);
+    assert_eq!(room.server.net().unread(room.people[ann].socket), 0);
+    assert!(room.is_empty());
+}
+
 #[test]
 fn whoever_does_not_answer_our_close_is_gone_by_its_deadline() {
     let mut room = Scene::new(Config::default());
