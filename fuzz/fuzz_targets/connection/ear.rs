@@ -1,0 +1,91 @@
+//! What a client hears: it panics at what a server may never send, which is anything after the
+//! last response or the close frame, half a frame, or a frame that is none of a server's.
+
+/// The bytes of one direction, understood as far as they are whole.
+#[derive(Default)]
+pub(crate) struct Ear {
+    bytes: Vec<u8>,
+    is_websocket: bool,
+    /// Nothing may follow.
+    is_over: bool,
+}
+
+impl Ear {
+    pub(crate) fn hear(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+        loop {
+            assert!(
+                self.bytes.is_empty() || !self.is_over,
+                "bytes after the last"
+            );
+            let understood = if self.is_websocket {
+                self.frame()
+            } else {
+                self.response()
+            };
+            let Some(len) = understood else { return };
+            self.bytes.drain(..len);
+        }
+    }
+
+    /// The server has shut its side in good order.
+    pub(crate) fn end(&self) {
+        assert!(
+            self.bytes.is_empty(),
+            "it ends with {:?}",
+            self.bytes.escape_ascii()
+        );
+    }
+
+    fn response(&mut self) -> Option<usize> {
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(&self.bytes).expect("a response");
+        let httparse::Status::Complete(head_len) = parsed else {
+            return None;
+        };
+        let field = |name| response.headers.iter().find(|field| field.name == name);
+        let body_len = field("Content-Length").map_or(0, |field| {
+            str::from_utf8(field.value)
+                .expect("text")
+                .parse::<usize>()
+                .expect("a number")
+        });
+        let closes = field("Connection").is_some_and(|field| field.value.starts_with(b"close"));
+        let status = response.code.expect("a status");
+        if self.bytes.len() < head_len + body_len {
+            return None;
+        }
+        self.is_websocket = status == 101;
+        self.is_over = closes || status >= 400;
+        Some(head_len + body_len)
+    }
+
+    fn frame(&mut self) -> Option<usize> {
+        let (first, second) = (*self.bytes.first()?, *self.bytes.get(1)?);
+        assert_eq!(first & 0xF0, 0x80, "whole frames without reserved bits");
+        let (start, len) = match second {
+            126 => (
+                4,
+                u16::from_be_bytes([*self.bytes.get(2)?, *self.bytes.get(3)?]).into(),
+            ),
+            127.. => panic!("masked, or longer than anything we say"),
+            len => (2, usize::from(len)),
+        };
+        let payload = self.bytes.get(start..start + len)?;
+        match first & 0x0F {
+            1 => assert!(str::from_utf8(payload).is_ok(), "text is UTF-8"),
+            2 | 9 | 10 => {}
+            8 => {
+                self.is_over = true;
+                let text = payload.get(2..).unwrap_or_default();
+                assert!(
+                    len != 1 && len < 126 && str::from_utf8(text).is_ok(),
+                    "a close frame"
+                );
+            }
+            opcode => panic!("opcode {opcode} from a server"),
+        }
+        Some(start + len)
+    }
+}
