@@ -117,7 +117,7 @@ impl Chat {
             ));
         }
         let position = self.rooms[room.0 as usize].add(id);
-        self.names.insert(&nick.key(), id.slot());
+        self.enter_names(&nick, id);
         let messages = Bucket::full(self.message_rate, now);
         let event = Event::Joined { nick: nick.clone() };
         self.put(Member {
@@ -257,7 +257,7 @@ impl Chat {
             // After a crowd has gone its memory should be too.
             self.members = Vec::new();
         }
-        self.names.remove(&member.nick.key(), id.slot());
+        self.leave_names(&member.nick, id);
         let room = &mut self.rooms[member.room.0 as usize];
         if let Some(moved) = room.remove(member.position)
             && let Some(moved) = self.member_mut(moved)
@@ -377,7 +377,7 @@ impl Chat {
         let mut names: u64 = 0x1_0000;
         loop {
             let nick = Nick::guest(self.chance.below(names) as u32);
-            if self.owner_of(&nick.key()).is_none() {
+            if self.owners_of(&nick).next().is_none() {
                 return nick;
             }
             names = (names + names / 8).min(1 << 32);
@@ -387,16 +387,34 @@ impl Chat {
     /// A nick that nobody has, but for `own`, who may have it already in another spelling.
     fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
         let nick = Nick::parse(wanted)?;
-        match self.owner_of(&nick.key()) {
-            Some(owner) if Some(owner) != own => Err(NickRefused::Taken),
-            Some(_) | None => Ok(nick),
+        if self.owners_of(&nick).any(|owner| Some(owner) != own) {
+            return Err(NickRefused::Taken);
         }
+        Ok(nick)
+    }
+
+    /// Who has this nick, or one that looks the same.
+    fn owners_of(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
+        nick.keys().filter_map(|key| self.owner_of(&key))
     }
 
     fn owner_of(&self, key: &str) -> Option<ConnId> {
         let at = |slot: u32| self.members.get(slot as usize)?.as_ref();
-        let has_key = |slot, key: &str| at(slot).is_some_and(|member| member.nick.key() == key);
+        let has_key =
+            |slot, key: &str| at(slot).is_some_and(|member| member.nick.keys().any(|k| k == key));
         at(self.names.find(key, has_key)?).map(|member| member.id)
+    }
+
+    fn enter_names(&mut self, nick: &Nick, id: ConnId) {
+        for key in nick.keys() {
+            self.names.insert(&key, id.slot());
+        }
+    }
+
+    fn leave_names(&mut self, nick: &Nick, id: ConnId) {
+        for key in nick.keys() {
+            self.names.remove(&key, id.slot());
+        }
     }
 
     fn rename(&mut self, id: ConnId, wanted: &str, effects: &mut Effects) {
@@ -418,8 +436,8 @@ impl Chat {
         }
         let old = std::mem::replace(&mut member.nick, new.clone());
         let room = member.room;
-        self.names.remove(&old.key(), id.slot());
-        self.names.insert(&new.key(), id.slot());
+        self.leave_names(&old, id);
+        self.enter_names(&new, id);
         effects.push(Effect::TellRoom {
             room,
             event: Event::Renamed { old, new },
@@ -501,10 +519,13 @@ impl Chat {
             return effects.push(refuse(id, Refused::NotOperator));
         }
         let (by, room) = (operator.nick.clone(), operator.room);
-        let owner = Nick::parse(nick)
+        let is_here = |owner: &ConnId| {
+            self.member(*owner)
+                .is_some_and(|member| member.room == room)
+        };
+        let kicked = Nick::parse(nick)
             .ok()
-            .and_then(|nick| self.owner_of(&nick.key()));
-        let kicked = owner.filter(|owner| self.member(*owner).is_some_and(|m| m.room == room));
+            .and_then(|nick| self.owners_of(&nick).find(is_here));
         let Some(Member {
             nick, id: kicked, ..
         }) = kicked.and_then(|kicked| self.remove(kicked))
@@ -538,8 +559,8 @@ impl Chat {
         assert_eq!(members.len(), self.member_count, "members are counted");
         assert_eq!(
             self.names.len(),
-            self.member_count,
-            "everybody has one name"
+            members.iter().map(|m| m.nick.keys().count()).sum::<usize>(),
+            "everybody has their names"
         );
         for member in &members {
             let room = self
@@ -551,7 +572,9 @@ impl Chat {
                 Some(&member.id),
                 "position"
             );
-            assert_eq!(self.owner_of(&member.nick.key()), Some(member.id), "name");
+            for key in member.nick.keys() {
+                assert_eq!(self.owner_of(&key), Some(member.id), "name");
+            }
         }
         let in_rooms: usize = self.rooms.iter().map(|(_, room)| room.members.len()).sum();
         assert_eq!(in_rooms, self.member_count, "everybody is in one room");

@@ -1,4 +1,5 @@
-//! Who has which nick, over the whole server: a table of eight bytes a member.
+//! Who has which nick, over the whole server: a table of eight bytes a key, and nearly all nicks
+//! have one.
 //! Knows keys and slots, not members.
 
 use super::nick;
@@ -45,10 +46,9 @@ impl Names {
 
     pub(super) fn remove(&mut self, key: &str, slot: u32) {
         let hash = self.hash(key);
-        if let Ok(found) = self
-            .table
-            .find_entry(widen(hash), |entry| entry.slot == slot)
-        {
+        if let Ok(found) = self.table.find_entry(widen(hash), |entry| {
+            entry.hash == hash && entry.slot == slot
+        }) {
             found.remove();
         }
         // After a crowd has gone its memory should be too.
@@ -58,6 +58,7 @@ impl Names {
         }
     }
 
+    /// How many keys there are.
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

@@ -69,9 +69,12 @@ impl Nick {
         &self.0
     }
 
-    /// What tells it apart: see [`key`].
-    pub(super) fn key(&self) -> SmolStr {
-        key(&self.0)
+    /// What tells it apart, one or two strings: two names that share one are the same to a reader.
+    /// See [`key`] and [`key_as_typed`].
+    pub(super) fn keys(&self) -> impl Iterator<Item = SmolStr> {
+        let key = key(&self.0);
+        let as_typed = Some(key_as_typed(&self.0)).filter(|as_typed| *as_typed != key);
+        std::iter::once(key).chain(as_typed)
     }
 
     /// A made-up one.
@@ -198,7 +201,7 @@ fn fold(name: &str) -> String {
     UniCase::unicode(name.nfkc().collect::<String>()).to_folded_case()
 }
 
-/// Two names with the same key are the same to a reader: compatibility forms and case are folded,
+/// Two names with the same key are the same, however they are typed: compatibility forms and case are folded,
 /// and characters that look alike are one (the skeleton of Unicode TS 39). A capital I looks like
 /// a small l and is a small i: so those two are one as well.
 fn key(name: &str) -> SmolStr {
@@ -210,8 +213,23 @@ fn key(name: &str) -> SmolStr {
 }
 
 fn unicode_key(name: &str) -> SmolStr {
+    look(&fold(name))
+}
+
+/// Folding comes too late for letters that look alike only as capitals, of which many scripts have
+/// some: a Greek Η is a Latin H to the eye, but η is no h. So what is seen before any folding tells
+/// names apart too.
+fn key_as_typed(name: &str) -> SmolStr {
+    if name.is_ascii() {
+        ascii_key(name)
+    } else {
+        look(name)
+    }
+}
+
+fn look(name: &str) -> SmolStr {
     // Folding may bring out what the skeleton replaces, and the other way round.
-    let folded = fold(&skeleton(&fold(name)).collect::<String>());
+    let folded = fold(&skeleton(name).collect::<String>());
     skeleton(&folded)
         .map(|c| if c == 'i' { 'l' } else { c })
         .collect()
@@ -347,6 +365,27 @@ mod tests {
         assert_ne!(key("名前"), key("名"));
     }
 
+    #[test]
+    fn capitals_of_another_script_share_a_key_with_what_they_look_like() {
+        let keys = |name| Nick::parse(name).expect(name).keys().collect::<Vec<_>>();
+        for (one, other) in [
+            ("\u{397}ANS", "HANS"),
+            ("\u{397}ANS", "hans"),
+            ("\u{397}\u{3bb}\u{3b9}", "\u{3b7}\u{3bb}\u{3b9}"),
+            ("\u{412}\u{41e}\u{412}", "BOB"),
+            ("\u{41c}\u{410}\u{425}", "max"),
+        ] {
+            let others = keys(other);
+            assert!(
+                keys(one).iter().any(|key| others.contains(key)),
+                "{one} and {other}"
+            );
+        }
+        let others = keys("anna");
+        assert!(!keys("αννα").iter().any(|key| others.contains(key)));
+        assert_eq!(keys("ann").len(), 1);
+    }
+
     /// The short way for ASCII says what the long way would have said.
     #[test]
     fn the_key_of_ascii_names_is_the_unicode_key() {
@@ -357,6 +396,7 @@ mod tests {
             for b in names.clone() {
                 for name in [format!("{a}"), format!("{a}{b}"), format!("x{b}{a}y")] {
                     assert_eq!(ascii_key(&name), unicode_key(&name), "{name}");
+                    assert_eq!(ascii_key(&name), look(&name), "{name}");
                 }
             }
         }

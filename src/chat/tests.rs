@@ -246,6 +246,24 @@ fn a_nick_that_cannot_be_had_is_refused_to_its_asker_only() {
     assert_eq!(scene.heard(BOB), []);
 }
 
+/// A Greek capital eta is a Latin H to the eye, though a small eta is no h.
+#[test]
+fn a_nick_in_capitals_that_look_like_anothers_is_taken() {
+    let mut scene = lobby();
+    scene.joins(ANN, "HANS");
+    scene.joins(BOB, "\u{397}ANS");
+    assert!(scene.nick(BOB).starts_with("guest-"));
+    scene.asks(BOB, Command::Nick("\u{397}anna"));
+    assert_eq!(scene.nick(BOB), "\u{397}anna");
+    scene.asks(ANN, Command::Nick("Hanna"));
+    assert_eq!(scene.nick(ANN), "HANS");
+    scene.asks(ANN, Command::Nick("\u{3b7}anna"));
+    assert_eq!(scene.nick(ANN), "HANS");
+    scene.asks(BOB, Command::Nick("bob"));
+    scene.asks(ANN, Command::Nick("Hanna"));
+    assert_eq!(scene.nick(ANN), "Hanna");
+}
+
 #[test]
 fn made_up_nicks_do_not_run_out() {
     let config = Config {
