@@ -122,7 +122,9 @@ impl Frame {
     fn encode_masked(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Self {
         let (mut header, header_len) = header(opcode, payload.len());
         header[1] |= MASKED;
-        let mut bytes = Vec::with_capacity(header_len + mask.len() + payload.len());
+        let len = COUNT_BYTES + header_len + mask.len() + payload.len();
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(&1_u32.to_ne_bytes());
         bytes.extend_from_slice(&header[..header_len]);
         bytes.extend_from_slice(&mask);
         let masked = payload.iter().zip(mask.iter().cycle());
