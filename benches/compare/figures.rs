@@ -1,0 +1,584 @@
+//! What is measured: for each figure its settings, what the tester is asked to do for them, what
+//! is read from its answer, and what parlor has to reach. Knows no process and no table.
+
+use super::json::Json;
+use super::servers::{Heartbeat, Server};
+
+/// How fast is said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// Closed loop: so many messages of a room are under way.
+    Window(u32),
+    /// Open loop: this share of the deliveries that a floor made a second in the same round.
+    Share { of: Server, share: f64 },
+}
+
+/// A span of the time for which connections are held, in which the server's CPU time is read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Watch {
+    /// After the last connection, when every server is in its stride.
+    pub(crate) after_seconds: f64,
+    pub(crate) seconds: f64,
+}
+
+/// What the tester does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Load {
+    Idle {
+        rooms: u32,
+        connections: u32,
+        slope_from: u32,
+        connect_rate: u32,
+        seconds: f64,
+        watch: Option<Watch>,
+    },
+    Chat {
+        rooms: u32,
+        members: u32,
+        senders: u32,
+        bytes: u32,
+        pace: Pace,
+        seconds: f64,
+        /// Members that stop reading.
+        slow_percent: Option<u32>,
+    },
+}
+
+/// One row of a figure's tables.
+pub(crate) struct Setting {
+    pub(crate) figure: &'static str,
+    pub(crate) name: String,
+    /// The floor it is compared with.
+    pub(crate) floor: Server,
+    pub(crate) load: Load,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) measures: &'static [Measure],
+    pub(crate) quick: bool,
+    /// A fifth of the rooms is loaded as well, and the same connections without a word, for the
+    /// slope between.
+    pub(crate) with_slope: bool,
+    /// Only parlor, the floors and uWebSockets: the others are too far away to be worth the time.
+    pub(crate) close_only: bool,
+}
+
+/// One run of the tester.
+pub(crate) struct Sample {
+    /// Its answer.
+    pub(crate) result: Json,
+    /// If the setting wants the slope: its answers for a fifth of the rooms, and for the same
+    /// connections over which nothing was said.
+    pub(crate) fifth: Json,
+    pub(crate) silent: Json,
+}
+
+impl Sample {
+    /// What each connection takes of the server's memory at its end.
+    fn per_connection(&self) -> Option<f64> {
+        let number = |path| self.result.number(path);
+        let bytes = number("server.user_bytes_end")? - number("server.user_bytes_start")?;
+        Some(bytes / number("connected").filter(|count| *count > 0.0)?)
+    }
+
+    /// Bytes per connection after talking, by slope: what a server needs once is in both ends.
+    fn slope_after(&self) -> Option<f64> {
+        let bytes = |result: &Json| result.number("server.user_bytes_end");
+        let connected = |result: &Json| result.number("connected");
+        let connections = connected(&self.result)? - connected(&self.fifth)?;
+        let more = bytes(&self.result)? - bytes(&self.fifth)?;
+        (connections > 0.0).then(|| more / connections)
+    }
+
+    fn slope_before(&self) -> Option<f64> {
+        self.silent.number("server.user_bytes_per_connection")
+    }
+
+    /// What makes the figures of this run worth less than they look.
+    pub(crate) fn blemishes(&self) -> Vec<String> {
+        [
+            ("failed", "connections failed"),
+            ("disconnects", "were disconnected"),
+            ("lost", "deliveries lost"),
+            ("doubled", "doubled"),
+            ("reordered", "out of order"),
+        ]
+        .into_iter()
+        .filter_map(|(path, what)| {
+            let count = self.result.number(path).filter(|count| *count > 0.0)?;
+            Some(format!("{count} {what}"))
+        })
+        .chain(self.silent_ones())
+        .collect()
+    }
+
+    /// Memory after everybody has sent something is to be known, and some have not.
+    fn silent_ones(&self) -> Option<String> {
+        let connected = self.silent.number("connected")?;
+        let sent = self.result.number("sent")?;
+        (sent < connected).then(|| format!("only {sent} of {connected} sent something"))
+    }
+}
+
+/// What parlor has to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Goal {
+    /// At most so many times the floor's, pair by pair.
+    FloorTimes(f64),
+    /// Not above uWebSockets', pair by pair.
+    BelowUws,
+    /// Below that of every other server.
+    BelowPeers,
+    AtMost(f64),
+}
+
+/// One figure that is read from a run.
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) decimals: usize,
+    pub(crate) read: fn(&Sample) -> Option<f64>,
+    pub(crate) goals: &'static [Goal],
+    /// More is better: a goal is then a least.
+    pub(crate) higher_is_better: bool,
+    /// How flat the settings are is of interest.
+    pub(crate) flatness: bool,
+}
+
+const PLAIN: Measure = Measure {
+    name: "",
+    decimals: 0,
+    read: |_| None,
+    goals: &[],
+    higher_is_better: false,
+    flatness: false,
+};
+
+const IDLE: &[Measure] = &[
+    Measure {
+        name: "user-space bytes per connection (slope)",
+        read: |sample| sample.result.number("server.user_bytes_per_connection"),
+        goals: &[Goal::AtMost(300.0), Goal::BelowUws],
+        ..PLAIN
+    },
+    Measure {
+        name: "CPU µs per accept + upgrade + join",
+        decimals: 2,
+        read: |sample| sample.result.number("connect_server_cpu_us"),
+        goals: &[Goal::FloorTimes(1.2), Goal::BelowUws],
+        ..PLAIN
+    },
+    Measure {
+        name: "kernel bytes per connection (slope; both ends, and whatever else the machine does)",
+        read: |sample| sample.result.number("server.kernel_bytes_per_connection"),
+        ..PLAIN
+    },
+];
+
+const CONNECTS: &[Measure] = &[
+    Measure {
+        name: "connects per second, as fast as they go",
+        read: |sample| sample.result.number("connects_per_second"),
+        higher_is_better: true,
+        ..PLAIN
+    },
+    Measure {
+        name: "CPU µs per accept + upgrade + join, as fast as they go",
+        decimals: 2,
+        read: |sample| sample.result.number("connect_server_cpu_us"),
+        ..PLAIN
+    },
+];
+
+const BURST: &[Measure] = &[
+    Measure {
+        name: "user-space bytes per connection before (slope)",
+        read: Sample::slope_before,
+        ..PLAIN
+    },
+    Measure {
+        name: "user-space bytes per connection after (slope)",
+        read: Sample::slope_after,
+        ..PLAIN
+    },
+    Measure {
+        name: "after ÷ before",
+        decimals: 2,
+        read: |sample| {
+            let before = sample.slope_before().filter(|bytes| *bytes > 0.0)?;
+            Some(sample.slope_after()? / before)
+        },
+        goals: &[Goal::AtMost(1.10)],
+        ..PLAIN
+    },
+];
+
+const DELIVERY_CPU: Measure = Measure {
+    name: "CPU µs per delivery",
+    decimals: 3,
+    read: |sample| sample.result.number("server.cpu_us_per_delivery"),
+    ..PLAIN
+};
+
+const DELIVERY_RATE: Measure = Measure {
+    name: "deliveries per second (the tester bounds them too)",
+    read: |sample| sample.result.number("deliveries_per_second"),
+    higher_is_better: true,
+    ..PLAIN
+};
+
+const DELIVERY: &[Measure] = &[
+    Measure {
+        goals: &[Goal::FloorTimes(1.08), Goal::BelowUws],
+        ..DELIVERY_CPU
+    },
+    DELIVERY_RATE,
+];
+
+const DELIVERY_FAR: &[Measure] = &[
+    Measure {
+        goals: &[Goal::BelowPeers],
+        ..DELIVERY_CPU
+    },
+    DELIVERY_RATE,
+];
+
+const P50: Measure = Measure {
+    name: "p50 µs",
+    read: |sample| sample.result.number("latency_us.p50"),
+    ..PLAIN
+};
+const P99: Measure = Measure {
+    name: "p99 µs",
+    read: |sample| sample.result.number("latency_us.p99"),
+    ..PLAIN
+};
+const P999: Measure = Measure {
+    name: "p99.9 µs",
+    read: |sample| sample.result.number("latency_us.p999"),
+    ..PLAIN
+};
+
+const LATENCY: &[Measure] = &[
+    P50,
+    Measure {
+        goals: &[Goal::FloorTimes(1.5)],
+        ..P99
+    },
+    P999,
+    DELIVERY_RATE,
+];
+
+const SLOW: &[Measure] = &[
+    DELIVERY_RATE,
+    P50,
+    P99,
+    Measure {
+        name: "peak of the server's memory, KiB more than empty",
+        read: |sample| {
+            let peak = sample.result.number("server.user_bytes_peak")?;
+            Some((peak - sample.result.number("server.user_bytes_start")?) / 1024.0)
+        },
+        ..PLAIN
+    },
+];
+
+const HEARTBEAT: &[Measure] = &[
+    Measure {
+        name: "CPU ms per minute",
+        decimals: 1,
+        read: |sample| {
+            let seconds = sample.result.number("watched.seconds")?;
+            Some(sample.result.number("watched.cpu_seconds")? / seconds * 60_000.0)
+        },
+        ..PLAIN
+    },
+    Measure {
+        name: "CPU µs per ping and pong",
+        decimals: 2,
+        read: |sample| {
+            let pings = sample.result.number("watched.pings")?;
+            Some(sample.result.number("watched.cpu_seconds")? / pings * 1e6)
+        },
+        goals: &[Goal::FloorTimes(1.3)],
+        ..PLAIN
+    },
+];
+
+const GROWTH: &[Measure] = &[
+    Measure {
+        flatness: true,
+        ..DELIVERY_CPU
+    },
+    Measure {
+        name: "user-space bytes per connection, all that the server grew by",
+        read: Sample::per_connection,
+        flatness: true,
+        ..PLAIN
+    },
+];
+
+impl Load {
+    /// The same connections in the same rooms, but nobody says anything.
+    pub(crate) fn without_words(&self) -> Self {
+        match *self {
+            Self::Chat { rooms, members, .. } => Self::Idle {
+                rooms,
+                connections: rooms * members,
+                slope_from: rooms * members / 5,
+                connect_rate: 10_000,
+                seconds: 0.5,
+                watch: None,
+            },
+            Self::Idle { .. } => self.clone(),
+        }
+    }
+
+    /// A fifth of the rooms.
+    pub(crate) fn fifth(&self) -> Self {
+        let mut fifth = self.clone();
+        let (Self::Chat { rooms, .. } | Self::Idle { rooms, .. }) = &mut fifth;
+        *rooms /= 5;
+        fifth
+    }
+}
+
+/// Seconds of silence before a ping, for the measurement only.
+pub(crate) const PING_SECONDS: u32 = 8;
+
+/// The room from which the floors' rates are taken.
+pub(crate) fn rate_load(seconds: f64) -> Load {
+    Load::Chat {
+        rooms: 1,
+        members: 1_000,
+        senders: 10,
+        bytes: 64,
+        pace: Pace::Window(16),
+        seconds,
+        slow_percent: None,
+    }
+}
+
+/// All settings in the order in which they are run. `quick` has fewer and shorter ones.
+pub(crate) fn settings(quick: bool) -> Vec<Setting> {
+    let mut all = Vec::new();
+    all.extend(idle(quick));
+    all.extend(burst(quick));
+    all.extend(delivery(if quick { 1.0 } else { 1.5 }));
+    all.extend(latency(if quick { 2.0 } else { 3.0 }));
+    all.extend(slow(if quick { 2.0 } else { 3.0 }));
+    all.push(heartbeat(quick));
+    all.extend(growth());
+    all.retain(|setting| setting.quick || !quick);
+    all
+}
+
+fn setting(figure: &'static str, name: String, load: Load) -> Setting {
+    Setting {
+        figure,
+        name,
+        floor: Server::Floor,
+        load,
+        heartbeat: Heartbeat::Usual,
+        measures: &[],
+        quick: true,
+        with_slope: false,
+        close_only: false,
+    }
+}
+
+fn idle(quick: bool) -> [Setting; 2] {
+    let (slope_from, connections) = if quick {
+        (1_000, 9_000)
+    } else {
+        (2_000, 18_000)
+    };
+    let slope = Load::Idle {
+        rooms: 1,
+        connections,
+        slope_from,
+        connect_rate: 5_000,
+        seconds: 0.5,
+        watch: None,
+    };
+    let flood = Load::Idle {
+        rooms: 1,
+        connections: 4_000,
+        slope_from: 3_999,
+        connect_rate: 100_000,
+        seconds: 0.5,
+        watch: None,
+    };
+    [
+        Setting {
+            measures: IDLE,
+            ..setting(
+                "idle",
+                format!("{slope_from} to {connections} in one room"),
+                slope,
+            )
+        },
+        Setting {
+            measures: CONNECTS,
+            ..setting("idle", String::from("4,000 at once"), flood)
+        },
+    ]
+}
+
+/// Rooms of 10, in which everybody says something and hears everything.
+fn burst(quick: bool) -> [Setting; 2] {
+    [1_024, 16_384].map(|bytes| Setting {
+        measures: BURST,
+        with_slope: true,
+        ..setting(
+            "burst",
+            format!("{bytes} B"),
+            Load::Chat {
+                rooms: if quick { 400 } else { 1_000 },
+                members: 10,
+                senders: 10,
+                bytes,
+                pace: Pace::Window(1),
+                seconds: if bytes > 1_024 { 4.0 } else { 2.0 },
+                slow_percent: None,
+            },
+        )
+    })
+}
+
+fn delivery(seconds: f64) -> Vec<Setting> {
+    let mut all = Vec::new();
+    let rooms = [(1, 100), (1, 1_000), (1, 5_000), (100, 10)];
+    for (rooms, members) in rooms {
+        for bytes in [64, 1_024] {
+            for window in [1, 16] {
+                let is_one = rooms == 1;
+                let name = if is_one {
+                    format!("{members} receivers, {bytes} B, window {window}")
+                } else {
+                    format!("{rooms} rooms of {members}, {bytes} B, window {window}")
+                };
+                let load = Load::Chat {
+                    rooms,
+                    members,
+                    senders: 10,
+                    bytes,
+                    pace: Pace::Window(window),
+                    seconds,
+                    slow_percent: None,
+                };
+                all.push(Setting {
+                    floor: if window == 1 {
+                        Server::Floor
+                    } else {
+                        Server::FloorCoalescing
+                    },
+                    measures: if is_one && bytes == 64 {
+                        DELIVERY
+                    } else {
+                        DELIVERY_FAR
+                    },
+                    quick: members == 1_000 && bytes == 64 || !is_one && bytes == 64 && window == 1,
+                    ..setting("delivery", name, load)
+                });
+            }
+        }
+    }
+    all
+}
+
+fn latency(seconds: f64) -> [Setting; 2] {
+    [Server::Floor, Server::FloorCoalescing].map(|floor| Setting {
+        floor,
+        measures: LATENCY,
+        quick: floor == Server::Floor,
+        ..setting(
+            "latency",
+            format!(
+                "1,000 receivers, 64 B, 70 % of the rate of {}",
+                floor.name()
+            ),
+            Load::Chat {
+                rooms: 1,
+                members: 1_000,
+                senders: 10,
+                bytes: 64,
+                pace: Pace::Share {
+                    of: floor,
+                    share: 0.7,
+                },
+                seconds,
+                slow_percent: None,
+            },
+        )
+    })
+}
+
+fn slow(seconds: f64) -> [Setting; 2] {
+    [None, Some(1)].map(|slow_percent| Setting {
+        measures: SLOW,
+        ..setting(
+            "slow",
+            String::from(match slow_percent {
+                None => "1,000 receivers, 1 KiB, none of them slow",
+                Some(_) => "1,000 receivers, 1 KiB, 10 of them stop reading",
+            }),
+            Load::Chat {
+                rooms: 1,
+                members: 1_000,
+                senders: 10,
+                bytes: 1_024,
+                pace: Pace::Share {
+                    of: Server::Floor,
+                    share: 0.4,
+                },
+                seconds,
+                slow_percent,
+            },
+        )
+    })
+}
+
+fn heartbeat(quick: bool) -> Setting {
+    let connections = if quick { 5_000 } else { 15_000 };
+    // The latest first ping has been answered by then; whole intervals of those that ping all at
+    // once.
+    let watch = Watch {
+        after_seconds: f64::from(PING_SECONDS) * 1.25 + 1.0,
+        seconds: f64::from(PING_SECONDS) * 2.0,
+    };
+    Setting {
+        heartbeat: Heartbeat::Seconds(PING_SECONDS),
+        measures: HEARTBEAT,
+        ..setting(
+            "heartbeat",
+            format!("{connections} idle connections, pings after about {PING_SECONDS} s"),
+            Load::Idle {
+                rooms: 1,
+                connections,
+                slope_from: connections - 1,
+                connect_rate: 5_000,
+                seconds: watch.after_seconds + watch.seconds + 2.0,
+                watch: Some(watch),
+            },
+        )
+    }
+}
+
+fn growth() -> [Setting; 4] {
+    [1_000, 4_000, 9_000, 18_000].map(|members| Setting {
+        measures: GROWTH,
+        quick: false,
+        close_only: true,
+        ..setting(
+            "growth",
+            format!("{members} in one room, 64 B, window 1"),
+            Load::Chat {
+                rooms: 1,
+                members,
+                senders: 10,
+                bytes: 64,
+                pace: Pace::Window(1),
+                seconds: 2.0,
+                slow_percent: None,
+            },
+        )
+    })
+}
