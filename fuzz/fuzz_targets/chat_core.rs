@@ -337,23 +337,19 @@ impl Game {
         }
         let now = self.now;
         let person = self.people.get_mut(&id.slot()).expect("a member asks");
-        let is_dropped = match &effects[..] {
-            [
+        let is_too_fast = |effect: &Effect| {
+            matches!(
+                effect,
                 Effect::Tell {
                     event: Event::Refused(Refused::TooFast { .. }),
                     ..
-                },
-            ] => true,
-            // Nothing is told of a nick that one has already.
-            [] => !matches!(command, Command::Nick(nick) if nick.trim_matches(' ') == person.nick),
-            _ => false,
+                }
+            )
         };
-        if is_dropped {
-            assert!(
-                self.is_limited || matches!(command, Command::Nick(_)),
-                "{command:?}"
-            );
-            return;
+        if effects.iter().all(is_too_fast) {
+            // Dropped, told or not; but nothing is told either of a nick that one has already.
+            let is_nick = matches!(command, Command::Nick(_)) && effects.is_empty();
+            return assert!(self.is_limited || is_nick, "{command:?}");
         }
         person.answered += 1;
         let allowed = MESSAGE_BURST + MESSAGE_RATE * now.since(person.joined_at) / 10;
@@ -362,7 +358,6 @@ impl Game {
             "faster than the limit"
         );
         match effects.len() {
-            0 => {}
             1 => self.check_answer(id, command, &effects[0]),
             _ => self.check_kick(id, command, effects),
         }
