@@ -19,6 +19,8 @@ pub enum Command<'a> {
     Quit(&'a str),
     /// Become an operator.
     Op { token: &'a str },
+    /// The same, after so many wrong tokens from the same place that this one is not looked at.
+    OpTooOften,
     /// Throw somebody out of the room.
     Kick { nick: &'a str, reason: &'a str },
     /// No such command; only its sender is told.

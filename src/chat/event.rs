@@ -82,6 +82,8 @@ pub enum Refused {
     NotOperator,
     /// The operator token is wrong, or the server has none.
     WrongToken,
+    /// Too many wrong tokens came from where this member is; theirs was not looked at.
+    TooManyTokens,
     /// Nobody of that nick is in the room.
     NoSuchMember {
         nick: String,

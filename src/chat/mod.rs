@@ -164,6 +164,7 @@ impl Chat {
                 });
             }
             Command::Op { token } => self.make_operator(id, token, effects),
+            Command::OpTooOften => effects.push(refuse(id, Refused::TooManyTokens)),
             Command::Kick { nick, reason } => self.kick(id, nick, reason, effects),
             Command::Unknown { name } => {
                 let name = text::excerpt(name);

@@ -7,6 +7,7 @@ mod apply;
 mod connection;
 mod deadline;
 mod flush;
+mod guesses;
 mod reap;
 mod receive;
 mod stop;
@@ -25,6 +26,7 @@ use addresses::Addresses;
 use apply::Batch;
 use connection::{Connections, Phase};
 use deadline::Deadlines;
+use guesses::Guesses;
 use log::debug;
 use std::{fmt, mem};
 use stop::Lifecycle;
@@ -41,6 +43,7 @@ pub struct Server<N: Net> {
     net: N,
     connections: Connections<N::Stream>,
     addresses: Addresses,
+    guesses: Guesses,
     listeners: Listeners,
     deadlines: Deadlines,
     chat: Chat,
@@ -82,6 +85,7 @@ impl<N: Net> Server<N> {
         Self {
             connections: Connections::new(limits, net.now()),
             addresses: Addresses::default(),
+            guesses: Guesses::new(seed),
             listeners: Listeners::new(max_connections),
             deadlines: Deadlines::new(&config, seed),
             chat: Chat::new(&config, seed),

@@ -4,12 +4,13 @@
 
 use super::Server;
 use super::connection::Phase;
-use crate::chat::{Command, RoomName};
+use crate::chat::{Command, Effect, Event, Refused, RoomName};
 use crate::frame::Frame;
 use crate::http::{self, HEAD_BYTES_MAX, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Tick};
 use crate::net::{Net, Read};
 use crate::ws::{CloseReason, Decoder, Received, reply_to};
+use log::warn;
 use std::mem;
 
 /// Bytes taken from one connection in one turn. Who sends more waits until the others had theirs.
@@ -293,7 +294,10 @@ impl<N: Net> Server<N> {
                     // It may change who is in the room.
                     self.settle(now);
                 }
-                self.chat.handle(id, command, now, &mut self.effects);
+                match command {
+                    Command::Op { token } => self.take_token(id, token, now),
+                    command => self.chat.handle(id, command, now, &mut self.effects),
+                }
                 self.apply(now);
             }
             Received::Binary(_) => {
@@ -308,6 +312,29 @@ impl<N: Net> Server<N> {
                 self.connections.push_close(id, reply_to(code));
                 self.drain(id, now);
             }
+        }
+    }
+
+    /// An operator token, which is not looked at after too many wrong ones from the same address.
+    fn take_token(&mut self, id: ConnId, token: &str, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let address = connection.counted_for;
+        let command = if self.guesses.may_try(address, now) {
+            Command::Op { token }
+        } else {
+            Command::OpTooOften
+        };
+        self.chat.handle(id, command, now, &mut self.effects);
+        if let Some(Effect::Tell {
+            event: Event::Refused(Refused::WrongToken),
+            ..
+        }) = self.effects.last()
+        {
+            self.guesses.failed(address, now);
+            let from = address.map_or_else(|| String::from("no address"), |ip| ip.to_string());
+            warn!(target: "parlor::operator", "a wrong operator token from {from}");
         }
     }
 

@@ -164,6 +164,9 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
         ),
         Refused::NotOperator => text.write_str("* only an operator may do that; see /op in /help"),
         Refused::WrongToken => text.write_str("* that is not the operator token"),
+        Refused::TooManyTokens => text.write_str(
+            "* too many wrong tokens came from your address; wait a minute and try again",
+        ),
         Refused::NoSuchMember { nick } => write!(text, "* nobody called {nick} is in this room"),
     }
 }

@@ -143,6 +143,36 @@ fn control_characters_are_removed_and_no_line_can_be_forged() {
 }
 
 #[test]
+fn guessing_the_operator_token_soon_costs_a_minute_a_guess() {
+    let options = ["--operator-token", "sesame", "--trusted-proxy", "none"];
+    let server = Server::start(&options);
+    let (mut ann, mut bob) = ann_and_bob(&server);
+    for number in 0..5 {
+        ann.says(&format!("/op guess{number}"));
+        contains(ann.line(), "not the operator token");
+    }
+    // The right one is not looked at either, or guessing could go on; coming again is no help.
+    for client in [&mut ann, &mut bob] {
+        client.says("/op sesame");
+        contains(client.line(), "too many wrong tokens");
+    }
+    let mut cat = server.join("cat");
+    cat.says("/op sesame");
+    contains(cat.line(), "too many wrong tokens");
+    ann.hears("* cat joined");
+    ann.says("others");
+    ann.hears("ann: others");
+    // The log says where from, and not what was tried.
+    for _ in 0..5 {
+        let line = server.error_line();
+        assert!(
+            line.ends_with("a wrong operator token from 127.0.0.1"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn nobody_can_act_out_a_line_of_the_server() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");

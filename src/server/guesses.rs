@@ -1,0 +1,90 @@
+//! How many wrong operator tokens each address may still try. Knows addresses, not tokens.
+//!
+//! The message rate alone would allow hundreds of guesses a second to one address and its
+//! connections, and who is closed for it comes again. A table of fixed size, so that nobody can
+//! make it grow: addresses that share a place share its tries.
+
+use crate::id::Tick;
+use siphasher::sip::SipHasher13;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
+/// Tries at once.
+const BURST: u32 = 5;
+
+/// Ticks after which another one is allowed: a minute.
+const INTERVAL_TICKS: u32 = 600;
+
+const PLACES: usize = 1024;
+
+pub(super) struct Guesses {
+    /// When all tries are there again, by place.
+    restored: Vec<Tick>,
+    /// Decides who shares a place.
+    key: u64,
+}
+
+impl Guesses {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            restored: vec![Tick::default(); PLACES],
+            key: seed,
+        }
+    }
+
+    /// Whether a token from there is looked at. `None`: it comes from no address.
+    pub(super) fn may_try(&self, address: Option<IpAddr>, now: Tick) -> bool {
+        self.restored[self.place(address)] <= now + (BURST - 1) * INTERVAL_TICKS
+    }
+
+    /// A wrong one came from there.
+    pub(super) fn failed(&mut self, address: Option<IpAddr>, now: Tick) {
+        let place = self.place(address);
+        self.restored[place] = self.restored[place].max(now) + INTERVAL_TICKS;
+    }
+
+    fn place(&self, address: Option<IpAddr>) -> usize {
+        let mut hasher = SipHasher13::new_with_keys(self.key, 1);
+        address.hash(&mut hasher);
+        hasher.finish() as usize % PLACES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of `tries` wrong tokens are looked at.
+    fn looked_at(guesses: &mut Guesses, from: Option<IpAddr>, now: Tick, tries: u32) -> usize {
+        let mut one = |_: &u32| {
+            let may = guesses.may_try(from, now);
+            if may {
+                guesses.failed(from, now);
+            }
+            may
+        };
+        (0..tries).filter(|n| one(n)).count()
+    }
+
+    #[test]
+    fn five_wrong_ones_at_once_and_then_one_a_minute() {
+        let mut guesses = Guesses::new(7);
+        let from = Some(IpAddr::from([203, 0, 113, 7]));
+        let start = Tick(1_000);
+        assert_eq!(looked_at(&mut guesses, from, start, 100), 5);
+        assert_eq!(looked_at(&mut guesses, from, start + 599, 100), 0);
+        assert_eq!(looked_at(&mut guesses, from, start + 600, 100), 1);
+        assert_eq!(looked_at(&mut guesses, from, start + 1_799, 100), 1);
+        assert_eq!(looked_at(&mut guesses, from, start + 100_000, 100), 5);
+    }
+
+    #[test]
+    fn who_guesses_locks_out_hardly_anybody_else() {
+        let mut guesses = Guesses::new(7);
+        let address = |n: u32| Some(IpAddr::from((0xCB00_7100_u32 + n).to_be_bytes()));
+        looked_at(&mut guesses, address(0), Tick(0), 100);
+        let others = (1..=1000).filter(|n| guesses.may_try(address(*n), Tick(0)));
+        assert!(others.count() >= 990);
+        assert!(guesses.may_try(None, Tick(0)));
+    }
+}
