@@ -1,0 +1,73 @@
+//! The crates under the server, as the lock file has them: each under a licence that lets anybody
+//! run and change the whole, and none of them twice. Asks cargo, which needs no network for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// Licences that ask for no more than that their text is kept.
+const ALLOWED: [&str; 5] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Zlib", "Unicode-3.0"];
+
+/// Of each of several parts of a crate, one licence to choose must be allowed. Knows parentheses
+/// only round alternatives, as they are used; another use would be refused, not let through.
+fn is_allowed(licence: &str) -> bool {
+    let is_one_allowed = |part: &str| {
+        part.split(" OR ")
+            .flat_map(|choice| choice.split('/'))
+            .any(|choice| ALLOWED.contains(&choice.trim_matches(['(', ')', ' '])))
+    };
+    licence.split(" AND ").all(is_one_allowed)
+}
+
+/// Name, version and licence of each crate.
+fn crates() -> BTreeSet<(String, String, String)> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tree", "--offline", "--locked", "--prefix", "none"])
+        .args(["--edges", "normal,build,dev", "--no-dedupe"])
+        .args(["--format", "{p}|{l}"])
+        .output()
+        .expect("cargo is there");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let parse = |line: &str| {
+        let (package, licence) = line.split_once('|').expect("a crate and its licence");
+        let mut words = package.split(' ');
+        let mut word = || words.next().expect("a name and a version").to_owned();
+        (word(), word(), licence.to_owned())
+    };
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn every_crate_has_a_licence_that_is_allowed() {
+    let crates = crates();
+    assert!(crates.len() > 20, "the tree is not what it was");
+    let wrong: Vec<_> = crates.iter().filter(|(_, _, l)| !is_allowed(l)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_crate_is_there_in_two_versions() {
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, version, _) in crates() {
+        versions.entry(name).or_default().push(version);
+    }
+    versions.retain(|_, versions| versions.len() > 1);
+    assert!(versions.is_empty(), "{versions:#?}");
+}
+
+#[test]
+fn a_licence_that_asks_for_more_is_refused() {
+    for licence in ["GPL-3.0", "MIT AND GPL-3.0", "", "MPL-2.0 OR GPL-2.0"] {
+        assert!(!is_allowed(licence), "{licence}");
+    }
+    for licence in [
+        "MIT",
+        "MIT/Apache-2.0",
+        "GPL-2.0 OR MIT",
+        "(MIT OR X) AND Unicode-3.0",
+    ] {
+        assert!(is_allowed(licence), "{licence}");
+    }
+}
