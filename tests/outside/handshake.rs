@@ -195,3 +195,48 @@ fn a_star_allows_every_origin() {
     assert_eq!(client.response().status, 101);
     assert!(matches!(client.frame(), Frame::Text(_)));
 }
+
+/// What somebody sends cannot make a line of the log, nor be read in it, at the most talkative.
+#[test]
+fn nothing_that_somebody_sends_is_in_the_log() {
+    const MARK: &str = "forged-line";
+    let options = ["--log", "trace", "--operator-token", "sesame"];
+    let mut server = Server::start(&options);
+    let evil = format!("%0A%1B[31m{MARK}");
+    let head =
+        format!("User-Agent: {MARK}\r\nX-Forwarded-For: {MARK}\r\nOrigin: http://{MARK}\r\nHost:");
+    for request in [
+        changed("Host:", &head),
+        upgrade_request(&format!("/ws/{evil}")),
+        upgrade_request(&format!("/{evil}")),
+        format!("GET / HTTP/1.1\r\nHost: {MARK}\r\n\r\n"),
+        format!("{MARK} {MARK}\r\n\r\n"),
+    ] {
+        let mut client = server.connect();
+        client.send(request.as_bytes());
+        assert_ne!(client.response().status, 101);
+    }
+    let mut client = server.upgrade(&format!("/ws?nick={evil}"));
+    contains(client.line(), "* welcome to lobby, guest-");
+    let reason = [&1000_u16.to_be_bytes(), MARK.as_bytes()].concat();
+    for bytes in [
+        frame(0x81, format!("\n{MARK}").as_bytes()),
+        frame(0x81, format!("/nick {MARK}").as_bytes()),
+        frame(0x81, format!("/op \n{MARK}").as_bytes()),
+        frame(0x81, format!("/{MARK}").as_bytes()),
+        frame(0x89, MARK.as_bytes()),
+        frame(0x88, &reason),
+    ] {
+        client.send(&bytes);
+    }
+    while client.frame() != Frame::End {}
+    server.signal("TERM");
+    assert_eq!(server.exit_status().code(), Some(0));
+    let mut lines = 0;
+    while let Some(line) = server.try_error_line() {
+        assert!(!line.contains(MARK), "{line}");
+        assert!(line.starts_with(['[', 'p']), "{line}");
+        lines += 1;
+    }
+    assert!(lines > 5, "it logs");
+}
