@@ -541,7 +541,7 @@ mod tests {
             state ^= state << 17;
             (state >> 33) as usize % limit
         };
-        for game in 0..2_000 {
+        for game in 0..if cfg!(miri) { 10 } else { 2_000 } {
             let mut outbox = Outbox::default();
             let (mut wanted, mut sent) = (Vec::new(), Vec::new());
             let mut missed = 0;

@@ -392,8 +392,10 @@ mod tests {
         let names = (0x2d..=0x7a_u8)
             .map(char::from)
             .filter(|c| !matches!(kind(*c), Kind::Other));
-        for a in names.clone() {
-            for b in names.clone() {
+        // Miri takes its time: there, some of them will do.
+        let step = if cfg!(miri) { 13 } else { 1 };
+        for a in names.clone().step_by(step) {
+            for b in names.clone().step_by(step) {
                 for name in [format!("{a}"), format!("{a}{b}"), format!("x{b}{a}y")] {
                     assert_eq!(ascii_key(&name), unicode_key(&name), "{name}");
                     assert_eq!(ascii_key(&name), look(&name), "{name}");
