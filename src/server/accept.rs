@@ -24,6 +24,9 @@ const OTHER_DESCRIPTORS: usize = 32;
 /// Ticks until accepting is tried again after the system had nothing left even to turn away with.
 const PAUSE_TICKS: u32 = 5;
 
+/// Ticks between two lines of the log about that: whoever causes it could fill a disk with them.
+const WARN_TICKS: u32 = 100;
+
 /// How many connections fit into `descriptors` open files.
 pub fn connections_within(descriptors: usize) -> usize {
     descriptors
@@ -37,6 +40,8 @@ pub(super) struct Listeners {
     max_connections: usize,
     /// Not before this moment, for the system has nothing left.
     paused_until: Option<Tick>,
+    /// When the log may say again that the system has nothing left.
+    warn_at: Tick,
 }
 
 impl Listeners {
@@ -45,6 +50,7 @@ impl Listeners {
             waiting: Vec::new(),
             max_connections,
             paused_until: None,
+            warn_at: Tick(0),
         }
     }
 
@@ -111,9 +117,12 @@ impl<N: Net> Server<N> {
             Accept::Again => Next::Another,
             Accept::Exhausted => {
                 self.stats.exhausted += 1;
-                warn!(target: "parlor::accept",
-                    "out of descriptors or memory with {} connections; turning newcomers away",
-                    self.connections.len());
+                if now >= self.listeners.warn_at {
+                    self.listeners.warn_at = now + WARN_TICKS;
+                    warn!(target: "parlor::accept",
+                        "out of descriptors or memory with {} connections; turning newcomers away",
+                        self.connections.len());
+                }
                 self.turn_away(listener)
             }
         }

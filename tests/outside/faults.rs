@@ -130,6 +130,23 @@ fn without_a_descriptor_for_them_a_newcomer_is_told_so() {
     }
 }
 
+#[test]
+fn newcomers_without_end_do_not_fill_the_log() {
+    let server = Server::start(&[]);
+    // Every other call fails: the one that would let somebody in, not the one that turns them away.
+    let fault = Fault::inject(&server, "accept4:error=EMFILE:when=1..19+2");
+    let mut turned_away = 0;
+    while turned_away < 5 {
+        let mut newcomer = server.connect();
+        newcomer.try_send(upgrade_request("/ws").as_bytes());
+        turned_away += usize::from(newcomer.response().status == 503);
+    }
+    drop(fault);
+    contains(server.error_line(), "out of descriptors");
+    server.signal("USR1");
+    contains(server.error_line(), "parlor: connections=");
+}
+
 /// No event tells of those who wait once the descriptors are back.
 #[test]
 fn who_waits_while_nobody_can_be_accepted_is_let_in_later() {
