@@ -24,7 +24,7 @@ pub(super) struct Connection<S> {
     pub(super) counted_for: Option<IpAddr>,
     /// It comes from a proxy whose word about the address is taken.
     pub(super) from_proxy: bool,
-    /// When something last came from it.
+    /// When something last came from it, or when that is taken to have been (deadline.rs).
     pub(super) seen: Tick,
     /// Since when it takes nothing, or misses messages.
     pub(super) stalled_since: Option<Tick>,
