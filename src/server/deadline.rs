@@ -92,9 +92,15 @@ impl<N: Net> Server<N> {
 
     /// Finds which of an open connection's deadlines has come, or sets the next.
     fn expired_open(&mut self, id: ConnId, message_since: Option<Tick>, now: Tick) {
+        // Who takes something again, which this very turn may have told, is not stalled.
+        self.flush_one(id, now);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
+        if connection.outbox.is_closed() {
+            // That has shown that it is over.
+            return;
+        }
         let lengths = &self.deadlines;
         if !connection.awaiting_pong && connection.seen + lengths.silent <= now {
             // The ping was due long ago, so it was we who stood still: the machine was suspended.
