@@ -172,25 +172,30 @@ impl Outbox {
         }
     }
 
-    /// Drops what is queued, but for a front frame that is partly written.
+    /// Drops what is queued, but for a front frame that is partly written or is the response to a
+    /// request, which nothing can go before.
     pub fn drop_unsent(&mut self) {
-        let begun = match &self.queue {
-            Queue::One(frame) if self.front_written > 0 => Some(frame.clone()),
-            Queue::Many(frames) if self.front_written > 0 => frames.front().cloned(),
-            Queue::Empty | Queue::One(_) | Queue::Many(_) => None,
-        };
+        let front = self.queue.front();
+        let kept = front.filter(|frame| self.front_written > 0 || frame.is_response());
+        self.keep(kept.cloned());
+    }
+
+    /// Drops all but the front frame, or that too.
+    fn keep(&mut self, front: Option<Frame>) {
         self.pong = 0;
-        self.bytes = begun
+        self.bytes = front
             .as_ref()
             .map_or(0, |frame| frame.len() - self.front_written as usize);
-        self.count = begun.as_ref().map_or(0, Frame::count);
-        self.queue = begun.map_or(Queue::Empty, Queue::One);
+        self.count = front.as_ref().map_or(0, Frame::count);
+        self.queue = front.map_or(Queue::Empty, Queue::One);
     }
 
     /// The connection is over: drops what is queued and takes nothing more. Without this, what
     /// comes in the rest of the turn could still be sent, behind a gap that nobody was told of.
     pub fn seal(&mut self) {
-        self.drop_unsent();
+        let front = self.queue.front();
+        let begun = front.filter(|_| self.front_written > 0);
+        self.keep(begun.cloned());
         self.is_closed = true;
     }
 
@@ -457,6 +462,55 @@ mod tests {
     }
 
     #[test]
+    fn a_later_pong_takes_the_place_of_one_that_waits_alone() {
+        let mut outbox = Outbox::default();
+        let last = Frame::pong(b"later");
+        outbox.push_pong(Frame::pong(b"first"));
+        outbox.push_pong(last.clone());
+        assert_eq!(outbox.single(), Some(last.bytes()));
+        outbox.check_invariants();
+    }
+
+    #[test]
+    fn one_frame_is_written_as_one_piece_from_where_it_was_cut() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.single(), None);
+        let one = frame("one");
+        let _ = outbox.push(one.clone(), LIMITS);
+        outbox.advance(2);
+        assert_eq!(outbox.single(), Some(&one.bytes()[2..]));
+        let _ = outbox.push(frame("two"), LIMITS);
+        assert_eq!(outbox.single(), None);
+    }
+
+    #[test]
+    fn exactly_the_limit_of_bytes_fits() {
+        let mut outbox = Outbox::default();
+        let _ = outbox.push(frame(&"x".repeat(38)), LIMITS);
+        assert!(outbox.has_room(60, LIMITS));
+        assert!(!outbox.has_room(61, LIMITS));
+    }
+
+    #[test]
+    fn it_is_closed_from_its_close_frame_on() {
+        let mut outbox = Outbox::default();
+        outbox.push_control(frame("x"));
+        assert!(!outbox.is_closed());
+        outbox.push_close(Frame::close(1000, ""));
+        assert!(outbox.is_closed());
+    }
+
+    #[test]
+    #[should_panic(expected = "bytes are counted")]
+    fn a_wrong_count_of_bytes_is_found() {
+        let outbox = Outbox {
+            bytes: 1,
+            ..Outbox::default()
+        };
+        outbox.check_invariants();
+    }
+
+    #[test]
     fn a_pong_behind_others_is_still_found_when_they_have_gone() {
         let mut outbox = Outbox::default();
         let _ = outbox.push(frame("x"), LIMITS);
@@ -492,6 +546,20 @@ mod tests {
         outbox.drop_unsent();
         assert!(outbox.is_empty());
         assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn dropping_the_unsent_keeps_the_response_that_a_close_follows() {
+        let mut outbox = Outbox::default();
+        let (response, close) = (Frame::http(b"HTTP/1.1 101"), Frame::close(1013, ""));
+        outbox.push_control(response.clone());
+        let _ = outbox.push(frame("one"), LIMITS);
+        outbox.drop_unsent();
+        outbox.push_close(close.clone());
+        outbox.check_invariants();
+        assert_eq!(rest(&outbox), joined(&[&response, &close]));
+        outbox.seal();
+        assert!(outbox.is_empty());
     }
 
     #[test]
