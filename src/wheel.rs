@@ -259,6 +259,7 @@ mod tests {
     fn a_deadline_fires_once_and_not_before_its_tick() {
         let mut wheel = Wheel::new(Tick(0));
         wheel.arm(3, Tick(10));
+        assert!(!wheel.is_empty());
         assert_eq!(expire(&mut wheel, 9), []);
         assert_eq!(expire(&mut wheel, 10), [3]);
         assert_eq!(expire(&mut wheel, 600), []);
@@ -341,8 +342,9 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_small() {
+    fn an_entry_is_small_and_so_is_the_wheel() {
         assert_eq!(size_of::<Entry>(), 12);
+        assert!(size_of::<Wheel>() <= SPOKES * 4 + SPOKES / 8 + 64);
     }
 
     /// The same operations on a wheel and on a sorted map.

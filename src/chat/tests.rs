@@ -692,3 +692,41 @@ fn whatever_people_do_the_tables_agree() {
         }
     }
 }
+
+#[test]
+fn what_ann_does_is_seen_by_everybody() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::Act("waves"));
+    let acted = || Event::Acted {
+        nick: nick("ann"),
+        text: String::from("waves"),
+    };
+    assert_eq!(scene.heard(ANN), [acted()]);
+    assert_eq!(scene.heard(BOB), [acted()]);
+}
+
+#[test]
+fn a_member_is_one_until_they_leave_and_nobody_else_is() {
+    let mut scene = ann_and_bob();
+    assert!(scene.chat.is_member(ANN));
+    assert!(!scene.chat.is_member(CAT));
+    let former = ConnId::new(ANN.slot(), ANN.generation() + 1);
+    assert!(!scene.chat.is_member(former), "whoever had the slot");
+    scene.leaves(ANN);
+    assert!(!scene.chat.is_member(ANN));
+}
+
+#[test]
+fn made_up_nicks_follow_from_the_seed_and_differ_between_seeds() {
+    let made_up = |seed: u64| {
+        let mut chat = Chat::new(&Config::default(), seed);
+        let room = RoomName::parse("lobby").expect("a room");
+        chat.join(ANN, room, None, Tick(0), &mut Effects::new());
+        chat.nick_of(ANN).expect("a member").clone()
+    };
+    let nicks: Vec<Nick> = [1, 3, 5, 7].map(made_up).to_vec();
+    assert_eq!(made_up(1), nicks[0]);
+    for (index, nick) in nicks.iter().enumerate() {
+        assert!(!nicks[..index].contains(nick), "{nick} came twice");
+    }
+}
