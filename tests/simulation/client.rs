@@ -13,6 +13,14 @@ pub(crate) enum Manner {
     Polite,
     /// As polite, but reads seldom and little.
     Slow,
+    /// Says many things at once.
+    Talker,
+    /// Sends more at once than the server reads from anybody in one turn, and then says something.
+    Bulky,
+    /// Begins a message and does not end it, but answers pings.
+    Halting,
+    /// Sees that the room is told of everything; is met by no fault and is never behind.
+    Witness,
     /// Talks and never reads.
     Deaf,
     /// Comes in and is never heard again.
@@ -31,9 +39,13 @@ pub(crate) enum Manner {
     Noise,
 }
 
-pub(crate) const MANNERS: [Manner; 10] = [
+/// All but the witness.
+pub(crate) const MANNERS: [Manner; 13] = [
     Manner::Polite,
     Manner::Slow,
+    Manner::Talker,
+    Manner::Bulky,
+    Manner::Halting,
     Manner::Deaf,
     Manner::Silent,
     Manner::HalfShaken,
@@ -45,13 +57,17 @@ pub(crate) const MANNERS: [Manner; 10] = [
 ];
 
 impl Manner {
-    /// Whether what it sends is well-formed, so that no blame may fall on it.
+    /// Whether all it sends is well-formed, so that no blame may fall on it.
     pub(crate) fn is_sound(self) -> bool {
-        matches!(self, Self::Polite | Self::Slow)
+        matches!(
+            self,
+            Self::Polite | Self::Slow | Self::Talker | Self::Bulky | Self::Halting | Self::Witness
+        )
     }
 
-    pub(crate) fn wants_chat(self) -> bool {
-        !matches!(self, Self::Browser | Self::Misled | Self::Noise)
+    /// Whether it reads what it is sent, sooner or later.
+    pub(crate) fn reads(self) -> bool {
+        !matches!(self, Self::Deaf | Self::Silent)
     }
 }
 
@@ -63,7 +79,7 @@ pub(crate) enum Seen {
     /// A line of text.
     Line(String),
     Ping(Vec<u8>),
-    Pong,
+    Pong(Vec<u8>),
     Close(Option<u16>),
 }
 
@@ -76,10 +92,12 @@ pub(crate) struct Ear {
     is_closed: bool,
     /// Nothing may follow the response that refused it.
     is_refused: bool,
+    /// Bytes of all that was understood.
+    understood: u64,
 }
 
 impl Ear {
-    pub(crate) fn hear(&mut self, bytes: &[u8], seen: &mut Vec<Seen>) {
+    pub(crate) fn hear(&mut self, bytes: &[u8]) {
         assert!(
             bytes.is_empty() || !self.is_closed,
             "bytes after the server's close frame"
@@ -89,22 +107,30 @@ impl Ear {
             "bytes after the response that refused"
         );
         self.bytes.extend(bytes);
-        while let Some(thing) = if self.is_websocket {
+    }
+
+    /// The next thing that is whole.
+    pub(crate) fn next(&mut self) -> Option<Seen> {
+        if self.is_websocket {
             self.frame()
         } else {
             self.response()
-        } {
-            seen.push(thing);
         }
     }
 
-    /// Nothing more will come: what came must have been whole.
-    pub(crate) fn end(&self, abruptly: bool) {
-        assert!(
-            abruptly || self.bytes.is_empty(),
-            "the server ended in the middle of {:?}",
-            String::from_utf8_lossy(&self.bytes.iter().copied().collect::<Vec<u8>>())
-        );
+    /// Bytes of all that was understood so far.
+    pub(crate) const fn understood(&self) -> u64 {
+        self.understood
+    }
+
+    /// Part of a frame or a response came, and not yet the rest.
+    pub(crate) fn is_halfway(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    fn takes(&mut self, count: usize) {
+        self.bytes.drain(..count);
+        self.understood += count as u64;
     }
 
     fn response(&mut self) -> Option<Seen> {
@@ -134,7 +160,7 @@ impl Ear {
         if bytes.len() < head_len + body_len {
             return None;
         }
-        self.bytes.drain(..head_len + body_len);
+        self.takes(head_len + body_len);
         self.responses += 1;
         match status {
             101 => {
@@ -168,7 +194,7 @@ impl Ear {
             len => (usize::from(len), 2),
         };
         let payload = bytes.get(start..start + len)?.to_vec();
-        self.bytes.drain(..start + len);
+        self.takes(start + len);
         match first & 0x0F {
             1 => Some(Seen::Line(
                 String::from_utf8(payload).expect("text is UTF-8"),
@@ -187,19 +213,25 @@ impl Ear {
                 Some(Seen::Close(code))
             }
             9 => Some(Seen::Ping(payload)),
-            10 => Some(Seen::Pong),
+            10 => Some(Seen::Pong(payload)),
             other => panic!("opcode {other} from the server"),
         }
     }
 }
 
-/// A request for an upgrade to `room`.
-pub(crate) fn upgrade(room: &str) -> Vec<u8> {
+/// A request for an upgrade to `room`, which may have a query, with further header fields.
+pub(crate) fn upgrade_with(room: &str, fields: &str) -> Vec<u8> {
     format!(
         "GET /ws/{room} HTTP/1.1\r\nHost: parlor.example\r\nUpgrade: websocket\r\n\
-         Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+         Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n{fields}\
+         Sec-WebSocket-Key: {KEY}\r\n\r\n"
     )
     .into_bytes()
+}
+
+/// A request for an upgrade to `room`.
+pub(crate) fn upgrade(room: &str) -> Vec<u8> {
+    upgrade_with(room, "")
 }
 
 /// One of several requests that must be refused.
@@ -236,20 +268,5 @@ pub(crate) fn frame(first: u8, payload: &[u8], chance: &mut Chance) -> Vec<u8> {
             .zip(mask.iter().cycle())
             .map(|(byte, mask)| byte ^ mask),
     );
-    bytes
-}
-
-/// A text message, whole or in fragments with pings between them.
-pub(crate) fn text(message: &str, chance: &mut Chance) -> Vec<u8> {
-    if !chance.percent(30) {
-        return frame(0x81, message.as_bytes(), chance);
-    }
-    let cut = chance.below(message.len() + 1);
-    let (head, tail) = message.as_bytes().split_at(cut);
-    let mut bytes = frame(0x01, head, chance);
-    if chance.percent(50) {
-        bytes.extend(frame(0x89, b"between", chance));
-    }
-    bytes.extend(frame(0x80, tail, chance));
     bytes
 }

@@ -1,31 +1,50 @@
 //! The whole server over a simulated network and clock. One seed decides everything: who comes,
 //! how they behave, where every read and write is cut, what fails and when.
 //!
-//! After every turn the promises are checked; at the end everything must be empty. A failure
-//! prints its seed. To play it again, with a trace of all that happened:
+//! After every turn the promises are checked; at the end everything must be empty. A game that
+//! fails prints its seed and the last that happened in it. To play it again with all that happened:
 //!
 //! ```sh
-//! PARLOR_SEED=4711 cargo test --release --test simulation -- --nocapture
+//! PARLOR_SEED=4711 cargo test --release --test simulation promises -- --nocapture
 //! ```
 //!
-//! `PARLOR_SEEDS=100000` plays that many instead of the usual number.
+//! For longer runs, `PARLOR_SEEDS=100000` plays so many games, `PARLOR_TURNS=10000000` as many as
+//! have so many turns together, and `PARLOR_FROM=5000` begins with another seed than 0.
 
+mod account;
 mod chance;
 mod client;
-mod model;
+mod game;
+mod judge;
+mod ledger;
+mod limits;
 mod net;
+mod person;
 mod scene;
+mod trace;
 
 use chance::Chance;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use trace::Trace;
 
-/// Played by every test run; a few seconds in a release build, well under a minute in a debug one.
-const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 4_000 };
+/// Played by every test run; well under a minute in a debug build, too.
+const SEEDS: u64 = 3_000;
 
-/// Seeds that once failed, and what they found.
-const FOUND: [u64; 1] = [
+/// Seeds that once failed, and what they found. What a seed plays changes with the simulator, so
+/// each has a scene of its own as well.
+const FOUND: [u64; 6] = [
     // Who had shut their side was sent what was said after their own unsent messages were dropped.
     53_184,
+    // After the process was stopped for long, all were given up as silent, and nobody was asked.
+    3,
+    // And who had not taken everything was closed as stalled before that was tried again.
+    61,
+    // A stalled connection was sent a close frame without the response that it follows.
+    1_512,
+    // Who had to wait for an answer to be taken, and then was refused, was not read on.
+    3_479,
+    // A write that failed half way through a frame, at a deadline, was tried again for ever.
+    3_831,
 ];
 
 fn from_environment(name: &str) -> Option<u64> {
@@ -34,36 +53,51 @@ fn from_environment(name: &str) -> Option<u64> {
         .and_then(|(_, value)| value.parse().ok())
 }
 
+/// Plays one game; if it fails, says how to play it again, and the last that happened in it.
+fn play(seed: u64) -> u64 {
+    let panic = match catch_unwind(|| game::play(seed, Trace::Off)) {
+        Ok(turns) => return turns,
+        Err(panic) => panic,
+    };
+    // The same again, for the trace. It ends by the same panic.
+    let again = catch_unwind(AssertUnwindSafe(|| game::play(seed, Trace::last())));
+    println!(
+        "\nseed {seed} failed; this plays it again with all that happened:\n\
+         PARLOR_SEED={seed} cargo test --release --test simulation promises -- --nocapture\n"
+    );
+    resume_unwind(again.err().unwrap_or(panic))
+}
+
 #[test]
 fn the_promises_hold_whatever_happens() {
     if let Some(seed) = from_environment("PARLOR_SEED") {
-        let turns = model::play(seed, true);
+        let turns = game::play(seed, Trace::All);
         println!("seed {seed}: {turns} turns");
         return;
     }
-    let seeds = from_environment("PARLOR_SEEDS").unwrap_or(SEEDS);
-    let mut turns = 0;
-    for seed in FOUND.into_iter().chain(0..seeds) {
-        match catch_unwind(AssertUnwindSafe(|| model::play(seed, false))) {
-            Ok(count) => turns += count,
-            Err(panic) => {
-                eprintln!(
-                    "\nseed {seed} failed; play it again with a trace:\n\
-                     PARLOR_SEED={seed} cargo test --release --test simulation -- --nocapture\n"
-                );
-                resume_unwind(panic);
-            }
+    let from = from_environment("PARLOR_FROM").unwrap_or(0);
+    let turns_wanted = from_environment("PARLOR_TURNS");
+    let seeds = match (from_environment("PARLOR_SEEDS"), turns_wanted) {
+        (Some(seeds), _) => seeds,
+        (None, Some(_)) => u64::MAX - from,
+        (None, None) => SEEDS,
+    };
+    let (mut games, mut turns) = (0, 0);
+    for seed in FOUND.into_iter().chain(from..from + seeds) {
+        turns += play(seed);
+        games += 1;
+        if turns_wanted.is_some_and(|wanted| turns >= wanted) {
+            break;
         }
-        if seeds > SEEDS && seed % 10_000 == 9_999 {
-            println!("{} seeds, {turns} turns", seed + 1);
+        if games % 10_000 == 0 {
+            println!("{games} games, {turns} turns");
         }
     }
-    println!("{seeds} seeds, {turns} turns");
+    println!("{games} games, {turns} turns");
 }
 
 #[test]
 fn the_same_seed_plays_the_same_game() {
-    let mut chance = Chance::new(1);
-    let seed = chance.next();
-    assert_eq!(model::play(seed, false), model::play(seed, false));
+    let seed = Chance::new(1).next();
+    assert_eq!(game::play(seed, Trace::Off), game::play(seed, Trace::Off));
 }

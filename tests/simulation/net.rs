@@ -3,7 +3,9 @@
 //!
 //! It keeps the contract of edge-triggered readiness and not more: an edge is told once, late, in
 //! any order; reads and writes are cut anywhere; either may be blocked without reason as long as
-//! an edge follows.
+//! an edge follows; a poll may return with nothing; the clock may run far ahead. And it insists on
+//! the other half of that contract: while somebody has bytes, room or a place in the queue that
+//! the server was told of and will not be told of again, the server must not sleep.
 
 use super::chance::Chance;
 use parlor::config::Peer;
@@ -12,26 +14,39 @@ use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+
+/// Ticks that those who wait to be accepted may be left waiting without an event: the system has
+/// no descriptor left, and tells nobody when it has.
+const PAUSE_TICKS: u32 = 5;
 
 /// What the network may do to those who use it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
     /// Of 100 reads and writes, how many are blocked for no reason.
     pub(crate) blocked: u32,
+    /// Of 100 reads, how many bring less than there is; the rest comes right after.
+    pub(crate) cut_reads: u32,
     /// Of 100 writes, how many take only a part.
     pub(crate) cut_writes: u32,
     /// Of 100 deliveries to the server, how many are cut.
     pub(crate) cut_arrivals: u32,
+    /// Of 1000 reads and writes, how many find that the connection has broken.
+    pub(crate) broken: u32,
     /// Of 100 accepts, how many fail with an error of the connection.
     pub(crate) aborted: u32,
     /// Of 1000 accepts, how many begin a time without descriptors.
     pub(crate) exhausted: u32,
     /// Of 1000 newcomers, how many cannot be watched.
     pub(crate) unwatched: u32,
-    /// Of 100 turns in which nothing happens, how many find that the clock has run ahead.
+    /// Of 100 events, how many are told by a later poll than the next.
+    pub(crate) delayed: u32,
+    /// Of 100 polls, how many return at once and with nothing.
+    pub(crate) idle: u32,
+    /// Of 100 polls in which nothing happens, how many return later than they should.
     pub(crate) late: u32,
+    /// Of 10,000 polls, how many find that the clock has run far ahead.
+    pub(crate) jump: u32,
     /// Bytes the network holds on the way to a client.
     pub(crate) window: usize,
 }
@@ -39,54 +54,109 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) const NONE: Self = Self {
         blocked: 0,
+        cut_reads: 0,
         cut_writes: 0,
         cut_arrivals: 0,
+        broken: 0,
         aborted: 0,
         exhausted: 0,
         unwatched: 0,
+        delayed: 0,
+        idle: 0,
         late: 0,
+        jump: 0,
         window: 1 << 20,
     };
+}
+
+/// What the server did and learned, in order, as only the network sees it.
+#[derive(Clone, Debug)]
+pub(crate) enum Happened {
+    Accepted(usize),
+    /// Closed with a last word instead of being accepted. `exhausted`: there was no descriptor.
+    TurnedAway {
+        exhausted: bool,
+    },
+    /// Accepted, but the system would not watch it.
+    Unwatched(usize),
+    /// The server has read the client's bytes up to this one.
+    Read {
+        socket: usize,
+        upto: u64,
+    },
+    /// The server has read the client's end.
+    End(usize),
+    /// The server has learned that the connection is no more.
+    Gone(usize),
+    Wrote {
+        socket: usize,
+        bytes: Vec<u8>,
+    },
+    /// A write was blocked.
+    Blocked(usize),
+    /// The server will send nothing more.
+    Shut(usize),
+    /// The server has closed its socket.
+    Closed(usize),
+    Told(Signal),
+}
+
+type Log = Rc<Cell<Vec<Happened>>>;
+
+fn note(log: &Log, what: Happened) {
+    let mut all = log.take();
+    all.push(what);
+    log.set(all);
 }
 
 /// One accepted connection as the server holds it. Counts how often it is closed.
 pub(crate) struct SimStream {
     socket: usize,
     closed: Rc<Cell<u32>>,
+    log: Log,
 }
 
 impl Drop for SimStream {
     fn drop(&mut self) {
         self.closed.set(self.closed.get() + 1);
+        note(&self.log, Happened::Closed(self.socket));
     }
 }
 
 /// Both directions between one client and the server.
-#[derive(Default)]
 pub(crate) struct Socket {
+    peer: Peer,
+    /// Spared by all faults.
+    is_spared: bool,
     /// Sent by the client, not yet at the server.
     in_flight: VecDeque<u8>,
     /// At the server, not yet read.
     arrived: VecDeque<u8>,
+    /// Bytes the server has read.
+    read: u64,
     /// The client will send nothing more.
     client_shut: bool,
     /// The client's end has arrived.
     end_arrived: bool,
-    /// The connection was reset by the client.
+    /// The server has read the end.
+    end_read: bool,
+    /// The connection was reset by the client, or broke.
     reset: bool,
     /// Written by the server, not yet read by the client.
     outgoing: VecDeque<u8>,
     /// The server will send nothing more.
     server_shut: bool,
     /// How often the server's stream was dropped.
-    pub(crate) closed: Rc<Cell<u32>>,
-    pub(crate) accepted: bool,
+    closed: Rc<Cell<u32>>,
+    accepted: bool,
     /// The server turned it away without accepting it.
     turned_away: bool,
     watched: Option<ConnId>,
     edge: Edge,
-    /// The server was told that a write is blocked.
-    wants_room: bool,
+    /// The last write was blocked.
+    is_blocked: bool,
+    /// Since the last write was blocked the server was told that it can write.
+    may_write_again: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -95,48 +165,107 @@ struct Edge {
     writable: bool,
 }
 
+impl Socket {
+    fn new(peer: Peer, is_spared: bool) -> Self {
+        Self {
+            peer,
+            is_spared,
+            in_flight: VecDeque::new(),
+            arrived: VecDeque::new(),
+            read: 0,
+            client_shut: false,
+            end_arrived: false,
+            end_read: false,
+            reset: false,
+            outgoing: VecDeque::new(),
+            server_shut: false,
+            closed: Rc::default(),
+            accepted: false,
+            turned_away: false,
+            watched: None,
+            edge: Edge::default(),
+            is_blocked: false,
+            may_write_again: false,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.get() > 0
+    }
+
+    fn breaks(&mut self) {
+        self.reset = true;
+        self.in_flight.clear();
+        self.arrived.clear();
+        self.edge = Edge {
+            readable: true,
+            writable: true,
+        };
+    }
+
+    fn has_unread(&self) -> bool {
+        !self.arrived.is_empty() || self.end_arrived && !self.end_read
+    }
+}
+
+/// Where connections come in.
+#[derive(Default)]
+struct Door {
+    /// Not yet accepted.
+    backlog: VecDeque<usize>,
+    edge: bool,
+}
+
 /// The network, its clock and all that was ever connected.
 pub(crate) struct SimNet {
     now: Tick,
     chance: Chance,
     faults: Faults,
     sockets: Vec<Socket>,
-    /// Not yet accepted.
-    backlog: VecDeque<usize>,
-    listener_edge: bool,
+    doors: Vec<Door>,
     listening: bool,
     /// Accepting fails until this moment.
     exhausted_until: Tick,
     signals: VecDeque<Signal>,
-    /// The latest moment to which the clock may run ahead when nothing happens.
+    log: Log,
+    /// The latest moment to which the clock runs ahead when nothing happens; then somebody acts.
     pub(crate) horizon: Tick,
 }
 
 impl SimNet {
-    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+    pub(crate) fn new(seed: u64, faults: Faults, doors: usize) -> Self {
         Self {
             now: Tick(0),
             chance: Chance::new(seed),
             faults,
             sockets: Vec::new(),
-            backlog: VecDeque::new(),
-            listener_edge: false,
+            doors: (0..doors).map(|_| Door::default()).collect(),
             listening: true,
             exhausted_until: Tick(0),
             signals: VecDeque::new(),
+            log: Log::default(),
             horizon: Tick(0),
         }
     }
 
     /// Somebody connects. `None`: nobody listens any more.
-    pub(crate) fn connect(&mut self) -> Option<usize> {
+    pub(crate) fn connect(&mut self, door: usize, peer: Peer) -> Option<usize> {
+        self.connects(door, peer, false)
+    }
+
+    /// Somebody connects whom no fault will ever meet.
+    pub(crate) fn connect_spared(&mut self, door: usize, peer: Peer) -> Option<usize> {
+        self.connects(door, peer, true)
+    }
+
+    fn connects(&mut self, door: usize, peer: Peer, is_spared: bool) -> Option<usize> {
         if !self.listening {
             return None;
         }
-        self.sockets.push(Socket::default());
+        self.sockets.push(Socket::new(peer, is_spared));
         let socket = self.sockets.len() - 1;
-        self.backlog.push_back(socket);
-        self.listener_edge = true;
+        self.doors[door].backlog.push_back(socket);
+        self.doors[door].edge = true;
         Some(socket)
     }
 
@@ -154,14 +283,7 @@ impl SimNet {
 
     /// The client vanishes with a reset.
     pub(crate) fn reset(&mut self, socket: usize) {
-        let socket = &mut self.sockets[socket];
-        socket.reset = true;
-        socket.in_flight.clear();
-        socket.arrived.clear();
-        socket.edge = Edge {
-            readable: true,
-            writable: true,
-        };
+        self.sockets[socket].breaks();
     }
 
     /// What the client reads, at most `limit` bytes.
@@ -169,8 +291,7 @@ impl SimNet {
         let socket = &mut self.sockets[socket];
         let count = limit.min(socket.outgoing.len());
         let bytes = socket.outgoing.drain(..count).collect();
-        if count > 0 && socket.wants_room {
-            socket.wants_room = false;
+        if count > 0 && socket.is_blocked {
             socket.edge.writable = true;
         }
         bytes
@@ -179,21 +300,36 @@ impl SimNet {
     /// Nothing more will come from the server, and all that came was read.
     pub(crate) fn is_over_for_client(&self, socket: usize) -> bool {
         let socket = &self.sockets[socket];
-        let gone = socket.server_shut || socket.closed.get() > 0 || socket.turned_away;
-        socket.outgoing.is_empty() && (gone || socket.reset)
+        let gone = socket.server_shut || socket.is_closed() || socket.turned_away;
+        socket.outgoing.is_empty() && gone || socket.reset
     }
 
     /// The client's direction is of no more use: the server has closed its socket.
     pub(crate) fn is_closed_by_server(&self, socket: usize) -> bool {
-        self.sockets[socket].closed.get() > 0
+        self.sockets[socket].is_closed()
     }
 
-    pub(crate) fn sockets(&self) -> &[Socket] {
-        &self.sockets
+    /// The last write was blocked, or the connection is no more: what the server has for the client
+    /// may not all be on its way.
+    pub(crate) fn is_behind(&self, socket: usize) -> bool {
+        let socket = &self.sockets[socket];
+        socket.is_blocked || socket.reset
+    }
+
+    /// Sockets the server has accepted and not closed.
+    pub(crate) fn open(&self) -> usize {
+        let is_open = |socket: &&Socket| socket.accepted && !socket.is_closed();
+        self.sockets.iter().filter(is_open).count()
+    }
+
+    /// Of each socket: whether it was accepted, and how often it was closed, also from here on.
+    pub(crate) fn closings(&self) -> Vec<(bool, Rc<Cell<u32>>)> {
+        let closing = |socket: &Socket| (socket.accepted, socket.closed.clone());
+        self.sockets.iter().map(closing).collect()
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.backlog.len()
+        self.doors.iter().map(|door| door.backlog.len()).sum()
     }
 
     /// Bytes that arrived and were not read by the server.
@@ -205,8 +341,27 @@ impl SimNet {
         self.signals.push_back(signal);
     }
 
+    /// What happened since this was last asked.
+    pub(crate) fn take_log(&mut self) -> Vec<Happened> {
+        self.log.take()
+    }
+
+    /// The clock runs ahead and nothing happens: the process was stopped, or the machine was.
+    pub(crate) fn jumps(&mut self, ticks: u32) {
+        self.now = self.now + ticks;
+    }
+
+    /// From here on the network does this.
+    pub(crate) fn misbehaves(&mut self, faults: Faults) {
+        let grows = faults.window > self.faults.window;
+        self.faults = faults;
+        for socket in self.sockets.iter_mut().filter(|socket| socket.is_blocked) {
+            socket.edge.writable |= grows;
+        }
+    }
+
     /// From here on the network is kind, so that what must end can end.
-    pub(crate) fn calm(&mut self) {
+    pub(crate) fn calms_down(&mut self) {
         self.faults = Faults {
             window: self.faults.window,
             ..Faults::NONE
@@ -214,17 +369,19 @@ impl SimNet {
         self.exhausted_until = self.now;
     }
 
+    fn note(&self, what: Happened) {
+        note(&self.log, what);
+    }
+
     /// Moves some of what is in flight to the server.
     fn deliver(&mut self) {
         for socket in &mut self.sockets {
-            if socket.closed.get() > 0
-                || socket.reset
-                || (socket.in_flight.is_empty() && !socket.client_shut)
-            {
+            let is_moving = !socket.in_flight.is_empty() || socket.client_shut;
+            if socket.is_closed() || socket.reset || !is_moving {
                 continue;
             }
             let mut count = socket.in_flight.len();
-            if self.chance.percent(self.faults.cut_arrivals) {
+            if !socket.is_spared && self.chance.percent(self.faults.cut_arrivals) {
                 count = self.chance.below(count + 1);
             }
             socket.arrived.extend(socket.in_flight.drain(..count));
@@ -239,58 +396,129 @@ impl SimNet {
     }
 
     fn edges(&mut self, ready: &mut Vec<Ready>) {
-        if self.listener_edge && self.listening {
-            self.listener_edge = false;
-            ready.push(Ready::Listener(0));
-        }
-        for socket in &mut self.sockets {
-            let Some(id) = socket.watched else { continue };
-            let edge = std::mem::take(&mut socket.edge);
-            if edge.readable || edge.writable {
-                ready.push(Ready::Connection {
-                    id,
-                    readable: edge.readable,
-                    writable: edge.writable,
-                    ended: socket.end_arrived || socket.reset,
-                });
+        for (index, door) in self.doors.iter_mut().enumerate() {
+            if self.listening && door.edge && !self.chance.percent(self.faults.delayed) {
+                door.edge = false;
+                ready.push(Ready::Listener(index));
             }
         }
-        ready.extend(self.signals.drain(..).map(Ready::Signal));
+        for socket in self.sockets.iter_mut().filter(|socket| !socket.is_closed()) {
+            let Some(id) = socket.watched else { continue };
+            let Edge { readable, writable } = socket.edge;
+            let is_delayed = !socket.is_spared && self.chance.percent(self.faults.delayed);
+            if !(readable || writable) || is_delayed {
+                continue;
+            }
+            socket.edge = Edge::default();
+            socket.may_write_again |= writable && socket.is_blocked;
+            ready.push(Ready::Connection {
+                id,
+                readable,
+                writable,
+                ended: socket.end_arrived || socket.reset,
+            });
+        }
+        for signal in std::mem::take(&mut self.signals) {
+            self.note(Happened::Told(signal));
+            ready.push(Ready::Signal(signal));
+        }
         self.chance.shuffle(ready);
     }
 
-    fn blocked(&mut self) -> bool {
-        self.chance.percent(self.faults.blocked)
+    /// The server means to sleep until then: panics if it has forgotten somebody.
+    fn check_sleep(&self, until: Option<Tick>) {
+        let sleeps_past = |moment: Tick| until.is_none_or(|until| until > moment);
+        if !sleeps_past(self.now) {
+            return;
+        }
+        for (index, socket) in self.sockets.iter().enumerate() {
+            if socket.watched.is_none() || socket.is_closed() || socket.reset {
+                continue;
+            }
+            // Who does not take an answer may be left unread until they do.
+            assert!(
+                !socket.has_unread() || socket.edge.readable || socket.is_blocked,
+                "the server sleeps and has not read all of {index}"
+            );
+            assert!(
+                !socket.may_write_again || socket.edge.writable,
+                "the server sleeps and has frames that {index} would take"
+            );
+        }
+        for door in self
+            .doors
+            .iter()
+            .filter(|door| self.listening && !door.edge)
+        {
+            assert!(
+                door.backlog.is_empty() || !sleeps_past(self.now + PAUSE_TICKS),
+                "the server sleeps and lets newcomers wait"
+            );
+        }
+        let is_anybody_there = self.open() > 0;
+        assert!(
+            until.is_some() || !is_anybody_there,
+            "the server sleeps for ever and somebody is there"
+        );
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.now < self.exhausted_until
+    }
+
+    /// Whether a fault of so many per cent meets a socket.
+    fn meets(&mut self, socket: usize, percent: u32) -> bool {
+        self.chance.percent(percent) && !self.sockets[socket].is_spared
+    }
+
+    /// True: the connection is no more.
+    fn breaks(&mut self, socket: usize) -> bool {
+        let breaks = self.chance.per_mille(self.faults.broken);
+        if breaks && !self.sockets[socket].is_spared {
+            self.sockets[socket].breaks();
+        }
+        if self.sockets[socket].reset {
+            self.note(Happened::Gone(socket));
+        }
+        self.sockets[socket].reset
     }
 
     fn write_bytes(&mut self, stream: &SimStream, bytes: &[u8]) -> Write {
         assert!(!bytes.is_empty(), "nothing is written by a system call");
-        let blocked = self.blocked();
-        let cut = self.chance.percent(self.faults.cut_writes);
-        let socket = &mut self.sockets[stream.socket];
+        let index = stream.socket;
         assert!(
-            !socket.server_shut,
+            !self.sockets[index].server_shut,
             "written after the server shut its side"
         );
-        if socket.reset {
+        if self.breaks(index) {
             return Write::Gone;
         }
-        let mut count = bytes
-            .len()
-            .min(self.faults.window.saturating_sub(socket.outgoing.len()));
-        if count == 0 {
-            socket.wants_room = true;
+        let is_blocked = self.meets(index, self.faults.blocked);
+        let is_cut = self.meets(index, self.faults.cut_writes);
+        let window = self.faults.window;
+        let socket = &mut self.sockets[index];
+        socket.may_write_again = false;
+        let room = if socket.is_spared {
+            usize::MAX
+        } else {
+            window.saturating_sub(socket.outgoing.len())
+        };
+        let mut count = bytes.len().min(room);
+        socket.is_blocked = count == 0 || is_blocked;
+        if socket.is_blocked {
+            // Blocked for no reason, or because the client has not read: then reading tells.
+            socket.edge.writable |= count > 0;
+            self.note(Happened::Blocked(index));
             return Write::Blocked;
         }
-        if blocked {
-            socket.edge.writable = true;
-            return Write::Blocked;
-        }
-        if cut {
+        if is_cut {
             count = 1 + self.chance.below(count);
         }
-        let socket = &mut self.sockets[stream.socket];
-        socket.outgoing.extend(&bytes[..count]);
+        self.sockets[index].outgoing.extend(&bytes[..count]);
+        self.note(Happened::Wrote {
+            socket: index,
+            bytes: bytes[..count].to_vec(),
+        });
         Write::Bytes(count)
     }
 }
@@ -304,93 +532,131 @@ impl Net for SimNet {
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {
         self.deliver();
+        if self.chance.percent(self.faults.idle) {
+            return;
+        }
+        if self.chance.below(10_000) < self.faults.jump as usize {
+            self.now = self.now + self.chance.below(20_000) as u32;
+        }
         self.edges(ready);
         if !ready.is_empty() {
             return;
         }
+        self.check_sleep(until);
         // Time passes only while nothing happens; now and then it is late.
         let until = until.unwrap_or(self.horizon).min(self.horizon);
-        if until > self.now {
-            let ahead = until.since(self.now) as usize;
-            self.now = self.now + 1 + self.chance.below(ahead) as u32;
-        } else if self.chance.percent(self.faults.late) {
+        let ahead = until.since(self.now);
+        if ahead > 0 && self.chance.percent(50) {
+            self.now = until;
+        } else if ahead > 0 {
+            self.now = self.now + 1 + self.chance.below(ahead as usize) as u32;
+        }
+        if self.chance.percent(self.faults.late) {
             self.now = self.now + self.chance.below(8) as u32;
         }
     }
 
     fn accept(&mut self, listener: usize) -> Accept<SimStream> {
-        assert_eq!(listener, 0);
-        if !self.listening || self.backlog.is_empty() {
+        if !self.listening || self.doors[listener].backlog.is_empty() {
             return Accept::Empty;
         }
         if self.chance.per_mille(self.faults.exhausted) {
             self.exhausted_until = self.now + self.chance.below(50) as u32;
         }
-        if self.now < self.exhausted_until {
+        if self.is_exhausted() {
             return Accept::Exhausted;
         }
-        if self.chance.percent(self.faults.aborted) {
-            return Accept::Again;
-        }
-        let Some(index) = self.backlog.pop_front() else {
+        let is_aborted = self.chance.percent(self.faults.aborted);
+        let Some(index) = self.doors[listener].backlog.pop_front() else {
             return Accept::Empty;
         };
         let socket = &mut self.sockets[index];
+        if is_aborted && self.chance.percent(50) {
+            // Interrupted: the newcomer waits on.
+            self.doors[listener].backlog.push_front(index);
+            return Accept::Again;
+        }
+        if is_aborted {
+            socket.breaks();
+            return Accept::Again;
+        }
         socket.accepted = true;
-        let address = Ipv4Addr::from(0xC000_0200 + (index % 16) as u32);
         let stream = SimStream {
             socket: index,
             closed: socket.closed.clone(),
+            log: self.log.clone(),
         };
-        Accept::Connection(stream, Peer::Ip(IpAddr::V4(address)))
+        let peer = socket.peer;
+        self.note(Happened::Accepted(index));
+        Accept::Connection(stream, peer)
     }
 
-    fn turn_away(&mut self, _: usize, last_words: &[u8]) -> TurnAway {
+    fn turn_away(&mut self, listener: usize, last_words: &[u8]) -> TurnAway {
         if self.chance.percent(self.faults.aborted) {
             return TurnAway::Failed;
         }
-        let Some(socket) = self.backlog.pop_front() else {
+        let Some(index) = self.doors[listener].backlog.pop_front() else {
             return TurnAway::Empty;
         };
-        let socket = &mut self.sockets[socket];
+        let socket = &mut self.sockets[index];
         socket.outgoing.extend(last_words);
         socket.turned_away = true;
+        let exhausted = self.is_exhausted();
+        self.note(Happened::TurnedAway { exhausted });
+        self.note(Happened::Wrote {
+            socket: index,
+            bytes: last_words.to_vec(),
+        });
         TurnAway::Done
     }
 
     fn register(&mut self, stream: &mut SimStream, id: ConnId) -> bool {
         if self.chance.per_mille(self.faults.unwatched) {
+            self.note(Happened::Unwatched(stream.socket));
             return false;
         }
         let socket = &mut self.sockets[stream.socket];
         socket.watched = Some(id);
         // As epoll does: what is there already is told at once.
         socket.edge.writable = true;
-        socket.edge.readable |= !socket.arrived.is_empty();
+        socket.edge.readable |= socket.has_unread();
         true
     }
 
     fn read(&mut self, stream: &mut SimStream, buffer: &mut [u8]) -> Read {
-        let blocked = self.blocked();
-        let socket = &mut self.sockets[stream.socket];
-        if socket.reset {
+        let index = stream.socket;
+        if self.breaks(index) {
             return Read::Gone;
         }
-        if blocked && (!socket.arrived.is_empty() || socket.end_arrived) {
+        let is_blocked = self.meets(index, self.faults.blocked);
+        let is_cut = self.meets(index, self.faults.cut_reads);
+        let socket = &mut self.sockets[index];
+        if is_blocked && socket.has_unread() {
             socket.edge.readable = true;
             return Read::Blocked;
         }
         if socket.arrived.is_empty() {
-            return if socket.end_arrived {
-                Read::End
-            } else {
-                Read::Blocked
-            };
+            if !socket.end_arrived {
+                return Read::Blocked;
+            }
+            socket.end_read = true;
+            self.note(Happened::End(index));
+            return Read::End;
         }
-        let count = buffer.len().min(socket.arrived.len());
+        let mut count = buffer.len().min(socket.arrived.len());
+        if is_cut && count > 1 {
+            count = 1 + self.chance.below(count - 1);
+            socket.edge.readable = true;
+        }
         for (place, byte) in buffer.iter_mut().zip(socket.arrived.drain(..count)) {
             *place = byte;
         }
+        socket.read += count as u64;
+        let upto = socket.read;
+        self.note(Happened::Read {
+            socket: index,
+            upto,
+        });
         Read::Bytes(count)
     }
 
@@ -408,12 +674,15 @@ impl Net for SimNet {
 
     fn shutdown_write(&mut self, stream: &mut SimStream) {
         self.sockets[stream.socket].server_shut = true;
+        self.note(Happened::Shut(stream.socket));
     }
 
     fn stop_listening(&mut self) {
         self.listening = false;
-        for socket in self.backlog.drain(..) {
-            self.sockets[socket].reset = true;
+        for door in &mut self.doors {
+            for socket in door.backlog.drain(..) {
+                self.sockets[socket].reset = true;
+            }
         }
     }
 }

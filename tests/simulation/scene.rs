@@ -4,10 +4,13 @@
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};
 use super::net::{Faults, SimNet};
-use parlor::config::Config;
+use parlor::config::{Config, Peer};
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+
+const ANYWHERE: Peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
 
 struct Scene {
     server: Server<SimNet>,
@@ -23,6 +26,15 @@ struct Listener {
     reads: bool,
 }
 
+impl Listener {
+    fn hears(&mut self, bytes: &[u8]) {
+        self.ear.hear(bytes);
+        while let Some(thing) = self.ear.next() {
+            self.seen.push(thing);
+        }
+    }
+}
+
 type Who = usize;
 
 impl Scene {
@@ -31,7 +43,7 @@ impl Scene {
     }
 
     fn with(config: Config, faults: Faults) -> Self {
-        let net = SimNet::new(1, faults);
+        let net = SimNet::new(1, faults, 1);
         Self {
             server: Server::new(config, net, 100, 1),
             chance: Chance::new(1),
@@ -41,7 +53,11 @@ impl Scene {
     }
 
     fn connects(&mut self) -> Who {
-        let socket = self.server.net_mut().connect().expect("the server listens");
+        let socket = self
+            .server
+            .net_mut()
+            .connect(0, ANYWHERE)
+            .expect("the server listens");
         self.people.push(Listener {
             socket,
             ear: Ear::default(),
@@ -106,13 +122,24 @@ impl Scene {
         self.turns();
     }
 
+    /// Also those who do not, once.
+    fn everybody_listens(&mut self) {
+        for person in &mut self.people {
+            let bytes = self
+                .server
+                .net_mut()
+                .read_as_client(person.socket, usize::MAX);
+            person.hears(&bytes);
+        }
+    }
+
     fn everybody_reads(&mut self) {
         for person in self.people.iter_mut().filter(|person| person.reads) {
             let bytes = self
                 .server
                 .net_mut()
                 .read_as_client(person.socket, usize::MAX);
-            person.ear.hear(&bytes, &mut person.seen);
+            person.hears(&bytes);
         }
     }
 
@@ -125,7 +152,7 @@ impl Scene {
                 Seen::Line(line) => line,
                 Seen::Status(status) => format!("HTTP {status}"),
                 Seen::Ping(_) => String::from("ping"),
-                Seen::Pong => String::from("pong"),
+                Seen::Pong(_) => String::from("pong"),
                 Seen::Close(code) => format!("close {code:?}"),
             })
             .collect()
@@ -216,6 +243,57 @@ fn whoever_answers_pings_stays() {
 }
 
 #[test]
+fn nobody_is_given_up_unasked_after_the_process_was_stopped() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    room.server.net_mut().jumps(6000);
+    room.turns();
+    assert_eq!(room.heard(ann), ["ping"]);
+    assert_eq!(room.heard(bob), ["ping"]);
+    let pong = client::frame(0x8A, b"", &mut room.chance);
+    room.sends(ann, &pong);
+    room.pass(seconds(36));
+    assert_eq!(room.heard(bob), Vec::<String>::new());
+    assert!(
+        room.heard(ann).contains(&String::from("* bob left")),
+        "who does not answer is given up"
+    );
+    assert!(!room.is_empty());
+}
+
+#[test]
+fn nobody_is_closed_as_stalled_who_can_take_what_waits() {
+    let config = Config {
+        message_rate: 0,
+        ..Config::default()
+    };
+    let faults = Faults {
+        window: 60,
+        ..Faults::NONE
+    };
+    let mut room = Scene::with(config, faults);
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(bob);
+    room.stops_reading(bob);
+    for _ in 0..6 {
+        room.says(ann, "is anybody there?");
+    }
+    // He reads, and before the server hears of it its process is stopped for a while.
+    room.everybody_listens();
+    room.server.net_mut().jumps(6000);
+    room.reads_again(bob);
+    let heard = room.heard(bob);
+    assert_eq!(
+        heard,
+        [["ann: is anybody there?"; 6].as_slice(), &["ping"]].concat()
+    );
+}
+
+#[test]
 fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
     let config = Config {
         message_rate: 0,
@@ -282,6 +360,45 @@ fn whoever_never_reads_is_closed_by_the_stall_deadline() {
     room.vanishes(ann);
     room.pass(seconds(4));
     assert!(room.is_empty());
+}
+
+#[test]
+fn who_is_refused_while_an_answer_waits_is_read_to_the_end() {
+    let faults = Faults {
+        window: 60,
+        ..Faults::NONE
+    };
+    let mut room = Scene::with(Config::default(), faults);
+    let ann = room.connects();
+    room.stops_reading(ann);
+    // More than is read before the first is answered.
+    let requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
+    room.sends(ann, &requests);
+    room.pass(seconds(11));
+    room.server.net_mut().misbehaves(Faults::NONE);
+    room.reads_again(ann);
+    assert_eq!(room.heard(ann), ["HTTP 200", "HTTP 408"]);
+    // The network would not let the server sleep on what it has not read.
+    room.pass(seconds(1));
+    let socket = room.people[ann].socket;
+    room.server.net_mut().shut(socket);
+    assert!(room.is_empty(), "no deadline has to come for that");
+}
+
+#[test]
+fn a_close_never_comes_before_the_response_that_it_follows() {
+    let faults = Faults {
+        window: 0,
+        ..Faults::NONE
+    };
+    let mut room = Scene::with(Config::default(), faults);
+    let ann = room.joins("ann");
+    room.pass(seconds(31));
+    assert_eq!(room.server.stats().stalled, 1);
+    room.server.net_mut().misbehaves(Faults::NONE);
+    room.turns();
+    assert_eq!(room.people[ann].seen.first(), Some(&Seen::Status(101)));
+    assert_eq!(room.heard(ann), ["close Some(1013)"]);
 }
 
 #[test]

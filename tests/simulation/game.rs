@@ -1,0 +1,575 @@
+//! One game: a server, a network with faults, and people who come, behave or misbehave, and go.
+//! What must be true after every turn and at the end is judged in `judge.rs`.
+
+use super::chance::Chance;
+use super::client::{self, MANNERS, Manner, Seen};
+use super::ledger::Ledger;
+use super::limits::{Admission, Lengths, Watch};
+use super::net::{Faults, SimNet};
+use super::person::{Asked, Origin, Person, Stay};
+use super::trace::Trace;
+use parlor::config::Config;
+use parlor::id::Tick;
+use parlor::net::{Net, Signal};
+use parlor::server::{Server, Turn};
+use std::time::Duration;
+
+/// The rooms; the first ones have a witness, so that they never end before the game does.
+pub(super) const ROOMS: [&str; 3] = ["lobby", "attic", "cellar"];
+pub(super) const WITNESSED: usize = 2;
+
+/// Where connections come in: directly, from a proxy, and over IPv6.
+const DOORS: usize = 3;
+
+/// Turns in which things still begin to happen; after them all must come to an end.
+const BUSY_TURNS: usize = 300;
+
+/// Turns by which all must have ended: the longest deadlines, at a tick a turn, with room to spare.
+const TURNS_MAX: usize = 20_000;
+
+/// Bytes the server reads from one connection in one turn, and more.
+const BULK_BYTES: usize = 70_000;
+
+/// A frame is at most this long: a list of all who are there, or the help.
+const FRAME_BYTES_MAX: usize = 4096;
+
+/// What a connection may hold besides its outbox: a page or a head before the upgrade, and after
+/// it half a message with the pings that came in its middle, and control frames.
+const OTHER_BYTES_MAX: usize = 3 * 8192;
+
+/// Small limits, so that the edges are reached.
+fn config(chance: &mut Chance) -> Config {
+    let seconds = Duration::from_secs;
+    Config {
+        handshake_timeout: seconds(2),
+        ping_after: seconds(3),
+        silent_timeout: seconds(6),
+        close_timeout: seconds(1),
+        stall_timeout: seconds(4),
+        message_timeout: seconds(2),
+        grace_timeout: seconds(2),
+        max_message_bytes: 300,
+        max_fragments: 8,
+        outbox_frames: 2 + chance.below(8),
+        outbox_bytes: 400 + chance.below(2000),
+        message_rate: if chance.percent(50) { 0 } else { 5 },
+        message_burst: 5,
+        // Everybody by name, everybody summed up, or both in turns.
+        notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
+        notice_interval: seconds(1),
+        max_connections_per_address: if chance.percent(50) { 0 } else { 3 },
+        operator_token: Some(String::from("secret")),
+        ..Config::default()
+    }
+}
+
+fn faults(chance: &mut Chance) -> Faults {
+    if chance.percent(15) {
+        return Faults::NONE;
+    }
+    Faults {
+        blocked: chance.below(30) as u32,
+        cut_reads: chance.below(40) as u32,
+        cut_writes: chance.below(60) as u32,
+        cut_arrivals: chance.below(60) as u32,
+        broken: if chance.percent(30) { 1 } else { 0 },
+        aborted: chance.below(20) as u32,
+        exhausted: chance.below(100) as u32,
+        unwatched: chance.below(20) as u32,
+        delayed: chance.below(20) as u32,
+        idle: chance.below(20) as u32,
+        late: 5,
+        jump: if chance.percent(30) { 50 } else { 0 },
+        window: 64 + chance.below(4000),
+    }
+}
+
+/// How a game ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Everybody goes.
+    Emptied,
+    /// A signal to stop comes while things happen.
+    Stopped,
+    /// And a second one, before the server has stopped.
+    Aborted,
+}
+
+pub(super) struct Game {
+    pub(super) server: Server<SimNet>,
+    pub(super) config: Config,
+    pub(super) lengths: Lengths,
+    pub(super) chance: Chance,
+    /// By socket: each belongs to one person.
+    pub(super) people: Vec<Person>,
+    pub(super) watches: Vec<Option<Watch>>,
+    pub(super) admission: Admission,
+    pub(super) ledgers: Vec<Ledger>,
+    /// Upgrades that were granted, by room, but for the witness's.
+    pub(super) granted: [u64; ROOMS.len()],
+    /// Of a room: whose answers or beginning come before the next line that is placed.
+    pub(super) unsettled: Vec<Vec<Unsettled>>,
+    /// Lines of people who behave that were found in a ledger this turn.
+    pub(super) matched: usize,
+    /// Since when the server is told to stop.
+    pub(super) stopping_since: Option<Tick>,
+    pub(super) stop_signals: u32,
+    pub(super) trace: Trace,
+    newcomers_left: usize,
+    ending: Ending,
+    turns: usize,
+}
+
+/// What is waiting for its place between the lines of a room.
+pub(super) enum Unsettled {
+    Beginning { person: usize },
+    Reply { person: usize, reply: usize },
+}
+
+/// Plays one game to its end and returns how many turns it took. Panics at a broken promise.
+pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
+    let mut chance = Chance::new(seed);
+    let config = config(&mut chance);
+    let faults = faults(&mut chance);
+    let max_connections = if chance.percent(40) {
+        WITNESSED + 1 + chance.below(6)
+    } else {
+        64
+    };
+    let ending = match chance.below(10) {
+        0 | 1 => Ending::Stopped,
+        2 => Ending::Aborted,
+        _ => Ending::Emptied,
+    };
+    let net = SimNet::new(chance.next(), Faults::NONE, DOORS);
+    let mut game = Game {
+        server: Server::new(config.clone(), net, max_connections, chance.next()),
+        lengths: Lengths::new(&config),
+        admission: Admission::new(max_connections, config.max_connections_per_address),
+        config,
+        newcomers_left: 5 + chance.below(25),
+        chance,
+        people: Vec::new(),
+        watches: Vec::new(),
+        ledgers: (0..WITNESSED).map(|_| Ledger::default()).collect(),
+        granted: [0; ROOMS.len()],
+        unsettled: (0..WITNESSED).map(|_| Vec::new()).collect(),
+        matched: 0,
+        stopping_since: None,
+        stop_signals: 0,
+        trace,
+        ending,
+        turns: 0,
+    };
+    game.note(|game| {
+        let Config {
+            outbox_frames,
+            outbox_bytes,
+            message_rate,
+            notice_members,
+            max_connections_per_address,
+            ..
+        } = game.config;
+        format!(
+            "connections {max_connections}, by address {max_connections_per_address}, \
+             outbox {outbox_frames} frames and {outbox_bytes} bytes, rate {message_rate}, \
+             notices {notice_members}, to be {ending:?}; {faults:?}"
+        )
+    });
+    game.seat_witnesses();
+    game.server.net_mut().misbehaves(faults);
+    let outcome = game.play();
+    game.finish(outcome)
+}
+
+impl Game {
+    /// Adds a line to the trace.
+    pub(super) fn note(&mut self, what: impl FnOnce(&Self) -> String) {
+        let mut trace = std::mem::replace(&mut self.trace, Trace::Off);
+        trace.note(|| format!("[{:>5}] {}", self.now().0, what(self)));
+        self.trace = trace;
+    }
+
+    pub(super) fn now(&self) -> Tick {
+        self.server.net().now()
+    }
+
+    /// In each of the first rooms somebody listens from the beginning.
+    fn seat_witnesses(&mut self) {
+        for (room, name) in ROOMS.iter().enumerate().take(WITNESSED) {
+            let origin = Origin::own(room as u8);
+            let net = self.server.net_mut();
+            let socket = net
+                .connect_spared(origin.door, origin.peer)
+                .expect("the server listens");
+            let mut person = Person::new(socket, Manner::Witness, room, origin);
+            let request = client::upgrade(&format!("{name}?nick=witness-{room}"));
+            let bytes = person.sends(request, Asked::Upgrade);
+            net.send(socket, &bytes);
+            self.people.push(person);
+            self.watches.push(None);
+        }
+        while !self.people.iter().all(Person::was_upgraded) {
+            assert_eq!(self.turn(), Turn::Again);
+        }
+    }
+
+    fn turn(&mut self) -> Turn {
+        self.turns += 1;
+        assert!(
+            self.turns < TURNS_MAX,
+            "after {TURNS_MAX} turns there is still {}",
+            self.server.summary()
+        );
+        let now = self.now();
+        self.server.net_mut().horizon = now + 10;
+        let outcome = self.server.turn();
+        self.judge(outcome);
+        outcome
+    }
+
+    /// Plays until the server stops or everybody has gone.
+    fn play(&mut self) -> Turn {
+        let end = self.turns + BUSY_TURNS;
+        let stop_at = self.turns + self.chance.below(BUSY_TURNS);
+        let mut quiet_since = None;
+        loop {
+            if self.turns == end {
+                self.server.net_mut().calms_down();
+                self.everybody_says_goodbye();
+            }
+            let is_busy = self.turns < end && self.stopping_since.is_none();
+            if is_busy {
+                self.something_happens();
+            }
+            let is_second = self.ending == Ending::Aborted && self.stop_signals == 1;
+            if self.ending != Ending::Emptied && (self.turns == stop_at || is_second) {
+                self.note(|_| String::from("a signal to stop"));
+                self.server.net_mut().signal(Signal::Stop);
+            }
+            self.everybody_acts(is_busy);
+            let outcome = self.turn();
+            if matches!(outcome, Turn::Stopped | Turn::Aborted) {
+                return outcome;
+            }
+            if self.turns <= end || self.stopping_since.is_some() || !self.only_witnesses() {
+                continue;
+            }
+            // Until the last leaving was told, alone or in a sum.
+            let now = self.now();
+            let since = *quiet_since.get_or_insert(now);
+            if now > since + self.lengths.notice_interval + 1 {
+                return self.witnesses_leave();
+            }
+        }
+    }
+
+    fn only_witnesses(&self) -> bool {
+        let net = self.server.net();
+        net.open() == WITNESSED && net.waiting() == 0
+    }
+
+    fn witnesses_leave(&mut self) -> Turn {
+        self.check_sums();
+        for index in 0..WITNESSED {
+            let bytes = self.people[index].closes(&mut self.chance);
+            self.send(index, &bytes);
+        }
+        while !self.server.is_empty() {
+            self.everybody_acts(false);
+            assert_eq!(self.turn(), Turn::Again);
+        }
+        Turn::Again
+    }
+
+    fn send(&mut self, socket: usize, bytes: &[u8]) {
+        self.server.net_mut().send(socket, bytes);
+    }
+
+    fn something_happens(&mut self) {
+        let count = match self.chance.below(1000) {
+            // More than fit, all at once.
+            0..3 => 40,
+            3..200 => 1,
+            _ => 0,
+        };
+        for _ in 0..count {
+            if self.newcomers_left > 0 || count > 1 {
+                self.newcomers_left = self.newcomers_left.saturating_sub(1);
+                self.newcomer();
+            }
+        }
+        if self.chance.percent(2) {
+            self.server.net_mut().signal(Signal::Report);
+        }
+    }
+
+    fn newcomer(&mut self) {
+        let origin = Origin::any(&mut self.chance);
+        let net = self.server.net_mut();
+        let Some(socket) = net.connect(origin.door, origin.peer) else {
+            return;
+        };
+        // Half of all behave, or nobody would have anybody to talk to.
+        let manner = if self.chance.percent(50) {
+            Manner::Polite
+        } else {
+            MANNERS[self.chance.below(MANNERS.len())]
+        };
+        let room = self.chance.below(ROOMS.len());
+        self.note(|_| {
+            format!(
+                "{socket} comes: {manner:?}, for {}, {origin:?}",
+                ROOMS[room]
+            )
+        });
+        let mut person = Person::new(socket, manner, room, origin);
+        let bytes = self.first_words(&mut person);
+        self.send(socket, &bytes);
+        self.people.push(person);
+        self.watches.push(None);
+    }
+
+    fn first_words(&mut self, person: &mut Person) -> Vec<u8> {
+        let chance = &mut self.chance;
+        match person.manner {
+            Manner::Misled => client::misled(chance),
+            Manner::Noise => {
+                let count = chance.below(200);
+                chance.bytes(count)
+            }
+            Manner::Browser => {
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+                    .repeat(3)
+            }
+            Manner::HalfShaken => {
+                let request = client::upgrade(ROOMS[person.room]);
+                let cut = chance.below(request.len());
+                request[..cut].to_vec()
+            }
+            Manner::Polite
+            | Manner::Slow
+            | Manner::Talker
+            | Manner::Bulky
+            | Manner::Halting
+            | Manner::Witness
+            | Manner::Deaf
+            | Manner::Silent
+            | Manner::Vandal
+            | Manner::Flooder => asks_for_room(person, chance),
+        }
+    }
+
+    fn everybody_acts(&mut self, is_busy: bool) {
+        for index in 0..self.people.len() {
+            if self.people[index].is_over {
+                continue;
+            }
+            self.listens(index);
+            self.reacts(index);
+            if is_busy {
+                self.acts(index);
+            }
+        }
+    }
+
+    fn listens(&mut self, index: usize) {
+        let person = &mut self.people[index];
+        let limit = match person.manner {
+            Manner::Slow if !self.chance.percent(5) => 0,
+            Manner::Slow => self.chance.below(200),
+            manner if manner.reads() => usize::MAX,
+            _ => 0,
+        };
+        let net = self.server.net_mut();
+        person.read += net.read_as_client(person.socket, limit).len() as u64;
+        if net.is_over_for_client(person.socket) || net.is_closed_by_server(person.socket) {
+            person.is_over = true;
+            net.shut(person.socket);
+        }
+    }
+
+    fn reacts(&mut self, index: usize) {
+        while let Some(seen) = self.people[index].next_read() {
+            let person = &mut self.people[index];
+            let answer = match seen {
+                Seen::Ping(payload) if !person.sent_close => {
+                    client::frame(0x8A, &payload, &mut self.chance)
+                }
+                Seen::Close(code) if !person.sent_close => {
+                    person.sent_close = true;
+                    let code = code.map(u16::to_be_bytes);
+                    let payload = code.as_ref().map_or(&[][..], |code| &code[..]);
+                    client::frame(0x88, payload, &mut self.chance)
+                }
+                Seen::Ping(_)
+                | Seen::Close(_)
+                | Seen::Status(_)
+                | Seen::Line(_)
+                | Seen::Pong(_) => continue,
+            };
+            let bytes = person.sends(answer, Asked::Nothing);
+            self.send(index, &bytes);
+        }
+    }
+
+    fn acts(&mut self, index: usize) {
+        let person = &mut self.people[index];
+        if person.manner == Manner::Witness {
+            return;
+        }
+        if self.chance.per_mille(4) {
+            person.vanished = true;
+            self.server.net_mut().reset(index);
+            return self.note(|_| format!("{index} vanishes"));
+        }
+        if self.chance.per_mille(4) {
+            person.sent_close = true;
+            self.server.net_mut().shut(index);
+            return self.note(|_| format!("{index} shuts its side"));
+        }
+        let may_act = person.knows_they_are_in() || person.manner == Manner::Deaf;
+        if may_act && !person.sent_close {
+            let bytes = self.words(index);
+            self.send(index, &bytes);
+        }
+    }
+
+    /// What somebody who is in sends now, if anything.
+    fn words(&mut self, index: usize) -> Vec<u8> {
+        let somebody = self.somebody();
+        let person = &mut self.people[index];
+        let chance = &mut self.chance;
+        match person.manner {
+            Manner::Polite | Manner::Slow | Manner::Talker | Manner::Bulky
+                if chance.per_mille(10) =>
+            {
+                person.closes(chance)
+            }
+            Manner::Polite | Manner::Slow if chance.percent(15) => match chance.below(10) {
+                0 => person.ping(chance),
+                1..4 => person.commands(&somebody, chance),
+                _ => person.says(chance),
+            },
+            Manner::Talker if chance.percent(5) => (0..chance.below(12))
+                .flat_map(|_| person.says(chance))
+                .collect(),
+            Manner::Bulky if chance.percent(2) => {
+                let bulk = client::frame(0x8A, &[b'b'; 125], chance).repeat(BULK_BYTES / 131);
+                let mut bytes = person.sends(bulk, Asked::Nothing);
+                bytes.extend(person.says(chance));
+                bytes
+            }
+            Manner::Halting if !person.has_halted && chance.percent(5) => person.halts(chance),
+            Manner::Deaf if chance.percent(15) => {
+                let bytes = person.says(chance);
+                // Nothing is expected of it.
+                person
+                    .asked
+                    .retain(|sent| matches!(sent.asked, Asked::Upgrade));
+                bytes
+            }
+            Manner::Vandal if chance.percent(20) => {
+                let count = chance.below(40);
+                chance.bytes(count)
+            }
+            Manner::Flooder => flood(chance),
+            Manner::Polite
+            | Manner::Slow
+            | Manner::Talker
+            | Manner::Bulky
+            | Manner::Halting
+            | Manner::Witness
+            | Manner::Deaf
+            | Manner::Silent
+            | Manner::HalfShaken
+            | Manner::Vandal
+            | Manner::Browser
+            | Manner::Misled
+            | Manner::Noise => Vec::new(),
+        }
+    }
+
+    /// A nick of somebody who may be there; never a witness's.
+    fn somebody(&mut self) -> String {
+        let index = WITNESSED + self.chance.below(self.people.len() - WITNESSED);
+        let nick = self
+            .people
+            .get(index)
+            .and_then(|somebody| somebody.nick.clone());
+        nick.unwrap_or_else(|| format!("n{}", self.chance.below(4)))
+    }
+
+    /// Those who behave go, and those who still read end; the others are left to their deadlines.
+    fn everybody_says_goodbye(&mut self) {
+        for index in WITNESSED..self.people.len() {
+            let person = &mut self.people[index];
+            if !person.manner.reads() || person.sent_close {
+                continue;
+            }
+            if person.manner.is_sound() && person.knows_they_are_in() {
+                let bytes = person.closes(&mut self.chance);
+                self.send(index, &bytes);
+            } else {
+                self.server.net_mut().shut(index);
+            }
+        }
+    }
+
+    /// The most that may be held, by as many connections as there are.
+    pub(super) fn held_bytes_max(&self) -> usize {
+        let each = self.config.outbox_bytes.max(FRAME_BYTES_MAX) + OTHER_BYTES_MAX;
+        each * self.server.net().open()
+    }
+
+    /// Everything has ended: nothing remembers anybody, and every connection was closed once.
+    fn finish(mut self, outcome: Turn) -> u64 {
+        match self.ending {
+            Ending::Emptied => assert_eq!(outcome, Turn::Again),
+            Ending::Stopped => assert_eq!(outcome, Turn::Stopped),
+            // It may have stopped in good order before the second signal came.
+            Ending::Aborted => assert_ne!(outcome, Turn::Again),
+        }
+        self.check_without_witness();
+        let closings = self.server.net().closings();
+        drop(std::mem::replace(&mut self.trace, Trace::Off));
+        drop(self.server);
+        for (socket, (was_accepted, closed)) in closings.iter().enumerate() {
+            let expected = u32::from(*was_accepted);
+            assert_eq!(closed.get(), expected, "how often {socket} was closed");
+        }
+        self.turns as u64
+    }
+
+    pub(super) fn is_in(&self, person: usize) -> bool {
+        self.people[person].stay == Stay::In
+    }
+}
+
+/// A request to enter a room, with a nick of their own, with none, or with an impossible one.
+fn asks_for_room(person: &mut Person, chance: &mut Chance) -> Vec<u8> {
+    let mut target = ROOMS[person.room].to_owned();
+    match chance.below(10) {
+        0 => {}
+        1 => {
+            target += "?nick=a%20b";
+            person.is_nick_refused = true;
+        }
+        _ => {
+            let nick = format!("p{}", person.socket);
+            target += &format!("?nick={nick}");
+            person.nick = Some(nick);
+        }
+    }
+    let request = client::upgrade_with(&target, &person.origin.fields);
+    person.sends(request, Asked::Upgrade)
+}
+
+fn flood(chance: &mut Chance) -> Vec<u8> {
+    match chance.below(4) {
+        0 => client::frame(0x89, b"flood", chance).repeat(1 + chance.below(150)),
+        1 => client::frame(0x01, b"", chance),
+        2 => client::frame(0x00, b"", chance),
+        _ => client::frame(0x81, &chance.clone().bytes(310), chance),
+    }
+}

@@ -1,0 +1,725 @@
+//! The promises, checked after every turn from what the network saw: who was read and in which
+//! order, and what was written to whom.
+//!
+//! The witness of a room is never behind, so what it was sent in a turn is all that the room said
+//! in that turn ([`super::ledger`]). With the order in which the server read, that tells what
+//! everybody who behaves must have heard ([`super::account`]), and what must become of what they
+//! ask. Limits and deadlines are counted once more ([`super::limits`]).
+
+use super::client::{Manner, Seen};
+use super::game::{Game, ROOMS, Unsettled, WITNESSED};
+use super::ledger::said;
+use super::limits::{Allowance, Fate, Passage, Watch};
+use super::net::Happened;
+use super::person::{Asked, Person, Stay};
+use parlor::id::Tick;
+use parlor::net::Signal;
+use parlor::server::Turn;
+use std::collections::HashMap;
+
+impl Game {
+    /// Judges one turn.
+    pub(super) fn judge(&mut self, outcome: Turn) {
+        let log = self.server.net_mut().take_log();
+        self.matched = 0;
+        let lines_before: Vec<usize> = self.ledgers.iter().map(|ledger| ledger.len()).collect();
+        self.witnesses_hear(&log);
+        let mut is_report_wanted = false;
+        for happened in log {
+            is_report_wanted |= matches!(happened, Happened::Told(Signal::Report));
+            self.take(happened);
+        }
+        self.settle_the_rest();
+        self.check_matched(&lines_before);
+        for index in 0..self.people.len() {
+            self.compare(index);
+            self.check_person(index);
+        }
+        self.check_server();
+        self.check_outcome(outcome, is_report_wanted);
+    }
+
+    /// What the witnesses were sent is what their rooms said.
+    fn witnesses_hear(&mut self, log: &[Happened]) {
+        for happened in log {
+            if let Happened::Wrote { socket, bytes } = happened
+                && *socket < WITNESSED
+            {
+                let before = self.people[*socket].seen.len();
+                self.people[*socket].hears(bytes);
+                for index in before..self.people[*socket].seen.len() {
+                    if let (_, Seen::Line(line)) = &self.people[*socket].seen[index]
+                        && !line.starts_with("* welcome to ")
+                    {
+                        self.ledgers[*socket].hears(line);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, happened: Happened) {
+        let now = self.now();
+        match happened {
+            Happened::Accepted(socket) => {
+                let origin = &self.people[socket].origin;
+                let household = origin.household.filter(|_| !origin.is_proxied);
+                self.admission.accepted(socket, household);
+                let is_browser = self.people[socket].manner == Manner::Browser;
+                self.watches[socket] = Some(Watch::new(is_browser, now));
+            }
+            Happened::TurnedAway { exhausted } => self.admission.turned_away(exhausted),
+            Happened::Unwatched(socket) => self.admission.unwatched(socket),
+            Happened::Read { socket, upto } => self.was_read(socket, upto),
+            Happened::End(socket) | Happened::Gone(socket) => {
+                self.note(|_| format!("{socket} has ended"));
+                self.people[socket].has_ended = true;
+                if self.is_in(socket) {
+                    self.people[socket].stay = Stay::Out;
+                }
+            }
+            Happened::Wrote { socket, bytes } => self.was_written(socket, &bytes),
+            Happened::Blocked(socket) => {
+                if let Some(watch) = &mut self.watches[socket] {
+                    watch.was_blocked(now);
+                }
+                self.people[socket].behind_since.get_or_insert(now);
+            }
+            Happened::Shut(socket) => {
+                if let Some(watch) = &mut self.watches[socket] {
+                    watch.was_ended(now);
+                }
+            }
+            Happened::Closed(socket) => self.was_dropped(socket),
+            Happened::Told(Signal::Stop) => {
+                self.stop_signals += 1;
+                self.stopping_since.get_or_insert(now);
+            }
+            Happened::Told(Signal::Report) => {}
+        }
+    }
+
+    fn was_read(&mut self, socket: usize, upto: u64) {
+        let now = self.now();
+        if let Some(watch) = &mut self.watches[socket] {
+            watch.heard(now);
+        }
+        self.people[socket].awaits_pong = false;
+        self.people[socket].must_answer = false;
+        while let Some(asked) = self.people[socket].next_asked(upto) {
+            if !matches!(asked, Asked::Nothing) {
+                self.note(|_| format!("{socket} asks {asked:?}"));
+            }
+            self.consider(socket, asked);
+        }
+        let person = &mut self.people[socket];
+        person.half_read_since = person
+            .is_half_read(upto)
+            .then(|| person.half_read_since.unwrap_or(now));
+    }
+
+    fn was_written(&mut self, socket: usize, bytes: &[u8]) {
+        let now = self.now();
+        if let Some(watch) = &mut self.watches[socket] {
+            watch.was_written(now);
+        }
+        if socket >= WITNESSED {
+            self.people[socket].hears(bytes);
+        }
+        let seen = self.people[socket].examined..self.people[socket].seen.len();
+        self.people[socket].examined = seen.end;
+        for index in seen {
+            self.examine(socket, index);
+        }
+    }
+
+    /// The server has closed its socket.
+    fn was_dropped(&mut self, socket: usize) {
+        self.note(|_| format!("{socket} is closed"));
+        self.admission.closed(socket);
+        let is_behind = self.server.net().is_behind(socket);
+        let person = &self.people[socket];
+        assert!(
+            !person.hears_half() || is_behind,
+            "{socket} got half a frame"
+        );
+        assert!(
+            person.manner != Manner::Witness || person.sent_close || self.stop_signals > 0,
+            "a witness was closed"
+        );
+        let is_unasked = person.stay == Stay::In && !person.was_closed;
+        if let Some(watch) = self.watches[socket].take()
+            && is_unasked
+            && person.manner.is_sound()
+        {
+            self.check_dropped(socket, watch, is_behind);
+        }
+        self.people[socket].stay = Stay::Out;
+    }
+
+    /// Somebody who behaves was dropped without a word: only who gave no sign of life though they
+    /// were asked for one, or whom a word could not reach.
+    fn check_dropped(&self, socket: usize, watch: Watch, is_behind: bool) {
+        let now = self.now();
+        let person = &self.people[socket];
+        let is_past =
+            |since: Option<Tick>, length| since.is_some_and(|since| now >= since + length);
+        let is_silent = now >= watch.heard_at() + self.lengths.silent;
+        let is_unreachable = (is_behind || person.was_behind)
+            && (is_silent
+                // Or thrown out, where no witness sees it.
+                || person.room >= WITNESSED
+                || is_past(person.behind_since, self.lengths.stall)
+                || person.was_too_slow);
+        assert!(
+            is_silent && person.awaits_pong || is_unreachable,
+            "{socket} behaved and was given up: {watch:?}"
+        );
+    }
+
+    // What becomes of what was asked
+
+    fn consider(&mut self, socket: usize, asked: Asked) {
+        match asked {
+            Asked::Upgrade => return self.upgrades(socket),
+            Asked::Nothing => return,
+            _ => {}
+        }
+        if !self.is_in(socket) || self.people[socket].was_closed || self.stop_signals > 0 {
+            return;
+        }
+        if !self.passes(socket, &asked) {
+            return;
+        }
+        match asked {
+            Asked::Upgrade | Asked::Nothing => {}
+            Asked::Ping(payload) => self.people[socket].last_ping = Some(payload),
+            Asked::Say(number) => self.says(socket, number),
+            Asked::Nick { wanted, is_own } => self.renames(socket, wanted, is_own),
+            Asked::Op => {
+                self.people[socket].is_operator = true;
+                self.must_be_answered(socket, "* you are an operator now");
+            }
+            Asked::Kick { tag } => self.kicks(socket, &tag),
+            Asked::Reply(begins) => self.must_be_answered(socket, &begins),
+            Asked::Quit { tag } => self.leaves(socket, &format!("({tag})")),
+            Asked::Close => self.leaves(socket, " left"),
+        }
+    }
+
+    /// Whether a message is within the rate.
+    fn passes(&mut self, socket: usize, asked: &Asked) -> bool {
+        let now = self.now();
+        let (rate, burst) = (self.config.message_rate, self.config.message_burst);
+        let allowance = &mut self.people[socket].allowance;
+        if !asked.is_counted() {
+            return true;
+        }
+        match allowance.message(rate, burst, now) {
+            Passage::Passes => true,
+            Passage::IsTooFast => {
+                self.must_be_answered(socket, "* that was too fast");
+                false
+            }
+            Passage::Dropped => false,
+        }
+    }
+
+    fn upgrades(&mut self, socket: usize) {
+        let now = self.now();
+        let is_late = self.watches[socket].is_none_or(|watch| watch.is_late());
+        if is_late || self.stop_signals > 0 {
+            return;
+        }
+        let origin = &self.people[socket].origin;
+        let fate = match origin.household {
+            Some(household) if origin.is_proxied => self.admission.named(socket, household),
+            _ => self.admission.fate(socket),
+        };
+        if fate != Fate::Served {
+            return;
+        }
+        if let Some(watch) = &mut self.watches[socket] {
+            watch.was_upgraded();
+        }
+        let person = &mut self.people[socket];
+        person.stay = Stay::In;
+        person.allowance = Allowance::new(self.config.message_burst, now);
+        if person.manner != Manner::Witness {
+            self.granted[person.room] += 1;
+            if person.room < WITNESSED && person.manner.is_sound() {
+                self.welcomes(socket);
+            }
+        }
+    }
+
+    /// From here on they must hear what the room says; their own joining was told to the others.
+    fn welcomes(&mut self, socket: usize) {
+        let room = self.people[socket].room;
+        let joined = self.people[socket].nick.as_ref().and_then(|nick| {
+            let joined = format!("* {nick} joined");
+            self.ledgers[room].find(|line| line == joined)
+        });
+        let account = match joined {
+            Some(line) => {
+                self.settle(room, line);
+                super::account::Account::new(line + 1, line + 1)
+            }
+            None => {
+                self.unsettled[room].push(Unsettled::Beginning { person: socket });
+                let ledger = &self.ledgers[room];
+                super::account::Account::new(ledger.cursor, ledger.len())
+            }
+        };
+        self.people[socket].account = Some(account);
+        self.must_be_answered(socket, "* welcome to ");
+        if self.people[socket].is_nick_refused {
+            self.must_be_answered(socket, "* you cannot be called a b");
+        }
+    }
+
+    fn must_be_answered(&mut self, socket: usize, begins: &str) {
+        let person = &mut self.people[socket];
+        if let Some(account) = &mut person.account {
+            let reply = account.expects(begins, self.ledgers[person.room].cursor);
+            self.unsettled[person.room].push(Unsettled::Reply {
+                person: socket,
+                reply,
+            });
+        }
+    }
+
+    fn says(&mut self, socket: usize, number: u32) {
+        let is_theirs = |line: &str| {
+            said(line).is_some_and(|said| (said.socket, said.number) == (socket, number))
+        };
+        let Some(line) = self.finds(socket, is_theirs) else {
+            return self.was_not_heard(socket);
+        };
+        let person = &self.people[socket];
+        let nick = said(&self.ledgers[person.room].lines()[line]).map(|said| said.nick);
+        assert!(
+            person.nick.is_none() || person.nick.as_deref() == nick,
+            "{:?} was heard as {nick:?}",
+            person.nick
+        );
+        self.matched += 1;
+    }
+
+    fn renames(&mut self, socket: usize, wanted: String, is_own: bool) {
+        let person = &self.people[socket];
+        if person.nick.as_ref() == Some(&wanted) {
+            return;
+        }
+        let now_known = format!(" is now known as {wanted}");
+        let old = person.nick.as_ref().map(|nick| format!("* {nick}"));
+        let is_theirs = |line: &str| {
+            let before = line.strip_suffix(&now_known);
+            before.is_some_and(|before| match &old {
+                Some(old) => before == old,
+                None => before.starts_with("* guest-"),
+            })
+        };
+        if self.finds(socket, is_theirs).is_some() {
+            self.people[socket].nick = Some(wanted);
+        } else if is_own {
+            self.was_not_heard(socket);
+        } else {
+            self.must_be_answered(socket, &format!("* you cannot be called {wanted}"));
+        }
+    }
+
+    fn kicks(&mut self, socket: usize, tag: &str) {
+        if let Some(line) = self.finds(socket, |line| line.ends_with(tag)) {
+            return self.was_kicked(self.people[socket].room, line);
+        }
+        let answer = if self.people[socket].is_operator {
+            "* nobody called "
+        } else {
+            "* only an operator"
+        };
+        self.must_be_answered(socket, answer);
+    }
+
+    fn was_kicked(&mut self, room: usize, line: usize) {
+        let kicked = self.ledgers[room].lines()[line]
+            .trim_start_matches("* ")
+            .split(' ')
+            .next()
+            .map(str::to_owned);
+        let is_kicked = |person: &&mut Person| {
+            person.room == room && person.stay == Stay::In && person.nick == kicked
+        };
+        if let Some(person) = self.people.iter_mut().find(is_kicked) {
+            person.stay = Stay::Out;
+            person.farewell = Some((line, line));
+            if let Some(account) = &mut person.account {
+                account.expects_at_last("* you were kicked by ", line);
+            }
+        }
+    }
+
+    /// They leave by their own will. `notice`: how the line ends that tells, if it is told singly.
+    fn leaves(&mut self, socket: usize, notice: &str) {
+        self.people[socket].stay = Stay::Out;
+        let nick = self.people[socket].nick.clone();
+        let left = nick.map(|nick| format!("* {nick} left"));
+        let is_theirs = |line: &str| {
+            line.ends_with(notice) && left.as_ref().is_some_and(|left| line.starts_with(left))
+        };
+        let found = self.finds(socket, is_theirs);
+        let person = &mut self.people[socket];
+        if let Some(ledger) = self.ledgers.get(person.room) {
+            person.farewell = Some(match found {
+                Some(line) => (line, line),
+                None => (ledger.cursor, ledger.len()),
+            });
+        }
+    }
+
+    /// Finds the line that somebody's asking led to, and with it the place of all that was asked
+    /// before.
+    fn finds(&mut self, socket: usize, is_theirs: impl Fn(&str) -> bool) -> Option<usize> {
+        let room = self.people[socket].room;
+        let line = self.ledgers.get(room)?.find(is_theirs)?;
+        self.settle(room, line);
+        Some(line)
+    }
+
+    /// What the server read before it read what led to this line comes before it.
+    fn settle(&mut self, room: usize, line: usize) {
+        for unsettled in self.unsettled[room].drain(..) {
+            let (Unsettled::Beginning { person } | Unsettled::Reply { person, .. }) = unsettled;
+            let Some(account) = &mut self.people[person].account else {
+                continue;
+            };
+            match unsettled {
+                Unsettled::Beginning { .. } => account.began_by(line),
+                Unsettled::Reply { reply, .. } => account.comes_by(reply, line),
+            }
+        }
+        self.ledgers[room].cursor = line + 1;
+    }
+
+    fn settle_the_rest(&mut self) {
+        for room in 0..WITNESSED {
+            let end = self.ledgers[room].len();
+            self.settle(room, end);
+            self.ledgers[room].cursor = end;
+        }
+    }
+
+    /// What they said was read and not heard: only right if the server has closed them, which they
+    /// cannot have been told if they are behind.
+    fn was_not_heard(&mut self, socket: usize) {
+        let person = &mut self.people[socket];
+        if person.room >= WITNESSED {
+            return;
+        }
+        assert!(
+            person.was_behind,
+            "what {socket} said was not heard by the room"
+        );
+        person.stay = Stay::Out;
+    }
+
+    /// Whatever was heard of people who behave was asked for by them, and just now.
+    fn check_matched(&self, before: &[usize]) {
+        let is_sound = |line: &&String| {
+            said(line).is_some_and(|said| self.people[said.socket].manner.is_sound())
+        };
+        let heard: usize = self
+            .ledgers
+            .iter()
+            .zip(before)
+            .map(|(ledger, before)| ledger.lines()[*before..].iter().filter(is_sound).count())
+            .sum();
+        let matched = self.matched;
+        assert_eq!(
+            heard, matched,
+            "lines were heard of people who did not say them just now"
+        );
+    }
+
+    // What was written
+
+    /// Looks at something that was written to somebody by itself.
+    fn examine(&mut self, socket: usize, index: usize) {
+        let seen = self.people[socket].seen[index].1.clone();
+        self.note(|_| format!("    {socket} is sent {seen:?}"));
+        match seen {
+            Seen::Status(status) => self.check_status(socket, status),
+            Seen::Close(code) => self.check_close(socket, code),
+            Seen::Ping(_) => self.check_ping(socket),
+            Seen::Pong(payload) => self.check_pong(socket, payload),
+            Seen::Line(line) => {
+                let person = &mut self.people[socket];
+                person.lines_this_turn += 1;
+                if person.nick.is_none()
+                    && let Some(welcome) = line.strip_prefix("* welcome to ")
+                {
+                    let nick = welcome.split([' ', '.']).nth(1);
+                    person.nick = nick.map(str::to_owned);
+                }
+            }
+        }
+    }
+
+    fn check_status(&mut self, socket: usize, status: u16) {
+        let now = self.now();
+        let fate = self.admission.fate(socket);
+        let is_stopping = self.stop_signals > 0;
+        let is_sound = self.people[socket].manner.is_sound();
+        let is_over = self.watches[socket]
+            .is_none_or(|watch| watch.is_late() || watch.is_handshake_over(now, &self.lengths));
+        let is_right = match status {
+            101 => self.people[socket].stay != Stay::Outside,
+            // A page that was taken slowly may leave no time for the next request.
+            408 => is_over || !is_sound,
+            503 => fate != Fate::Served || is_stopping,
+            _ => fate == Fate::Served && !is_sound,
+        };
+        assert!(is_right, "{socket} got a {status}, and should be {fate:?}");
+        if let Some(watch) = &mut self.watches[socket] {
+            match status {
+                101 => {}
+                200 | 304 => watch.was_answered(now),
+                _ => watch.was_ended(now),
+            }
+        }
+    }
+
+    /// Who did nothing wrong is never accused of it.
+    fn check_close(&mut self, socket: usize, code: Option<u16>) {
+        let now = self.now();
+        if let Some(watch) = &mut self.watches[socket] {
+            watch.was_ended(now);
+        }
+        let lengths = &self.lengths;
+        let person = &mut self.people[socket];
+        person.was_closed = true;
+        let is_too_slow = person.was_too_slow || person.is_too_slow(now, lengths.message);
+        if !person.manner.is_sound() || person.farewell.is_some() {
+            return;
+        }
+        let is_right = match code {
+            // Left by their own will, or thrown out, where nobody sees it.
+            None | Some(1000) => person.room >= WITNESSED || person.stay == Stay::Out,
+            Some(1001) => self.stop_signals > 0 || person.stay == Stay::Out,
+            Some(1008) => is_too_slow || person.room >= WITNESSED,
+            Some(1013) => person
+                .behind_since
+                .is_some_and(|since| now >= since + lengths.stall),
+            Some(_) => false,
+        };
+        assert!(is_right, "{socket} behaved and was closed with {code:?}");
+    }
+
+    /// One ping, and only after silence; no second one without a sign of life between.
+    fn check_ping(&mut self, socket: usize) {
+        let now = self.now();
+        let person = &mut self.people[socket];
+        if let Some(watch) = &self.watches[socket]
+            && !person.was_behind
+        {
+            assert!(!person.must_answer, "{socket} was pinged twice");
+            assert!(
+                now >= watch.heard_at() + self.lengths.ping_after,
+                "{socket} was pinged too early"
+            );
+            person.must_answer = true;
+        }
+        person.awaits_pong = true;
+    }
+
+    /// The answer to a ping of theirs; never an earlier one again.
+    fn check_pong(&mut self, socket: usize, payload: Vec<u8>) {
+        let person = &mut self.people[socket];
+        person.pongs_this_turn += 1;
+        if !person.manner.is_sound() {
+            return;
+        }
+        let number = |payload: &[u8]| {
+            let text = str::from_utf8(payload).ok()?;
+            text.strip_prefix("ping ")?.parse::<u32>().ok()
+        };
+        let this = number(&payload);
+        assert!(this.is_some(), "{socket} never sent a ping {payload:?}");
+        let last = person.last_pong.as_deref().and_then(number);
+        assert!(last < this, "{socket} got an old pong, {payload:?}");
+        person.last_pong = Some(payload);
+    }
+
+    // After the turn
+
+    /// Compares what somebody was sent with what they must hear.
+    fn compare(&mut self, index: usize) {
+        let person = &mut self.people[index];
+        let seen = person.compared..person.seen.len();
+        person.compared = person.seen.len();
+        let Some(account) = &mut person.account else {
+            return;
+        };
+        let room = self.ledgers[person.room].lines();
+        for (_, seen) in &person.seen[seen] {
+            let Seen::Line(line) = seen else { continue };
+            let is_right = match missed(line) {
+                Some(count) => account.missed(count, room),
+                None => account.sees(line, room),
+            };
+            assert!(
+                is_right,
+                "{index} was sent {line:?} instead of {}",
+                account.describe(room)
+            );
+        }
+    }
+
+    /// What must be true of everybody after every turn.
+    fn check_person(&mut self, index: usize) {
+        let now = self.now();
+        let is_behind = self.server.net().is_behind(index);
+        if let Some(watch) = &mut self.watches[index] {
+            watch.check(index, now, &self.lengths);
+        }
+        let is_told_to_stop = self.stopping_since == Some(now) && self.stop_signals == 1;
+        let person = &mut self.people[index];
+        assert!(
+            person.pongs_this_turn <= 2 + person.lines_this_turn,
+            "{index} had more than one pong waiting"
+        );
+        // Not even for a moment of this turn: what is missed in it need not be told to who leaves.
+        let is_up_to_date = !is_behind && !person.was_behind && person.behind_since.is_none();
+        if is_up_to_date && self.stop_signals > 0 && is_told_to_stop {
+            check_goodbye(person, self.watches[index].as_ref());
+        }
+        if is_up_to_date && let Some(account) = &person.account {
+            let room = &self.ledgers[person.room];
+            let due = match person.farewell {
+                Some(farewell) => Some(farewell),
+                None => (person.stay == Stay::In && !person.was_closed)
+                    .then(|| (room.len(), room.len())),
+            };
+            assert!(
+                due.is_none_or(|(earliest, latest)| account.ends_between(earliest, latest)),
+                "{index} did not get {} (leaving: {:?})",
+                account.describe(room.lines()),
+                person.farewell
+            );
+        }
+        assert!(
+            !person.had_ended || is_behind || person.was_behind || self.watches[index].is_none(),
+            "{index} has ended, was sent everything, and is still there"
+        );
+        person.had_ended = person.has_ended;
+        let is_slow = person.is_too_slow(now, self.lengths.message) && person.manner.is_sound();
+        assert!(
+            !is_slow || !is_up_to_date || person.stay != Stay::In || person.was_closed,
+            "half a message of {index} waits for the rest"
+        );
+        let must_be_answered = is_up_to_date && person.stay == Stay::In && !person.was_closed;
+        assert!(
+            !must_be_answered || person.last_ping == person.last_pong || !person.manner.is_sound(),
+            "{index} was not sent a pong"
+        );
+        if (self.stop_signals > 0 || person.was_closed) && person.stay == Stay::In {
+            person.stay = Stay::Out;
+        }
+        person.lines_this_turn = 0;
+        person.pongs_this_turn = 0;
+        person.was_behind = is_behind;
+        person.was_too_slow |= person.is_too_slow(now, self.lengths.message);
+        if !is_behind {
+            person.behind_since = None;
+        }
+        if person.farewell.is_some() || person.was_closed {
+            // They have left: what they had to hear was compared for the last time.
+            person.account = None;
+        }
+    }
+
+    fn check_server(&self) {
+        self.server.check_invariants();
+        let open = self.admission.open();
+        assert_eq!(open, self.server.net().open(), "open connections");
+        let held = self.server.held_bytes();
+        let held_max = self.held_bytes_max();
+        assert!(held <= held_max, "{held} bytes are held by {open}");
+    }
+
+    /// The server reports when it is asked, and stops when it is told: not before everybody is
+    /// gone, or their time is over, and not later.
+    fn check_outcome(&self, outcome: Turn, is_report_wanted: bool) {
+        let is_over = self.stopping_since.is_some_and(|since| {
+            self.server.is_empty() || self.now() >= since + self.lengths.grace
+        });
+        let is_right = match outcome {
+            Turn::Aborted => self.stop_signals > 1,
+            Turn::Report => is_report_wanted && self.stop_signals < 2,
+            Turn::Stopped => is_over && self.stop_signals == 1,
+            Turn::Again => !is_over && !is_report_wanted && self.stop_signals < 2,
+        };
+        let signals = self.stop_signals;
+        assert!(is_right, "{outcome:?} after {signals} signals to stop");
+    }
+
+    /// All but the witnesses have gone, and every coming and going was told.
+    pub(super) fn check_sums(&self) {
+        for (room, ledger) in self.ledgers.iter().enumerate() {
+            let granted = self.granted[room];
+            // Witnesses do not hear of their own coming, unless it is summed up.
+            let own = u64::from(self.config.notice_members == 0);
+            assert_eq!(
+                (ledger.joined, ledger.left),
+                (granted + own, granted),
+                "notices of coming and going in {}",
+                ROOMS[room]
+            );
+        }
+    }
+
+    /// In a room without a witness, too, everybody sees the same messages in the same order: what
+    /// follows what, for all who saw both without a gap.
+    pub(super) fn check_without_witness(&self) {
+        let mut next: HashMap<&str, &str> = HashMap::new();
+        for person in self.people.iter().filter(|person| person.room >= WITNESSED) {
+            let mut last = None;
+            for (_, seen) in &person.seen {
+                let Seen::Line(line) = seen else { continue };
+                if missed(line).is_some() {
+                    last = None;
+                } else if said(line).is_some() {
+                    let before = last.replace(line.as_str());
+                    let known = before.map(|before| *next.entry(before).or_insert(line.as_str()));
+                    assert!(
+                        known.is_none_or(|known| known == line),
+                        "after {before:?} two people saw {known:?} and {line:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Everybody who can be told that the server stops is told at once.
+fn check_goodbye(person: &Person, watch: Option<&Watch>) {
+    let (socket, last) = (person.socket, person.seen.last().map(|(_, seen)| seen));
+    match person.stay {
+        Stay::In => assert_eq!(
+            last,
+            Some(&Seen::Close(Some(1001))),
+            "{socket} was not told that the server stops"
+        ),
+        Stay::Outside => assert!(
+            watch.is_none_or(|watch| !watch.is_handshake()) || person.manner == Manner::Browser,
+            "{socket} waits for an answer of a server that stops"
+        ),
+        Stay::Out => {}
+    }
+}
+
+/// How many messages a line says were missed.
+fn missed(line: &str) -> Option<usize> {
+    let count = line.strip_prefix("* you missed ")?;
+    count.split(' ').next()?.parse().ok()
+}

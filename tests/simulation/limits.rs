@@ -1,0 +1,359 @@
+//! Who must be let in and who must not, and until when everybody must be gone: the limits and
+//! deadlines of the configuration, counted once more from what the network sees.
+//! Knows sockets and moments, not what is said.
+
+use parlor::config::Config;
+use parlor::id::{Tick, ticks};
+use std::collections::HashMap;
+
+/// Connections above the limit that are still refused in good order.
+const SURPLUS_MAX: usize = 16;
+
+/// All addresses that count as one.
+pub(crate) type Household = u32;
+
+/// What an accepted connection must expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was not accepted, or cannot be watched.
+    Away,
+    Served,
+    /// A limit was reached before it.
+    Refused,
+}
+
+struct Seat {
+    fate: Fate,
+    counts_for: Option<Household>,
+    is_open: bool,
+}
+
+/// The limits on connections.
+pub(crate) struct Admission {
+    max_connections: usize,
+    max_per_household: u32,
+    open: usize,
+    counts: HashMap<Household, u32>,
+    seats: HashMap<usize, Seat>,
+}
+
+impl Admission {
+    pub(crate) fn new(max_connections: usize, max_per_household: u32) -> Self {
+        Self {
+            max_connections,
+            max_per_household,
+            open: 0,
+            counts: HashMap::new(),
+            seats: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn fate(&self, socket: usize) -> Fate {
+        self.seats.get(&socket).map_or(Fate::Away, |seat| seat.fate)
+    }
+
+    /// `household`: whom it counts for; `None`: that is told later.
+    pub(crate) fn accepted(&mut self, socket: usize, household: Option<Household>) {
+        assert!(
+            self.open < self.max_connections + SURPLUS_MAX,
+            "accepted above the limit"
+        );
+        self.open += 1;
+        let is_served = self.open <= self.max_connections
+            && household.is_none_or(|household| self.has_place(household));
+        let seat = Seat {
+            fate: if is_served {
+                Fate::Served
+            } else {
+                Fate::Refused
+            },
+            counts_for: None,
+            is_open: true,
+        };
+        self.seats.insert(socket, seat);
+        if let Some(household) = household
+            && is_served
+        {
+            self.count(socket, household);
+        }
+    }
+
+    pub(crate) fn turned_away(&self, exhausted: bool) {
+        assert!(
+            exhausted || self.open >= self.max_connections + SURPLUS_MAX,
+            "turned away although there was room"
+        );
+    }
+
+    /// The system will not watch it: it is closed without a word, and counts for nobody.
+    pub(crate) fn unwatched(&mut self, socket: usize) {
+        self.uncount(socket);
+        if let Some(seat) = self.seats.get_mut(&socket) {
+            seat.fate = Fate::Away;
+        }
+    }
+
+    /// A trusted proxy tells whom it counts for. Returns what it must expect.
+    pub(crate) fn named(&mut self, socket: usize, household: Household) -> Fate {
+        if self.fate(socket) == Fate::Served {
+            if self.has_place(household) {
+                self.count(socket, household);
+            } else if let Some(seat) = self.seats.get_mut(&socket) {
+                seat.fate = Fate::Refused;
+            }
+        }
+        self.fate(socket)
+    }
+
+    pub(crate) fn closed(&mut self, socket: usize) {
+        self.uncount(socket);
+        let seat = self.seats.get_mut(&socket).expect("it was accepted");
+        assert!(seat.is_open, "{socket} was closed twice");
+        seat.is_open = false;
+        self.open -= 1;
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    fn has_place(&self, household: Household) -> bool {
+        let count = self.counts.get(&household).copied().unwrap_or_default();
+        self.max_per_household == 0 || count < self.max_per_household
+    }
+
+    fn count(&mut self, socket: usize, household: Household) {
+        *self.counts.entry(household).or_default() += 1;
+        if let Some(seat) = self.seats.get_mut(&socket) {
+            seat.counts_for = Some(household);
+        }
+    }
+
+    fn uncount(&mut self, socket: usize) {
+        let seat = self.seats.get_mut(&socket);
+        if let Some(household) = seat.and_then(|seat| seat.counts_for.take())
+            && let Some(count) = self.counts.get_mut(&household)
+        {
+            *count -= 1;
+        }
+    }
+}
+
+/// How long everything may take, in ticks.
+#[derive(Clone, Copy)]
+pub(crate) struct Lengths {
+    pub(crate) handshake: u32,
+    pub(crate) close: u32,
+    pub(crate) stall: u32,
+    pub(crate) silent: u32,
+    pub(crate) message: u32,
+    pub(crate) ping_after: u32,
+    pub(crate) grace: u32,
+    pub(crate) notice_interval: u32,
+}
+
+impl Lengths {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            handshake: ticks(config.handshake_timeout),
+            close: ticks(config.close_timeout),
+            stall: ticks(config.stall_timeout),
+            silent: ticks(config.silent_timeout),
+            message: ticks(config.message_timeout),
+            ping_after: ticks(config.ping_after),
+            grace: ticks(config.grace_timeout),
+            notice_interval: ticks(config.notice_interval),
+        }
+    }
+}
+
+/// What somebody may say: so many messages a second, and so many at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// Of a message.
+    tenths: u32,
+    at: Tick,
+    /// They were told that they are too fast, and nothing of theirs has passed since.
+    was_told: bool,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    Passes,
+    /// Dropped, and its sender is told.
+    IsTooFast,
+    /// Dropped without a word, for its sender was told.
+    Dropped,
+}
+
+impl Allowance {
+    pub(crate) const fn new(burst: u32, now: Tick) -> Self {
+        Self {
+            tenths: burst * 10,
+            at: now,
+            was_told: false,
+        }
+    }
+
+    /// `rate` messages a second, 0: as many as they like.
+    pub(crate) fn message(&mut self, rate: u32, burst: u32, now: Tick) -> Passage {
+        let gained = u64::from(now.since(self.at)) * u64::from(rate);
+        let tenths = (u64::from(self.tenths) + gained).min(u64::from(burst) * 10);
+        self.tenths = u32::try_from(tenths).expect("a burst is small");
+        self.at = now;
+        if rate == 0 || self.tenths >= 10 {
+            self.tenths = self.tenths.saturating_sub(10);
+            self.was_told = false;
+            Passage::Passes
+        } else if std::mem::replace(&mut self.was_told, true) {
+            Passage::Dropped
+        } else {
+            Passage::IsTooFast
+        }
+    }
+}
+
+/// How far a connection is, and since when.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Its request is awaited.
+    Handshake(Tick),
+    Open,
+    /// The server has refused or closed it, or shut its side.
+    Leaving(Tick),
+}
+
+/// The deadlines of one connection: the server must be rid of it by then, whatever it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    stage: Stage,
+    /// It asks for pages, each of which gives it time for the next request.
+    is_browser: bool,
+    heard_at: Tick,
+    blocked_since: Option<Tick>,
+    /// When the server first could see that a deadline had passed; it has some time from there.
+    handshake_over_at: Option<Tick>,
+    stall_over_at: Option<Tick>,
+    close_over_at: Option<Tick>,
+    silence_over_at: Option<Tick>,
+}
+
+impl Watch {
+    pub(crate) const fn new(is_browser: bool, now: Tick) -> Self {
+        Self {
+            stage: Stage::Handshake(now),
+            is_browser,
+            heard_at: now,
+            blocked_since: None,
+            handshake_over_at: None,
+            stall_over_at: None,
+            close_over_at: None,
+            silence_over_at: None,
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Tick) {
+        self.heard_at = now;
+        self.silence_over_at = None;
+    }
+
+    pub(crate) const fn heard_at(&self) -> Tick {
+        self.heard_at
+    }
+
+    pub(crate) fn was_written(&mut self, now: Tick) {
+        self.was_touched(now);
+        self.blocked_since = None;
+        self.stall_over_at = None;
+    }
+
+    pub(crate) fn was_blocked(&mut self, now: Tick) {
+        if self.blocked_since.is_none() {
+            self.was_touched(now);
+            self.blocked_since = Some(now);
+        }
+    }
+
+    /// An answer that waits was queued no later than this.
+    fn was_touched(&mut self, now: Tick) {
+        if let Stage::Handshake(_) = self.stage
+            && self.is_browser
+        {
+            self.stage = Stage::Handshake(now);
+        }
+    }
+
+    /// A page was sent: another request may come.
+    pub(crate) fn was_answered(&mut self, now: Tick) {
+        if let Stage::Handshake(_) = self.stage {
+            self.stage = Stage::Handshake(now);
+            self.handshake_over_at = None;
+        }
+    }
+
+    pub(crate) fn was_upgraded(&mut self) {
+        if let Stage::Handshake(_) = self.stage {
+            self.stage = Stage::Open;
+        }
+    }
+
+    pub(crate) fn was_ended(&mut self, now: Tick) {
+        if !matches!(self.stage, Stage::Leaving(_)) {
+            self.stage = Stage::Leaving(now);
+        }
+    }
+
+    /// Whether the handshake's deadline has come.
+    pub(crate) fn is_handshake_over(&self, now: Tick, lengths: &Lengths) -> bool {
+        matches!(self.stage, Stage::Handshake(since) if now >= since + lengths.handshake)
+    }
+
+    pub(crate) const fn is_handshake(&self) -> bool {
+        matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// Whether a request comes too late: the deadline passed before this turn.
+    pub(crate) const fn is_late(&self) -> bool {
+        self.handshake_over_at.is_some() || matches!(self.stage, Stage::Leaving(_))
+    }
+
+    /// After a turn at `now`: panics if the connection should be no more.
+    pub(crate) fn check(&mut self, socket: usize, now: Tick, lengths: &Lengths) {
+        let gone_by = match self.stage {
+            Stage::Handshake(since) if now >= since + lengths.handshake => {
+                *self.handshake_over_at.get_or_insert(now) + lengths.close
+            }
+            Stage::Handshake(_) => Tick(u32::MAX),
+            Stage::Open if now >= self.heard_at + lengths.silent => {
+                // Nobody is given up who was not asked: a ping, and time for the answer.
+                *self.silence_over_at.get_or_insert(now) + (lengths.silent - lengths.ping_after)
+            }
+            Stage::Open => Tick(u32::MAX),
+            Stage::Leaving(since) if now >= since + lengths.close => {
+                // The answer to our close may come at the last moment, and then the end must.
+                *self.close_over_at.get_or_insert(now) + lengths.close
+            }
+            Stage::Leaving(_) => Tick(u32::MAX),
+        };
+        assert!(
+            now < gone_by,
+            "{socket} should be gone: {self:?}, and it is {now:?}"
+        );
+        let Some(since) = self.blocked_since else {
+            return;
+        };
+        if now >= since + lengths.stall {
+            let over_at = *self.stall_over_at.get_or_insert(now);
+            // To be closed at once, or to be through with the handshake first.
+            let more = match self.stage {
+                Stage::Handshake(_) => lengths.handshake,
+                Stage::Open | Stage::Leaving(_) => 0,
+            };
+            assert!(
+                now < over_at + 2 * lengths.close + more,
+                "{socket} takes nothing and is still there: {self:?}, and it is {now:?}"
+            );
+        }
+    }
+}

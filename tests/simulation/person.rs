@@ -1,0 +1,443 @@
+//! Somebody in a game: what they send, and what the game knows of them. Knows no server.
+
+use super::account::Account;
+use super::chance::Chance;
+use super::client::{self, Ear, Manner, Seen};
+use super::limits::{Allowance, Household};
+use parlor::config::Peer;
+use parlor::id::Tick;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Something they ask of the server that has a consequence, once its last byte is read.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// An upgrade that is to be granted if there is room.
+    Upgrade,
+    /// Something is said, or done: the how-manieth.
+    Say(u32),
+    /// Another nick, which nobody else ever wants if it is their `own`.
+    Nick {
+        wanted: String,
+        is_own: bool,
+    },
+    /// To become an operator, with the right token.
+    Op,
+    /// Somebody is to be thrown out; the tag tells this kick from all others.
+    Kick {
+        tag: String,
+    },
+    /// Anything that is answered by a line to them alone, which begins so.
+    Reply(String),
+    /// To leave by command.
+    Quit {
+        tag: String,
+    },
+    Ping(Vec<u8>),
+    /// To leave by a close frame.
+    Close,
+    /// Nothing: a pong, an answer to a close, part of a message.
+    Nothing,
+}
+
+impl Asked {
+    /// Whether it is a message, which counts against the rate. Going is always allowed.
+    pub(crate) const fn is_counted(&self) -> bool {
+        !matches!(
+            self,
+            Self::Upgrade | Self::Quit { .. } | Self::Ping(_) | Self::Close | Self::Nothing
+        )
+    }
+}
+
+/// Where something they sent begins and ends in all that they sent.
+pub(crate) struct Sent {
+    pub(crate) begins: u64,
+    pub(crate) ends: u64,
+    pub(crate) asked: Asked,
+}
+
+/// Where somebody comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) door: usize,
+    pub(crate) peer: Peer,
+    /// Whom they count for; `None`: for nobody.
+    pub(crate) household: Option<Household>,
+    /// A proxy that is trusted tells whom they count for.
+    pub(crate) is_proxied: bool,
+    /// Header fields that tell it, truly or not.
+    pub(crate) fields: String,
+}
+
+impl Origin {
+    /// Anywhere: one of two direct doors or a proxy's, with a few addresses each.
+    pub(crate) fn any(chance: &mut Chance) -> Self {
+        let house = chance.below(5) as u8;
+        let v4 = |net: [u8; 3]| Ipv4Addr::new(net[0], net[1], net[2], house);
+        let is_named = chance.percent(70);
+        match chance.below(4) {
+            // Nobody believes them.
+            0 => Self {
+                door: 0,
+                peer: Peer::Ip(v4([192, 0, 2]).into()),
+                household: Some(u32::from(house)),
+                is_proxied: false,
+                fields: String::from("X-Forwarded-For: 203.0.113.77\r\n"),
+            },
+            // A whole network of one subscriber.
+            1 => Self {
+                door: 2,
+                peer: Peer::Ip(IpAddr::V6(Ipv6Addr::new(
+                    0x2001,
+                    0xdb8,
+                    0,
+                    u16::from(house),
+                    chance.next() as u16,
+                    0,
+                    0,
+                    1,
+                ))),
+                household: Some(100 + u32::from(house)),
+                is_proxied: false,
+                fields: String::new(),
+            },
+            2 if is_named => Self {
+                door: 1,
+                peer: Peer::Unix,
+                household: Some(200 + u32::from(house)),
+                is_proxied: true,
+                fields: format!("X-Forwarded-For: 10.1.1.1, {}\r\n", v4([203, 0, 113])),
+            },
+            2 => Self {
+                door: 1,
+                peer: Peer::Unix,
+                household: None,
+                is_proxied: true,
+                fields: String::new(),
+            },
+            _ => Self {
+                door: 0,
+                peer: Peer::Ip(Ipv4Addr::LOCALHOST.into()),
+                household: Some(u32::from(house)),
+                is_proxied: true,
+                fields: format!("X-Forwarded-For: {}:4711\r\n", v4([192, 0, 2])),
+            },
+        }
+    }
+
+    /// Of a witness.
+    pub(crate) fn own(room: u8) -> Self {
+        Self {
+            door: 0,
+            peer: Peer::Ip(Ipv4Addr::new(198, 51, 100, room).into()),
+            household: Some(300 + u32::from(room)),
+            is_proxied: false,
+            fields: String::new(),
+        }
+    }
+}
+
+/// Whether somebody is a member of their room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// Not yet, or never.
+    Outside,
+    In,
+    /// Not any more, or perhaps not any more: what they ask has no consequence to rely on.
+    Out,
+}
+
+pub(crate) struct Person {
+    pub(crate) socket: usize,
+    pub(crate) manner: Manner,
+    /// Which of the game's rooms they want.
+    pub(crate) room: usize,
+    pub(crate) origin: Origin,
+    pub(crate) nick: Option<String>,
+    /// They came with a nick that nobody can have.
+    pub(crate) is_nick_refused: bool,
+    pub(crate) is_operator: bool,
+    pub(crate) stay: Stay,
+    /// Between which lines of the room they left, if they left by their own will or were thrown out.
+    pub(crate) farewell: Option<(usize, usize)>,
+    pub(crate) allowance: Allowance,
+    /// What they must hear; only kept of those who behave in a room with a witness.
+    pub(crate) account: Option<Account>,
+    ear: Ear,
+    /// What was written to them, whether they have read it or not, and where it ends.
+    pub(crate) seen: Vec<(u64, Seen)>,
+    /// How many of `seen` were looked at by themselves.
+    pub(crate) examined: usize,
+    /// How many of `seen` were compared with what they should hear.
+    pub(crate) compared: usize,
+    /// Bytes they have read.
+    pub(crate) read: u64,
+    reacted: usize,
+    sent: u64,
+    /// What they sent and the server has not read whole.
+    pub(crate) asked: VecDeque<Sent>,
+    pub(crate) number: u32,
+    /// The payload of the last ping that the server has read.
+    pub(crate) last_ping: Option<Vec<u8>>,
+    /// That of the last pong they were sent.
+    pub(crate) last_pong: Option<Vec<u8>>,
+    /// The server has sent a ping and heard nothing since, unless that was while the ping waited.
+    pub(crate) awaits_pong: bool,
+    /// The same, of a ping that did not have to wait.
+    pub(crate) must_answer: bool,
+    pub(crate) lines_this_turn: usize,
+    pub(crate) pongs_this_turn: usize,
+    pub(crate) sent_close: bool,
+    /// The server's close frame was written.
+    pub(crate) was_closed: bool,
+    pub(crate) is_over: bool,
+    pub(crate) vanished: bool,
+    /// The server has read their end, or learned that they are gone; and had before this turn.
+    pub(crate) has_ended: bool,
+    pub(crate) had_ended: bool,
+    /// They have begun a message, and will not go on.
+    pub(crate) has_halted: bool,
+    /// At the end of the last turn.
+    pub(crate) was_behind: bool,
+    pub(crate) behind_since: Option<Tick>,
+    /// Since when the server has a part of something.
+    pub(crate) half_read_since: Option<Tick>,
+    /// A part of something waited too long for the rest.
+    pub(crate) was_too_slow: bool,
+}
+
+impl Person {
+    pub(crate) fn new(socket: usize, manner: Manner, room: usize, origin: Origin) -> Self {
+        Self {
+            socket,
+            manner,
+            room,
+            origin,
+            nick: None,
+            is_nick_refused: false,
+            is_operator: false,
+            stay: Stay::Outside,
+            farewell: None,
+            allowance: Allowance::new(0, Tick(0)),
+            account: None,
+            ear: Ear::default(),
+            seen: Vec::new(),
+            examined: 0,
+            compared: 0,
+            read: 0,
+            reacted: 0,
+            sent: 0,
+            asked: VecDeque::new(),
+            number: 0,
+            last_ping: None,
+            last_pong: None,
+            awaits_pong: false,
+            must_answer: false,
+            lines_this_turn: 0,
+            pongs_this_turn: 0,
+            sent_close: false,
+            was_closed: false,
+            is_over: false,
+            vanished: false,
+            has_ended: false,
+            had_ended: false,
+            has_halted: false,
+            was_behind: false,
+            behind_since: None,
+            half_read_since: None,
+            was_too_slow: false,
+        }
+    }
+
+    /// Takes what was written to them; from here on it is in `seen`.
+    pub(crate) fn hears(&mut self, bytes: &[u8]) {
+        self.ear.hear(bytes);
+        while let Some(thing) = self.ear.next() {
+            self.seen.push((self.ear.understood(), thing));
+        }
+    }
+
+    /// Part of a frame or a response was written, and not yet the rest.
+    pub(crate) fn hears_half(&self) -> bool {
+        self.ear.is_halfway()
+    }
+
+    pub(crate) fn was_upgraded(&self) -> bool {
+        self.seen
+            .first()
+            .is_some_and(|(_, seen)| *seen == Seen::Status(101))
+    }
+
+    /// The next thing they have read and not reacted to.
+    pub(crate) fn next_read(&mut self) -> Option<Seen> {
+        let (end, seen) = self.seen.get(self.reacted)?;
+        if *end > self.read {
+            return None;
+        }
+        self.reacted += 1;
+        Some(seen.clone())
+    }
+
+    /// They have read the 101.
+    pub(crate) fn knows_they_are_in(&self) -> bool {
+        self.reacted > 0 && self.was_upgraded()
+    }
+
+    /// Notes what is sent; returns the bytes.
+    pub(crate) fn sends(&mut self, bytes: Vec<u8>, asked: Asked) -> Vec<u8> {
+        let begins = self.sent;
+        self.sent += bytes.len() as u64;
+        let ends = self.sent;
+        self.asked.push_back(Sent {
+            begins,
+            ends,
+            asked,
+        });
+        bytes
+    }
+
+    /// The next thing that the server has read whole, of what it read up to a byte.
+    pub(crate) fn next_asked(&mut self, upto: u64) -> Option<Asked> {
+        // Pings and closes may come in the middle of a message.
+        let whole = self.asked.iter().take(2).position(|sent| sent.ends <= upto);
+        self.asked.remove(whole?).map(|sent| sent.asked)
+    }
+
+    /// The server has the beginning of something, and not its end.
+    pub(crate) fn is_half_read(&self, upto: u64) -> bool {
+        // A ping may come in the middle of a message.
+        self.asked.iter().take(2).any(|sent| sent.begins < upto)
+    }
+
+    pub(crate) fn is_too_slow(&self, now: Tick, message_ticks: u32) -> bool {
+        self.half_read_since
+            .is_some_and(|since| now >= since + message_ticks)
+    }
+
+    /// A message in one frame or in two, with a ping in the middle.
+    pub(crate) fn message(&mut self, words: &str, asked: Asked, chance: &mut Chance) -> Vec<u8> {
+        if chance.percent(70) {
+            let bytes = client::frame(0x81, words.as_bytes(), chance);
+            return self.sends(bytes, asked);
+        }
+        let begins = self.sent;
+        let (head, tail) = words.as_bytes().split_at(chance.below(words.len() + 1));
+        let mut bytes = self.sends(client::frame(0x01, head, chance), Asked::Nothing);
+        if chance.percent(50) {
+            bytes.extend(self.ping(chance));
+        }
+        bytes.extend(self.sends(client::frame(0x80, tail, chance), asked));
+        if let Some(sent) = self.asked.back_mut() {
+            sent.begins = begins;
+        }
+        bytes
+    }
+
+    /// The beginning of a message whose end will never come.
+    pub(crate) fn halts(&mut self, chance: &mut Chance) -> Vec<u8> {
+        self.has_halted = true;
+        let bytes = self.sends(client::frame(0x01, b"and then", chance), Asked::Nothing);
+        if let Some(sent) = self.asked.back_mut() {
+            sent.ends = u64::MAX;
+        }
+        bytes
+    }
+
+    pub(crate) fn ping(&mut self, chance: &mut Chance) -> Vec<u8> {
+        self.number += 1;
+        let payload = format!("ping {}", self.number).into_bytes();
+        let bytes = client::frame(0x89, &payload, chance);
+        self.sends(bytes, Asked::Ping(payload))
+    }
+
+    /// Something is said, in any script.
+    pub(crate) fn says(&mut self, chance: &mut Chance) -> Vec<u8> {
+        self.number += 1;
+        let filling = ["x", "é", "語", "🎈", " "][chance.below(5)].repeat(chance.below(40));
+        let begin = ["", "/me ", "//"][chance.below(3)];
+        let words = format!("{begin}says {} {} {filling}.", self.socket, self.number);
+        self.message(&words, Asked::Say(self.number), chance)
+    }
+
+    /// Any command that is allowed. `somebody`: a nick that may be thrown out.
+    pub(crate) fn commands(&mut self, somebody: &str, chance: &mut Chance) -> Vec<u8> {
+        self.number += 1;
+        let tag = format!("{}-{}", self.socket, self.number);
+        let reply = |line: &str| Asked::Reply(line.to_owned());
+        let (words, asked) = match chance.below(14) {
+            0 => ("/who".to_owned(), reply("* in ")),
+            1 => ("/rooms".to_owned(), reply("* rooms: ")),
+            2 => ("/HELP please".to_owned(), reply("* what you write ")),
+            3 => (
+                format!("/no-{tag}"),
+                Asked::Reply(format!("* there is no command /no-{tag};")),
+            ),
+            4 => ("/nick".to_owned(), reply("* something is missing: ")),
+            5 => (
+                " \t\u{7}\n".to_owned(),
+                reply("* there was nothing in that message"),
+            ),
+            6 => (
+                "/op guess".to_owned(),
+                reply("* that is not the operator token"),
+            ),
+            7 => ("/op secret".to_owned(), Asked::Op),
+            8 => (
+                "/nick a b".to_owned(),
+                reply("* you cannot be called a b: it must not contain a space"),
+            ),
+            9 => {
+                self.sent_close = true;
+                (
+                    format!("/quit bye {tag}"),
+                    Asked::Quit {
+                        tag: format!("bye {tag}"),
+                    },
+                )
+            }
+            10 => {
+                let wanted = format!("r{tag}");
+                (
+                    format!("/nick {wanted}"),
+                    Asked::Nick {
+                        wanted,
+                        is_own: true,
+                    },
+                )
+            }
+            11 => {
+                let wanted = format!("n{}", chance.below(4));
+                (
+                    format!("/nick {wanted}"),
+                    Asked::Nick {
+                        wanted,
+                        is_own: false,
+                    },
+                )
+            }
+            _ => (
+                format!("/kick {somebody} tag {tag}"),
+                Asked::Kick {
+                    tag: format!("(tag {tag})"),
+                },
+            ),
+        };
+        self.message(&words, asked, chance)
+    }
+
+    pub(crate) fn closes(&mut self, chance: &mut Chance) -> Vec<u8> {
+        self.sent_close = true;
+        let payload = match chance.below(3) {
+            0 => Vec::new(),
+            1 => 1000_u16.to_be_bytes().to_vec(),
+            _ => [
+                &1001_u16.to_be_bytes()[..],
+                "auf Wiedersehen, schön".as_bytes(),
+            ]
+            .concat(),
+        };
+        let bytes = client::frame(0x88, &payload, chance);
+        self.sends(bytes, Asked::Close)
+    }
+}
