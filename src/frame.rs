@@ -90,7 +90,7 @@ impl Frame {
 
     /// Whether it is a response. All WebSocket frames of ours begin with a set bit: they are final.
     pub fn is_response(&self) -> bool {
-        self.0.first().is_some_and(|byte| byte & FIN == 0)
+        self.bytes().first().is_some_and(|byte| byte & FIN == 0)
     }
 
     /// The encoded bytes, header and all.

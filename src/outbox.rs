@@ -487,8 +487,8 @@ mod tests {
     fn exactly_the_limit_of_bytes_fits() {
         let mut outbox = Outbox::default();
         let _ = outbox.push(frame(&"x".repeat(38)), LIMITS);
-        assert!(outbox.has_room(60, LIMITS));
-        assert!(!outbox.has_room(61, LIMITS));
+        assert!(outbox.has_room(&frame(&"x".repeat(58)), LIMITS));
+        assert!(!outbox.has_room(&frame(&"x".repeat(59)), LIMITS));
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub(crate) struct Said<'a> {
     pub(crate) number: u32,
 }
 
-/// Understands "nick: says 3 17 …" and "* nick says 3 17 …".
+/// Understands "nick: says 3 17 …" and "** nick says 3 17 …".
 pub(crate) fn said(line: &str) -> Option<Said<'_>> {
-    let (nick, words) = match line.strip_prefix("* ") {
+    let (nick, words) = match line.strip_prefix("** ") {
         Some(line) => line.split_once(' ')?,
         None => line.split_once(": ")?,
     };
