@@ -324,6 +324,12 @@ impl Outbox {
             Queue::Many(frames) => frames.iter().map(Frame::count).sum(),
         };
         assert_eq!(frames, self.count, "frames are counted");
+        let begun = usize::from(self.front_written > 0);
+        let is_pong = |slice: &&IoSlice<'_>| slice.starts_with(&Frame::pong(&[]).bytes()[..1]);
+        assert!(
+            slices.iter().skip(begun).filter(is_pong).count() <= 1,
+            "more than one unsent pong waits"
+        );
     }
 }
 

@@ -119,9 +119,13 @@ impl<N: Net> Server<N> {
         }
         if stall_due.is_some_and(|due| due <= now) {
             self.stats.stalled += 1;
-            // Room for the close frame: the rest would not be taken in time either.
-            connection.outbox.drop_unsent();
-            return self.part(id, &CloseReason::Stalled, now);
+            // Who leaves is given what was said so far, so only then it is dropped: to make room for
+            // the close frame, for the rest would not be taken in time either.
+            self.leave(id, now);
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.outbox.drop_unsent();
+            }
+            return self.close(id, &CloseReason::Stalled, now);
         }
         if message_due.is_some_and(|due| due <= now) {
             self.stats.violations += 1;

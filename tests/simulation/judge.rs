@@ -113,9 +113,12 @@ impl Game {
             self.consider(socket, asked);
         }
         let person = &mut self.people[socket];
-        person.half_read_since = person
-            .is_half_read(upto)
-            .then(|| person.half_read_since.unwrap_or(now));
+        // Each message has its own time, also if the last one ended in the same read.
+        let known = person.half_read;
+        person.half_read = person.half_read_from(upto).map(|from| match known {
+            Some((earlier, since)) if earlier == from => (from, since),
+            _ => (from, now),
+        });
     }
 
     fn was_written(&mut self, socket: usize, bytes: &[u8]) {
@@ -454,7 +457,6 @@ impl Game {
             Seen::Pong(payload) => self.check_pong(socket, payload),
             Seen::Line(line) => {
                 let person = &mut self.people[socket];
-                person.lines_this_turn += 1;
                 if person.nick.is_none()
                     && let Some(welcome) = line.strip_prefix("* welcome to ")
                 {
@@ -535,7 +537,6 @@ impl Game {
     /// The answer to a ping of theirs; never an earlier one again.
     fn check_pong(&mut self, socket: usize, payload: Vec<u8>) {
         let person = &mut self.people[socket];
-        person.pongs_this_turn += 1;
         if !person.manner.is_sound() {
             return;
         }
@@ -584,10 +585,6 @@ impl Game {
         }
         let is_told_to_stop = self.stopping_since == Some(now) && self.stop_signals == 1;
         let person = &mut self.people[index];
-        assert!(
-            person.pongs_this_turn <= 2 + person.lines_this_turn,
-            "{index} had more than one pong waiting"
-        );
         // Not even for a moment of this turn: what is missed in it need not be told to who leaves.
         let is_up_to_date = !is_behind && !person.was_behind && person.behind_since.is_none();
         if is_up_to_date && self.stop_signals > 0 && is_told_to_stop {
@@ -625,8 +622,6 @@ impl Game {
         if (self.stop_signals > 0 || person.was_closed) && person.stay == Stay::In {
             person.stay = Stay::Out;
         }
-        person.lines_this_turn = 0;
-        person.pongs_this_turn = 0;
         person.was_behind = is_behind;
         person.was_too_slow |= person.is_too_slow(now, self.lengths.message);
         if !is_behind {

@@ -149,6 +149,6 @@ mod tests {
     fn a_message_that_comes_twice_is_found() {
         let mut ledger = Ledger::default();
         ledger.hears("ann: says 1 2 .");
-        ledger.hears("* ann says 1 2 .");
+        ledger.hears("** ann says 1 2 .");
     }
 }

@@ -32,7 +32,7 @@ const SEEDS: u64 = 3_000;
 
 /// Seeds that once failed, and what they found. What a seed plays changes with the simulator, so
 /// each has a scene of its own as well.
-const FOUND: [u64; 6] = [
+const FOUND: [u64; 7] = [
     // Who had shut their side was sent what was said after their own unsent messages were dropped.
     53_184,
     // After the process was stopped for long, all were given up as silent, and nobody was asked.
@@ -44,7 +44,8 @@ const FOUND: [u64; 6] = [
     // Who had to wait for an answer to be taken, and then was refused, was not read on.
     3_479,
     // A write that failed half way through a frame, at a deadline, was tried again for ever.
-    3_831,
+    3_831, // Who was closed as stalled was given what came after their dropped messages.
+    782,
 ];
 
 fn from_environment(name: &str) -> Option<u64> {

@@ -186,8 +186,6 @@ pub(crate) struct Person {
     pub(crate) awaits_pong: bool,
     /// The same, of a ping that did not have to wait.
     pub(crate) must_answer: bool,
-    pub(crate) lines_this_turn: usize,
-    pub(crate) pongs_this_turn: usize,
     pub(crate) sent_close: bool,
     /// The server's close frame was written.
     pub(crate) was_closed: bool,
@@ -201,8 +199,8 @@ pub(crate) struct Person {
     /// At the end of the last turn.
     pub(crate) was_behind: bool,
     pub(crate) behind_since: Option<Tick>,
-    /// Since when the server has a part of something.
-    pub(crate) half_read_since: Option<Tick>,
+    /// What the server has half of: where it begins, and since when.
+    pub(crate) half_read: Option<(u64, Tick)>,
     /// A part of something waited too long for the rest.
     pub(crate) was_too_slow: bool,
 }
@@ -234,8 +232,6 @@ impl Person {
             last_pong: None,
             awaits_pong: false,
             must_answer: false,
-            lines_this_turn: 0,
-            pongs_this_turn: 0,
             sent_close: false,
             was_closed: false,
             is_over: false,
@@ -245,7 +241,7 @@ impl Person {
             has_halted: false,
             was_behind: false,
             behind_since: None,
-            half_read_since: None,
+            half_read: None,
             was_too_slow: false,
         }
     }
@@ -304,15 +300,16 @@ impl Person {
         self.asked.remove(whole?).map(|sent| sent.asked)
     }
 
-    /// The server has the beginning of something, and not its end.
-    pub(crate) fn is_half_read(&self, upto: u64) -> bool {
+    /// Where that begins of which the server has the beginning and not the end.
+    pub(crate) fn half_read_from(&self, upto: u64) -> Option<u64> {
         // A ping may come in the middle of a message.
-        self.asked.iter().take(2).any(|sent| sent.begins < upto)
+        let begins = self.asked.iter().take(2).map(|sent| sent.begins);
+        begins.filter(|begins| *begins < upto).min()
     }
 
     pub(crate) fn is_too_slow(&self, now: Tick, message_ticks: u32) -> bool {
-        self.half_read_since
-            .is_some_and(|since| now >= since + message_ticks)
+        self.half_read
+            .is_some_and(|(_, since)| now >= since + message_ticks)
     }
 
     /// A message in one frame or in two, with a ping in the middle.
