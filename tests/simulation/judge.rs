@@ -609,7 +609,10 @@ impl Game {
             "{index} has ended, was sent everything, and is still there"
         );
         person.had_ended = person.has_ended;
-        let is_slow = person.is_too_slow(now, self.lengths.message) && person.manner.is_sound();
+        // What the bulky send at once are many messages, each with its own time.
+        let is_slow = person.is_too_slow(now, self.lengths.message)
+            && person.manner.is_sound()
+            && person.manner != Manner::Bulky;
         assert!(
             !is_slow || !is_up_to_date || person.stay != Stay::In || person.was_closed,
             "half a message of {index} waits for the rest"
