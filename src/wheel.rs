@@ -342,6 +342,15 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "linked and counted")]
+    fn a_wrong_count_of_deadlines_is_found() {
+        let mut wheel = Wheel::new(Tick(0));
+        wheel.arm(1, Tick(5));
+        wheel.armed = 2;
+        wheel.check_invariants();
+    }
+
+    #[test]
     fn an_entry_is_small_and_so_is_the_wheel() {
         assert_eq!(size_of::<Entry>(), 12);
         assert!(size_of::<Wheel>() <= SPOKES * 4 + SPOKES / 8 + 64);

@@ -75,3 +75,41 @@ impl Names {
 const fn widen(hash: u32) -> u64 {
     (hash as u64) << 32 | hash as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn names_whose_hashes_are_the_same_are_told_apart() {
+        let mut names = Names::new(1);
+        let mut seen: HashMap<u32, String> = HashMap::new();
+        let (first, second) = (0..1_000_000)
+            .find_map(|number| {
+                let name = number.to_string();
+                let other = seen.insert(names.hash(&name), name.clone())?;
+                Some((other, name))
+            })
+            .expect("a million names and four billion hashes");
+        names.insert(&first, 7);
+        assert_eq!(names.find(&first, |_, key| key == first), Some(7));
+        assert_eq!(names.find(&second, |_, key| key == first), None);
+    }
+
+    #[test]
+    fn the_memory_of_a_crowd_goes_with_it_and_not_with_the_first() {
+        let mut names = Names::new(1);
+        for slot in 0..10_000 {
+            names.insert(&slot.to_string(), slot);
+        }
+        let full = names.table.capacity();
+        names.remove("0", 0);
+        assert_eq!(names.table.capacity(), full);
+        for slot in 1..9_990 {
+            names.remove(&slot.to_string(), slot);
+        }
+        assert_eq!(names.len(), 10);
+        assert!(names.table.capacity() <= 160);
+    }
+}

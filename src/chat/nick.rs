@@ -410,4 +410,31 @@ mod tests {
         assert!(RoomName::parse("a/b").is_err());
         assert!(RoomName::parse("").is_err());
     }
+
+    #[test]
+    fn a_name_may_be_written_with_loose_accents_to_its_full_length() {
+        let name = Nick::parse(&"u\u{308}\u{304}".repeat(CHARS_MAX)).expect("a name");
+        assert_eq!(name.as_str(), "\u{1d6}".repeat(CHARS_MAX));
+    }
+
+    #[test]
+    fn as_many_marks_as_a_script_may_need_are_allowed_and_no_more() {
+        let name = |marks: usize| format!("x{}", "\u{301}".repeat(marks));
+        assert!(Nick::parse(&name(MARKS_MAX)).is_ok());
+        assert_eq!(Nick::parse(&name(MARKS_MAX + 1)), Err(NickRefused::Marks));
+    }
+
+    #[test]
+    fn a_mark_that_encloses_is_no_part_of_a_name() {
+        assert_eq!(
+            Nick::parse("a\u{20dd}"),
+            Err(NickRefused::Character('\u{20dd}'))
+        );
+    }
+
+    #[test]
+    fn a_rooms_name_is_what_it_is_called() {
+        let name = RoomName::parse("Lobby").expect("a name");
+        assert_eq!(name.as_str(), "lobby");
+    }
 }

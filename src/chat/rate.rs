@@ -95,4 +95,9 @@ mod tests {
         let mut bucket = Bucket::full(rate, Tick(0));
         assert_eq!(passes(&mut bucket, rate, 0, 1000), 1000);
     }
+
+    #[test]
+    fn a_rate_can_be_told_to_people() {
+        assert_eq!(Rate::new(7, 1).per_second(), 7);
+    }
 }

@@ -115,3 +115,56 @@ pub(super) struct Notices {
     /// Ticks between two sums.
     pub(super) interval: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Notices = Notices {
+        members_max: 100,
+        interval: 30,
+    };
+
+    /// A room that was told of as many comings as it may be in one interval.
+    fn told_enough() -> Room {
+        let mut room = Room::new("lobby".into());
+        for _ in 0..SINGLE_NOTICES_MAX {
+            assert_eq!(room.someone_joined(Tick(0), &RULES), Notice::Single);
+        }
+        room
+    }
+
+    #[test]
+    fn notices_above_the_limit_of_an_interval_are_summed_up() {
+        let mut room = told_enough();
+        assert_eq!(room.someone_joined(Tick(29), &RULES), Notice::Summed);
+        assert_eq!(room.sum_due(), Some(Tick(30)));
+        // Until the sum was told, all that comes belongs to it.
+        assert_eq!(room.someone_left(Tick(30), &RULES), Notice::Summed);
+        assert_eq!(room.take_sum(Tick(30), &RULES), (1, 1));
+        assert_eq!(room.someone_joined(Tick(30), &RULES), Notice::Single);
+    }
+
+    #[test]
+    fn a_new_interval_has_notices_of_its_own() {
+        let mut room = told_enough();
+        assert_eq!(room.someone_left(Tick(30), &RULES), Notice::Single);
+        assert_eq!(room.sum_due(), None);
+    }
+
+    #[test]
+    fn the_memory_of_a_crowd_goes_with_it_and_not_with_the_first() {
+        let mut room = Room::new("lobby".into());
+        for slot in 0..1000 {
+            room.add(ConnId::new(slot, 0));
+        }
+        let full = room.members.capacity();
+        room.remove(999);
+        assert_eq!(room.members.capacity(), full);
+        for position in (10..999).rev() {
+            assert_eq!(room.remove(position), None);
+        }
+        assert_eq!(room.members.len(), 10);
+        assert!(room.members.capacity() <= 40);
+    }
+}

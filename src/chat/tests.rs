@@ -730,3 +730,11 @@ fn made_up_nicks_follow_from_the_seed_and_differ_between_seeds() {
         assert!(!nicks[..index].contains(nick), "{nick} came twice");
     }
 }
+
+#[test]
+#[should_panic(expected = "members are counted")]
+fn a_wrong_count_of_members_is_found() {
+    let mut scene = ann_and_bob();
+    scene.chat.member_count = 3;
+    scene.chat.check_invariants();
+}

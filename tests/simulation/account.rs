@@ -89,6 +89,19 @@ impl Account {
         self.moves(next)
     }
 
+    /// They were behind when they were told their last line: what they missed before it, nobody told
+    /// them any more.
+    pub(crate) fn may_have_missed_the_rest(&mut self) {
+        if let Some(last) = self.replies.last()
+            && last.is_sure
+        {
+            self.places.push(Place {
+                line: last.latest,
+                reply: self.replies.len() - 1,
+            });
+        }
+    }
+
     /// They are told that they missed so many. False: they cannot have.
     #[must_use]
     pub(crate) fn missed(&mut self, count: usize, room: &[String]) -> bool {

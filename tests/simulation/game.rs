@@ -40,17 +40,19 @@ const OTHER_BYTES_MAX: usize = 3 * 8192;
 /// Small limits, so that the edges are reached.
 fn config(chance: &mut Chance) -> Config {
     let seconds = Duration::from_secs;
+    let outbox_frames = 2 + chance.below(8);
     Config {
         handshake_timeout: seconds(2),
         ping_after: seconds(3),
         silent_timeout: seconds(6),
         close_timeout: seconds(1),
-        stall_timeout: seconds(4),
+        // Shorter than the time to a ping, or longer.
+        stall_timeout: seconds([1, 4][outbox_frames % 2]),
         message_timeout: seconds(2),
         grace_timeout: seconds(2),
         max_message_bytes: 300,
         max_fragments: 8,
-        outbox_frames: 2 + chance.below(8),
+        outbox_frames,
         outbox_bytes: 400 + chance.below(2000),
         message_rate: if chance.percent(50) { 0 } else { 5 },
         message_burst: 5,
@@ -455,8 +457,11 @@ impl Game {
                 .flat_map(|_| person.says(chance))
                 .collect(),
             Manner::Bulky if chance.percent(2) => {
-                let bulk = client::frame(0x8A, &[b'b'; 125], chance).repeat(BULK_BYTES / 131);
-                let mut bytes = person.sends(bulk, Asked::Nothing);
+                let mut bytes = Vec::new();
+                while bytes.len() < BULK_BYTES {
+                    let pong = client::frame(0x8A, &[b'b'; 125], chance);
+                    bytes.extend(person.sends(pong, Asked::Nothing));
+                }
                 bytes.extend(person.says(chance));
                 bytes
             }

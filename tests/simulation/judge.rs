@@ -17,6 +17,9 @@ use parlor::net::Signal;
 use parlor::server::Turn;
 use std::collections::HashMap;
 
+/// How the last line begins of somebody who is thrown out.
+const LAST_LINE: &str = "* you were kicked by ";
+
 impl Game {
     /// Judges one turn.
     pub(super) fn judge(&mut self, outcome: Turn) {
@@ -357,7 +360,7 @@ impl Game {
             person.stay = Stay::Out;
             person.farewell = Some((line, line));
             if let Some(account) = &mut person.account {
-                account.expects_at_last("* you were kicked by ", line);
+                account.expects_at_last(LAST_LINE, line);
             }
         }
     }
@@ -558,12 +561,16 @@ impl Game {
         let person = &mut self.people[index];
         let seen = person.compared..person.seen.len();
         person.compared = person.seen.len();
+        let is_behind = person.was_behind || person.behind_since.is_some();
         let Some(account) = &mut person.account else {
             return;
         };
         let room = self.ledgers[person.room].lines();
         for (_, seen) in &person.seen[seen] {
             let Seen::Line(line) = seen else { continue };
+            if is_behind && line.starts_with(LAST_LINE) {
+                account.may_have_missed_the_rest();
+            }
             let is_right = match missed(line) {
                 Some(count) => account.missed(count, room),
                 None => account.sees(line, room),

@@ -326,8 +326,11 @@ impl Watch {
             }
             Stage::Handshake(_) => Tick(u32::MAX),
             Stage::Open if now >= self.heard_at + lengths.silent => {
-                // Nobody is given up who was not asked: a ping, and time for the answer.
-                *self.silence_over_at.get_or_insert(now) + (lengths.silent - lengths.ping_after)
+                // Nobody is given up who was not asked: a ping, and time for the answer. Or it was
+                // closed just before that, and could not be told.
+                let close = self.blocked_since.map_or(0, |_| 2 * lengths.close);
+                let answer = lengths.silent - lengths.ping_after;
+                *self.silence_over_at.get_or_insert(now) + answer + close
             }
             Stage::Open => Tick(u32::MAX),
             Stage::Leaving(since) if now >= since + lengths.close => {

@@ -40,7 +40,7 @@ const FOUND: [u64; 7] = [
     // And who had not taken everything was closed as stalled before that was tried again.
     61,
     // A stalled connection was sent a close frame without the response that it follows.
-    1_512,
+    998,
     // Who had to wait for an answer to be taken, and then was refused, was not read on.
     3_479,
     // A write that failed half way through a frame, at a deadline, was tried again for ever.
