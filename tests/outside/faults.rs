@@ -427,7 +427,8 @@ impl Drop for Peer {
     }
 }
 
-const SOON_SILENT: [&str; 4] = ["--ping-after", "300ms", "--silent-timeout", "900ms"];
+/// Long enough for a busy machine to answer a ping in.
+const SOON_SILENT: [&str; 4] = ["--ping-after", "500ms", "--silent-timeout", "2500ms"];
 
 #[test]
 fn a_client_that_is_stopped_is_gone_at_the_deadline_with_one_notice() {
@@ -436,7 +437,7 @@ fn a_client_that_is_stopped_is_gone_at_the_deadline_with_one_notice() {
     let bob = Peer::stays(&[], &server.addresses[0], "bob");
     assert_eq!(line(&mut ann), "* bob joined");
     // Longer than silence is borne: Bob answers pings.
-    let until = now() + Duration::from_millis(1500);
+    let until = now() + Duration::from_millis(3000);
     while now() < until {
         match ann.frame() {
             Frame::Ping(payload) => ann.send_frame(0x8A, &payload),
@@ -541,7 +542,7 @@ fn a_client_whose_cable_is_cut_is_gone_at_the_deadline() {
     let server = Server::spawn(inside.args(SOON_SILENT), 1);
     let _bob = Peer::stays(&cable.inside(1), &server.addresses[0], "bob");
     eventually("bob joined", || server.counter("members") == 1);
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(3000));
     assert_eq!(server.counter("members"), 1, "he answers pings");
     cable.cut();
     server.is_empty();
