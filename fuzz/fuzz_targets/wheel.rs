@@ -9,11 +9,32 @@ use std::collections::BTreeMap;
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
-    Arm { slot: u8, ahead: u16 },
-    ArmAt { slot: u8, due: u32 },
-    Disarm { slot: u8 },
-    Pass { ticks: u16, limit: Option<u8> },
-    Jump { ticks: u32 },
+    /// Near deadlines and short times are the most, so that they meet.
+    Soon {
+        slot: u8,
+        ahead: u8,
+    },
+    Wait {
+        ticks: u8,
+    },
+    Arm {
+        slot: u8,
+        ahead: u16,
+    },
+    ArmAt {
+        slot: u8,
+        due: u32,
+    },
+    Disarm {
+        slot: u8,
+    },
+    Pass {
+        ticks: u16,
+        limit: Option<u8>,
+    },
+    Jump {
+        ticks: u32,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -32,6 +53,10 @@ struct Game {
 impl Game {
     fn play(&mut self, operation: Operation) {
         match operation {
+            Operation::Soon { slot, ahead } => {
+                self.arm(slot % 8, self.now.saturating_add(u32::from(ahead % 16)));
+            }
+            Operation::Wait { ticks } => self.pass(u32::from(ticks % 16), None),
             Operation::Arm { slot, ahead } => {
                 self.arm(slot, self.now.saturating_add(ahead.into()));
             }
