@@ -583,6 +583,18 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_one_keeps_only_what_it_has_begun() {
+        let mut outbox = Outbox::default();
+        let one = frame("one");
+        let _ = outbox.push(one.clone(), LIMITS);
+        let _ = outbox.push(frame("two"), LIMITS);
+        outbox.advance(2);
+        outbox.seal();
+        outbox.check_invariants();
+        assert_eq!(outbox.single(), Some(&one.bytes()[2..]));
+    }
+
+    #[test]
     fn the_heap_goes_when_the_queue_has_drained() {
         let mut outbox = Outbox::default();
         for _ in 0..3 {
