@@ -266,7 +266,7 @@ fn a_nick_in_capitals_that_look_like_anothers_is_taken() {
 
 #[test]
 fn made_up_nicks_do_not_run_out() {
-    const COUNT: u32 = if cfg!(miri) { 300 } else { 70_000 };
+    const COUNT: u32 = if cfg!(miri) { 30 } else { 70_000 };
     let config = Config {
         max_connections_per_address: 0,
         ..Config::default()
