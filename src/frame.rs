@@ -82,8 +82,7 @@ impl Frame {
 
     /// Bytes that are no WebSocket frame: an HTTP response.
     pub fn http(response: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(COUNT_BYTES + response.len());
-        bytes.extend_from_slice(&1_u32.to_ne_bytes());
+        let mut bytes = begin_one(response.len());
         bytes.extend_from_slice(response);
         Self(Rc::from(bytes))
     }
@@ -118,8 +117,7 @@ impl Frame {
     }
 
     fn encode(opcode: u8, payload: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(COUNT_BYTES + HEADER_BYTES_MAX + payload.len());
-        bytes.extend_from_slice(&1_u32.to_ne_bytes());
+        let mut bytes = begin_one(HEADER_BYTES_MAX + payload.len());
         append(&mut bytes, opcode, payload);
         Self(Rc::from(bytes))
     }
@@ -127,9 +125,7 @@ impl Frame {
     fn encode_masked(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Self {
         let (mut header, header_len) = header(opcode, payload.len());
         header[1] |= MASKED;
-        let len = COUNT_BYTES + header_len + mask.len() + payload.len();
-        let mut bytes = Vec::with_capacity(len);
-        bytes.extend_from_slice(&1_u32.to_ne_bytes());
+        let mut bytes = begin_one(header_len + mask.len() + payload.len());
         bytes.extend_from_slice(&header[..header_len]);
         bytes.extend_from_slice(&mask);
         let masked = payload.iter().zip(mask.iter().cycle());
@@ -182,6 +178,13 @@ impl Run {
         self.count = 0;
         Some(frame)
     }
+}
+
+/// The count of a single frame, and room for its `len` bytes behind it.
+fn begin_one(len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(COUNT_BYTES + len);
+    bytes.extend_from_slice(&1_u32.to_ne_bytes());
+    bytes
 }
 
 fn append(bytes: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
