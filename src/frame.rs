@@ -87,7 +87,16 @@ impl Frame {
         Self(Rc::from(bytes))
     }
 
-    /// Whether it is a response. All WebSocket frames of ours begin with a set bit: they are final.
+    /// This one and what comes after it as one, so that they take one place in a queue.
+    pub fn followed_by(&self, next: &Self) -> Self {
+        let count = self.count() + next.count();
+        Self(Rc::from(
+            [&count.to_ne_bytes(), self.bytes(), next.bytes()].concat(),
+        ))
+    }
+
+    /// Whether it is a response, or begins with one. All WebSocket frames of ours begin with a set
+    /// bit: they are final.
     pub fn is_response(&self) -> bool {
         self.bytes().first().is_some_and(|byte| byte & FIN == 0)
     }

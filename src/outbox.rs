@@ -129,7 +129,9 @@ impl Outbox {
             self.missed = self.missed.saturating_add(frame.count());
             return Pushed::Missed;
         }
-        self.append(frame);
+        if !self.join_response(&frame) {
+            self.append(frame);
+        }
         Pushed::Queued
     }
 
@@ -172,8 +174,8 @@ impl Outbox {
         }
     }
 
-    /// Drops what is queued, but for a front frame that is partly written or is the response to a
-    /// request, which nothing can go before.
+    /// Drops what is queued, but for a front frame that is partly written or begins with the response
+    /// to a request, which nothing can go before.
     pub fn drop_unsent(&mut self) {
         let front = self.queue.front();
         let kept = front.filter(|frame| self.front_written > 0 || frame.is_response());
@@ -294,6 +296,22 @@ impl Outbox {
     /// How many frames were missed, for telling the owner. Ordinary frames are taken again.
     pub fn take_missed(&mut self) -> u32 {
         mem::take(&mut self.missed)
+    }
+
+    /// What a newcomer is told first becomes one with the response that lets them in: one piece for
+    /// the socket, and no heap for a queue. False: there is no such response.
+    fn join_response(&mut self, frame: &Frame) -> bool {
+        match &mut self.queue {
+            Queue::One(front)
+                if front.is_response() && front.count() == 1 && self.front_written == 0 =>
+            {
+                *front = front.followed_by(frame);
+                self.bytes += frame.len();
+                self.count += frame.count();
+                true
+            }
+            Queue::Empty | Queue::One(_) | Queue::Many(_) => false,
+        }
     }
 
     fn append(&mut self, frame: Frame) {
@@ -559,13 +577,41 @@ mod tests {
         let mut outbox = Outbox::default();
         let (response, close) = (Frame::http(b"HTTP/1.1 101"), Frame::close(1013, ""));
         outbox.push_control(response.clone());
-        let _ = outbox.push(frame("one"), LIMITS);
+        outbox.push_control(frame("one"));
         outbox.drop_unsent();
         outbox.push_close(close.clone());
         outbox.check_invariants();
         assert_eq!(rest(&outbox), joined(&[&response, &close]));
         outbox.seal();
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_comes_first_after_a_response_is_one_with_it() {
+        let mut outbox = Outbox::default();
+        let (response, one, two) = (Frame::http(b"HTTP/1.1 101"), frame("one"), frame("two"));
+        outbox.push_control(response.clone());
+        let _ = outbox.push(one.clone(), LIMITS);
+        outbox.check_invariants();
+        let both = joined(&[&response, &one]);
+        assert_eq!(outbox.single(), Some(&both[..]));
+        assert_eq!(outbox.frames(), 2);
+        let _ = outbox.push(two.clone(), LIMITS);
+        assert_eq!(outbox.single(), None, "one is enough");
+        assert_eq!(rest(&outbox), joined(&[&response, &one, &two]));
+        outbox.drop_unsent();
+        assert_eq!(rest(&outbox), both);
+    }
+
+    #[test]
+    fn nothing_joins_a_response_that_is_begun() {
+        let mut outbox = Outbox::default();
+        outbox.push_control(Frame::http(b"HTTP/1.1 101"));
+        outbox.advance(4);
+        let _ = outbox.push(frame("one"), LIMITS);
+        outbox.check_invariants();
+        assert_eq!(outbox.single(), None);
+        assert_eq!(rest(&outbox), b"/1.1 101\x81\x03one");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use parlor::frame::Frame;
+use parlor::frame::{Frame, Run};
 use parlor::outbox::{Limits, Outbox, Pushed};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -29,18 +29,38 @@ enum Operation {
     TakeMissed,
     DropUnsent,
     Seal,
+    /// Several messages as one.
+    PushRun {
+        count: u8,
+        len: u8,
+    },
+    /// What lets a newcomer in.
+    PushResponse {
+        len: u8,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Ordinary,
     Pong,
+    /// Nothing but a response.
+    Response,
+    /// A response and what came first after it.
+    Opening,
 }
 
-/// What should be there: frames with the bytes that are still to come, none of them empty.
+/// What takes one place in the queue: so many frames, and their bytes that are still to come.
+struct Piece {
+    kind: Kind,
+    count: usize,
+    bytes: Vec<u8>,
+}
+
+/// What should be there, none of it empty.
 #[derive(Default)]
 struct Model {
-    queue: VecDeque<(Kind, Vec<u8>)>,
+    queue: VecDeque<Piece>,
     front_begun: bool,
     missed: u32,
     closed: bool,
@@ -48,61 +68,78 @@ struct Model {
 
 impl Model {
     fn rest(&self) -> Vec<u8> {
-        self.queue
-            .iter()
-            .flat_map(|(_, bytes)| bytes.clone())
-            .collect()
+        let pieces = self.queue.iter();
+        pieces.flat_map(|piece| piece.bytes.clone()).collect()
+    }
+
+    fn frames(&self) -> usize {
+        self.queue.iter().map(|piece| piece.count).sum()
     }
 
     fn append(&mut self, kind: Kind, frame: &Frame) {
         if !self.closed {
-            self.queue.push_back((kind, frame.bytes().to_vec()));
+            self.queue.push_back(Piece {
+                kind,
+                count: frame.count() as usize,
+                bytes: frame.bytes().to_vec(),
+            });
         }
     }
 
     fn push(&mut self, frame: &Frame, limits: Limits) -> Pushed {
-        let fits = self.queue.len() < limits.frames_max
+        let fits = self.frames() + frame.count() as usize <= limits.frames_max
             && self.rest().len() + frame.len() <= limits.bytes_max;
         if self.closed {
-            Pushed::Queued
-        } else if self.missed == 0 && (self.queue.is_empty() || fits) {
-            self.append(Kind::Ordinary, frame);
-            Pushed::Queued
-        } else {
-            self.missed += 1;
-            Pushed::Missed
+            return Pushed::Queued;
         }
+        if self.missed > 0 || !(self.queue.is_empty() || fits) {
+            self.missed += frame.count();
+            return Pushed::Missed;
+        }
+        let is_alone = self.queue.len() == 1 && !self.front_begun;
+        match self.queue.front_mut() {
+            Some(front) if is_alone && front.kind == Kind::Response => {
+                front.kind = Kind::Opening;
+                front.count += frame.count() as usize;
+                front.bytes.extend_from_slice(frame.bytes());
+            }
+            Some(_) | None => self.append(Kind::Ordinary, frame),
+        }
+        Pushed::Queued
     }
 
     /// There is at most one pong of which nothing was sent, in the place of the first.
     fn push_pong(&mut self, frame: &Frame) {
         let begun = usize::from(self.front_begun);
-        let unsent = self
-            .queue
-            .iter_mut()
-            .skip(begun)
-            .find(|(kind, _)| *kind == Kind::Pong);
-        match unsent {
-            Some((_, bytes)) if !self.closed => *bytes = frame.bytes().to_vec(),
+        let mut unsent = self.queue.iter_mut().skip(begun);
+        match unsent.find(|piece| piece.kind == Kind::Pong) {
+            Some(piece) if !self.closed => piece.bytes = frame.bytes().to_vec(),
             Some(_) | None => self.append(Kind::Pong, frame),
         }
     }
 
     fn advance(&mut self, mut written: usize) {
-        while let Some((_, front)) = self.queue.front_mut() {
-            if written < front.len() {
-                front.drain(..written);
+        while let Some(front) = self.queue.front_mut() {
+            if written < front.bytes.len() {
+                front.bytes.drain(..written);
                 self.front_begun |= written > 0;
                 return;
             }
-            written -= front.len();
+            written -= front.bytes.len();
             self.queue.pop_front();
             self.front_begun = false;
         }
     }
 
     fn drop_unsent(&mut self) {
+        let is_response = |piece: &Piece| matches!(piece.kind, Kind::Response | Kind::Opening);
+        let keeps = self.front_begun || self.queue.front().is_some_and(is_response);
+        self.queue.truncate(usize::from(keeps));
+    }
+
+    fn seal(&mut self) {
         self.queue.truncate(usize::from(self.front_begun));
+        self.closed = true;
     }
 }
 
@@ -161,8 +198,25 @@ fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Li
         }
         Operation::Seal => {
             outbox.seal();
-            model.drop_unsent();
-            model.closed = true;
+            model.seal();
+        }
+        Operation::PushRun { count, len } => {
+            let mut run = Run::default();
+            for _ in 0..=count % 40 {
+                run.push_text(&payload(len));
+            }
+            let Some(frame) = run.take() else {
+                return;
+            };
+            assert_eq!(
+                outbox.push(frame.clone(), limits),
+                model.push(&frame, limits)
+            );
+        }
+        Operation::PushResponse { len } => {
+            let frame = Frame::http(format!("HTTP/1.1 101 {}", payload(len)).as_bytes());
+            model.append(Kind::Response, &frame);
+            outbox.push_control(frame);
         }
     }
 }
@@ -177,7 +231,7 @@ fuzz_target!(|game: (u8, u16, Vec<Operation>)| {
     for (mark, operation) in operations.into_iter().enumerate() {
         play(&mut outbox, &mut model, operation, limits, mark as u8);
         outbox.check_invariants();
-        assert_eq!(outbox.frames(), model.queue.len());
+        assert_eq!(outbox.frames(), model.frames());
         assert_eq!(outbox.bytes(), model.rest().len());
         assert_eq!(outbox.missed(), model.missed);
         assert_eq!(outbox.is_closed(), model.closed);

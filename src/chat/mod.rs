@@ -461,11 +461,9 @@ impl Chat {
     /// The nicks of some who are in a room, and how many more there are.
     fn names_in(&self, room: RoomId, most: usize) -> (Vec<Nick>, u32) {
         let members = self.members(room);
-        let nicks = members
-            .iter()
-            .take(most)
-            .filter_map(|id| self.nick_of(*id).cloned())
-            .collect();
+        let mut nicks = Vec::with_capacity(members.len().min(most));
+        let listed = members.iter().take(most);
+        nicks.extend(listed.filter_map(|id| self.nick_of(*id).cloned()));
         (nicks, members.len().saturating_sub(most) as u32)
     }
 

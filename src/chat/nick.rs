@@ -73,7 +73,9 @@ impl Nick {
     /// See [`key`] and [`key_as_typed`].
     pub(super) fn keys(&self) -> impl Iterator<Item = SmolStr> {
         let key = key(&self.0);
-        let as_typed = Some(key_as_typed(&self.0)).filter(|as_typed| *as_typed != key);
+        // Of ASCII both are the same.
+        let as_typed = (!self.0.is_ascii()).then(|| key_as_typed(&self.0));
+        let as_typed = as_typed.filter(|as_typed| *as_typed != key);
         std::iter::once(key).chain(as_typed)
     }
 
@@ -98,7 +100,11 @@ impl RoomName {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NickRefused> {
         let name = parse(text)?;
-        Ok(Self(fold(&name).nfc().collect()))
+        Ok(Self(if name.is_ascii() {
+            name.to_ascii_lowercase().into()
+        } else {
+            fold(&name).nfc().collect()
+        }))
     }
 
     pub fn as_str(&self) -> &str {
@@ -119,7 +125,12 @@ fn parse(text: &str) -> Result<SmolStr, NickRefused> {
     if text.chars().nth(4 * CHARS_MAX).is_some() {
         return Err(NickRefused::TooLong);
     }
-    let name: SmolStr = text.nfc().collect();
+    // ASCII is composed; most names are ASCII, and tables take their time.
+    let name: SmolStr = if text.is_ascii() {
+        text.into()
+    } else {
+        text.nfc().collect()
+    };
     let mut marks = MARKS_MAX;
     let mut has_letter = false;
     for c in name.chars() {
@@ -220,11 +231,7 @@ fn unicode_key(name: &str) -> SmolStr {
 /// some: a Greek Η is a Latin H to the eye, but η is no h. So what is seen before any folding tells
 /// names apart too.
 fn key_as_typed(name: &str) -> SmolStr {
-    if name.is_ascii() {
-        ascii_key(name)
-    } else {
-        look(name)
-    }
+    look(name)
 }
 
 fn look(name: &str) -> SmolStr {

@@ -37,7 +37,21 @@ pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Re
     let from = already.min(bytes.len()).max(start);
     // At most one request line is searched again for each piece that arrives.
     let mut in_request_line = !bytes[start..from].contains(&b'\n');
-    for at in from..bytes.len().min(HEAD_BYTES_MAX) {
+    let mut at = from;
+    let end = bytes.len().min(HEAD_BYTES_MAX);
+    while at < end {
+        // Most of a head is nothing that is looked at below.
+        let skippable = match in_request_line {
+            false => end,
+            true if at > start => end.min(start + LINE_BYTES_MAX),
+            true => at,
+        };
+        let is_printable = |byte: &&u8| **byte >= b' ' && **byte != 0x7F;
+        let skipped = bytes[at..skippable.max(at)].iter().take_while(is_printable);
+        at += skipped.count();
+        if at == end {
+            break;
+        }
         match bytes[at] {
             b'\n' if in_request_line => {
                 check_request_line(&bytes[..=at], start)?;
@@ -62,6 +76,7 @@ pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Re
         if in_request_line && at - start >= LINE_BYTES_MAX {
             return Err(Refusal::TargetTooLong);
         }
+        at += 1;
     }
     if bytes.len() >= HEAD_BYTES_MAX {
         return Err(Refusal::HeadTooLong);

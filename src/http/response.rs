@@ -210,7 +210,6 @@ impl fmt::Display for Refusal {
 /// The status line, with room for all that comes: [`field`]s, then [`end`], then the body.
 pub(super) fn begin(status: u16, body_bytes: usize) -> Vec<u8> {
     let phrase = match status {
-        101 => "Switching Protocols",
         200 => "OK",
         304 => "Not Modified",
         400 => "Bad Request",

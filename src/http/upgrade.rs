@@ -13,7 +13,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::forwarded;
 use super::head::{Field, Head};
 use super::origin;
-use super::response::{self, Refusal};
+use super::response::Refusal;
 use crate::config::Config;
 
 /// What a server answers to a client's `Sec-WebSocket-Key` (RFC 6455 §4.2.2, 5.4).
@@ -100,12 +100,11 @@ pub(super) fn check(
 }
 
 fn switching_protocols(key: &[u8]) -> Vec<u8> {
-    let mut response = response::begin(101, 0);
-    response::field(&mut response, "Upgrade", "websocket");
-    response::field(&mut response, "Connection", "Upgrade");
-    response::field(&mut response, "Sec-WebSocket-Accept", &accept_key(key));
-    response::end(&mut response);
-    response
+    const BEFORE_KEY: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
+        Upgrade: websocket\r\n\
+        Connection: Upgrade\r\n\
+        Sec-WebSocket-Accept: ";
+    [BEFORE_KEY, accept_key(key).as_bytes(), b"\r\n\r\n"].concat()
 }
 
 /// 22 characters and two of padding. The last character carries four bits too many; some clients

@@ -51,10 +51,18 @@ impl Batch {
 /// What some members are to get: a frame per protocol.
 type Frames = [Option<Frame>; Protocol::COUNT];
 
-fn encode(event: &Event, protocol: Protocol) -> Frame {
-    let mut text = String::new();
-    protocol.render(event, &mut text);
-    Frame::text(&text)
+/// Makes single frames of events; kept for its memory.
+#[derive(Default)]
+pub(super) struct Encoder {
+    text: String,
+}
+
+impl Encoder {
+    pub(super) fn frame(&mut self, event: &Event, protocol: Protocol) -> Frame {
+        self.text.clear();
+        protocol.render(event, &mut self.text);
+        Frame::text(&self.text)
+    }
 }
 
 impl<N: Net> Server<N> {
@@ -76,7 +84,8 @@ impl<N: Net> Server<N> {
                     except,
                     event,
                 } => {
-                    let frames = Protocol::ALL.map(|protocol| Some(encode(&event, protocol)));
+                    let frames =
+                        Protocol::ALL.map(|protocol| Some(self.encoder.frame(&event, protocol)));
                     self.tell_members(room, &frames, Some(except), now);
                 }
                 Effect::Tell { to, event } => self.tell_one(to, &event, now),
@@ -123,7 +132,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let frame = encode(event, connection.protocol);
+        let frame = self.encoder.frame(event, connection.protocol);
         match event {
             // The last thing somebody is told must not be lost; nothing can follow it.
             Event::YouWereKicked { .. } => self.connections.push_control(id, frame),

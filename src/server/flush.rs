@@ -4,7 +4,6 @@
 use super::Server;
 use super::connection::Phase;
 use crate::chat::Event;
-use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::net::{Net, Write};
 use std::io::IoSlice;
@@ -70,9 +69,8 @@ impl<N: Net> Server<N> {
                 let event = Event::Missed {
                     messages: connection.outbox.take_missed(),
                 };
-                let mut line = String::new();
-                connection.protocol.render(&event, &mut line);
-                connection.outbox.push_control(Frame::text(&line));
+                let frame = self.encoder.frame(&event, connection.protocol);
+                connection.outbox.push_control(frame);
                 self.flush_one(id, now);
             }
             // Reading stopped when the answer was queued; there may be more.

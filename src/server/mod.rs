@@ -23,7 +23,7 @@ use crate::ws::Spare;
 use accept::Listeners;
 pub use accept::connections_within;
 use addresses::Addresses;
-use apply::Batch;
+use apply::{Batch, Encoder};
 use connection::{Connections, Phase};
 use deadline::Deadlines;
 use guesses::Guesses;
@@ -49,6 +49,7 @@ pub struct Server<N: Net> {
     chat: Chat,
     effects: Effects,
     batch: Batch,
+    encoder: Encoder,
     /// The one warm tungstenite context; connections own one only in the middle of a message.
     spare: Spare,
     buffer: Vec<u8>,
@@ -91,6 +92,7 @@ impl<N: Net> Server<N> {
             chat: Chat::new(&config, seed),
             effects: Effects::new(),
             batch: Batch::default(),
+            encoder: Encoder::default(),
             spare: Spare::new(&config),
             buffer: vec![0; READ_BUFFER_BYTES],
             ready: Vec::new(),

@@ -83,7 +83,10 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             present,
             more,
         } => {
-            write!(text, "* welcome to {room}, {nick}. ")?;
+            // Not by `write!`: this is said to everybody who comes, and long.
+            for part in ["* welcome to ", room, ", ", nick.as_str(), ". "] {
+                text.push_str(part);
+            }
             if present.is_empty() {
                 return text.write_str("Nobody else is here");
             }
@@ -194,8 +197,8 @@ fn write_remark(remark: &str, text: &mut String) -> fmt::Result {
 
 fn write_names(names: &[Nick], more: u32, text: &mut String) -> fmt::Result {
     for (index, name) in names.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        write!(text, "{comma}{name}")?;
+        text.push_str(if index == 0 { "" } else { ", " });
+        text.push_str(name.as_str());
     }
     write_more(more, text)
 }

@@ -386,7 +386,7 @@ fn who_is_refused_while_an_answer_waits_is_read_to_the_end() {
 }
 
 #[test]
-fn a_close_never_comes_before_the_response_that_it_follows() {
+fn a_close_never_comes_before_the_response_and_the_welcome_that_it_follows() {
     let faults = Faults {
         window: 0,
         ..Faults::NONE
@@ -398,7 +398,8 @@ fn a_close_never_comes_before_the_response_that_it_follows() {
     room.server.net_mut().misbehaves(Faults::NONE);
     room.turns();
     assert_eq!(room.people[ann].seen.first(), Some(&Seen::Status(101)));
-    assert_eq!(room.heard(ann), ["close Some(1013)"]);
+    let welcome = "* welcome to lobby, ann. Nobody else is here";
+    assert_eq!(room.heard(ann), [welcome, "close Some(1013)"]);
 }
 
 #[test]
