@@ -40,7 +40,7 @@ pub(crate) enum Load {
         pace: Pace,
         seconds: f64,
         /// Members that stop reading.
-        slow_percent: Option<u32>,
+        slow_members: Option<u32>,
     },
 }
 
@@ -352,7 +352,7 @@ pub(crate) fn rate_load(seconds: f64) -> Load {
         bytes: 64,
         pace: Pace::Window(16),
         seconds,
-        slow_percent: None,
+        slow_members: None,
     }
 }
 
@@ -437,7 +437,7 @@ fn burst(quick: bool) -> [Setting; 2] {
                 bytes,
                 pace: Pace::Window(1),
                 seconds: if bytes > 1_024 { 4.0 } else { 2.0 },
-                slow_percent: None,
+                slow_members: None,
             },
         )
     })
@@ -462,7 +462,7 @@ fn delivery(seconds: f64) -> Vec<Setting> {
                     bytes,
                     pace: Pace::Window(window),
                     seconds,
-                    slow_percent: None,
+                    slow_members: None,
                 };
                 all.push(Setting {
                     floor: if window == 1 {
@@ -505,20 +505,20 @@ fn latency(seconds: f64) -> [Setting; 2] {
                     share: 0.7,
                 },
                 seconds,
-                slow_percent: None,
+                slow_members: None,
             },
         )
     })
 }
 
 fn slow(seconds: f64) -> [Setting; 2] {
-    [None, Some(1)].map(|slow_percent| Setting {
+    [None, Some(1)].map(|slow_members| Setting {
         measures: SLOW,
         ..setting(
             "slow",
-            String::from(match slow_percent {
+            String::from(match slow_members {
                 None => "1,000 receivers, 1 KiB, none of them slow",
-                Some(_) => "1,000 receivers, 1 KiB, 10 of them stop reading",
+                Some(_) => "1,000 receivers, 1 KiB, one of them stops reading",
             }),
             Load::Chat {
                 rooms: 1,
@@ -530,7 +530,7 @@ fn slow(seconds: f64) -> [Setting; 2] {
                     share: 0.4,
                 },
                 seconds,
-                slow_percent,
+                slow_members,
             },
         )
     })
@@ -577,7 +577,7 @@ fn growth() -> [Setting; 4] {
                 bytes: 64,
                 pace: Pace::Window(1),
                 seconds: 2.0,
-                slow_percent: None,
+                slow_members: None,
             },
         )
     })

@@ -510,9 +510,9 @@ fn tester_words(
             bytes,
             pace,
             seconds,
-            slow_percent,
+            slow_members,
         } => {
-            let scenario = if slow_percent.is_some() {
+            let scenario = if slow_members.is_some() {
                 "slow"
             } else {
                 "chat"
@@ -528,8 +528,8 @@ fn tester_words(
                 (Pace::Window(window), _) => add("--window", window.to_string()),
                 (Pace::Share { .. }, rate) => add("--send-rate", rate.unwrap_or(1).to_string()),
             }
-            if let Some(percent) = slow_percent {
-                add("--slow-percent", percent.to_string());
+            if let Some(members) = slow_members {
+                add("--slow-members", members.to_string());
             }
         }
     }

@@ -56,8 +56,8 @@ chat and slow
                               comes late counts from the moment it was to be sent [1]
   --window N                  instead: at most so many messages of a room under way, that is, not
                               yet received by all members; senders take turns [none]
-  --slow-percent N            slow: how many of the members stop reading, in percent; no senders,
-                              and not counted in losses and latency [10]
+  --slow-members N            slow: how many members of each room stop reading; no senders, and not
+                              counted in losses and latency [a tenth of --members]
 
 Results
   --json FILE                 the figures as JSON; - is standard output [none]
@@ -151,7 +151,7 @@ pub(super) struct Options {
     pub(super) size: usize,
     pub(super) send_rate: Option<f64>,
     pub(super) window: Option<u32>,
-    pub(super) slow_percent: usize,
+    pub(super) slow_members: Option<usize>,
     pub(super) json: Option<PathBuf>,
     pub(super) report: Option<PathBuf>,
     pub(super) expect: Expectations,
@@ -214,7 +214,7 @@ impl Options {
             size: 64,
             send_rate: None,
             window: None,
-            slow_percent: 10,
+            slow_members: None,
             json: None,
             report: None,
             expect: Expectations::default(),
@@ -242,7 +242,7 @@ impl Options {
         "size",
         "send-rate",
         "window",
-        "slow-percent",
+        "slow-members",
         "json",
         "report",
         "expect-loss",
@@ -315,7 +315,9 @@ impl Options {
             "size" => self.size = parse_count(value, 1, SIZE_MAX)?,
             "send-rate" => self.send_rate = Some(parse_rate(value)?),
             "window" => self.window = Some(parse_count(value, 1, 100_000)? as u32),
-            "slow-percent" => self.slow_percent = parse_count(value, 1, 100)?,
+            "slow-members" => {
+                self.slow_members = Some(parse_count(value, 1, CONNECTIONS_MAX)?);
+            }
             "json" => self.json = Some(PathBuf::from(value)),
             "report" => self.report = Some(PathBuf::from(value)),
             "expect-loss" => self.expect.loss = Some(parse_most(value)?),
@@ -375,9 +377,9 @@ impl Options {
     }
 
     /// Members of each room that stop reading: the last ones.
-    pub(super) const fn slow_members(&self) -> usize {
+    pub(super) fn slow_members(&self) -> usize {
         match self.scenario {
-            Scenario::Slow => (self.members * self.slow_percent).div_ceil(100),
+            Scenario::Slow => self.slow_members.unwrap_or(self.members.div_ceil(10)),
             Scenario::Idle | Scenario::Chat | Scenario::Churn => 0,
         }
     }
@@ -503,7 +505,7 @@ mod tests {
                 arguments.push(default.to_owned());
             }
         }
-        assert_eq!(arguments.len(), 1 + 2 * 14, "{arguments:?}");
+        assert_eq!(arguments.len(), 1 + 2 * 13, "{arguments:?}");
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let told = parse(&arguments).unwrap();
         assert_eq!(told.pace(), Options::new(Scenario::Chat).pace());
@@ -532,7 +534,7 @@ mod tests {
             ),
             (&["chat", "--members", "9"], "more than --members"),
             (
-                &["slow", "--members", "10", "--slow-percent", "1"],
+                &["slow", "--members", "10", "--slow-members", "1"],
                 "more than --members",
             ),
             (&["chat", "--processes", "2"], "a room cannot be split"),
@@ -572,9 +574,11 @@ mod tests {
     }
 
     #[test]
-    fn a_percentage_of_members_is_rounded_up() {
+    fn a_tenth_of_the_members_is_slow_unless_it_is_said_how_many() {
         let options = parse(&["slow", "--members", "11", "--senders", "1"]).unwrap();
         assert_eq!(options.slow_members(), 2);
+        let options = parse(&["slow", "--members", "1000", "--slow-members", "1"]).unwrap();
+        assert_eq!(options.slow_members(), 1);
         assert_eq!(parse(&["chat"]).unwrap().slow_members(), 0);
     }
 

@@ -121,6 +121,34 @@ fn memory_is_bounded_whatever_is_not_read() {
     }
 }
 
+/// Bytes that the kernel holds for whoever takes least of what this port sends.
+fn most_in_a_send_queue(port: u16) -> u64 {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+    let of_port = format!(":{port:04X}");
+    let queue = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let local = words.next()?;
+        let queues = words.nth(2)?;
+        let (sent, _) = queues.split_once(':')?;
+        local
+            .ends_with(&of_port)
+            .then(|| u64::from_str_radix(sent, 16).expect("a number"))
+    };
+    let most = sockets.lines().filter_map(queue).max();
+    most.expect("the port has sockets")
+}
+
+#[test]
+fn the_kernel_holds_little_for_who_does_not_read() {
+    let server = Server::start(&["--message-rate", "0", "--stall-timeout", "60s"]);
+    let bob = server.join_with_small_window("bob");
+    let mut ann = server.join("ann");
+    talk_until_missed(&server, &mut ann);
+    let held = most_in_a_send_queue(server.address().port());
+    assert!((1..=64 * 1024).contains(&held), "{held} bytes");
+    drop(bob);
+}
+
 /// What a crowd in the middle of its messages took must not stay until the server is restarted.
 #[test]
 fn memory_returns_to_its_idle_size_after_a_burst() {
