@@ -379,7 +379,10 @@ impl Options {
     /// Members of each room that stop reading: the last ones.
     pub(super) fn slow_members(&self) -> usize {
         match self.scenario {
-            Scenario::Slow => self.slow_members.unwrap_or(self.members.div_ceil(10)),
+            Scenario::Slow => {
+                let tenth = self.members.div_ceil(10);
+                self.slow_members.unwrap_or(tenth)
+            }
             Scenario::Idle | Scenario::Chat | Scenario::Churn => 0,
         }
     }

@@ -2,6 +2,7 @@
 //! With `dial.rs`, its counterpart for clients, the only file that names mio, socket2, rustix or
 //! signal-hook, and the only one with a clock.
 
+use super::defer::defer_accept;
 use super::{Accept, Net, Read, Ready, Signal, TurnAway, Write, heap};
 use crate::config::{Config, ListenAddr, Peer};
 use crate::id::{ConnId, Tick};
@@ -454,6 +455,7 @@ fn bind_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     // blocks: the bound of the outbox would mean nothing.
     socket.set_send_buffer_size(config.send_buffer_bytes)?;
     socket.set_tcp_notsent_lowat(u32::try_from(config.send_buffer_bytes).unwrap_or(u32::MAX))?;
+    defer_accept(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     // mio and std would listen with 128, too few for a crowd that reconnects.

@@ -4,6 +4,7 @@
 //! the only place with system calls, sockets, signals and the clock. A simulated one runs the very same server in the tests. Every error of the system is
 //! sorted here into what the server can do about it; nobody else looks at an error number.
 
+mod defer;
 pub mod dial;
 mod heap;
 pub mod mio;

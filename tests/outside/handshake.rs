@@ -1,6 +1,6 @@
 //! The upgrade: granted as RFC 6455 §4.2 says, refused with exactly one response.
 
-use super::support::{Frame, KEY, Server, contains, frame, upgrade_request};
+use super::support::{Frame, KEY, Server, contains, frame, now, upgrade_request};
 use std::time::Duration;
 
 /// Sends a request, takes the one response, and sees that the connection ends after it.
@@ -159,6 +159,27 @@ fn whoever_drips_their_request_is_refused_at_the_deadline() {
     assert_eq!(nobody.response().status, 408);
     nobody.ends();
     server.is_empty();
+}
+
+/// The kernel keeps them for a second at least; a machine that is slower than that tries again.
+#[test]
+fn who_says_nothing_takes_no_place_at_first() {
+    let server = Server::start(&[]);
+    let in_time = || {
+        let mut silent = server.connect();
+        let began = now();
+        let ann = server.join("ann");
+        let count = server.counter("connections");
+        let is_in_time = began.elapsed() < Duration::from_millis(500);
+        silent.send(upgrade_request("/ws").as_bytes());
+        assert_eq!(silent.response().status, 101);
+        ann.leaves();
+        silent.leaves();
+        server.is_empty();
+        is_in_time.then_some(count)
+    };
+    let count = (0..20).find_map(|_| in_time());
+    assert_eq!(count, Some(1));
 }
 
 #[test]

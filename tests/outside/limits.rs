@@ -74,10 +74,12 @@ fn out_of_descriptors_those_inside_live_on_and_newcomers_are_not_left_hanging() 
     let server = Server::spawn(&mut limited, 1);
     let mut ann = server.join("ann");
     // Descriptors are taken from the server by what it did not count on.
-    let crowd: Vec<Client> = (0..200).map(|_| server.connect()).collect();
-    let mut turned_away = 0;
-    for mut client in crowd {
+    let mut crowd: Vec<Client> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut crowd {
         client.try_send(upgrade_request("/ws").as_bytes());
+    }
+    let mut turned_away = 0;
+    for client in &mut crowd {
         let response = client.response();
         assert!(matches!(response.status, 101 | 503), "{}", response.head);
         turned_away += usize::from(response.status == 503);
@@ -86,6 +88,7 @@ fn out_of_descriptors_those_inside_live_on_and_newcomers_are_not_left_hanging() 
         }
     }
     assert!(turned_away >= 180, "{turned_away}");
+    drop(crowd);
     ann.says("/who");
     contains(ann.line(), "* ");
     eventually("the crowd is gone", || server.counter("connections") == 1);

@@ -1,0 +1,34 @@
+//! Newcomers who have said nothing yet stay with the kernel. With `heap.rs` the only unsafe code: an
+//! option that has no safe name.
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// How long the kernel keeps a connection that has sent nothing, before it is offered all the same;
+/// it rounds this up to when it would answer the newcomer again, some one to three seconds.
+static DEFER_SECONDS: c_int = 1;
+
+/// Lets a listener offer a connection when its request is there, or after [`DEFER_SECONDS`]
+/// (TCP_DEFER_ACCEPT, tcp(7)). A client speaks first here: it then costs one wake-up instead of two,
+/// and one that says nothing costs no descriptor at first.
+pub(super) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
+    let seconds = &raw const DEFER_SECONDS;
+    #[expect(unsafe_code, reason = "no library in the tree names this option")]
+    // SAFETY: the pointer is to an int that lives for ever, and the length is that of an int, which
+    // is what the option takes; the kernel only reads it.
+    let outcome = unsafe {
+        libc::setsockopt(
+            listener.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            seconds.cast(),
+            size_of::<c_int>() as libc::socklen_t,
+        )
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
