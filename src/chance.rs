@@ -1,4 +1,4 @@
-//! What is left to chance and may be seen from outside: made-up nicks, the spreading of deadlines.
+//! What is left to chance and may be seen from outside: made-up nicks.
 //! Knows no clock and asks no system: the seed is given.
 //!
 //! The generator is no secret keeper; whoever sees enough of its numbers knows the next. So it does

@@ -16,6 +16,7 @@ const MEASURES: &[Measure] = &[Measure {
     read: |sample| sample.result.number("cpu"),
     goals: &[Goal::FloorTimes(1.5), Goal::BelowUws],
     higher_is_better: false,
+    alone_only: false,
     flatness: false,
 }];
 

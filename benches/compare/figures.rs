@@ -140,6 +140,8 @@ pub(crate) struct Measure {
     pub(crate) higher_is_better: bool,
     /// How flat the settings are is of interest.
     pub(crate) flatness: bool,
+    /// It means nothing when other servers run at the same time.
+    pub(crate) alone_only: bool,
 }
 
 const PLAIN: Measure = Measure {
@@ -149,6 +151,7 @@ const PLAIN: Measure = Measure {
     goals: &[],
     higher_is_better: false,
     flatness: false,
+    alone_only: false,
 };
 
 const IDLE: &[Measure] = &[
@@ -168,6 +171,7 @@ const IDLE: &[Measure] = &[
     Measure {
         name: "kernel bytes per connection (slope; both ends, and whatever else the machine does)",
         read: |sample| sample.result.number("server.kernel_bytes_per_connection"),
+        alone_only: true,
         ..PLAIN
     },
 ];
@@ -177,6 +181,7 @@ const CONNECTS: &[Measure] = &[
         name: "connects per second, as fast as they go",
         read: |sample| sample.result.number("connects_per_second"),
         higher_is_better: true,
+        alone_only: true,
         ..PLAIN
     },
     Measure {
@@ -221,6 +226,7 @@ const DELIVERY_RATE: Measure = Measure {
     name: "deliveries per second (the tester bounds them too)",
     read: |sample| sample.result.number("deliveries_per_second"),
     higher_is_better: true,
+    alone_only: true,
     ..PLAIN
 };
 
@@ -315,6 +321,20 @@ const GROWTH: &[Measure] = &[
     },
 ];
 
+impl Setting {
+    /// Whether servers can be measured at the same time: what is read is theirs alone.
+    pub(crate) fn can_be_shared(&self) -> bool {
+        let is_open_loop = matches!(
+            self.load,
+            Load::Chat {
+                pace: Pace::Share { .. },
+                ..
+            }
+        );
+        !is_open_loop && !self.with_slope && self.measures.iter().any(|m| !m.alone_only)
+    }
+}
+
 impl Load {
     /// The same connections in the same rooms, but nobody says anything.
     pub(crate) fn without_words(&self) -> Self {
@@ -329,6 +349,17 @@ impl Load {
             },
             Self::Idle { .. } => self.clone(),
         }
+    }
+
+    /// For servers that share a core: together they get as many connections a second as one does
+    /// alone, and the time is long enough for what only some of them do at its ends not to matter.
+    pub(crate) fn shared_by(&self, count: u32) -> Self {
+        let mut shared = self.clone();
+        match &mut shared {
+            Self::Idle { connect_rate, .. } => *connect_rate = (*connect_rate / count).max(1),
+            Self::Chat { seconds, .. } => *seconds *= 2.0,
+        }
+        shared
     }
 
     /// A fifth of the rooms.

@@ -30,13 +30,17 @@ cargo bench --bench compare -- [OPTION]...
   --quick           one round of fewer, shorter settings; about 6 minutes
   --rounds N        how often all is measured; distant peers only in the first [3; quick: 1]
   --all-rounds      distant peers in every round
+  --together        parlor, the floor of each row and uWebSockets at the same time on the one core
+                    instead of in turns, where what is read is a server's own: what disturbs the
+                    machine disturbs all of them, and ratios are exact to a few percent
   --only LIST       figures: idle, burst, delivery, latency, slow, heartbeat, growth [all]
   --servers LIST    parlor, parlor-notices, floor, floor-coalescing, uws, gorilla, ws,
                     tokio-tungstenite, axum [all that are installed]
   --parlor PATH     measures another build of parlor [the one cargo has just made]
   --tester PATH     loads with the `parlor load` of another build [the same]
   --minutes N       begins nothing new after so long [35; quick: 8]
-benches/peers/build.sh installs the peers. Results go to target/bench/compare.md and .json.";
+benches/peers/build.sh installs the peers. Results go to target/bench/compare.md and .json, with
+--together to compare-together.md and .json.";
 
 /// Where things are, and whether processes can be pinned.
 pub(crate) struct Place {
@@ -97,6 +101,7 @@ struct Options {
     quick: bool,
     rounds: Option<usize>,
     all_rounds: bool,
+    together: bool,
     only: Option<Vec<String>>,
     servers: Option<Vec<String>>,
     minutes: Option<u64>,
@@ -110,6 +115,7 @@ impl Options {
             quick: false,
             rounds: None,
             all_rounds: false,
+            together: false,
             only: None,
             servers: None,
             minutes: None,
@@ -128,6 +134,7 @@ impl Options {
             match word.as_str() {
                 "--quick" => options.quick = true,
                 "--all-rounds" => options.all_rounds = true,
+                "--together" => options.together = true,
                 "--rounds" => options.rounds = Some(value()?.parse().map_err(wrong)?),
                 "--minutes" => options.minutes = Some(value()?.parse().map_err(wrong)?),
                 "--parlor" => options.parlor = Some(PathBuf::from(value()?)),
@@ -151,6 +158,7 @@ impl Options {
             }
             settings.retain(|setting| only.iter().any(|name| name == setting.figure));
         }
+        settings.retain(|setting| !self.together || setting.can_be_shared());
         Ok(settings)
     }
 
@@ -184,6 +192,7 @@ struct Comparison {
     servers: Vec<Server>,
     quick: bool,
     all_rounds: bool,
+    together: bool,
     end: Instant,
     /// Deliveries per second of the floors in this round.
     rates: HashMap<&'static str, f64>,
@@ -199,6 +208,14 @@ impl Comparison {
         self.silent.clear();
         for setting in 0..self.settings.len() {
             let count = self.servers.len();
+            if self.together {
+                if now() > self.end {
+                    self.is_cut_short = true;
+                    return;
+                }
+                self.measure_together(setting, round);
+                continue;
+            }
             // Each begins once: whoever is first could have it easier or harder.
             for turn in 0..count {
                 let server = self.servers[(turn + round) % count];
@@ -224,15 +241,57 @@ impl Comparison {
         !is_notices_only && !is_silent && !is_too_far && !is_same_floor
     }
 
+    /// Parlor, the floor and uWebSockets at once on the one core, their testers on the other.
+    fn measure_together(&mut self, setting: usize, round: usize) {
+        let about = &self.settings[setting];
+        let is_near = |server: &Server| [Server::Parlor, Server::Uws, about.floor].contains(server);
+        let wanted = |server: &Server| is_near(server) && self.is_wanted(setting, *server, round);
+        let servers: Vec<Server> = self.servers.iter().copied().filter(wanted).collect();
+        let load = about.load.shared_by(servers.len() as u32);
+        let run = |server: Server| self.run(server, &load, about.heartbeat, None);
+        let results: Vec<Result<Json, String>> = thread::scope(|scope| {
+            let runs: Vec<_> = servers
+                .iter()
+                .map(|server| scope.spawn(|| run(*server)))
+                .collect();
+            let result = |run: thread::ScopedJoinHandle<'_, Result<Json, String>>| {
+                run.join().unwrap_or_else(|_| Err(String::from("a bug")))
+            };
+            runs.into_iter().map(result).collect()
+        });
+        for (server, result) in servers.into_iter().zip(results) {
+            let sample = result.map(|result| Sample {
+                result,
+                fifth: Json::Null,
+                silent: Json::Null,
+            });
+            self.take(setting, server, round, sample);
+        }
+    }
+
     fn measure(&mut self, setting: usize, server: Server, round: usize) {
         let load = self.settings[setting].load.clone();
         let sample = self
             .send_rate(&load)
             .and_then(|send_rate| self.sample(setting, server, send_rate));
+        self.take(setting, server, round, sample);
+    }
+
+    /// Reads the figures of a run and keeps them.
+    fn take(
+        &mut self,
+        setting: usize,
+        server: Server,
+        round: usize,
+        sample: Result<Sample, String>,
+    ) {
         let about = &self.settings[setting];
         let (values, blemishes) = match sample {
             Ok(sample) => {
-                let read = |measure: &figures::Measure| (measure.read)(&sample);
+                let read = |measure: &figures::Measure| {
+                    let is_read = !self.together || !measure.alone_only;
+                    is_read.then(|| (measure.read)(&sample)).flatten()
+                };
                 (
                     Ok(about.measures.iter().map(read).collect()),
                     sample.blemishes(),
@@ -326,11 +385,17 @@ impl Comparison {
         let mut running = server.start(&self.place, heartbeat)?;
         // What it does once when it starts is over by then, and is in none of the figures.
         thread::sleep(Duration::from_millis(200));
-        let answer = self.place.results.join("load.json");
+        let answer = self
+            .place
+            .results
+            .join(format!("load-{}.json", server.name()));
         // There is none before the first run.
         let _ = fs::remove_file(&answer);
         let words = tester_words(&self.place, &running, server, load, send_rate, &answer);
-        let log_path = self.place.results.join("load.log");
+        let log_path = self
+            .place
+            .results
+            .join(format!("load-{}.log", server.name()));
         let log = fs::File::create(&log_path)
             .map_err(|error| format!("{}: {error}", log_path.display()))?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
@@ -372,14 +437,21 @@ impl Comparison {
             (String::from("is_cut_short"), Json::Bool(self.is_cut_short)),
             (String::from("runs"), results.json()),
         ]);
-        for (name, text) in [
-            ("compare.md", markdown),
-            ("compare.json", format!("{json}\n")),
-        ] {
-            let path = self.place.results.join(name);
+        let name = result_name(self.together);
+        for (ending, text) in [("md", markdown), ("json", format!("{json}\n"))] {
+            let path = self.place.results.join(format!("{name}.{ending}"));
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Of the files with the results.
+const fn result_name(together: bool) -> &'static str {
+    if together {
+        "compare-together"
+    } else {
+        "compare"
     }
 }
 
@@ -522,7 +594,7 @@ fn tester_words(
             add("--senders", senders.to_string());
             add("--size", bytes.to_string());
             add("--connect-rate", String::from("10000"));
-            add("--warmup", String::from("500ms"));
+            add("--warmup", String::from("1s"));
             add("--duration", millis(*seconds));
             match (pace, send_rate) {
                 (Pace::Window(window), _) => add("--window", window.to_string()),
@@ -541,7 +613,7 @@ fn tester_words(
 }
 
 /// Where and how this was measured.
-fn head(place: &Place, rounds: usize, quick: bool) -> String {
+fn head(place: &Place, rounds: usize, quick: bool, together: bool) -> String {
     let first_value = |path: &str, name: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with(name));
@@ -552,7 +624,9 @@ fn head(place: &Place, rounds: usize, quick: bool) -> String {
     };
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
-    let pinning = if place.is_pinning {
+    let pinning = if place.is_pinning && together {
+        "the servers of a row at the same time on core 0, a tester for each on core 1"
+    } else if place.is_pinning {
         "each server on core 0, the tester on core 1"
     } else {
         "nothing pinned to a core, for there is no taskset or no second core"
@@ -590,13 +664,14 @@ fn compare() -> Result<(), String> {
     let minutes = options
         .minutes
         .unwrap_or(if options.quick { 8 } else { 35 });
-    let head = head(&place, rounds, options.quick);
+    let head = head(&place, rounds, options.quick, options.together);
     let mut comparison = Comparison {
         place,
         settings,
         servers,
         quick: options.quick,
         all_rounds: options.all_rounds,
+        together: options.together,
         end: now() + Duration::from_secs(minutes * 60),
         rates: HashMap::new(),
         silent: HashMap::new(),
@@ -607,10 +682,9 @@ fn compare() -> Result<(), String> {
         comparison.round(round);
         comparison.write(&head)?;
     }
-    println!(
-        "written: {}",
-        comparison.place.results.join("compare.md").display()
-    );
+    let name = result_name(options.together);
+    let results = &comparison.place.results;
+    println!("written: {}", results.join(format!("{name}.md")).display());
     Ok(())
 }
 

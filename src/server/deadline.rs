@@ -3,7 +3,6 @@
 
 use super::Server;
 use super::connection::Phase;
-use crate::chance::Chance;
 use crate::chat::rate::Rate;
 use crate::config::Config;
 use crate::frame::Frame;
@@ -19,7 +18,11 @@ const EXPIRED_PER_TURN: usize = 4096;
 const PINGS_PER_SECOND: u32 = 10;
 const PING_BURST: u32 = 100;
 
-/// Lengths in ticks, and the chance that spreads them.
+/// Neighbours in the table of connections that are pinged together. Their sockets are neighbours in
+/// the kernel's memory too, and touching them one after the other costs far less than at random.
+const PINGED_TOGETHER: u32 = 64;
+
+/// Lengths in ticks.
 pub(super) struct Deadlines {
     pub(super) handshake: u32,
     pub(super) close: u32,
@@ -28,11 +31,10 @@ pub(super) struct Deadlines {
     pub(super) pings: Rate,
     ping_after: u32,
     silent: u32,
-    chance: Chance,
 }
 
 impl Deadlines {
-    pub(super) fn new(config: &Config, seed: u64) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             handshake: ticks(config.handshake_timeout),
             close: ticks(config.close_timeout),
@@ -41,15 +43,14 @@ impl Deadlines {
             pings: Rate::new(PINGS_PER_SECOND, PING_BURST),
             ping_after: ticks(config.ping_after),
             silent: ticks(config.silent_timeout),
-            chance: Chance::new(seed, "pings"),
         }
     }
 
-    /// When a connection that was heard at `seen` is pinged if it stays silent. Spread over a
-    /// quarter more, or a crowd that came back together would be pinged together for ever.
-    pub(super) fn next_ping(&mut self, seen: Tick) -> Tick {
+    /// When the connection of a slot that was heard at `seen` is pinged if it stays silent. Spread
+    /// over a quarter more, or a crowd that came back together would be pinged together for ever.
+    pub(super) fn next_ping(&self, slot: u32, seen: Tick) -> Tick {
         let spread = (self.ping_after / 4).min(self.silent.saturating_sub(self.ping_after + 1));
-        seen + self.ping_after + self.chance.below(u64::from(spread) + 1) as u32
+        seen + self.ping_after + slot / PINGED_TOGETHER % (spread + 1)
     }
 }
 
@@ -139,7 +140,7 @@ impl<N: Net> Server<N> {
             silent_due
         } else {
             let seen = connection.seen;
-            self.deadlines.next_ping(seen)
+            self.deadlines.next_ping(id.slot(), seen)
         };
         for other in [stall_due, message_due].into_iter().flatten() {
             due = due.min(other);
@@ -154,18 +155,21 @@ mod tests {
 
     #[test]
     fn pings_are_spread_over_a_quarter_more() {
-        let mut deadlines = Deadlines::new(&Config::default(), 7);
-        let due: Vec<u32> = (0..1000)
-            .map(|_| deadlines.next_ping(Tick(100)).0)
-            .collect();
-        assert!(due.iter().all(|due| (350..=412).contains(due)));
-        for part in 0..6 {
-            let range = 350 + part * 10..360 + part * 10;
-            assert!(
-                due.iter().any(|due| range.contains(due)),
-                "none in {range:?}"
-            );
+        let deadlines = Deadlines::new(&Config::default());
+        let mut pinged = vec![0; 63];
+        for slot in 0..63 * 2 * PINGED_TOGETHER {
+            let due = deadlines.next_ping(slot, Tick(100));
+            pinged[due.0 as usize - 350] += 1;
         }
+        assert_eq!(pinged, [2 * PINGED_TOGETHER; 63]);
+    }
+
+    #[test]
+    fn neighbours_are_pinged_together() {
+        let deadlines = Deadlines::new(&Config::default());
+        let due = |slot| deadlines.next_ping(slot, Tick(100));
+        assert_eq!(due(128), due(191));
+        assert_ne!(due(128), due(127));
     }
 
     #[test]
@@ -175,9 +179,9 @@ mod tests {
             silent_timeout: std::time::Duration::from_millis(500),
             ..Config::default()
         };
-        let mut deadlines = Deadlines::new(&config, 7);
-        for _ in 0..100 {
-            assert_eq!(deadlines.next_ping(Tick(0)), Tick(4));
+        let deadlines = Deadlines::new(&config);
+        for slot in 0..1000 {
+            assert_eq!(deadlines.next_ping(slot, Tick(0)), Tick(4));
         }
     }
 }

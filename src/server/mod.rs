@@ -77,7 +77,7 @@ pub enum Turn {
 impl<N: Net> Server<N> {
     /// A server without connections. `max_connections` is what the configuration says or, if it
     /// says nothing, what the system allows. `seed` decides all that is left to chance: made-up
-    /// nicks, hash keys, the spreading of deadlines.
+    /// nicks, hash keys.
     pub fn new(config: Config, net: N, max_connections: usize, seed: u64) -> Self {
         let limits = Limits {
             frames_max: config.outbox_frames,
@@ -88,7 +88,7 @@ impl<N: Net> Server<N> {
             addresses: Addresses::default(),
             guesses: Guesses::new(seed),
             listeners: Listeners::new(max_connections),
-            deadlines: Deadlines::new(&config, seed),
+            deadlines: Deadlines::new(&config),
             chat: Chat::new(&config, seed),
             effects: Effects::new(),
             batch: Batch::default(),

@@ -109,7 +109,7 @@ impl<N: Net> Server<N> {
         };
         connection.seen = now;
         if mem::take(&mut connection.awaiting_pong) {
-            let due = self.deadlines.next_ping(now);
+            let due = self.deadlines.next_ping(id.slot(), now);
             self.connections.arm_by(id, due);
         }
     }
@@ -205,7 +205,7 @@ impl<N: Net> Server<N> {
                 message_since: None,
             };
         }
-        let due = self.deadlines.next_ping(now);
+        let due = self.deadlines.next_ping(id.slot(), now);
         self.connections.arm(id, due);
         self.stats.upgraded += 1;
         self.log_connection(id, format_args!("is upgraded"));
