@@ -92,6 +92,16 @@ fn a_round_without_the_floor_has_no_ratio() {
 }
 
 #[test]
+fn a_measure_that_nobody_took_has_no_table() {
+    let untaken = Outcome {
+        values: Ok(vec![None]),
+        ..outcome(Server::Parlor, 1, 0.0)
+    };
+    let table = markdown(&[untaken]);
+    assert!(!table.contains("| here |"), "{table}");
+}
+
+#[test]
 fn a_failed_server_and_a_loss_are_named() {
     let mut lossy = outcome(Server::Parlor, 1, 3.0);
     lossy.blemishes.push(String::from("7 deliveries lost"));

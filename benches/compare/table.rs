@@ -162,6 +162,16 @@ impl Results<'_> {
         Some(format!("{text}: {word} ({value:.2})"))
     }
 
+    /// Whether there is anything to show, be it a failure.
+    fn has_any(&self, rows: &[usize], measure: usize) -> bool {
+        let is_shown = |outcome: &Outcome| match &outcome.values {
+            Ok(values) => values.get(measure).is_some_and(Option::is_some),
+            Err(_) => true,
+        };
+        let mut outcomes = self.outcomes.iter();
+        outcomes.any(|outcome| rows.contains(&outcome.setting) && is_shown(outcome))
+    }
+
     fn table(&self, rows: &[usize], measure: usize, out: &mut String) {
         let about = &self.settings[rows[0]].measures[measure];
         let has_any = |server: &Server| {
@@ -251,7 +261,9 @@ impl Results<'_> {
                     .filter(|other| names(*other).eq(names(*row)))
                     .collect();
                 for measure in 0..self.settings[*row].measures.len() {
-                    self.table(&alike, measure, &mut out);
+                    if self.has_any(&alike, measure) {
+                        self.table(&alike, measure, &mut out);
+                    }
                 }
                 done.extend(alike);
             }
