@@ -41,6 +41,8 @@ pub(crate) enum Load {
         seconds: f64,
         /// Members that stop reading.
         slow_members: Option<u32>,
+        /// Silence after it, before memory is read.
+        rest_seconds: f64,
     },
 }
 
@@ -384,6 +386,7 @@ pub(crate) fn rate_load(seconds: f64) -> Load {
         pace: Pace::Window(16),
         seconds,
         slow_members: None,
+        rest_seconds: 0.0,
     }
 }
 
@@ -469,6 +472,7 @@ fn burst(quick: bool) -> [Setting; 2] {
                 pace: Pace::Window(1),
                 seconds: if bytes > 1_024 { 4.0 } else { 2.0 },
                 slow_members: None,
+                rest_seconds: 7.0,
             },
         )
     })
@@ -494,6 +498,7 @@ fn delivery(seconds: f64) -> Vec<Setting> {
                     pace: Pace::Window(window),
                     seconds,
                     slow_members: None,
+                    rest_seconds: 0.0,
                 };
                 all.push(Setting {
                     floor: if window == 1 {
@@ -537,6 +542,7 @@ fn latency(seconds: f64) -> [Setting; 2] {
                 },
                 seconds,
                 slow_members: None,
+                rest_seconds: 0.0,
             },
         )
     })
@@ -562,6 +568,7 @@ fn slow(seconds: f64) -> [Setting; 2] {
                 },
                 seconds,
                 slow_members,
+                rest_seconds: 0.0,
             },
         )
     })
@@ -609,6 +616,7 @@ fn growth() -> [Setting; 4] {
                 pace: Pace::Window(1),
                 seconds: 2.0,
                 slow_members: None,
+                rest_seconds: 0.0,
             },
         )
     })

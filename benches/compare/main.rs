@@ -497,8 +497,9 @@ fn load_time(load: &Load) -> Duration {
             rooms,
             members,
             seconds,
+            rest_seconds,
             ..
-        } => f64::from(rooms * members) / 10_000.0 + seconds,
+        } => f64::from(rooms * members) / 10_000.0 + seconds + rest_seconds,
     };
     Duration::from_secs_f64(seconds)
 }
@@ -583,6 +584,7 @@ fn tester_words(
             pace,
             seconds,
             slow_members,
+            rest_seconds,
         } => {
             let scenario = if slow_members.is_some() {
                 "slow"
@@ -600,6 +602,7 @@ fn tester_words(
                 (Pace::Window(window), _) => add("--window", window.to_string()),
                 (Pace::Share { .. }, rate) => add("--send-rate", rate.unwrap_or(1).to_string()),
             }
+            add("--rest", millis(*rest_seconds));
             if let Some(members) = slow_members {
                 add("--slow-members", members.to_string());
             }

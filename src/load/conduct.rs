@@ -64,7 +64,7 @@ struct Conductor<'o, 's, 'w> {
 
 impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
     fn new(options: &'o Options, crew: Crew, screen: &'s mut Screen<'w>) -> Self {
-        let lasts = micros(options.duration) + micros(options.warmup);
+        let lasts = micros(options.duration + options.warmup + options.rest);
         let opens = options.total() as u64 * 1_000_000 / u64::from(options.connect_rate);
         let mut outcome = Outcome::new(options.clone());
         outcome.user_bytes_start = options.pid.and_then(measure::user_bytes);
@@ -103,6 +103,9 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         }
         if self.options.scenario.talks() {
             self.drain()?;
+        }
+        if self.options.scenario != Scenario::Idle {
+            self.pass(micros(self.options.rest), "resting")?;
         }
         self.outcome.user_bytes_end = self.options.pid.and_then(measure::user_bytes);
         self.outcome.descriptors = self.options.pid.and_then(measure::descriptors);

@@ -40,6 +40,8 @@ All scenarios
                               rooms are never split between them, so chat needs N rooms or more [1]
   --duration TIME             how long it is measured; for idle: held [10s]
   --warmup TIME               how long before that, not counted; not for idle [1s]
+  --rest TIME                 how long nobody says anything more before the server's memory is read
+                              for the last time; not for idle [0s]
 
 idle and churn
   --connections N             at the same time [1000]
@@ -142,6 +144,7 @@ pub(super) struct Options {
     pub(super) processes: usize,
     pub(super) duration: Duration,
     pub(super) warmup: Duration,
+    pub(super) rest: Duration,
     pub(super) connections: usize,
     pub(super) slope_from: Option<usize>,
     pub(super) churn_rate: u32,
@@ -205,6 +208,7 @@ impl Options {
             processes: 1,
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(1),
+            rest: Duration::ZERO,
             connections: 1000,
             slope_from: None,
             churn_rate: 100,
@@ -222,7 +226,7 @@ impl Options {
         }
     }
 
-    const NAMES: [&'static str; 28] = [
+    const NAMES: [&'static str; 29] = [
         "url",
         "subprotocol",
         "header",
@@ -233,6 +237,7 @@ impl Options {
         "processes",
         "duration",
         "warmup",
+        "rest",
         "connections",
         "slope-from",
         "churn-rate",
@@ -305,7 +310,8 @@ impl Options {
             "sources" => self.sources = parse_count(value, 1, 250)? as u32,
             "processes" => self.processes = parse_count(value, 1, 1000)?,
             "duration" => self.duration = parse_duration(value)?,
-            "warmup" => self.warmup = parse_warmup(value)?,
+            "warmup" => self.warmup = parse_pause(value)?,
+            "rest" => self.rest = parse_pause(value)?,
             "connections" => self.connections = parse_count(value, 1, CONNECTIONS_MAX)?,
             "slope-from" => self.slope_from = Some(parse_count(value, 0, CONNECTIONS_MAX)?),
             "churn-rate" => self.churn_rate = parse_count(value, 1, RATE_MAX)? as u32,
@@ -439,7 +445,7 @@ fn parse_rate(value: &str) -> Result<f64, String> {
 }
 
 /// Zero is a length here.
-fn parse_warmup(value: &str) -> Result<Duration, String> {
+fn parse_pause(value: &str) -> Result<Duration, String> {
     if matches!(value, "0" | "0s" | "0ms") {
         return Ok(Duration::ZERO);
     }
@@ -508,7 +514,7 @@ mod tests {
                 arguments.push(default.to_owned());
             }
         }
-        assert_eq!(arguments.len(), 1 + 2 * 13, "{arguments:?}");
+        assert_eq!(arguments.len(), 1 + 2 * 14, "{arguments:?}");
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let told = parse(&arguments).unwrap();
         assert_eq!(told.pace(), Options::new(Scenario::Chat).pace());

@@ -105,6 +105,23 @@ pub(super) struct Lists {
     pub(super) ending: Vec<ConnId>,
 }
 
+/// Places that a list keeps when memory is given back: what a turn of a calm server needs.
+const LIST_KEPT: usize = 1024;
+
+impl Lists {
+    /// A crowd was on one of them at once, and its places are still there.
+    pub(super) fn are_large(&self) -> bool {
+        let lists = [&self.dirty, &self.readable, &self.ending];
+        lists.iter().any(|list| list.capacity() > 2 * LIST_KEPT)
+    }
+
+    pub(super) fn shrink(&mut self) {
+        for list in [&mut self.dirty, &mut self.readable, &mut self.ending] {
+            list.shrink_to(LIST_KEPT);
+        }
+    }
+}
+
 impl<S> Connections<S> {
     pub(super) fn new(limits: Limits, now: Tick) -> Self {
         Self {
@@ -383,6 +400,17 @@ mod tests {
         assert_eq!(connections.lists.dirty, [id]);
         assert_eq!(connections.lists.readable, [id]);
         assert_eq!(connections.lists.ending, [id]);
+    }
+
+    #[test]
+    fn a_list_that_a_crowd_was_on_gives_its_places_back() {
+        let mut lists = Lists::default();
+        lists.dirty.reserve(100);
+        assert!(!lists.are_large());
+        lists.dirty.reserve(5000);
+        assert!(lists.are_large());
+        lists.shrink();
+        assert!(!lists.are_large());
     }
 
     /// The memory promise: 300 bytes for an idle joined connection, this being the largest part.

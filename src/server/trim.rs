@@ -29,7 +29,11 @@ impl Trimming {
 
 impl<N: Net> Server<N> {
     pub(super) fn trim(&mut self, now: Tick) {
+        if self.connections.lists.are_large() {
+            self.trimming.was_freed(now);
+        }
         if self.trimming.due.take_if(|due| *due <= now).is_some() {
+            self.connections.lists.shrink();
             self.net.trim_memory();
         }
     }
