@@ -1,12 +1,13 @@
 //! The load tester against the server, and against servers that do wrong, so that its counting is
 //! shown to be able to find something.
 
-use super::support::{PATIENCE, Server, command, contains, eventually, finish, frame};
+use super::support::{PATIENCE, Server, command, contains, eventually, finish, frame, now};
 use parlor::http::accept_key;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitStatus;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Room for a crowd from one address that talks a lot.
 const CROWD: [&str; 4] = ["--message-rate", "0", "--max-connections-per-address", "0"];
@@ -215,6 +216,33 @@ fn who_stops_reading_is_left_out_of_the_losses_and_ended_by_the_server() {
     run.is("slow_disconnects", 3);
     run.is("expected", 17 * run.figure("sent"));
     run.is("deliveries", run.figure("expected"));
+}
+
+#[test]
+fn nobody_says_anything_during_the_rest() {
+    let server = Server::start(&CROWD);
+    let began = now();
+    let run = run_at(
+        &server,
+        &[
+            "chat",
+            "--members",
+            "10",
+            "--senders",
+            "2",
+            "--window",
+            "1",
+            "--warmup",
+            "0s",
+            "--duration",
+            "200ms",
+            "--rest",
+            "1s",
+        ],
+    );
+    run.is_as_expected();
+    run.is("deliveries", run.figure("expected"));
+    assert!(began.elapsed() > Duration::from_secs(1));
 }
 
 #[test]
