@@ -74,6 +74,14 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    pub(crate) const fn without_slope(result: Json) -> Self {
+        Self {
+            result,
+            fifth: Json::Null,
+            silent: Json::Null,
+        }
+    }
+
     /// What each connection takes of the server's memory at its end.
     fn per_connection(&self) -> Option<f64> {
         let number = |path| self.result.number(path);

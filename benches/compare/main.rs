@@ -260,12 +260,7 @@ impl Comparison {
             runs.into_iter().map(result).collect()
         });
         for (server, result) in servers.into_iter().zip(results) {
-            let sample = result.map(|result| Sample {
-                result,
-                fifth: Json::Null,
-                silent: Json::Null,
-            });
-            self.take(setting, server, round, sample);
+            self.take(setting, server, round, result.map(Sample::without_slope));
         }
     }
 
@@ -322,19 +317,18 @@ impl Comparison {
             with_slope,
             ..
         } = self.settings[setting];
-        let (mut fifth, mut silent) = (Json::Null, Json::Null);
-        if with_slope {
-            fifth = self.run(server, &load.fifth(), heartbeat, send_rate)?;
-            silent = match self.silent.get(server.name()) {
-                Some(silent) => silent.clone(),
-                None => self.run(server, &load.without_words(), heartbeat, None)?,
-            };
+        if !with_slope {
+            let result = self.run(server, load, heartbeat, send_rate);
+            return result.map(Sample::without_slope);
         }
+        let fifth = self.run(server, &load.fifth(), heartbeat, send_rate)?;
+        let silent = match self.silent.get(server.name()) {
+            Some(silent) => silent.clone(),
+            None => self.run(server, &load.without_words(), heartbeat, None)?,
+        };
         let result = self.run(server, load, heartbeat, send_rate)?;
-        if with_slope {
-            // The settings that want it are alike but for the length of what is said.
-            self.silent.insert(server.name(), silent.clone());
-        }
+        // The settings that want it are alike but for the length of what is said.
+        self.silent.insert(server.name(), silent.clone());
         Ok(Sample {
             result,
             fifth,

@@ -70,12 +70,12 @@ impl Nick {
     }
 
     /// What tells it apart, one or two strings: two names that share one are the same to a reader.
-    /// See [`key`] and [`key_as_typed`].
+    /// See [`key`] and [`look`].
     pub(super) fn keys(&self) -> impl Iterator<Item = SmolStr> {
         let key = key(&self.0);
         // Of ASCII both are the same.
-        let as_typed = (!self.0.is_ascii()).then(|| key_as_typed(&self.0));
-        let as_typed = as_typed.filter(|as_typed| *as_typed != key);
+        let seen = (!self.0.is_ascii()).then(|| look(&self.0));
+        let as_typed = seen.filter(|seen| *seen != key);
         std::iter::once(key).chain(as_typed)
     }
 
@@ -227,13 +227,9 @@ fn unicode_key(name: &str) -> SmolStr {
     look(&fold(name))
 }
 
-/// Folding comes too late for letters that look alike only as capitals, of which many scripts have
-/// some: a Greek Η is a Latin H to the eye, but η is no h. So what is seen before any folding tells
-/// names apart too.
-fn key_as_typed(name: &str) -> SmolStr {
-    look(name)
-}
-
+/// What is seen of a name. Folding it first comes too late for letters that look alike only as
+/// capitals, of which many scripts have some: a Greek Η is a Latin H to the eye, but η is no h. So
+/// what is seen before any folding tells names apart too.
 fn look(name: &str) -> SmolStr {
     // Folding may bring out what the skeleton replaces, and the other way round.
     let folded = fold(&skeleton(name).collect::<String>());

@@ -1,5 +1,5 @@
-//! Newcomers who have said nothing yet stay with the kernel. With `heap.rs` the only unsafe code: an
-//! option that has no safe name.
+//! Newcomers who have said nothing yet stay with the kernel. With `heap.rs` the only unsafe code:
+//! an option that has no safe name.
 
 use std::ffi::c_int;
 use std::io;

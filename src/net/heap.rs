@@ -1,5 +1,5 @@
-//! The allocator's free memory and the system. With `defer.rs` the only unsafe code: a call that has no
-//! safe name.
+//! The allocator's free memory and the system. With `defer.rs` the only unsafe code: a call that has
+//! no safe name.
 
 /// Gives what is free back to the system, also from between what is in use. Nothing where the
 /// allocator is not glibc's.

@@ -22,8 +22,6 @@ use std::mem;
 pub(super) struct Batch {
     room: Option<RoomId>,
     runs: [Run; Protocol::COUNT],
-    /// The last event as text; kept for its memory.
-    text: String,
 }
 
 impl Batch {
@@ -32,7 +30,7 @@ impl Batch {
     }
 
     /// Adds an event. False: the run has as much as half an outbox takes, or is another room's.
-    fn add(&mut self, room: RoomId, event: &Event, limits: Limits) -> bool {
+    fn add(&mut self, room: RoomId, event: &Event, limits: Limits, encoder: &mut Encoder) -> bool {
         let is_full = |run: &Run| {
             run.count() as usize * 2 >= limits.frames_max || run.len() * 2 >= limits.bytes_max
         };
@@ -40,9 +38,7 @@ impl Batch {
             return false;
         }
         for protocol in Protocol::ALL {
-            self.text.clear();
-            protocol.render(event, &mut self.text);
-            self.runs[protocol.index()].push_text(&self.text);
+            self.runs[protocol.index()].push_text(encoder.text(event, protocol));
         }
         true
     }
@@ -51,17 +47,21 @@ impl Batch {
 /// What some members are to get: a frame per protocol.
 type Frames = [Option<Frame>; Protocol::COUNT];
 
-/// Makes single frames of events; kept for its memory.
+/// Makes text of events, and single frames. The last text is kept for its memory.
 #[derive(Default)]
 pub(super) struct Encoder {
     text: String,
 }
 
 impl Encoder {
-    pub(super) fn frame(&mut self, event: &Event, protocol: Protocol) -> Frame {
+    fn text(&mut self, event: &Event, protocol: Protocol) -> &str {
         self.text.clear();
         protocol.render(event, &mut self.text);
-        Frame::text(&self.text)
+        &self.text
+    }
+
+    pub(super) fn frame(&mut self, event: &Event, protocol: Protocol) -> Frame {
+        Frame::text(self.text(event, protocol))
     }
 }
 
@@ -98,7 +98,7 @@ impl<N: Net> Server<N> {
     fn tell_room(&mut self, room: RoomId, event: &Event, now: Tick) {
         let limits = self.connections.limits();
         // An empty batch takes anything.
-        while !self.batch.add(room, event, limits) {
+        while !self.batch.add(room, event, limits, &mut self.encoder) {
             self.settle(now);
         }
     }
