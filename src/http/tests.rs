@@ -1,0 +1,720 @@
+//! Requests as bytes, whole and cut anywhere, and what [`receive`] makes of them.
+
+use super::*;
+
+const FROM_PROXY: bool = true;
+
+/// What a browser sends.
+const BROWSER: &str = "GET /ws HTTP/1.1\r\n\
+    Host: 127.0.0.1:8080\r\n\
+    Connection: keep-alive, Upgrade\r\n\
+    Pragma: no-cache\r\n\
+    Cache-Control: no-cache\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0\r\n\
+    Upgrade: websocket\r\n\
+    Origin: http://127.0.0.1:8080\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en\r\n\
+    Cookie: another=service\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+    Sec-WebSocket-Protocol: chat, superchat\r\n\r\n";
+
+/// The least a client can send.
+const LEAST: &str = "GET /ws HTTP/1.1\r\n\
+    Host: a.example\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// A response, read back by somebody else's parser. Its body has the length it says.
+pub(super) struct Parsed {
+    pub(super) status: u16,
+    fields: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Parsed {
+    pub(super) fn from(bytes: &[u8]) -> Self {
+        let parsed = Self::from_head(bytes);
+        let len = parsed
+            .field("Content-Length")
+            .map(|len| len.parse().unwrap());
+        assert_eq!(parsed.body.len(), len.unwrap_or(0));
+        parsed
+    }
+
+    /// The same for an answer to HEAD.
+    fn from_head(bytes: &[u8]) -> Self {
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut response = httparse::Response::new(&mut headers);
+        let len = response.parse(bytes).unwrap().unwrap();
+        assert_eq!(response.version, Some(1));
+        assert!(!response.reason.unwrap().is_empty());
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let fields = response.headers.iter();
+        Self {
+            status: response.code.unwrap(),
+            fields: fields.map(|h| (h.name.to_owned(), text(h.value))).collect(),
+            body: bytes[len..].to_vec(),
+        }
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self
+            .fields
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} is there twice");
+        value
+    }
+
+    pub(super) fn text(&self) -> &str {
+        str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// The outcome of bytes that come in pieces of this length.
+fn receive_in_pieces(bytes: &[u8], len: usize, config: &Config) -> Request {
+    let mut already = 0;
+    while already < bytes.len() {
+        let end = bytes.len().min(already + len);
+        match receive(&bytes[..end], already, FROM_PROXY, config) {
+            Request::Partial => already = end,
+            outcome => return outcome,
+        }
+    }
+    Request::Partial
+}
+
+/// The outcome of these bytes, whole, one by one, and cut in two anywhere: always the same.
+fn receive_any_way(bytes: &[u8], config: &Config) -> Request {
+    let outcome = receive(bytes, 0, FROM_PROXY, config);
+    let shown = bytes.escape_ascii();
+    assert_eq!(
+        outcome,
+        receive_in_pieces(bytes, 1, config),
+        "one by one: {shown}"
+    );
+    for cut in 1..bytes.len() {
+        match receive(&bytes[..cut], 0, FROM_PROXY, config) {
+            Request::Partial => {
+                let rest = receive(bytes, cut, FROM_PROXY, config);
+                assert_eq!(outcome, rest, "cut at {cut}: {shown}");
+            }
+            early => assert_eq!(outcome, early, "cut at {cut}: {shown}"),
+        }
+    }
+    outcome
+}
+
+/// What comes of a request with the default configuration. A good one is not answered before
+/// its last byte.
+fn ask(request: &str) -> Request {
+    let outcome = receive_any_way(request.as_bytes(), &Config::default());
+    if let Request::Upgrade { consumed, .. } | Request::Answer { consumed, .. } = outcome {
+        assert_eq!(consumed, request.len());
+        for cut in 0..consumed {
+            let prefix = &request.as_bytes()[..cut];
+            let outcome = receive(prefix, 0, FROM_PROXY, &Config::default());
+            assert_eq!(outcome, Request::Partial, "{request}");
+        }
+    }
+    outcome
+}
+
+#[track_caller]
+fn upgrade(request: &str) -> Upgrade {
+    match ask(request) {
+        Request::Upgrade { upgrade, .. } => upgrade,
+        outcome => panic!("{outcome:?}: {request}"),
+    }
+}
+
+#[track_caller]
+fn refusal(request: &str) -> Refusal {
+    match ask(request) {
+        Request::Refused(refusal) => refusal,
+        outcome => panic!("{outcome:?}: {request}"),
+    }
+}
+
+#[track_caller]
+fn answer(request: &str) -> (Parsed, bool) {
+    match ask(request) {
+        Request::Answer {
+            response,
+            keep_alive,
+            ..
+        } => (Parsed::from(&response), keep_alive),
+        outcome => panic!("{outcome:?}: {request}"),
+    }
+}
+
+/// The least request, changed in one place.
+#[track_caller]
+fn least_with(from: &str, to: &str) -> String {
+    assert!(LEAST.contains(from));
+    LEAST.replacen(from, to, 1)
+}
+
+#[test]
+fn a_browser_and_the_simplest_client_get_their_websocket() {
+    for request in [BROWSER, LEAST] {
+        let upgrade = upgrade(request);
+        assert_eq!(upgrade.response, ACCEPTED.as_bytes());
+        assert_eq!((upgrade.room.as_str(), upgrade.nick), ("lobby", None));
+        assert_eq!(upgrade.forwarded_for, None);
+    }
+}
+
+#[test]
+fn what_clients_and_proxies_vary_in_is_accepted() {
+    for (from, to) in [
+        ("Upgrade: websocket", "UPGRADE: WebSocket"),
+        ("Upgrade: websocket", "Upgrade: h2c, websocket"),
+        ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"),
+        ("Upgrade: websocket", "Upgrade:websocket  "),
+        ("Connection: Upgrade", "connection: keep-alive,\tupgrade"),
+        (
+            "Connection: Upgrade",
+            "Connection: keep-alive\r\nConnection: Upgrade",
+        ),
+        ("Connection: Upgrade", "Connection: , UPGRADE ,"),
+        ("Version: 13", "Version:  13 "),
+        ("Host: a.example", "host: [::1]:8080"),
+        ("Host: a.example", "Host: a.example\r\nContent-Length: 0"),
+        ("Host: a.example", "Host: a.example\r\nX-Empty:"),
+        ("GET /ws", "\r\n\r\nGET /ws"),
+        ("GET /ws", "GET http://a.example/ws"),
+        ("GET /ws", "GET WS://a.example/ws"),
+        ("GET /ws", "GET /ws/"),
+        ("GET /ws", "GET /ws?"),
+    ] {
+        let upgrade = upgrade(&least_with(from, to));
+        assert_eq!(upgrade.response, ACCEPTED.as_bytes());
+        assert_eq!(upgrade.room, DEFAULT_ROOM);
+    }
+    let bare_line_feeds = LEAST.replace("\r\n", "\n");
+    assert_eq!(upgrade(&bare_line_feeds).response, ACCEPTED.as_bytes());
+}
+
+#[test]
+fn what_matters_is_refused() {
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let version = "Sec-WebSocket-Version: 13\r\n";
+    let bad_head = |reason| Refusal::BadHead { reason };
+    let get = Refusal::MethodNotAllowed { allow: "GET" };
+    for (from, to, expected) in [
+        ("GET", "POST", get),
+        ("GET", "get", get),
+        ("GET", "PUT", get),
+        ("HTTP/1.1", "HTTP/1.0", Refusal::HttpTooOld),
+        (
+            "HTTP/1.1",
+            "HTTP/1.2",
+            bad_head("The HTTP version is neither 1.1 nor 1.0."),
+        ),
+        ("/ws", "/", Refusal::NoWebSocketHere),
+        ("/ws", "/healthz", Refusal::NoWebSocketHere),
+        ("/ws", "/chat", Refusal::NoWebSocketHere),
+        ("/ws", "/wss", Refusal::NoWebSocketHere),
+        ("/ws", "/WS", Refusal::NoWebSocketHere),
+        ("/ws", "/ws/a/b", Refusal::NoWebSocketHere),
+        ("/ws", "/ws/%ff", Refusal::NotUtf8),
+        ("/ws", "/ws?nick=%c3", Refusal::NotUtf8),
+        ("Host: a.example\r\n", "", Refusal::BadHost),
+        ("Host: a.example", "Host:", Refusal::BadHost),
+        (
+            "Host: a.example",
+            "Host: a.example b.example",
+            Refusal::BadHost,
+        ),
+        (
+            "Host: a.example",
+            "Host: a.example,b.example",
+            Refusal::BadHost,
+        ),
+        ("Host: a.example", "Host: me@a.example", Refusal::BadHost),
+        ("Host: a.example", "Host: a.example/", Refusal::BadHost),
+        ("Host: a.example", "Host: ä.example", Refusal::BadHost),
+        (
+            "Host: a.example",
+            "Host: a.example\r\nHost: a.example",
+            Refusal::BadHost,
+        ),
+        ("GET /ws", "GET http://me@a.example/ws", Refusal::BadHost),
+        ("GET /ws", "GET http:///ws", Refusal::BadHost),
+        ("Upgrade: websocket\r\n", "", Refusal::NoUpgrade),
+        (
+            "Upgrade: websocket",
+            "Upgrade: websockets",
+            Refusal::NoUpgrade,
+        ),
+        (
+            "Upgrade: websocket",
+            "Upgrade: web socket",
+            Refusal::NoUpgrade,
+        ),
+        ("Connection: Upgrade\r\n", "", Refusal::NoConnectionUpgrade),
+        (
+            "Connection: Upgrade",
+            "Connection: keep-alive",
+            Refusal::NoConnectionUpgrade,
+        ),
+        (
+            "Connection: Upgrade",
+            "Connection: Upgrades",
+            Refusal::NoConnectionUpgrade,
+        ),
+        (version, "", Refusal::WrongVersion),
+        ("Version: 13", "Version: 8", Refusal::WrongVersion),
+        ("Version: 13", "Version: 013", Refusal::WrongVersion),
+        ("Version: 13", "Version: 13, 8", Refusal::WrongVersion),
+        (
+            "Version: 13",
+            "Version: 13\r\nSec-WebSocket-Version: 13",
+            Refusal::WrongVersion,
+        ),
+        (key, "", Refusal::BadKey),
+        (key, "Sec-WebSocket-Key:\r\n", Refusal::BadKey),
+        (key, "Sec-WebSocket-Key: dG9vIHNob3J0\r\n", Refusal::BadKey),
+        (key, &key.repeat(2), Refusal::BadKey),
+        (version, "Content-Length: 5\r\n", Refusal::HasBody),
+        (
+            version,
+            "Content-Length: 0\r\nContent-Length: 10\r\n",
+            Refusal::HasBody,
+        ),
+        (version, "Transfer-Encoding: chunked\r\n", Refusal::HasBody),
+        (
+            version,
+            "Content-Length: -1\r\n",
+            bad_head("The Content-Length is not a number."),
+        ),
+        (
+            version,
+            "Content-Length: 0, 0\r\n",
+            bad_head("The Content-Length is not a number."),
+        ),
+        (
+            version,
+            "Origin: null\r\nOrigin: null\r\n",
+            Refusal::WrongVersion,
+        ),
+        (
+            "Host:",
+            "Host :",
+            bad_head("The name of a header field is malformed."),
+        ),
+        (
+            "Host:",
+            "X: y\r\n folded\r\nHost:",
+            bad_head("The name of a header field is malformed."),
+        ),
+        (
+            "Host:",
+            "X: \r y\r\nHost:",
+            bad_head("The value of a header field is malformed."),
+        ),
+        (
+            "Host:",
+            "X: \0\r\nHost:",
+            bad_head("There is a control character in the head."),
+        ),
+        (
+            "GET /",
+            "GET ",
+            bad_head("The request target is neither a path nor an http URL."),
+        ),
+        (
+            "GET /ws",
+            "GET *",
+            bad_head("The request target is neither a path nor an http URL."),
+        ),
+        (
+            "GET /ws",
+            "GET ftp://a/",
+            bad_head("The request target is neither a path nor an http URL."),
+        ),
+        (
+            "GET /ws",
+            "GET/ws",
+            bad_head("The request line is malformed."),
+        ),
+    ] {
+        assert_eq!(refusal(&least_with(from, to)), expected, "{to}");
+    }
+}
+
+#[test]
+fn a_head_too_big_in_any_way_is_refused() {
+    let with = |fields: &str| least_with("Host:", &format!("{fields}Host:"));
+    upgrade(&with(&"X: y\r\n".repeat(HEADERS_MAX - 5)));
+    assert_eq!(
+        refusal(&with(&"X: y\r\n".repeat(HEADERS_MAX - 4))),
+        Refusal::TooManyHeaders
+    );
+    let long = with(&format!("X: {}\r\n", "y".repeat(HEAD_BYTES_MAX)));
+    let long_path = least_with("/ws", &format!("/ws/{}", "y".repeat(head::LINE_BYTES_MAX)));
+    for (request, expected) in [
+        (long, Refusal::HeadTooLong),
+        (long_path, Refusal::TargetTooLong),
+    ] {
+        for len in [1, 100, 10_000] {
+            let outcome = receive_in_pieces(request.as_bytes(), len, &Config::default());
+            assert_eq!(outcome, Request::Refused(expected));
+        }
+    }
+}
+
+#[test]
+fn the_room_and_the_nick_are_decoded() {
+    for (target, room, nick) in [
+        ("/ws/den", "den", None),
+        ("/ws/den?nick=ann", "den", Some("ann")),
+        ("/ws?nick=ann", "lobby", Some("ann")),
+        ("/ws/?nick=ann", "lobby", Some("ann")),
+        ("/ws/caf%C3%A9?x=y&nick=Ann+Lee", "café", Some("Ann Lee")),
+        ("/ws/%E6%B8%AC", "測", None),
+        ("/ws/測", "測", None),
+        ("/ws/a%2Fb%00", "a/b\0", None),
+        ("/ws/a+b", "a+b", None),
+        ("http://a.example?nick=ann", "", None),
+        ("http://a.example/ws/den?nick=ann", "den", Some("ann")),
+    ] {
+        let request = least_with("/ws", target);
+        if room.is_empty() {
+            assert_eq!(refusal(&request), Refusal::NoWebSocketHere);
+            continue;
+        }
+        let upgrade = upgrade(&request);
+        assert_eq!(
+            (upgrade.room.as_str(), upgrade.nick.as_deref()),
+            (room, nick),
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn the_origin_is_checked_against_host_and_configuration() {
+    let with = |fields: &str| least_with("Host: a.example\r\n", fields);
+    let own = with("Host: a.example\r\nOrigin: https://a.example\r\n");
+    let foreign = with("Host: a.example\r\nOrigin: https://b.example\r\n");
+    let null = with("Host: a.example\r\nOrigin: null\r\n");
+    let two = with("Host: a.example\r\nOrigin: https://a.example\r\nOrigin: null\r\n");
+    upgrade(&own);
+    assert_eq!(refusal(&foreign), Refusal::ForeignOrigin);
+    assert_eq!(refusal(&null), Refusal::ForeignOrigin);
+    assert_eq!(refusal(&two), Refusal::RepeatedOrigin);
+
+    let config = Config {
+        allow_origins: vec!["*".to_owned()],
+        require_origin: true,
+        ..Config::default()
+    };
+    let outcome = |request: &str| receive_any_way(request.as_bytes(), &config);
+    for request in [&own, &foreign, &null] {
+        assert!(matches!(outcome(request), Request::Upgrade { .. }));
+    }
+    assert_eq!(outcome(&two), Request::Refused(Refusal::RepeatedOrigin));
+    assert_eq!(outcome(LEAST), Request::Refused(Refusal::NoOrigin));
+
+    // A whole URL as the target overrules the Host.
+    upgrade(&foreign.replace("/ws", "http://b.example/ws"));
+    assert_eq!(
+        refusal(&own.replace("/ws", "http://b.example/ws")),
+        Refusal::ForeignOrigin
+    );
+}
+
+#[test]
+fn a_trusted_proxy_names_the_client() {
+    let forwarded = "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 203.0.113.7\r\nHost:";
+    let request = least_with("Host:", forwarded);
+    assert_eq!(
+        upgrade(&request).forwarded_for,
+        Some("203.0.113.7".parse().unwrap())
+    );
+    let outcome = receive(request.as_bytes(), 0, false, &Config::default());
+    let Request::Upgrade { upgrade, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(upgrade.forwarded_for, None);
+}
+
+#[test]
+fn bytes_after_the_head_are_left_alone() {
+    let frame = b"\x81\x82\x00\x00\x00\x00hi";
+    let bytes = [LEAST.as_bytes(), frame].concat();
+    let Request::Upgrade { consumed, .. } = receive_any_way(&bytes, &Config::default()) else {
+        panic!()
+    };
+    assert_eq!(&bytes[consumed..], frame);
+
+    let page = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let bytes = [page, page].concat().into_bytes();
+    let outcome = receive_any_way(&bytes, &Config::default());
+    let Request::Answer {
+        consumed,
+        keep_alive,
+        ..
+    } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!((consumed, keep_alive), (page.len(), true));
+}
+
+#[test]
+fn the_page_and_its_files_are_served() {
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/?nick=ann", "text/html; charset=utf-8"),
+        ("http://a", "text/html; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/svg+xml"),
+    ] {
+        let get = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (response, keep_alive) = answer(&get);
+        assert_eq!((response.status, keep_alive), (200, true), "{path}");
+        assert!(!response.body.is_empty());
+        assert_eq!(response.field("Content-Type"), Some(content_type));
+        assert_eq!(response.field("Connection"), None);
+        assert_eq!(response.field("Cache-Control"), Some("no-cache"));
+        assert_eq!(response.field("X-Content-Type-Options"), Some("nosniff"));
+        assert_eq!(response.field("Referrer-Policy"), Some("no-referrer"));
+        let policy = response.field("Content-Security-Policy").unwrap();
+        assert!(policy.contains("script-src 'self';"));
+
+        let etag = response.field("ETag").unwrap();
+        let again = get.replace(
+            "Host: a",
+            &format!("Host: a\r\nIf-None-Match: \"x\", {etag}"),
+        );
+        let (unchanged, keep_alive) = answer(&again);
+        assert_eq!((unchanged.status, keep_alive), (304, true));
+        assert_eq!(unchanged.field("ETag"), Some(etag));
+        assert_eq!(unchanged.field("Content-Length"), None);
+
+        let other = get.replace("Host: a", "Host: a\r\nIf-None-Match: \"x\"");
+        assert_eq!(answer(&other).0.status, 200);
+    }
+}
+
+#[test]
+fn healthz_is_never_cached() {
+    let (response, _) = answer("GET /healthz HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n");
+    assert_eq!((response.status, response.text()), (200, "ok\n"));
+    assert_eq!(response.field("Cache-Control"), Some("no-store"));
+    assert_eq!(
+        response.field("Content-Type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(response.field("ETag"), None);
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    for (path, status, keeps) in [
+        ("/", 200, true),
+        ("/app.js", 200, true),
+        ("/healthz", 200, true),
+        ("/nothing", 404, false),
+        ("/ws", 405, false),
+    ] {
+        let outcome = ask(&format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let Request::Answer {
+            response,
+            keep_alive,
+            ..
+        } = outcome
+        else {
+            panic!("{outcome:?}")
+        };
+        let parsed = Parsed::from_head(&response);
+        assert_eq!((parsed.status, keep_alive), (status, keeps), "{path}");
+        assert!(parsed.body.is_empty());
+        if keeps {
+            let (get, _) = answer(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(get.fields, parsed.fields);
+        } else {
+            assert_eq!(parsed.field("Connection"), Some("close"));
+        }
+    }
+}
+
+#[test]
+fn a_connection_is_kept_as_its_version_and_its_client_say() {
+    for (version, connection, keep_alive, says) in [
+        ("1.1", "", true, None),
+        ("1.1", "Connection: keep-alive\r\n", true, None),
+        ("1.1", "Connection: Close\r\n", false, Some("close")),
+        ("1.1", "Connection: x, close\r\n", false, Some("close")),
+        ("1.0", "", false, Some("close")),
+        (
+            "1.0",
+            "Connection: Keep-Alive\r\n",
+            true,
+            Some("keep-alive"),
+        ),
+        (
+            "1.0",
+            "Connection: keep-alive, close\r\n",
+            false,
+            Some("close"),
+        ),
+    ] {
+        let request = format!("GET / HTTP/{version}\r\nHost: a\r\n{connection}\r\n");
+        let (response, kept) = answer(&request);
+        assert_eq!(
+            (kept, response.field("Connection")),
+            (keep_alive, says),
+            "{request}"
+        );
+    }
+    let (_, keep_alive) = answer("GET / HTTP/1.0\r\n\r\n");
+    assert!(!keep_alive);
+}
+
+#[test]
+fn other_plain_requests_are_refused() {
+    let allow = "GET, HEAD";
+    let close = "Host: a\r\n\r\n";
+    for (request, expected) in [
+        (
+            format!("GET /nothing HTTP/1.1\r\n{close}"),
+            Refusal::NoSuchPath,
+        ),
+        (
+            format!("GET /app.js/ HTTP/1.1\r\n{close}"),
+            Refusal::NoSuchPath,
+        ),
+        (format!("GET //ws HTTP/1.1\r\n{close}"), Refusal::NoSuchPath),
+        (
+            format!("POST /nothing HTTP/1.1\r\n{close}"),
+            Refusal::NoSuchPath,
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{close}"),
+            Refusal::MethodNotAllowed { allow },
+        ),
+        (
+            format!("OPTIONS / HTTP/1.1\r\n{close}"),
+            Refusal::MethodNotAllowed { allow },
+        ),
+        (format!("GET /ws HTTP/1.1\r\n{close}"), Refusal::NoUpgrade),
+        (format!("GET /ws HTTP/1.0\r\n{close}"), Refusal::HttpTooOld),
+        (
+            format!("GET / HTTP/1.1\r\nContent-Length: 1\r\n{close}"),
+            Refusal::HasBody,
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nTransfer-Encoding: x\r\n{close}"),
+            Refusal::HasBody,
+        ),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), Refusal::BadHost),
+        (
+            format!("GET / HTTP/1.0\r\nHost: a\r\n{close}"),
+            Refusal::BadHost,
+        ),
+    ] {
+        assert_eq!(refusal(&request), expected, "{request}");
+    }
+}
+
+#[test]
+fn nothing_of_a_request_is_echoed() {
+    for request in [
+        "GET /canary HTTP/1.1\r\nHost: canary\r\nX: canary\r\n\r\n",
+        "GET /?canary HTTP/1.1\r\nHost: canary\r\nIf-None-Match: \"canary\"\r\n\r\n",
+        "CANARY / HTTP/1.1\r\nHost: canary\r\n\r\n",
+        &least_with("a.example", "canary"),
+        &least_with("a.example", "canary\r\nSec-WebSocket-Protocol: canary"),
+        &least_with("a.example", "a.example\r\nOrigin: http://canary"),
+        &least_with("/ws", "/ws/canary?nick=canary"),
+    ] {
+        let response = match ask(request) {
+            Request::Partial => panic!("{request}"),
+            Request::Upgrade { upgrade, .. } => upgrade.response,
+            Request::Answer { response, .. } => response,
+            Request::Refused(refusal) => refusal.response(),
+        };
+        let text = String::from_utf8(response).unwrap();
+        assert!(!text.to_lowercase().contains("canary"), "{text}");
+    }
+}
+
+/// A generator good enough to disturb requests with (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
+    }
+}
+
+#[test]
+fn disturbed_requests_never_panic_and_never_depend_on_cuts() {
+    const BYTES: &[u8] = b"\r\n\n\n :,%?/\0\x16\x7f\xc3\xff\"*+=";
+    let requests = [
+        BROWSER,
+        LEAST,
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\nGET / HTTP/1.1",
+    ];
+    let config = Config::default();
+    let seed = 0x5eed;
+    let mut random = Random(seed);
+    for round in 0..20_000 {
+        let mut bytes = requests[random.below(requests.len())].as_bytes().to_vec();
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len());
+            let byte = match random.below(4) {
+                0 => random.below(256) as u8,
+                _ => BYTES[random.below(BYTES.len())],
+            };
+            match random.below(4) {
+                0 => bytes.insert(at, byte),
+                1 => bytes[at] = byte,
+                2 if bytes.len() > 1 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let whole = receive(&bytes, 0, FROM_PROXY, &config);
+        for len in [1, 1 + random.below(50)] {
+            let pieces = receive_in_pieces(&bytes, len, &config);
+            assert_eq!(whole, pieces, "seed {seed:#x}, round {round}");
+        }
+        if let Request::Refused(refusal) = whole {
+            // This reason would mean that httparse sees another end of the head than we do.
+            assert_ne!(refusal.text(), "The head is malformed.", "round {round}");
+        }
+    }
+}
+
+#[test]
+fn random_bytes_never_panic() {
+    let config = Config::default();
+    let mut random = Random(0x5eed);
+    for _ in 0..20_000 {
+        let len = random.below(300);
+        let bytes: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
+        // The caller's count may be anything, too.
+        let already = random.below(400);
+        receive(&bytes, already, FROM_PROXY, &config);
+    }
+}

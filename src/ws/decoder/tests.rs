@@ -1,0 +1,299 @@
+//! Streams of frames, whole and cut anywhere, and what [`Decoder::receive`] makes of them.
+
+use super::*;
+
+const MAX_BYTES: usize = 200;
+
+fn config() -> Config {
+    Config {
+        max_message_bytes: MAX_BYTES,
+        max_fragments: 4,
+        ..Config::default()
+    }
+}
+
+/// A frame as a client sends it.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x12, 0x34, 0x56, 0x78];
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | len as u8),
+        len => {
+            bytes.push(0x80 | 126);
+            bytes.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+    }
+    bytes.extend_from_slice(&mask);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
+    bytes
+}
+
+type Outcome = (Vec<Received>, Option<CloseReason>);
+
+/// All that comes of some pieces of a stream.
+fn receive(spare: &mut Spare, pieces: &[&[u8]]) -> Outcome {
+    let mut decoder = Decoder::new();
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut input = *piece;
+        loop {
+            match decoder.receive(spare, &mut input) {
+                Ok(Some(received @ Received::Close(_))) => {
+                    all.push(received);
+                    return (all, None);
+                }
+                Ok(Some(received)) => all.push(received),
+                Ok(None) => break,
+                Err(reason) => return (all, Some(reason)),
+            }
+        }
+        assert_eq!(decoder.is_open(), !decoder.scanner.is_clean());
+    }
+    (all, None)
+}
+
+/// The same outcome whole, and cut at every position.
+fn check(stream: &[u8], received: &[Received], reason: Option<CloseReason>) {
+    let mut spare = Spare::new(&config());
+    for cut in 0..=stream.len() {
+        let (head, tail) = stream.split_at(cut);
+        let outcome = receive(&mut spare, &[head, tail]);
+        assert_eq!(outcome.0, received, "cut at {cut}");
+        assert_eq!(outcome.1, reason, "cut at {cut}");
+    }
+    let single: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(receive(&mut spare, &single), (received.to_vec(), reason));
+}
+
+fn text(text: &str) -> Received {
+    Received::Text(text.into())
+}
+
+fn refused(stream: &[u8], reason: CloseReason) {
+    check(stream, &[], Some(reason));
+}
+
+#[test]
+fn messages_come_out_as_they_went_in() {
+    let stream = [
+        frame(0x81, b"one"),
+        frame(0x82, b"\x00\xff"),
+        frame(0x81, b""),
+    ]
+    .concat();
+    check(
+        &stream,
+        &[
+            text("one"),
+            Received::Binary(vec![0, 0xFF].into()),
+            text(""),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn fragments_are_joined_and_control_frames_between_them_come_at_once() {
+    let stream = [
+        frame(0x01, "gr".as_bytes()),
+        frame(0x89, b"ping"),
+        frame(0x00, &"ü".as_bytes()[..1]),
+        frame(0x8A, b""),
+        frame(0x80, &"üße".as_bytes()[1..]),
+    ]
+    .concat();
+    let ping = Received::Ping(Bytes::from_static(b"ping"));
+    check(&stream, &[ping, Received::Pong, text("grüße")], None);
+}
+
+#[test]
+fn a_close_ends_it_whatever_follows() {
+    let stream = [frame(0x88, b"\x03\xe8bye"), frame(0x81, b"more")].concat();
+    check(&stream, &[Received::Close(Some(1000))], None);
+    check(&frame(0x88, b""), &[Received::Close(None)], None);
+}
+
+#[test]
+fn what_breaks_the_protocol_is_named() {
+    use Violation::*;
+    let protocol = |violation| CloseReason::Protocol(violation);
+    refused(b"\x81\x02hi", protocol(Unmasked));
+    refused(&frame(0xC1, b"hi"), protocol(ReservedBits));
+    refused(&frame(0x83, b"hi"), protocol(UnknownOpcode));
+    refused(&frame(0x8B, b"hi"), protocol(UnknownOpcode));
+    refused(&frame(0x09, b"hi"), protocol(FragmentedControl));
+    refused(&frame(0x89, &[0; 126]), protocol(ControlTooLong));
+    refused(&frame(0x80, b"hi"), protocol(NothingToContinue));
+    refused(&frame(0x00, b"hi"), protocol(NothingToContinue));
+    refused(
+        &[frame(0x01, b"a"), frame(0x81, b"b")].concat(),
+        protocol(MessageNotFinished),
+    );
+    refused(&frame(0x88, b"\x03"), protocol(BadClose));
+}
+
+#[test]
+fn a_close_code_that_may_not_be_sent_is_answered_as_a_protocol_error() {
+    check(
+        &frame(0x88, &1005_u16.to_be_bytes()),
+        &[Received::Close(Some(1002))],
+        None,
+    );
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused() {
+    refused(&frame(0x81, b"\xff"), CloseReason::NotUtf8);
+    refused(
+        &[frame(0x01, b"\xc3"), frame(0x80, b"x")].concat(),
+        CloseReason::NotUtf8,
+    );
+    refused(&frame(0x88, b"\x03\xe8\xff"), CloseReason::NotUtf8);
+}
+
+#[test]
+fn a_message_of_the_limit_passes_and_one_byte_more_does_not() {
+    let most = "x".repeat(MAX_BYTES);
+    check(&frame(0x81, most.as_bytes()), &[text(&most)], None);
+    let too_big = CloseReason::TooBig {
+        max_bytes: MAX_BYTES,
+    };
+    refused(&frame(0x81, &[b'x'; MAX_BYTES + 1]), too_big.clone());
+    let halves = [frame(0x01, &[b'x'; MAX_BYTES]), frame(0x80, b"x")].concat();
+    refused(&halves, too_big.clone());
+    refused(b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xffmask", too_big);
+}
+
+#[test]
+fn a_message_in_too_many_fragments_is_refused() {
+    let mut stream = frame(0x01, b"");
+    for _ in 0..4 {
+        stream.extend(frame(0x00, b""));
+    }
+    refused(&stream, CloseReason::TooManyFragments { max: 4 });
+}
+
+#[test]
+fn the_spare_is_clean_after_whatever_another_connection_did() {
+    let mut spare = Spare::new(&config());
+    let hello = frame(0x81, b"hello");
+    for before in [
+        frame(0x88, b"\x03\xe8"),
+        frame(0x83, b"x"),
+        frame(0x81, b"\xff"),
+        frame(0x81, &[b'x'; MAX_BYTES + 1]),
+        frame(0x01, b"half"),
+        frame(0x89, b"ping"),
+        hello[..3].to_vec(),
+    ] {
+        receive(&mut spare, &[&before]);
+        assert_eq!(receive(&mut spare, &[&hello]), (vec![text("hello")], None));
+    }
+}
+
+#[test]
+fn stopping_in_the_middle_of_the_input_leaves_nothing_to_the_next() {
+    let mut spare = Spare::new(&config());
+    let stream = [frame(0x81, b"mine"), frame(0x81, b"also mine")].concat();
+    let mut input = &stream[..];
+    assert_eq!(
+        Decoder::new().receive(&mut spare, &mut input),
+        Ok(Some(text("mine")))
+    );
+    let other = frame(0x81, b"yours");
+    assert_eq!(receive(&mut spare, &[&other]), (vec![text("yours")], None));
+}
+
+#[test]
+fn an_idle_decoder_holds_nothing() {
+    let mut spare = Spare::new(&config());
+    let mut decoder = Decoder::new();
+    let stream = frame(0x81, b"hello");
+    let mut input = &stream[..4];
+    assert_eq!(decoder.receive(&mut spare, &mut input), Ok(None));
+    assert!(decoder.held_bytes() > PARKED_BUFFER_BYTES);
+    let mut input = &stream[4..];
+    assert!(
+        decoder
+            .receive(&mut spare, &mut input)
+            .is_ok_and(|received| received.is_some())
+    );
+    assert_eq!(decoder.held_bytes(), 0);
+    assert!(size_of::<Decoder>() <= 32);
+}
+
+/// Random streams, some of them damaged, in random pieces: the pooled decoder says what a
+/// context of its own would have said.
+#[test]
+fn it_agrees_with_a_dedicated_context() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut chance = move |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as usize % limit
+    };
+    let mut spare = Spare::new(&Config {
+        max_fragments: u32::MAX,
+        ..config()
+    });
+    for game in 0..if cfg!(miri) { 20 } else { 4_000 } {
+        let mut stream = Vec::new();
+        for _ in 0..chance(8) {
+            const FIRST: [u8; 9] = [0x81, 0x81, 0x82, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88];
+            let first = FIRST[chance(FIRST.len())];
+            let len = if chance(10) == 0 {
+                chance(260)
+            } else {
+                chance(20)
+            };
+            let payload: Vec<u8> = (0..len).map(|_| b"ab\xc3\xa4"[chance(4)]).collect();
+            stream.extend(frame(first, &payload));
+        }
+        if chance(3) == 0 && !stream.is_empty() {
+            let at = chance(stream.len());
+            stream[at] ^= 1 << chance(8);
+        }
+        let mut pieces = Vec::new();
+        let mut rest = &stream[..];
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(1 + chance(rest.len()));
+            pieces.push(piece);
+            rest = after;
+        }
+        assert_eq!(
+            receive(&mut spare, &pieces),
+            dedicated(&pieces),
+            "game {game}"
+        );
+    }
+}
+
+fn dedicated(pieces: &[&[u8]]) -> Outcome {
+    let mut context = context(SPARE_BUFFER_BYTES, MAX_BYTES);
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut input = Input(piece);
+        loop {
+            match context.read(&mut input) {
+                Ok(Message::Text(text)) => all.push(Received::Text(text)),
+                Ok(Message::Binary(bytes)) => all.push(Received::Binary(bytes)),
+                Ok(Message::Ping(payload)) => all.push(Received::Ping(payload)),
+                Ok(Message::Pong(_)) => all.push(Received::Pong),
+                Ok(Message::Close(frame)) => {
+                    all.push(Received::Close(frame.map(|frame| frame.code.into())));
+                    return (all, None);
+                }
+                Ok(Message::Frame(_)) => unreachable!("reading gives no raw frames"),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return (all, Some(reason(&error, MAX_BYTES))),
+            }
+        }
+    }
+    (all, None)
+}
