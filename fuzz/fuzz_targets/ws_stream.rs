@@ -2,6 +2,9 @@
 //! same messages, replies and errors as a tungstenite context that has the whole stream to itself.
 #![no_main]
 
+#[path = "../../tests/framing/mod.rs"]
+mod framing;
+
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use parlor::config::Config;
@@ -56,20 +59,8 @@ impl Sent<'_> {
 }
 
 fn frame(first: u8, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![*FIRST.get(usize::from(first)).unwrap_or(&first)];
-    match u16::try_from(payload.len()) {
-        Ok(len @ 0..126) => bytes.push(0x80 | len as u8),
-        Ok(len) => bytes.extend([&[0xFE][..], &len.to_be_bytes()].concat()),
-        Err(_) => bytes.extend([&[0xFF][..], &(payload.len() as u64).to_be_bytes()].concat()),
-    }
-    bytes.extend(mask);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    bytes
+    let first = *FIRST.get(usize::from(first)).unwrap_or(&first);
+    framing::encode(first, mask, payload)
 }
 
 /// What came of a stream, in order.

@@ -4,6 +4,8 @@
 mod clients;
 mod faults;
 mod frames;
+#[path = "../framing/mod.rs"]
+mod framing;
 mod handshake;
 mod heartbeat;
 mod limits;

@@ -1,6 +1,7 @@
 //! Starts the server and talks to it. Every wait is bounded, and fails with what came so far.
 //! Knows no rule of the chat.
 
+use super::framing::{self, ServerFrame};
 use socket2::{Domain, Socket, Type};
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -285,29 +286,9 @@ pub(crate) fn upgrade_request(path: &str) -> String {
     )
 }
 
-/// A frame as a client sends it, of any kind.
+/// A frame of a client, with any first byte.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(0x80 | len as u8),
-        len @ 126..=0xFFFF => {
-            bytes.push(0x80 | 126);
-            bytes.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        len => {
-            bytes.push(0x80 | 127);
-            bytes.extend_from_slice(&(len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend_from_slice(&MASK);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(MASK.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    bytes
+    framing::encode(first, [0x12, 0x34, 0x56, 0x78], payload)
 }
 
 /// What comes from the server.
@@ -563,37 +544,17 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The first frame, if it is whole, and its length. Asserts what no server may send.
+/// The first frame, if it is whole, and its length.
 fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
-    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
-    assert_eq!(first & 0xF0, 0x80, "whole frames without reserved bits");
-    assert_eq!(second & 0x80, 0, "a server does not mask");
-    let (start, len) = match second {
-        126 => (
-            4,
-            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
-        ),
-        127 => (
-            10,
-            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
-        ),
-        len => (2, usize::from(len)),
+    let (frame, len) = framing::parse(bytes)?;
+    let frame = match frame {
+        ServerFrame::Text(text) => Frame::Text(text.to_owned()),
+        ServerFrame::Ping(payload) => Frame::Ping(payload.to_vec()),
+        ServerFrame::Pong(payload) => Frame::Pong(payload.to_vec()),
+        ServerFrame::Close(code, reason) => Frame::Close(code, reason.to_owned()),
+        ServerFrame::Binary(_) => panic!("the chat sends no binary frames"),
     };
-    let payload = bytes.get(start..start + len)?;
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text is UTF-8");
-    let frame = match first & 0x0F {
-        1 => Frame::Text(text(payload)),
-        8 => {
-            let code = payload
-                .get(..2)
-                .map(|code| u16::from_be_bytes([code[0], code[1]]));
-            Frame::Close(code, text(payload.get(2..).unwrap_or_default()))
-        }
-        9 => Frame::Ping(payload.to_vec()),
-        10 => Frame::Pong(payload.to_vec()),
-        other => panic!("opcode {other}"),
-    };
-    Some((frame, start + len))
+    Some((frame, len))
 }
 
 /// Asserts that a text has a part, and shows the text if not.

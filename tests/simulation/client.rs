@@ -2,6 +2,7 @@
 //! never send: a second HTTP response, half a frame, anything after its close frame.
 
 use super::chance::Chance;
+use super::framing::{self, ServerFrame};
 use std::collections::VecDeque;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -180,42 +181,23 @@ impl Ear {
     }
 
     fn frame(&mut self) -> Option<Seen> {
-        let bytes = self.bytes.make_contiguous();
-        let (first, second) = (*bytes.first()?, *bytes.get(1)?);
-        assert_eq!(first & 0x70, 0, "reserved bits");
-        assert_eq!(second & 0x80, 0, "a server does not mask");
-        assert_eq!(first & 0x80, 0x80, "we never fragment");
-        let (len, start) = match second {
-            126 => (
-                usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
-                4,
-            ),
-            127 => panic!("nothing we say is that long"),
-            len => (usize::from(len), 2),
-        };
-        let payload = bytes.get(start..start + len)?.to_vec();
-        self.takes(start + len);
-        match first & 0x0F {
-            1 => Some(Seen::Line(
-                String::from_utf8(payload).expect("text is UTF-8"),
-            )),
-            8 => {
+        let (frame, len) = framing::parse(self.bytes.make_contiguous())?;
+        let seen = match frame {
+            ServerFrame::Text(text) => Seen::Line(text.to_owned()),
+            ServerFrame::Ping(payload) => Seen::Ping(payload.to_vec()),
+            ServerFrame::Pong(payload) => Seen::Pong(payload.to_vec()),
+            ServerFrame::Close(code, _) => {
                 self.is_closed = true;
-                assert!(
-                    self.bytes.is_empty(),
-                    "bytes after the server's close frame"
-                );
-                let code = payload
-                    .get(..2)
-                    .map(|code| u16::from_be_bytes([code[0], code[1]]));
-                std::str::from_utf8(payload.get(2..).unwrap_or_default())
-                    .expect("a reason is text");
-                Some(Seen::Close(code))
+                Seen::Close(code)
             }
-            9 => Some(Seen::Ping(payload)),
-            10 => Some(Seen::Pong(payload)),
-            other => panic!("opcode {other} from the server"),
-        }
+            ServerFrame::Binary(_) => panic!("the chat sends no binary frames"),
+        };
+        self.takes(len);
+        assert!(
+            self.bytes.is_empty() || !self.is_closed,
+            "bytes after the server's close frame"
+        );
+        Some(seen)
     }
 }
 
@@ -252,21 +234,6 @@ pub(crate) fn misled(chance: &mut Chance) -> Vec<u8> {
 
 /// A masked frame as clients send it.
 pub(crate) fn frame(first: u8, payload: &[u8], chance: &mut Chance) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(0x80 | len as u8),
-        len => {
-            bytes.push(0x80 | 126);
-            bytes.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-    }
-    let mask = chance.bytes(4);
-    bytes.extend_from_slice(&mask);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    bytes
+    let mask = chance.bytes(4).try_into().expect("four bytes");
+    framing::encode(first, mask, payload)
 }

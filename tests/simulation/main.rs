@@ -14,6 +14,8 @@
 mod account;
 mod chance;
 mod client;
+#[path = "../framing/mod.rs"]
+mod framing;
 mod game;
 mod judge;
 mod ledger;

@@ -1,6 +1,8 @@
 //! What a client hears: it panics at what a server may never send, which is anything after the
 //! last response or the close frame, half a frame, or a frame that is none of a server's.
 
+use super::framing::{self, ServerFrame};
+
 /// The bytes of one direction, understood as far as they are whole.
 #[derive(Default)]
 pub(crate) struct Ear {
@@ -62,30 +64,8 @@ impl Ear {
     }
 
     fn frame(&mut self) -> Option<usize> {
-        let (first, second) = (*self.bytes.first()?, *self.bytes.get(1)?);
-        assert_eq!(first & 0xF0, 0x80, "whole frames without reserved bits");
-        let (start, len) = match second {
-            126 => (
-                4,
-                u16::from_be_bytes([*self.bytes.get(2)?, *self.bytes.get(3)?]).into(),
-            ),
-            127.. => panic!("masked, or longer than anything we say"),
-            len => (2, usize::from(len)),
-        };
-        let payload = self.bytes.get(start..start + len)?;
-        match first & 0x0F {
-            1 => assert!(str::from_utf8(payload).is_ok(), "text is UTF-8"),
-            2 | 9 | 10 => {}
-            8 => {
-                self.is_over = true;
-                let text = payload.get(2..).unwrap_or_default();
-                assert!(
-                    len != 1 && len < 126 && str::from_utf8(text).is_ok(),
-                    "a close frame"
-                );
-            }
-            opcode => panic!("opcode {opcode} from a server"),
-        }
-        Some(start + len)
+        let (frame, len) = framing::parse(&self.bytes)?;
+        self.is_over = matches!(frame, ServerFrame::Close(..));
+        Some(len)
     }
 }

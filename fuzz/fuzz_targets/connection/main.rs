@@ -4,6 +4,8 @@
 #![no_main]
 
 mod ear;
+#[path = "../../../tests/framing/mod.rs"]
+mod framing;
 mod network;
 
 use arbitrary::Arbitrary;
@@ -268,16 +270,10 @@ fn upgrade(room: u8, nick: u8) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A frame with a mask of zeros, so that the fuzzer sees what it says.
+/// A frame with a mask of zeros, so that the fuzzer sees its payload.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![*FIRST.get(usize::from(first)).unwrap_or(&first)];
-    match u16::try_from(payload.len()).expect("the fuzzer says less") {
-        len @ 0..126 => bytes.push(0x80 | len as u8),
-        len => bytes.extend([&[0xFE][..], &len.to_be_bytes()].concat()),
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
+    let first = *FIRST.get(usize::from(first)).unwrap_or(&first);
+    framing::encode(first, [0; 4], payload)
 }
 
 fuzz_target!(|game: Game<'_>| {
