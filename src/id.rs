@@ -1,6 +1,8 @@
-//! The small numbers everything is named by: connections, rooms, moments.
+//! The small values everything is named by: connections, rooms, peers, moments.
 //! Knows nothing else.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -45,6 +47,22 @@ impl ConnId {
 /// One room, while it has members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(pub u32);
+
+/// The other end of a socket, as the kernel names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    Ip(IpAddr),
+    Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.write_str("a Unix socket"),
+        }
+    }
+}
 
 /// A moment: the number of 100 ms units since the server started. Lasts for 13 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

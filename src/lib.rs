@@ -43,7 +43,9 @@
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`outbox`]: the bounded queue of one connection. [`frame`]: what is in it.
-//! - [`wheel`]: deadlines. [`id`]: what everything is named by. [`config`]: what can be set.
+//! - [`conn`]: the durations and limits of one connection.
+//! - [`wheel`]: deadlines. [`id`]: what everything is named by. [`config`]: what can be set: each
+//!   module's own settings, and how [`options`] are written.
 //!   [`chance`]: what is left to it. [`stats`]: what is counted.
 //!
 //! - [`load`]: the load tester, a client of any WebSocket server. Shares only what is below.
@@ -58,18 +60,20 @@
 //! # Where to start
 //!
 //! - A new command: [`chat::Command`], its line in `wire/plain.rs`, its arm in [`chat::Chat::handle`].
-//! - A new limit: [`config::Config`], its option and help line there, and where it bites.
+//! - A new limit: the settings of the module where it applies, and its option in [`config`].
 //! - A new deadline: `server/deadline.rs`.
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].
 
 pub mod chance;
 pub mod chat;
 pub mod config;
+pub mod conn;
 pub mod frame;
 pub mod http;
 pub mod id;
 pub mod load;
 pub mod net;
+pub mod options;
 pub mod outbox;
 pub mod server;
 pub mod stats;

@@ -72,7 +72,7 @@ fn run_load(arguments: Vec<OsString>) -> ExitCode {
 fn serve(config: Config) -> ExitCode {
     start_logging(&config.log);
     let descriptors = raise_descriptor_limit();
-    let net = match MioNet::bind(&config) {
+    let net = match MioNet::bind(&config.net) {
         Ok(net) => net,
         Err(error) => {
             eprintln!("parlor: {error}");

@@ -17,6 +17,15 @@ pub struct Limits {
     pub bytes_max: usize,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frames_max: 32,
+            bytes_max: 64 * 1024,
+        }
+    }
+}
+
 /// What became of an ordinary frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

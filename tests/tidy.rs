@@ -6,27 +6,29 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     (
         "server",
         &[
-            "net", "http", "ws", "wire", "chat", "outbox", "frame", "wheel", "chance", "id",
-            "config", "stats",
+            "net", "http", "ws", "wire", "chat", "conn", "outbox", "frame", "wheel", "chance",
+            "id", "config", "stats",
         ],
     ),
-    ("net", &["id", "config"]),
-    ("http", &["config"]),
-    ("ws", &["frame", "config"]),
+    ("config", &["net", "http", "ws", "conn", "chat", "options"]),
+    ("net", &["id"]),
+    ("http", &["id"]),
+    ("ws", &["frame"]),
     ("wire", &["chat"]),
-    ("chat", &["chance", "id", "config"]),
+    ("chat", &["chance", "id"]),
+    ("conn", &["outbox"]),
     ("outbox", &["frame"]),
     ("wheel", &["id"]),
     ("chance", &[]),
     ("frame", &[]),
     ("id", &[]),
-    ("config", &[]),
+    ("options", &[]),
     ("stats", &[]),
-    ("load", &["net", "http", "frame", "id", "config"]),
+    ("load", &["net", "http", "frame", "id", "options"]),
 ];
 
 /// Crates with a place of their own.

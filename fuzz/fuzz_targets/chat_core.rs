@@ -4,8 +4,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use parlor::chat::{Chat, Command, Effect, Effects, Event, Nick, Refused, RoomName};
-use parlor::config::Config;
+use parlor::chat::{Chat, Command, Effect, Effects, Event, Nick, Refused, RoomName, Settings};
 use parlor::id::{ConnId, RoomId, Tick};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -563,16 +562,15 @@ impl Game {
 
 fuzz_target!(|game: (bool, u8, Vec<Operation<'_>>)| {
     let (is_limited, notice_members, operations) = game;
-    let config = Config {
+    let settings = Settings {
         message_rate: if is_limited { MESSAGE_RATE } else { 0 },
         message_burst: MESSAGE_BURST,
         notice_members: usize::from(notice_members % 8),
         notice_interval: Duration::from_secs(1),
         operator_token: Some(String::from("secret")),
-        ..Config::default()
     };
     let mut game = Game {
-        chat: Chat::new(&config, 1),
+        chat: Chat::new(&settings, 1),
         now: Tick(0),
         generation: 1,
         people: BTreeMap::new(),

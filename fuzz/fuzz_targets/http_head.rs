@@ -3,18 +3,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlor::config::Config;
-use parlor::http::{self, HEAD_BYTES_MAX, Request};
+use parlor::http::{self, HEAD_BYTES_MAX, Request, Settings};
 
 /// What comes of a request that arrives in pieces, as the server would keep them.
-fn receive_in_pieces(bytes: &[u8], cuts: &[u8], from_proxy: bool, config: &Config) -> Request {
+fn receive_in_pieces(bytes: &[u8], cuts: &[u8], from_proxy: bool, settings: &Settings) -> Request {
     let mut cuts = cuts.iter().cycle();
     let (mut already, mut end) = (0, 0);
     while end < bytes.len() {
         end = bytes
             .len()
             .min(end + usize::from(*cuts.next().unwrap_or(&0)) + 1);
-        match http::receive(&bytes[..end], already, from_proxy, config) {
+        match http::receive(&bytes[..end], already, from_proxy, settings) {
             Request::Partial => {
                 assert!(end < HEAD_BYTES_MAX, "{end} bytes are kept");
                 already = end;
@@ -89,26 +88,26 @@ fn check(request: &Request, bytes: &[u8]) -> bool {
 
 fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
     let (options, cuts, mut bytes) = input;
-    let mut config = Config {
+    let mut settings = Settings {
         require_origin: options & 1 != 0,
-        ..Config::default()
+        ..Settings::default()
     };
     if options & 2 != 0 {
-        config.allow_origins = vec![String::from("https://a.example"), String::from("null")];
+        settings.allow_origins = vec![String::from("https://a.example"), String::from("null")];
     }
     let from_proxy = options & 4 != 0;
     // One request after the other, as long as the connection stays.
     while !bytes.is_empty() {
-        let whole = http::receive(bytes, 0, from_proxy, &config);
+        let whole = http::receive(bytes, 0, from_proxy, &settings);
         let goes_on = check(&whole, bytes);
         assert_eq!(
             whole,
-            receive_in_pieces(bytes, &cuts, from_proxy, &config),
+            receive_in_pieces(bytes, &cuts, from_proxy, &settings),
             "cut"
         );
         assert_eq!(
             whole,
-            receive_in_pieces(bytes, &[0], from_proxy, &config),
+            receive_in_pieces(bytes, &[0], from_proxy, &settings),
             "one by one"
         );
         match whole {
@@ -117,7 +116,7 @@ fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
                 // What follows a head does not change what it means.
                 assert_eq!(
                     whole,
-                    http::receive(&bytes[..consumed], 0, from_proxy, &config)
+                    http::receive(&bytes[..consumed], 0, from_proxy, &settings)
                 );
                 return;
             }

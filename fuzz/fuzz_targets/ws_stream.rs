@@ -7,9 +7,8 @@ mod framing;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use parlor::config::Config;
 use parlor::frame::Frame;
-use parlor::ws::{CloseReason, Decoder, Received, Spare, Violation, reply_to};
+use parlor::ws::{CloseReason, Decoder, Limits, Received, Spare, Violation, reply_to};
 use std::io::{self, ErrorKind, Read, Write};
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -118,11 +117,11 @@ impl Client {
         self.seen.push(seen);
     }
 
-    fn check(&mut self, config: &Config) {
-        let mut expected = dedicated(&self.arrived, config.max_message_bytes);
+    fn check(&mut self, limits: &Limits) {
+        let mut expected = dedicated(&self.arrived, limits.max_message_bytes);
         if let Some(Seen::Error(CloseReason::TooManyFragments { max })) = self.seen.last() {
             // A limit of ours, which tungstenite does not know: up to there they agree.
-            assert_eq!(*max, config.max_fragments);
+            assert_eq!(*max, limits.max_fragments);
             self.seen.pop();
             expected.truncate(self.seen.len());
         }
@@ -220,16 +219,15 @@ fn reason(error: &Error, max_bytes: usize) -> CloseReason {
 
 fuzz_target!(|game: (u8, u8, Vec<Step<'_>>)| {
     let (max_bytes, max_fragments, steps) = game;
-    let config = Config {
+    let limits = Limits {
         max_message_bytes: 4 * usize::from(max_bytes),
         max_fragments: if max_fragments == 0 {
             u32::MAX
         } else {
             max_fragments.into()
         },
-        ..Config::default()
     };
-    let mut spare = Spare::new(&config);
+    let mut spare = Spare::new(&limits);
     let mut clients: [Client; 3] = Default::default();
     for step in steps {
         let client = &mut clients[usize::from(step.who) % 3];
@@ -242,12 +240,12 @@ fuzz_target!(|game: (u8, u8, Vec<Step<'_>>)| {
         client.arrive(count, &mut spare);
         if client.is_over {
             // Somebody new has the place, and the spare must not remember.
-            client.check(&config);
+            client.check(&limits);
             *client = Client::default();
         }
     }
     for client in &mut clients {
         client.arrive(usize::MAX, &mut spare);
-        client.check(&config);
+        client.check(&limits);
     }
 });

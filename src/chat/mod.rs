@@ -10,14 +10,15 @@ mod names;
 pub mod nick;
 pub mod rate;
 mod room;
+mod settings;
 mod text;
 
 pub use command::Command;
 pub use event::{Effect, Event, Farewell, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
+pub use settings::Settings;
 
 use crate::chance::Chance;
-use crate::config::Config;
 use crate::id::{ConnId, RoomId, Tick, ticks};
 use names::Names;
 use rate::{Bucket, Rate};
@@ -68,7 +69,7 @@ struct Member {
 
 impl Chat {
     /// A chat without rooms. `seed` decides made-up nicks and the keys of the hash table.
-    pub fn new(config: &Config, seed: u64) -> Self {
+    pub fn new(settings: &Settings, seed: u64) -> Self {
         Self {
             members: Vec::new(),
             member_count: 0,
@@ -76,12 +77,12 @@ impl Chat {
             rooms: Slab::new(),
             room_names: HashMap::new(),
             summing: Vec::new(),
-            message_rate: Rate::new(config.message_rate, config.message_burst),
+            message_rate: Rate::new(settings.message_rate, settings.message_burst),
             notices: Notices {
-                members_max: config.notice_members,
-                interval: ticks(config.notice_interval),
+                members_max: settings.notice_members,
+                interval: ticks(settings.notice_interval),
             },
-            operator_token: config.operator_token.clone(),
+            operator_token: settings.operator_token.clone(),
             chance: Chance::new(seed, "nicks"),
         }
     }

@@ -15,9 +15,9 @@ const BOB: ConnId = ConnId::new(1, 8);
 const CAT: ConnId = ConnId::new(2, 9);
 
 impl Scene {
-    fn new(config: &Config) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self {
-            chat: Chat::new(config, 1),
+            chat: Chat::new(settings, 1),
             now: Tick(0),
             told: Vec::new(),
             closed: Vec::new(),
@@ -100,9 +100,9 @@ impl Scene {
 }
 
 fn lobby() -> Scene {
-    Scene::new(&Config {
+    Scene::new(&Settings {
         operator_token: Some(String::from("secret")),
-        ..Config::default()
+        ..Settings::default()
     })
 }
 
@@ -267,11 +267,7 @@ fn a_nick_in_capitals_that_look_like_anothers_is_taken() {
 #[test]
 fn made_up_nicks_do_not_run_out() {
     const COUNT: u32 = if cfg!(miri) { 30 } else { 70_000 };
-    let config = Config {
-        max_connections_per_address: 0,
-        ..Config::default()
-    };
-    let mut chat = Chat::new(&config, 5);
+    let mut chat = Chat::new(&Settings::default(), 5);
     let mut effects = Effects::new();
     for slot in 0..COUNT {
         let room = RoomName::parse("lobby").expect("a room");
@@ -392,7 +388,7 @@ fn the_right_token_makes_an_operator_and_a_wrong_one_does_not() {
 
 #[test]
 fn without_a_token_nobody_becomes_an_operator() {
-    let mut scene = Scene::new(&Config::default());
+    let mut scene = Scene::new(&Settings::default());
     scene.joins(ANN, "ann");
     scene.forget();
     scene.asks(ANN, Command::Op { token: "" });
@@ -465,7 +461,7 @@ fn only_somebody_in_the_same_room_can_be_kicked() {
 #[test]
 fn made_up_nicks_do_not_lead_back_to_the_seed() {
     const SEED: u64 = 0x0123_4567_89AB_CDEF;
-    let mut chat = Chat::new(&Config::default(), SEED);
+    let mut chat = Chat::new(&Settings::default(), SEED);
     let mut effects = Effects::new();
     let mut seen = Vec::new();
     for slot in 0..12 {
@@ -522,10 +518,10 @@ fn first_state(seen: &[u64]) -> u64 {
 
 #[test]
 fn who_is_too_fast_is_told_once_until_they_slow_down() {
-    let mut scene = Scene::new(&Config {
+    let mut scene = Scene::new(&Settings {
         message_rate: 1,
         message_burst: 3,
-        ..Config::default()
+        ..Settings::default()
     });
     scene.joins(ANN, "ann");
     scene.forget();
@@ -549,10 +545,10 @@ fn who_is_too_fast_is_told_once_until_they_slow_down() {
 
 #[test]
 fn going_is_never_too_fast() {
-    let mut scene = Scene::new(&Config {
+    let mut scene = Scene::new(&Settings {
         message_rate: 1,
         message_burst: 1,
-        ..Config::default()
+        ..Settings::default()
     });
     scene.joins(ANN, "ann");
     scene.says(ANN, "one");
@@ -563,9 +559,9 @@ fn going_is_never_too_fast() {
 
 #[test]
 fn in_a_large_room_joins_and_leaves_are_summed_up() {
-    let mut scene = Scene::new(&Config {
+    let mut scene = Scene::new(&Settings {
         notice_members: 2,
-        ..Config::default()
+        ..Settings::default()
     });
     scene.joins(ANN, "ann");
     scene.joins(BOB, "bob");
@@ -591,9 +587,9 @@ fn in_a_large_room_joins_and_leaves_are_summed_up() {
 
 #[test]
 fn sums_are_told_no_more_often_than_the_interval() {
-    let mut scene = Scene::new(&Config {
+    let mut scene = Scene::new(&Settings {
         notice_members: 0,
-        ..Config::default()
+        ..Settings::default()
     });
     scene.joins(ANN, "ann");
     scene.forget();
@@ -633,11 +629,11 @@ fn a_member_costs_little_memory() {
 /// anything.
 #[test]
 fn whatever_people_do_the_tables_agree() {
-    let config = Config {
+    let settings = Settings {
         notice_members: 3,
         message_rate: 0,
         operator_token: Some(String::from("secret")),
-        ..Config::default()
+        ..Settings::default()
     };
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut chance = move |limit: u32| {
@@ -646,7 +642,7 @@ fn whatever_people_do_the_tables_agree() {
         state ^= state << 17;
         (state >> 33) as u32 % limit
     };
-    let mut scene = Scene::new(&config);
+    let mut scene = Scene::new(&settings);
     let mut present: Vec<ConnId> = Vec::new();
     for step in 0..if cfg!(miri) { 200 } else { 20_000 } {
         let slot = chance(12);
@@ -719,7 +715,7 @@ fn a_member_is_one_until_they_leave_and_nobody_else_is() {
 #[test]
 fn made_up_nicks_follow_from_the_seed_and_differ_between_seeds() {
     let made_up = |seed: u64| {
-        let mut chat = Chat::new(&Config::default(), seed);
+        let mut chat = Chat::new(&Settings::default(), seed);
         let room = RoomName::parse("lobby").expect("a room");
         chat.join(ANN, room, None, Tick(0), &mut Effects::new());
         chat.nick_of(ANN).expect("a member").clone()

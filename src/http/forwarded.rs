@@ -5,7 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::head::list;
-use crate::config::{Peer, TrustedProxy};
+use super::settings::TrustedProxy;
+use crate::id::Peer;
 
 /// Whether `peer` is one whose word about the client's address is taken. An IPv4 address is the
 /// same in its IPv6 clothes (`::ffff:10.0.0.1`, RFC 4291 §2.5.5.2), in `peer` and in `proxies`.

@@ -10,14 +10,15 @@ mod head;
 mod origin;
 mod pages;
 mod response;
+mod settings;
 mod upgrade;
 
 use self::head::{Field, Head};
-use crate::config::Config;
 
 pub use self::forwarded::is_trusted;
 pub use self::head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use self::response::Refusal;
+pub use self::settings::{Settings, TrustedProxy};
 pub use self::upgrade::{DEFAULT_ROOM, Upgrade, accept_key, new_key};
 
 /// What the bytes received so far amount to.
@@ -44,7 +45,7 @@ pub enum Request {
 /// them were in an earlier call that returned [`Request::Partial`]; 0 if there was none. With it
 /// the work is the same however small the pieces are, and so is the outcome. `from_proxy`: the
 /// peer is a trusted proxy ([`is_trusted`]), whose `X-Forwarded-For` is believed.
-pub fn receive(bytes: &[u8], already: usize, from_proxy: bool, config: &Config) -> Request {
+pub fn receive(bytes: &[u8], already: usize, from_proxy: bool, settings: &Settings) -> Request {
     let consumed = match head::find_end(bytes, already) {
         Ok(Some(end)) => end,
         Ok(None) => return Request::Partial,
@@ -55,7 +56,7 @@ pub fn receive(bytes: &[u8], already: usize, from_proxy: bool, config: &Config) 
         Ok(head) => head,
         Err(refusal) => return Request::Refused(refusal),
     };
-    match route(&head, from_proxy, config) {
+    match route(&head, from_proxy, settings) {
         Ok(Route::Upgrade(upgrade)) => Request::Upgrade { upgrade, consumed },
         Ok(Route::Page(page)) => {
             let keep_alive = keeps_alive(&head);
@@ -80,7 +81,7 @@ enum Route {
     Page(&'static pages::Page),
 }
 
-fn route(head: &Head<'_, '_>, from_proxy: bool, config: &Config) -> Result<Route, Refusal> {
+fn route(head: &Head<'_, '_>, from_proxy: bool, settings: &Settings) -> Result<Route, Refusal> {
     let target = Target::parse(head.target).ok_or(Refusal::BadHead {
         reason: "The request target is neither a path nor an http URL.",
     })?;
@@ -88,7 +89,7 @@ fn route(head: &Head<'_, '_>, from_proxy: bool, config: &Config) -> Result<Route
     if let Some(room) = target.room() {
         allow(head, "GET")?;
         refuse_body(head)?;
-        return upgrade::check(head, host, room, target.query, from_proxy, config)
+        return upgrade::check(head, host, room, target.query, from_proxy, settings)
             .map(Route::Upgrade);
     }
     if upgrade::is_wanted(head) {

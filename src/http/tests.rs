@@ -83,11 +83,11 @@ impl Parsed {
 }
 
 /// The outcome of bytes that come in pieces of this length.
-fn receive_in_pieces(bytes: &[u8], len: usize, config: &Config) -> Request {
+fn receive_in_pieces(bytes: &[u8], len: usize, settings: &Settings) -> Request {
     let mut already = 0;
     while already < bytes.len() {
         let end = bytes.len().min(already + len);
-        match receive(&bytes[..end], already, FROM_PROXY, config) {
+        match receive(&bytes[..end], already, FROM_PROXY, settings) {
             Request::Partial => already = end,
             outcome => return outcome,
         }
@@ -96,18 +96,18 @@ fn receive_in_pieces(bytes: &[u8], len: usize, config: &Config) -> Request {
 }
 
 /// The outcome of these bytes, whole, one by one, and cut in two anywhere: always the same.
-fn receive_any_way(bytes: &[u8], config: &Config) -> Request {
-    let outcome = receive(bytes, 0, FROM_PROXY, config);
+fn receive_any_way(bytes: &[u8], settings: &Settings) -> Request {
+    let outcome = receive(bytes, 0, FROM_PROXY, settings);
     let shown = bytes.escape_ascii();
     assert_eq!(
         outcome,
-        receive_in_pieces(bytes, 1, config),
+        receive_in_pieces(bytes, 1, settings),
         "one by one: {shown}"
     );
     for cut in 1..bytes.len() {
-        match receive(&bytes[..cut], 0, FROM_PROXY, config) {
+        match receive(&bytes[..cut], 0, FROM_PROXY, settings) {
             Request::Partial => {
-                let rest = receive(bytes, cut, FROM_PROXY, config);
+                let rest = receive(bytes, cut, FROM_PROXY, settings);
                 assert_eq!(outcome, rest, "cut at {cut}: {shown}");
             }
             early => assert_eq!(outcome, early, "cut at {cut}: {shown}"),
@@ -119,12 +119,12 @@ fn receive_any_way(bytes: &[u8], config: &Config) -> Request {
 /// What comes of a request with the default configuration. A good one is not answered before
 /// its last byte.
 fn ask(request: &str) -> Request {
-    let outcome = receive_any_way(request.as_bytes(), &Config::default());
+    let outcome = receive_any_way(request.as_bytes(), &Settings::default());
     if let Request::Upgrade { consumed, .. } | Request::Answer { consumed, .. } = outcome {
         assert_eq!(consumed, request.len());
         for cut in 0..consumed {
             let prefix = &request.as_bytes()[..cut];
-            let outcome = receive(prefix, 0, FROM_PROXY, &Config::default());
+            let outcome = receive(prefix, 0, FROM_PROXY, &Settings::default());
             assert_eq!(outcome, Request::Partial, "{request}");
         }
     }
@@ -370,7 +370,7 @@ fn a_head_too_big_in_any_way_is_refused() {
         (long_path, Refusal::TargetTooLong),
     ] {
         for len in [1, 100, 10_000] {
-            let outcome = receive_in_pieces(request.as_bytes(), len, &Config::default());
+            let outcome = receive_in_pieces(request.as_bytes(), len, &Settings::default());
             assert_eq!(outcome, Request::Refused(expected));
         }
     }
@@ -417,12 +417,12 @@ fn the_origin_is_checked_against_host_and_configuration() {
     assert_eq!(refusal(&null), Refusal::ForeignOrigin);
     assert_eq!(refusal(&two), Refusal::RepeatedOrigin);
 
-    let config = Config {
+    let settings = Settings {
         allow_origins: vec!["*".to_owned()],
         require_origin: true,
-        ..Config::default()
+        ..Settings::default()
     };
-    let outcome = |request: &str| receive_any_way(request.as_bytes(), &config);
+    let outcome = |request: &str| receive_any_way(request.as_bytes(), &settings);
     for request in [&own, &foreign, &null] {
         assert!(matches!(outcome(request), Request::Upgrade { .. }));
     }
@@ -445,7 +445,7 @@ fn a_trusted_proxy_names_the_client() {
         upgrade(&request).forwarded_for,
         Some("203.0.113.7".parse().unwrap())
     );
-    let outcome = receive(request.as_bytes(), 0, false, &Config::default());
+    let outcome = receive(request.as_bytes(), 0, false, &Settings::default());
     let Request::Upgrade { upgrade, .. } = outcome else {
         panic!("{outcome:?}")
     };
@@ -456,14 +456,14 @@ fn a_trusted_proxy_names_the_client() {
 fn bytes_after_the_head_are_left_alone() {
     let frame = b"\x81\x82\x00\x00\x00\x00hi";
     let bytes = [LEAST.as_bytes(), frame].concat();
-    let Request::Upgrade { consumed, .. } = receive_any_way(&bytes, &Config::default()) else {
+    let Request::Upgrade { consumed, .. } = receive_any_way(&bytes, &Settings::default()) else {
         panic!()
     };
     assert_eq!(&bytes[consumed..], frame);
 
     let page = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let bytes = [page, page].concat().into_bytes();
-    let outcome = receive_any_way(&bytes, &Config::default());
+    let outcome = receive_any_way(&bytes, &Settings::default());
     let Request::Answer {
         consumed,
         keep_alive,
@@ -676,7 +676,7 @@ fn disturbed_requests_never_panic_and_never_depend_on_cuts() {
         LEAST,
         "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\nGET / HTTP/1.1",
     ];
-    let config = Config::default();
+    let settings = Settings::default();
     let seed = 0x5eed;
     let mut random = Random(seed);
     for round in 0..20_000 {
@@ -694,9 +694,9 @@ fn disturbed_requests_never_panic_and_never_depend_on_cuts() {
                 _ => bytes.truncate(at.max(1)),
             }
         }
-        let whole = receive(&bytes, 0, FROM_PROXY, &config);
+        let whole = receive(&bytes, 0, FROM_PROXY, &settings);
         for len in [1, 1 + random.below(50)] {
-            let pieces = receive_in_pieces(&bytes, len, &config);
+            let pieces = receive_in_pieces(&bytes, len, &settings);
             assert_eq!(whole, pieces, "seed {seed:#x}, round {round}");
         }
         if let Request::Refused(refusal) = whole {
@@ -708,13 +708,13 @@ fn disturbed_requests_never_panic_and_never_depend_on_cuts() {
 
 #[test]
 fn random_bytes_never_panic() {
-    let config = Config::default();
+    let settings = Settings::default();
     let mut random = Random(0x5eed);
     for _ in 0..20_000 {
         let len = random.below(300);
         let bytes: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
         // The caller's count may be anything, too.
         let already = random.below(400);
-        receive(&bytes, already, FROM_PROXY, &config);
+        receive(&bytes, already, FROM_PROXY, &settings);
     }
 }

@@ -14,7 +14,7 @@ use super::forwarded;
 use super::head::{Field, Head};
 use super::origin;
 use super::response::Refusal;
-use crate::config::Config;
+use super::settings::Settings;
 
 /// What a server answers to a client's `Sec-WebSocket-Key` (RFC 6455 §4.2.2, 5.4).
 pub fn accept_key(key: &[u8]) -> String {
@@ -57,7 +57,7 @@ pub(super) fn check(
     room: &str,
     query: &str,
     from_proxy: bool,
-    config: &Config,
+    settings: &Settings,
 ) -> Result<Upgrade, Refusal> {
     if !head.is_http_11 {
         return Err(Refusal::HttpTooOld);
@@ -76,8 +76,8 @@ pub(super) fn check(
         Field::Once(_) | Field::Missing | Field::Repeated => return Err(Refusal::BadKey),
     };
     match head.only("Origin") {
-        Field::Missing if config.require_origin => return Err(Refusal::NoOrigin),
-        Field::Once(origin) if !origin::is_allowed(origin, host, &config.allow_origins) => {
+        Field::Missing if settings.require_origin => return Err(Refusal::NoOrigin),
+        Field::Once(origin) if !origin::is_allowed(origin, host, &settings.allow_origins) => {
             return Err(Refusal::ForeignOrigin);
         }
         Field::Repeated => return Err(Refusal::RepeatedOrigin),
@@ -93,7 +93,7 @@ pub(super) fn check(
         room,
         nick: nick(query)?,
         forwarded_for: from_proxy
-            .then(|| forwarded::client(fields, &config.trusted_proxies))
+            .then(|| forwarded::client(fields, &settings.trusted_proxies))
             .flatten(),
         response: switching_protocols(key),
     })

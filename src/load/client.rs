@@ -123,8 +123,8 @@ impl Request {
 mod tests {
     use super::super::options::Scenario;
     use super::*;
-    use crate::config::Config;
     use crate::http;
+    use crate::http::Settings;
 
     fn options() -> Options {
         Options {
@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn the_servers_own_answer_is_accepted_whole_and_not_before() {
         let request = Request::new(&Options::new(Scenario::Idle), 0, 0);
-        let config = Config::default();
+        let settings = Settings::default();
         let http::Request::Upgrade { upgrade, .. } =
-            http::receive(&request.bytes, 0, false, &config)
+            http::receive(&request.bytes, 0, false, &settings)
         else {
             panic!("the server does not understand the request");
         };

@@ -1,7 +1,7 @@
 //! What `parlor load` can be told, with its defaults. Pure: the arguments come in as values.
 
 use super::url::Url;
-use crate::config::{parse_count, parse_duration};
+use crate::options::{parse_count, parse_duration};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;

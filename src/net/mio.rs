@@ -3,9 +3,8 @@
 //! signal-hook, and the only one with a clock.
 
 use super::defer::defer_accept;
-use super::{Accept, Net, Read, Ready, Signal, TurnAway, Write, heap};
-use crate::config::{Config, ListenAddr, Peer};
-use crate::id::{ConnId, Tick};
+use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Write, heap};
+use crate::id::{ConnId, Peer, Tick};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
@@ -17,7 +16,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fmt, fs};
 
 /// A token is a [`ConnId`] in one word.
@@ -85,16 +84,16 @@ pub struct MioNet {
 }
 
 impl MioNet {
-    /// Listens on all addresses of the configuration and watches for signals.
-    pub fn bind(config: &Config) -> Result<Self, StartError> {
+    /// Listens on all addresses of the settings and watches for signals.
+    pub fn bind(settings: &Settings) -> Result<Self, StartError> {
         let poll = Poll::new().map_err(StartError::Poll)?;
         let mut listeners = Vec::new();
-        for address in &config.listen {
+        for address in &settings.listen {
             let failed = |error| StartError::Listen {
-                address: describe(address),
+                address: address.to_string(),
                 error,
             };
-            let mut listener = Listener::bind(address, config).map_err(failed)?;
+            let mut listener = Listener::bind(address, settings).map_err(failed)?;
             let id = ConnId::new(listeners.len() as u32, OURS);
             listener.watch(&poll, id).map_err(failed)?;
             listeners.push(listener);
@@ -134,6 +133,17 @@ impl MioNet {
 )]
 pub(super) fn clock() -> Instant {
     Instant::now()
+}
+
+/// The system's time of day. Before 1970, which only a clock that was never set shows: 0.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the clock is asked"
+)]
+fn wall_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn reserve() -> Option<File> {
@@ -178,6 +188,10 @@ impl Net for MioNet {
 
     fn now(&self) -> Tick {
         Tick::at(clock().duration_since(self.start))
+    }
+
+    fn wall(&self) -> u64 {
+        wall_clock()
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {
@@ -383,11 +397,11 @@ enum Listener {
 }
 
 impl Listener {
-    fn bind(address: &ListenAddr, config: &Config) -> io::Result<Self> {
+    fn bind(address: &ListenAddr, settings: &Settings) -> io::Result<Self> {
         match address {
-            ListenAddr::Tcp(address) => bind_tcp(*address, config).map(Self::Tcp),
+            ListenAddr::Tcp(address) => bind_tcp(*address, settings).map(Self::Tcp),
             ListenAddr::Unix(path) => {
-                bind_unix(path, config).map(|listener| Self::Unix(listener, path.clone()))
+                bind_unix(path, settings).map(|listener| Self::Unix(listener, path.clone()))
             }
         }
     }
@@ -432,16 +446,9 @@ impl Drop for Listener {
     }
 }
 
-fn describe(address: &ListenAddr) -> String {
-    match address {
-        ListenAddr::Tcp(address) => address.to_string(),
-        ListenAddr::Unix(path) => format!("unix:{}", path.display()),
-    }
-}
-
 /// Accepted connections inherit the send buffer, the low-water mark and no-delay, which saves three
 /// system calls each.
-fn bind_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the old connections' TIME_WAIT.
@@ -453,19 +460,19 @@ fn bind_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     // With the default a client that never reads makes the kernel swallow 4 MB before a write
     // blocks: the bound of the outbox would mean nothing.
-    socket.set_send_buffer_size(config.send_buffer_bytes)?;
-    socket.set_tcp_notsent_lowat(u32::try_from(config.send_buffer_bytes).unwrap_or(u32::MAX))?;
+    socket.set_send_buffer_size(settings.send_buffer_bytes)?;
+    socket.set_tcp_notsent_lowat(u32::try_from(settings.send_buffer_bytes).unwrap_or(u32::MAX))?;
     defer_accept(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     // mio and std would listen with 128, too few for a crowd that reconnects.
-    socket.listen(config.backlog)?;
+    socket.listen(settings.backlog)?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
-fn bind_unix(path: &Path, config: &Config) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path, settings: &Settings) -> io::Result<UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_send_buffer_size(config.send_buffer_bytes)?;
+    socket.set_send_buffer_size(settings.send_buffer_bytes)?;
     socket.set_nonblocking(true)?;
     let address = socket2::SockAddr::unix(path)?;
     if let Err(error) = socket.bind(&address) {
@@ -475,7 +482,7 @@ fn bind_unix(path: &Path, config: &Config) -> io::Result<UnixListener> {
         fs::remove_file(path)?;
         socket.bind(&address)?;
     }
-    socket.listen(config.backlog)?;
+    socket.listen(settings.backlog)?;
     Ok(UnixListener::from_std(
         std::os::unix::net::UnixListener::from(socket),
     ))

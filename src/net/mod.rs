@@ -8,9 +8,11 @@ mod defer;
 pub mod dial;
 mod heap;
 pub mod mio;
+mod settings;
 
-use crate::config::Peer;
-use crate::id::{ConnId, Tick};
+pub use settings::{ListenAddr, Settings};
+
+use crate::id::{ConnId, Peer, Tick};
 use std::io::IoSlice;
 
 /// The sockets, the poll and the clock under a server.
@@ -23,6 +25,10 @@ pub trait Net {
 
     /// The moment. Never goes back.
     fn now(&self) -> Tick;
+
+    /// The time of day: seconds since 1970-01-01T00:00:00Z, leap seconds not counted. May go back
+    /// when the system's clock is set, so no deadline may depend on it.
+    fn wall(&self) -> u64;
 
     /// Waits until something happens or `until` is reached (`None`: for ever; a moment that has
     /// passed: not at all) and appends what happened. May return early with nothing.

@@ -3,10 +3,9 @@
 
 use super::Server;
 use crate::chat::rate::Bucket;
-use crate::config::Peer;
 use crate::frame::Frame;
 use crate::http::{self, Refusal};
-use crate::id::{ConnId, Tick};
+use crate::id::{ConnId, Peer, Tick};
 use crate::net::{Accept, Net, TurnAway};
 use log::warn;
 use std::net::IpAddr;
@@ -145,7 +144,7 @@ impl<N: Net> Server<N> {
 
     fn welcome(&mut self, stream: N::Stream, peer: Peer, now: Tick) {
         self.stats.accepted += 1;
-        let from_proxy = http::is_trusted(peer, &self.config.trusted_proxies);
+        let from_proxy = http::is_trusted(peer, &self.http.trusted_proxies);
         let pings = Bucket::full(self.deadlines.pings, now);
         let id = self.connections.insert(stream, from_proxy, pings, now);
         self.connections.arm(id, now + self.deadlines.handshake);
@@ -179,9 +178,7 @@ impl<N: Net> Server<N> {
         if connection.counted_for.is_some() {
             return true;
         }
-        connection.counted_for = self
-            .addresses
-            .enter(address, self.config.max_connections_per_address);
+        connection.counted_for = self.addresses.enter(address, self.per_address_max);
         connection.counted_for.is_some()
     }
 

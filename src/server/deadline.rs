@@ -4,7 +4,7 @@
 use super::Server;
 use super::connection::Phase;
 use crate::chat::rate::Rate;
-use crate::config::Config;
+use crate::conn;
 use crate::frame::Frame;
 use crate::http::Refusal;
 use crate::id::{ConnId, Tick, ticks};
@@ -34,15 +34,15 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(settings: &conn::Settings) -> Self {
         Self {
-            handshake: ticks(config.handshake_timeout),
-            close: ticks(config.close_timeout),
-            stall: ticks(config.stall_timeout),
-            message: ticks(config.message_timeout),
+            handshake: ticks(settings.handshake_timeout),
+            close: ticks(settings.close_timeout),
+            stall: ticks(settings.stall_timeout),
+            message: ticks(settings.message_timeout),
             pings: Rate::new(PINGS_PER_SECOND, PING_BURST),
-            ping_after: ticks(config.ping_after),
-            silent: ticks(config.silent_timeout),
+            ping_after: ticks(settings.ping_after),
+            silent: ticks(settings.silent_timeout),
         }
     }
 
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn pings_are_spread_over_a_quarter_more() {
-        let deadlines = Deadlines::new(&Config::default());
+        let deadlines = Deadlines::new(&conn::Settings::default());
         let mut pinged = vec![0; 63];
         for slot in 0..63 * 2 * PINGED_TOGETHER {
             let due = deadlines.next_ping(slot, Tick(100));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_pinged_together() {
-        let deadlines = Deadlines::new(&Config::default());
+        let deadlines = Deadlines::new(&conn::Settings::default());
         let due = |slot| deadlines.next_ping(slot, Tick(100));
         assert_eq!(due(128), due(191));
         assert_ne!(due(128), due(127));
@@ -174,12 +174,12 @@ mod tests {
 
     #[test]
     fn a_ping_always_leaves_time_for_the_answer() {
-        let config = Config {
+        let settings = conn::Settings {
             ping_after: std::time::Duration::from_millis(400),
             silent_timeout: std::time::Duration::from_millis(500),
-            ..Config::default()
+            ..conn::Settings::default()
         };
-        let deadlines = Deadlines::new(&config);
+        let deadlines = Deadlines::new(&settings);
         for slot in 0..1000 {
             assert_eq!(deadlines.next_ping(slot, Tick(0)), Tick(4));
         }

@@ -15,9 +15,9 @@ mod trim;
 
 use crate::chat::{Chat, Effects};
 use crate::config::Config;
-use crate::id::{ConnId, Tick};
+use crate::http;
+use crate::id::{ConnId, Tick, ticks};
 use crate::net::{Net, Ready, Signal};
-use crate::outbox::Limits;
 use crate::stats::Stats;
 use crate::ws::Spare;
 use accept::Listeners;
@@ -39,8 +39,13 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 ///
 /// Everything happens in [`Server::turn`], which the owner calls until it says that it is over.
 pub struct Server<N: Net> {
-    config: Config,
     net: N,
+    http: http::Settings,
+    /// Connections from one address; 0: no limit.
+    per_address_max: u32,
+    /// From the signal to the exit.
+    grace_ticks: u32,
+    echo: bool,
     connections: Connections<N::Stream>,
     addresses: Addresses,
     guesses: Guesses,
@@ -79,21 +84,30 @@ impl<N: Net> Server<N> {
     /// says nothing, what the system allows. `seed` decides all that is left to chance: made-up
     /// nicks, hash keys.
     pub fn new(config: Config, net: N, max_connections: usize, seed: u64) -> Self {
-        let limits = Limits {
-            frames_max: config.outbox_frames,
-            bytes_max: config.outbox_bytes,
-        };
+        let Config {
+            conn,
+            http,
+            ws,
+            chat,
+            max_connections_per_address,
+            grace_timeout,
+            echo,
+            // What the owner has done already, or passes by itself.
+            net: _,
+            max_connections: _,
+            log: _,
+        } = config;
         Self {
-            connections: Connections::new(limits, net.now()),
+            connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
             guesses: Guesses::new(seed),
             listeners: Listeners::new(max_connections),
-            deadlines: Deadlines::new(&config),
-            chat: Chat::new(&config, seed),
+            deadlines: Deadlines::new(&conn),
+            chat: Chat::new(&chat, seed),
             effects: Effects::new(),
             batch: Batch::default(),
             encoder: Encoder::default(),
-            spare: Spare::new(&config),
+            spare: Spare::new(&ws),
             buffer: vec![0; READ_BUFFER_BYTES],
             ready: Vec::new(),
             fired: Vec::new(),
@@ -101,7 +115,10 @@ impl<N: Net> Server<N> {
             report_wanted: false,
             lifecycle: Lifecycle::Serving,
             stats: Stats::default(),
-            config,
+            http,
+            per_address_max: max_connections_per_address,
+            grace_ticks: ticks(grace_timeout),
+            echo,
             net,
         }
     }
@@ -236,7 +253,7 @@ impl<N: Net> Server<N> {
             matches!(connection.phase, Phase::Open { .. })
         };
         let open = self.connections.iter().filter(open).count();
-        if !self.config.echo {
+        if !self.echo {
             assert_eq!(
                 open,
                 self.chat.member_count(),

@@ -138,7 +138,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return Flow::Enough;
         };
-        match http::receive(bytes, searched, connection.from_proxy, &self.config) {
+        match http::receive(bytes, searched, connection.from_proxy, &self.http) {
             Request::Partial => {
                 connection.phase = Phase::Handshake {
                     head: bytes.to_vec(),
@@ -209,7 +209,7 @@ impl<N: Net> Server<N> {
         self.connections.arm(id, due);
         self.stats.upgraded += 1;
         self.log_connection(id, format_args!("is upgraded"));
-        if !self.config.echo {
+        if !self.echo {
             self.settle(now);
             self.chat
                 .join(id, room, upgrade.nick.as_deref(), now, &mut self.effects);
@@ -278,10 +278,10 @@ impl<N: Net> Server<N> {
 
     fn take_received(&mut self, id: ConnId, received: Received, now: Tick) {
         match received {
-            Received::Text(text) if self.config.echo => {
+            Received::Text(text) if self.echo => {
                 self.connections.push_control(id, Frame::text(&text));
             }
-            Received::Binary(bytes) if self.config.echo => {
+            Received::Binary(bytes) if self.echo => {
                 self.connections.push_control(id, Frame::binary(&bytes));
             }
             Received::Text(text) => {
@@ -343,7 +343,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if !self.config.echo && !connection.pings.take(self.deadlines.pings, now) {
+        if !self.echo && !connection.pings.take(self.deadlines.pings, now) {
             self.stats.violations += 1;
             return self.part(id, &CloseReason::TooManyPings, now);
         }

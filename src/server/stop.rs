@@ -5,7 +5,7 @@ use super::connection::Phase;
 use super::{Server, Turn};
 use crate::frame::Frame;
 use crate::http::Refusal;
-use crate::id::{Tick, ticks};
+use crate::id::Tick;
 use crate::net::Net;
 use crate::ws::CloseReason;
 use log::info;
@@ -37,7 +37,7 @@ impl<N: Net> Server<N> {
                 info!(target: "parlor::stop", "stopping with {} connections", self.connections.len());
                 self.say_goodbye(now);
                 Lifecycle::Stopping {
-                    until: now + ticks(self.config.grace_timeout),
+                    until: now + self.grace_ticks,
                 }
             }
             Lifecycle::Stopping { .. } | Lifecycle::Aborted => Lifecycle::Aborted,

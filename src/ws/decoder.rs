@@ -5,7 +5,7 @@
 
 use super::close::{CloseReason, Violation};
 use super::scanner::Scanner;
-use crate::config::Config;
+use super::settings::Limits;
 use std::io::{self, ErrorKind, Read, Write};
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -37,11 +37,11 @@ pub struct Spare {
 }
 
 impl Spare {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self {
-            context: context(SPARE_BUFFER_BYTES, config.max_message_bytes),
-            max_message_bytes: config.max_message_bytes,
-            max_fragments: config.max_fragments,
+            context: context(SPARE_BUFFER_BYTES, limits.max_message_bytes),
+            max_message_bytes: limits.max_message_bytes,
+            max_fragments: limits.max_fragments,
         }
     }
 

@@ -9,7 +9,9 @@
 mod close;
 mod decoder;
 mod scanner;
+mod settings;
 
 pub use close::{CloseReason, Violation, reply_to};
 pub use decoder::{Decoder, Received, Spare};
 pub use scanner::Scanner;
+pub use settings::Limits;

@@ -12,6 +12,7 @@ use parlor::config::Config;
 use parlor::id::Tick;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
+use parlor::{chat, conn, outbox, ws};
 use std::time::Duration;
 
 /// The rooms; the first ones have a witness, so that they never end before the game does.
@@ -42,25 +43,33 @@ fn config(chance: &mut Chance) -> Config {
     let seconds = Duration::from_secs;
     let outbox_frames = 2 + chance.below(8);
     Config {
-        handshake_timeout: seconds(2),
-        ping_after: seconds(3),
-        silent_timeout: seconds(6),
-        close_timeout: seconds(1),
-        // Shorter than the time to a ping, or longer.
-        stall_timeout: seconds([1, 4][outbox_frames % 2]),
-        message_timeout: seconds(2),
+        conn: conn::Settings {
+            handshake_timeout: seconds(2),
+            ping_after: seconds(3),
+            silent_timeout: seconds(6),
+            close_timeout: seconds(1),
+            // Shorter than the time to a ping, or longer.
+            stall_timeout: seconds([1, 4][outbox_frames % 2]),
+            message_timeout: seconds(2),
+            outbox: outbox::Limits {
+                frames_max: outbox_frames,
+                bytes_max: 400 + chance.below(2000),
+            },
+        },
+        ws: ws::Limits {
+            max_message_bytes: 300,
+            max_fragments: 8,
+        },
+        chat: chat::Settings {
+            message_rate: if chance.percent(50) { 0 } else { 5 },
+            message_burst: 5,
+            // Everybody by name, everybody summed up, or both in turns.
+            notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
+            notice_interval: seconds(1),
+            operator_token: Some(String::from("secret")),
+        },
         grace_timeout: seconds(2),
-        max_message_bytes: 300,
-        max_fragments: 8,
-        outbox_frames,
-        outbox_bytes: 400 + chance.below(2000),
-        message_rate: if chance.percent(50) { 0 } else { 5 },
-        message_burst: 5,
-        // Everybody by name, everybody summed up, or both in turns.
-        notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
-        notice_interval: seconds(1),
         max_connections_per_address: if chance.percent(50) { 0 } else { 3 },
-        operator_token: Some(String::from("secret")),
         ..Config::default()
     }
 }
@@ -165,17 +174,15 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     };
     game.note(|game| {
         let Config {
-            outbox_frames,
-            outbox_bytes,
-            message_rate,
-            notice_members,
+            conn,
+            chat,
             max_connections_per_address,
             ..
-        } = game.config;
+        } = &game.config;
         format!(
             "connections {max_connections}, by address {max_connections_per_address}, \
-             outbox {outbox_frames} frames and {outbox_bytes} bytes, rate {message_rate}, \
-             notices {notice_members}, to be {ending:?}; {faults:?}"
+             outbox {} frames and {} bytes, rate {}, notices {}, to be {ending:?}; {faults:?}",
+            conn.outbox.frames_max, conn.outbox.bytes_max, chat.message_rate, chat.notice_members
         )
     });
     game.seat_witnesses();
@@ -523,7 +530,7 @@ impl Game {
 
     /// The most that may be held, by as many connections as there are.
     pub(super) fn held_bytes_max(&self) -> usize {
-        let each = self.config.outbox_bytes.max(FRAME_BYTES_MAX) + OTHER_BYTES_MAX;
+        let each = self.config.conn.outbox.bytes_max.max(FRAME_BYTES_MAX) + OTHER_BYTES_MAX;
         each * self.server.net().open()
     }
 

@@ -216,7 +216,10 @@ impl Game {
     /// Whether a message is within the rate.
     fn passes(&mut self, socket: usize, asked: &Asked) -> bool {
         let now = self.now();
-        let (rate, burst) = (self.config.message_rate, self.config.message_burst);
+        let (rate, burst) = (
+            self.config.chat.message_rate,
+            self.config.chat.message_burst,
+        );
         let allowance = &mut self.people[socket].allowance;
         if !asked.is_counted() {
             return true;
@@ -250,7 +253,7 @@ impl Game {
         }
         let person = &mut self.people[socket];
         person.stay = Stay::In;
-        person.allowance = Allowance::new(self.config.message_burst, now);
+        person.allowance = Allowance::new(self.config.chat.message_burst, now);
         if person.manner != Manner::Witness {
             self.granted[person.room] += 1;
             if person.room < WITNESSED && person.manner.is_sound() {
@@ -673,7 +676,7 @@ impl Game {
         for (room, ledger) in self.ledgers.iter().enumerate() {
             let granted = self.granted[room];
             // Witnesses do not hear of their own coming, unless it is summed up.
-            let own = u64::from(self.config.notice_members == 0);
+            let own = u64::from(self.config.chat.notice_members == 0);
             assert_eq!(
                 (ledger.joined, ledger.left),
                 (granted + own, granted),

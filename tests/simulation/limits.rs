@@ -155,14 +155,14 @@ pub(crate) struct Lengths {
 impl Lengths {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            handshake: ticks(config.handshake_timeout),
-            close: ticks(config.close_timeout),
-            stall: ticks(config.stall_timeout),
-            silent: ticks(config.silent_timeout),
-            message: ticks(config.message_timeout),
-            ping_after: ticks(config.ping_after),
+            handshake: ticks(config.conn.handshake_timeout),
+            close: ticks(config.conn.close_timeout),
+            stall: ticks(config.conn.stall_timeout),
+            silent: ticks(config.conn.silent_timeout),
+            message: ticks(config.conn.message_timeout),
+            ping_after: ticks(config.conn.ping_after),
             grace: ticks(config.grace_timeout),
-            notice_interval: ticks(config.notice_interval),
+            notice_interval: ticks(config.chat.notice_interval),
         }
     }
 }

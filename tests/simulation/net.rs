@@ -8,13 +8,15 @@
 //! the server was told of and will not be told of again, the server must not sleep.
 
 use super::chance::Chance;
-use parlor::config::Peer;
-use parlor::id::{ConnId, Tick};
+use parlor::id::{ConnId, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
+
+/// The time of day at which the clock starts: 1994-11-06T08:49:37Z, as in RFC 9110 §5.6.7.
+const STARTED_AT: u64 = 784_111_777;
 
 /// Ticks that those who wait to be accepted may be left waiting without an event: the system has
 /// no descriptor left, and tells nobody when it has.
@@ -528,6 +530,10 @@ impl Net for SimNet {
 
     fn now(&self) -> Tick {
         self.now
+    }
+
+    fn wall(&self) -> u64 {
+        STARTED_AT + self.now.since_start().as_secs()
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {

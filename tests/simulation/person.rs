@@ -4,8 +4,7 @@ use super::account::Account;
 use super::chance::Chance;
 use super::client::{self, Ear, Manner, Seen};
 use super::limits::{Allowance, Household};
-use parlor::config::Peer;
-use parlor::id::Tick;
+use parlor::id::{Peer, Tick};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

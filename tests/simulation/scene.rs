@@ -4,9 +4,11 @@
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};
 use super::net::{Faults, SimNet};
-use parlor::config::{Config, Peer};
+use parlor::config::Config;
+use parlor::id::Peer;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
+use parlor::{chat, conn};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -36,6 +38,17 @@ impl Listener {
 }
 
 type Who = usize;
+
+/// Members may say as much as they like.
+fn unlimited() -> Config {
+    Config {
+        chat: chat::Settings {
+            message_rate: 0,
+            ..chat::Settings::default()
+        },
+        ..Config::default()
+    }
+}
 
 impl Scene {
     fn new(config: Config) -> Self {
@@ -266,10 +279,7 @@ fn nobody_is_given_up_unasked_after_the_process_was_stopped() {
 
 #[test]
 fn nobody_is_closed_as_stalled_who_can_take_what_waits() {
-    let config = Config {
-        message_rate: 0,
-        ..Config::default()
-    };
+    let config = unlimited();
     let faults = Faults {
         window: 60,
         ..Faults::NONE
@@ -295,11 +305,8 @@ fn nobody_is_closed_as_stalled_who_can_take_what_waits() {
 
 #[test]
 fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
-    let config = Config {
-        message_rate: 0,
-        outbox_frames: 4,
-        ..Config::default()
-    };
+    let mut config = unlimited();
+    config.conn.outbox.frames_max = 4;
     let mut room = Scene::with(
         config,
         Faults {
@@ -333,10 +340,7 @@ fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
 
 #[test]
 fn whoever_never_reads_is_closed_by_the_stall_deadline() {
-    let config = Config {
-        message_rate: 0,
-        ..Config::default()
-    };
+    let config = unlimited();
     let mut room = Scene::with(
         config,
         Faults {
@@ -475,7 +479,10 @@ fn half_a_message_ends_at_its_deadline_though_pings_go_on() {
 #[test]
 fn each_message_has_its_own_time_though_the_next_begins_in_the_same_packet() {
     let mut room = Scene::new(Config {
-        message_timeout: seconds(10),
+        conn: conn::Settings {
+            message_timeout: seconds(10),
+            ..conn::Settings::default()
+        },
         ..Config::default()
     });
     let ann = room.joins("ann");
@@ -495,7 +502,10 @@ fn each_message_has_its_own_time_though_the_next_begins_in_the_same_packet() {
 #[test]
 fn a_crowd_that_arrives_at_once_costs_the_room_a_handful_of_lines() {
     let config = Config {
-        notice_members: 10,
+        chat: chat::Settings {
+            notice_members: 10,
+            ..chat::Settings::default()
+        },
         ..Config::default()
     };
     let mut room = Scene::new(config);

@@ -12,9 +12,11 @@ use arbitrary::Arbitrary;
 use ear::Ear;
 use libfuzzer_sys::fuzz_target;
 use network::Network;
-use parlor::config::{Config, Peer};
+use parlor::config::Config;
+use parlor::id::Peer;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
+use parlor::{chat, conn, outbox, ws};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -100,23 +102,31 @@ const TURNS_MAX: usize = 1000;
 fn config(game: &Game<'_>) -> Config {
     let seconds = Duration::from_secs;
     Config {
-        handshake_timeout: seconds(2),
-        ping_after: seconds(3),
-        silent_timeout: seconds(6),
-        close_timeout: seconds(1),
-        stall_timeout: seconds(4),
-        message_timeout: seconds(2),
+        conn: conn::Settings {
+            handshake_timeout: seconds(2),
+            ping_after: seconds(3),
+            silent_timeout: seconds(6),
+            close_timeout: seconds(1),
+            stall_timeout: seconds(4),
+            message_timeout: seconds(2),
+            outbox: outbox::Limits {
+                frames_max: usize::from(game.outbox_frames % 8) + 1,
+                bytes_max: 600,
+            },
+        },
+        ws: ws::Limits {
+            max_message_bytes: 300,
+            max_fragments: 8,
+        },
+        chat: chat::Settings {
+            message_rate: if game.options & 1 == 0 { 0 } else { 5 },
+            message_burst: 5,
+            notice_members: 2,
+            notice_interval: seconds(1),
+            operator_token: Some(String::from("secret")),
+        },
         grace_timeout: seconds(2),
-        max_message_bytes: 300,
-        max_fragments: 8,
-        outbox_frames: usize::from(game.outbox_frames % 8) + 1,
-        outbox_bytes: 600,
-        message_rate: if game.options & 1 == 0 { 0 } else { 5 },
-        message_burst: 5,
-        notice_members: 2,
-        notice_interval: seconds(1),
         max_connections_per_address: if game.options & 2 == 0 { 0 } else { 2 },
-        operator_token: Some(String::from("secret")),
         echo: game.options & 12 == 12,
         ..Config::default()
     }
@@ -279,7 +289,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 fuzz_target!(|game: Game<'_>| {
     let config = config(&game);
     // An outbox with one frame above its bound, what is never refused, and a page.
-    let each = config.outbox_bytes + 4 * (config.max_message_bytes + 1024) + 2 * 8192;
+    let each = config.conn.outbox.bytes_max + 4 * (config.ws.max_message_bytes + 1024) + 2 * 8192;
     let net = Network::new(game.faults, 8 * usize::from(game.window) + 1);
     let mut play = Play {
         server: Server::new(config, net, MAX_CONNECTIONS, u64::from(game.options)),

@@ -2,13 +2,15 @@
 //! kind. Knows bytes, not what they mean. The simulator has its own, led by chance: two readings
 //! of the same contract (`parlor::net::Net`).
 
-use parlor::config::Peer;
-use parlor::id::{ConnId, Tick};
+use parlor::id::{ConnId, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
+
+/// The time of day at which the clock starts: 1994-11-06T08:49:37Z, as in RFC 9110 §5.6.7.
+const STARTED_AT: u64 = 784_111_777;
 
 /// Both directions between a client and the server.
 pub(crate) struct Socket {
@@ -233,6 +235,10 @@ impl Net for Network {
 
     fn now(&self) -> Tick {
         self.now
+    }
+
+    fn wall(&self) -> u64 {
+        STARTED_AT + self.now.since_start().as_secs()
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {

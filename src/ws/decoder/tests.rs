@@ -4,11 +4,10 @@ use super::*;
 
 const MAX_BYTES: usize = 200;
 
-fn config() -> Config {
-    Config {
+fn limits() -> Limits {
+    Limits {
         max_message_bytes: MAX_BYTES,
         max_fragments: 4,
-        ..Config::default()
     }
 }
 
@@ -59,7 +58,7 @@ fn receive(spare: &mut Spare, pieces: &[&[u8]]) -> Outcome {
 
 /// The same outcome whole, and cut at every position.
 fn check(stream: &[u8], received: &[Received], reason: Option<CloseReason>) {
-    let mut spare = Spare::new(&config());
+    let mut spare = Spare::new(&limits());
     for cut in 0..=stream.len() {
         let (head, tail) = stream.split_at(cut);
         let outcome = receive(&mut spare, &[head, tail]);
@@ -180,7 +179,7 @@ fn a_message_in_too_many_fragments_is_refused() {
 
 #[test]
 fn the_spare_is_clean_after_whatever_another_connection_did() {
-    let mut spare = Spare::new(&config());
+    let mut spare = Spare::new(&limits());
     let hello = frame(0x81, b"hello");
     for before in [
         frame(0x88, b"\x03\xe8"),
@@ -198,7 +197,7 @@ fn the_spare_is_clean_after_whatever_another_connection_did() {
 
 #[test]
 fn stopping_in_the_middle_of_the_input_leaves_nothing_to_the_next() {
-    let mut spare = Spare::new(&config());
+    let mut spare = Spare::new(&limits());
     let stream = [frame(0x81, b"mine"), frame(0x81, b"also mine")].concat();
     let mut input = &stream[..];
     assert_eq!(
@@ -211,7 +210,7 @@ fn stopping_in_the_middle_of_the_input_leaves_nothing_to_the_next() {
 
 #[test]
 fn an_idle_decoder_holds_nothing() {
-    let mut spare = Spare::new(&config());
+    let mut spare = Spare::new(&limits());
     let mut decoder = Decoder::new();
     let stream = frame(0x81, b"hello");
     let mut input = &stream[..4];
@@ -238,9 +237,9 @@ fn it_agrees_with_a_dedicated_context() {
         state ^= state << 17;
         (state >> 33) as usize % limit
     };
-    let mut spare = Spare::new(&Config {
+    let mut spare = Spare::new(&Limits {
         max_fragments: u32::MAX,
-        ..config()
+        ..limits()
     });
     for game in 0..if cfg!(miri) { 20 } else { 4_000 } {
         let mut stream = Vec::new();

@@ -1,146 +1,45 @@
 //! What can be set, with its defaults, and how the command line says it.
 //! Pure: the arguments and the environment come in as values.
 
+use crate::options::{parse_count, parse_duration};
+use crate::{chat, conn, http, net, ws};
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that can be set. [`Config::default`] is a server for this machine only.
+/// Everything that can be set: the settings of each module, and the server's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    pub listen: Vec<ListenAddr>,
+    pub net: net::Settings,
+    pub http: http::Settings,
+    pub ws: ws::Limits,
+    pub conn: conn::Settings,
+    pub chat: chat::Settings,
 
     /// Connections at the same time; `None`: as many as the descriptor limit allows.
     pub max_connections: Option<usize>,
     /// Connections from one address at the same time; 0: no limit.
     pub max_connections_per_address: u32,
-    /// Whose `X-Forwarded-For` is believed. What comes from them counts for the address they name.
-    pub trusted_proxies: Vec<TrustedProxy>,
-
-    /// Origins that may connect besides the server's own; `*` is all of them.
-    pub allow_origins: Vec<String>,
-    /// Refuse clients that send no Origin, which are those that are no browsers.
-    pub require_origin: bool,
-
-    /// From accept to the end of the request's head.
-    pub handshake_timeout: Duration,
-    /// Silence after which a ping is sent, spread by up to a quarter more.
-    pub ping_after: Duration,
-    /// Silence after which a connection is given up.
-    pub silent_timeout: Duration,
-    /// From our close frame, or from our last byte, to the end of the connection.
-    pub close_timeout: Duration,
-    /// How long a connection may take nothing, or miss messages, before it is closed.
-    pub stall_timeout: Duration,
-    /// From the first to the last byte of one message.
-    pub message_timeout: Duration,
-    /// From SIGTERM to the exit.
+    /// From the signal to stop to the exit.
     pub grace_timeout: Duration,
-
-    /// The longest message a client may send.
-    pub max_message_bytes: usize,
-    /// Fragments one message may come in.
-    pub max_fragments: u32,
-    /// Frames that may wait for one connection.
-    pub outbox_frames: usize,
-    /// Bytes that may wait for one connection. One frame is always taken.
-    pub outbox_bytes: usize,
-    /// What the kernel may hold for one connection (SO_SNDBUF; Linux counts its own overhead too).
-    pub send_buffer_bytes: usize,
-    /// Connections that may wait to be accepted.
-    pub backlog: i32,
-
-    /// Messages a second from one connection; 0: no limit.
-    pub message_rate: u32,
-    /// Messages that may come at once before the rate counts.
-    pub message_burst: u32,
-    /// Up to this many members, every join and leave is announced by itself.
-    pub notice_members: usize,
-    /// How often joins and leaves are summed up in a larger room.
-    pub notice_interval: Duration,
-    /// What makes an operator; `None`: nobody can become one.
-    pub operator_token: Option<String>,
-
     /// Filters in the form of env_logger: `warn`, `parlor=debug`.
     pub log: String,
     /// Send every message back to its sender instead of chatting. For conformance suites.
     pub echo: bool,
 }
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddr {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-/// A peer whose word about the client's address is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrustedProxy {
-    /// An address, or all that share its first `prefix` bits.
-    Net { address: IpAddr, prefix: u8 },
-    /// Whoever comes through a Unix socket.
-    Unix,
-}
-
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Peer {
-    Ip(IpAddr),
-    Unix,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(address) => address.fmt(f),
-            Self::Unix => f.write_str("a Unix socket"),
-        }
-    }
-}
-
 impl Default for Config {
+    /// A server for this machine only.
     fn default() -> Self {
         Self {
-            listen: vec![ListenAddr::Tcp(SocketAddr::from((
-                Ipv4Addr::LOCALHOST,
-                8080,
-            )))],
+            net: net::Settings::default(),
+            http: http::Settings::default(),
+            ws: ws::Limits::default(),
+            conn: conn::Settings::default(),
+            chat: chat::Settings::default(),
             max_connections: None,
             max_connections_per_address: 256,
-            trusted_proxies: vec![
-                TrustedProxy::Net {
-                    address: IpAddr::from([127, 0, 0, 0]),
-                    prefix: 8,
-                },
-                TrustedProxy::Net {
-                    address: IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-                    prefix: 128,
-                },
-                TrustedProxy::Unix,
-            ],
-            allow_origins: Vec::new(),
-            require_origin: false,
-            handshake_timeout: Duration::from_secs(10),
-            ping_after: Duration::from_secs(25),
-            silent_timeout: Duration::from_secs(60),
-            close_timeout: Duration::from_secs(3),
-            stall_timeout: Duration::from_secs(30),
-            message_timeout: Duration::from_secs(30),
             grace_timeout: Duration::from_secs(5),
-            max_message_bytes: 16 * 1024,
-            max_fragments: 1024,
-            outbox_frames: 32,
-            outbox_bytes: 64 * 1024,
-            send_buffer_bytes: 16 * 1024,
-            backlog: 4096,
-            message_rate: 10,
-            message_burst: 20,
-            notice_members: 100,
-            notice_interval: Duration::from_secs(3),
-            operator_token: None,
             log: String::from("warn"),
             echo: false,
         }
@@ -248,10 +147,8 @@ impl Invocation {
         arguments: impl IntoIterator<Item = OsString>,
         environment: Environment,
     ) -> Result<Self, BadOption> {
-        let mut config = Config {
-            operator_token: environment.operator_token,
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.chat.operator_token = environment.operator_token;
         if let Some(log) = environment.log {
             config.log = log;
         }
@@ -262,7 +159,7 @@ impl Invocation {
                 lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(Self::Help),
                 lexopt::Arg::Long("version") | lexopt::Arg::Short('V') => return Ok(Self::Version),
                 lexopt::Arg::Long("require-origin") => {
-                    config.require_origin = true;
+                    config.http.require_origin = true;
                     continue;
                 }
                 lexopt::Arg::Long("echo") => {
@@ -332,43 +229,45 @@ impl Config {
     fn set(&mut self, name: &str, value: &str, given: &mut Given) -> Result<(), String> {
         match name {
             "listen" => {
-                let address = parse_listen(value)?;
+                let address = value.parse()?;
                 if !std::mem::replace(&mut given.listen, true) {
-                    self.listen.clear();
+                    self.net.listen.clear();
                 }
-                self.listen.push(address);
+                self.net.listen.push(address);
             }
             "trusted-proxy" => {
                 if !std::mem::replace(&mut given.trusted_proxy, true) {
-                    self.trusted_proxies.clear();
+                    self.http.trusted_proxies.clear();
                 }
                 if value != "none" {
-                    self.trusted_proxies.push(parse_proxy(value)?);
+                    self.http.trusted_proxies.push(value.parse()?);
                 }
             }
-            "allow-origin" => self.allow_origins.push(parse_origin(value)?),
-            "backlog" => self.backlog = parse_count(value, 1, 65_535)? as i32,
+            "allow-origin" => self.http.allow_origins.push(parse_origin(value)?),
+            "backlog" => self.net.backlog = parse_count(value, 1, 65_535)? as i32,
             "max-connections" => self.max_connections = Some(parse_count(value, 1, COUNT_MAX)?),
             "max-connections-per-address" => {
                 self.max_connections_per_address = parse_count(value, 0, COUNT_MAX)? as u32;
             }
-            "handshake-timeout" => self.handshake_timeout = parse_duration(value)?,
-            "ping-after" => self.ping_after = parse_duration(value)?,
-            "silent-timeout" => self.silent_timeout = parse_duration(value)?,
-            "stall-timeout" => self.stall_timeout = parse_duration(value)?,
-            "message-timeout" => self.message_timeout = parse_duration(value)?,
-            "close-timeout" => self.close_timeout = parse_duration(value)?,
+            "handshake-timeout" => self.conn.handshake_timeout = parse_duration(value)?,
+            "ping-after" => self.conn.ping_after = parse_duration(value)?,
+            "silent-timeout" => self.conn.silent_timeout = parse_duration(value)?,
+            "stall-timeout" => self.conn.stall_timeout = parse_duration(value)?,
+            "message-timeout" => self.conn.message_timeout = parse_duration(value)?,
+            "close-timeout" => self.conn.close_timeout = parse_duration(value)?,
             "grace-timeout" => self.grace_timeout = parse_duration(value)?,
-            "max-message-bytes" => self.max_message_bytes = parse_count(value, 1, BYTES_MAX)?,
-            "max-fragments" => self.max_fragments = parse_count(value, 1, COUNT_MAX)? as u32,
-            "outbox-frames" => self.outbox_frames = parse_count(value, 1, 65_535)?,
-            "outbox-bytes" => self.outbox_bytes = parse_count(value, 1, BYTES_MAX)?,
-            "send-buffer-bytes" => self.send_buffer_bytes = parse_count(value, 2048, BYTES_MAX)?,
-            "message-rate" => self.message_rate = parse_count(value, 0, 10_000)? as u32,
-            "message-burst" => self.message_burst = parse_count(value, 1, 10_000)? as u32,
-            "notice-members" => self.notice_members = parse_count(value, 0, COUNT_MAX)?,
-            "notice-interval" => self.notice_interval = parse_duration(value)?,
-            "operator-token" => self.operator_token = Some(value.to_owned()),
+            "max-message-bytes" => self.ws.max_message_bytes = parse_count(value, 1, BYTES_MAX)?,
+            "max-fragments" => self.ws.max_fragments = parse_count(value, 1, COUNT_MAX)? as u32,
+            "outbox-frames" => self.conn.outbox.frames_max = parse_count(value, 1, 65_535)?,
+            "outbox-bytes" => self.conn.outbox.bytes_max = parse_count(value, 1, BYTES_MAX)?,
+            "send-buffer-bytes" => {
+                self.net.send_buffer_bytes = parse_count(value, 2048, BYTES_MAX)?
+            }
+            "message-rate" => self.chat.message_rate = parse_count(value, 0, 10_000)? as u32,
+            "message-burst" => self.chat.message_burst = parse_count(value, 1, 10_000)? as u32,
+            "notice-members" => self.chat.notice_members = parse_count(value, 0, COUNT_MAX)?,
+            "notice-interval" => self.chat.notice_interval = parse_duration(value)?,
+            "operator-token" => self.chat.operator_token = Some(value.to_owned()),
             "log" => self.log = value.to_owned(),
             _ => return Err(String::from("there is no such option")),
         }
@@ -377,12 +276,12 @@ impl Config {
 
     /// What no single option shows.
     fn check(&self) -> Result<(), BadOption> {
-        if self.silent_timeout <= self.ping_after {
+        if self.conn.silent_timeout <= self.conn.ping_after {
             return Err(BadOption(String::from(
                 "--silent-timeout must be longer than --ping-after, or nobody could answer a ping",
             )));
         }
-        if self.operator_token.as_deref() == Some("") {
+        if self.chat.operator_token.as_deref() == Some("") {
             return Err(BadOption(String::from(
                 "the operator token must not be empty",
             )));
@@ -394,69 +293,6 @@ impl Config {
 /// Bounds that keep sums of lengths far away from an overflow.
 const COUNT_MAX: usize = 10_000_000;
 const BYTES_MAX: usize = 64 << 20;
-
-pub(crate) fn parse_count(value: &str, least: usize, most: usize) -> Result<usize, String> {
-    match value.parse() {
-        Ok(count) if (least..=most).contains(&count) => Ok(count),
-        Ok(_) | Err(_) => Err(format!("expected a number from {least} to {most}")),
-    }
-}
-
-pub(crate) fn parse_duration(value: &str) -> Result<Duration, String> {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let millis = match &value[digits.len()..] {
-        "ms" => Some(1),
-        "s" | "" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let length = match (digits.parse::<u32>(), millis) {
-        (Ok(count), Some(millis)) => Duration::from_millis(u64::from(count) * millis),
-        (Ok(_), None) | (Err(_), _) => Duration::ZERO,
-    };
-    if length.is_zero() || length > Duration::from_secs(24 * 3600) {
-        return Err(String::from(
-            "expected a time like 500ms, 25s or 2m, at most 24h",
-        ));
-    }
-    Ok(length)
-}
-
-fn parse_listen(value: &str) -> Result<ListenAddr, String> {
-    if let Some(path) = value.strip_prefix("unix:") {
-        if path.is_empty() {
-            return Err(String::from("the path after unix: is missing"));
-        }
-        return Ok(ListenAddr::Unix(PathBuf::from(path)));
-    }
-    value.parse().map(ListenAddr::Tcp).map_err(|_| {
-        String::from("expected an address like 127.0.0.1:8080, [::1]:8080 or unix:/run/parlor.sock")
-    })
-}
-
-fn parse_proxy(value: &str) -> Result<TrustedProxy, String> {
-    const EXPECTED: &str =
-        "expected an address, an address with bits like 10.0.0.0/8, unix or none";
-    if value == "unix" {
-        return Ok(TrustedProxy::Unix);
-    }
-    let (address, prefix) = match value.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (value, None),
-    };
-    let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let prefix = match prefix {
-        Some(bits) => bits
-            .parse()
-            .ok()
-            .filter(|bits| *bits <= most)
-            .ok_or(EXPECTED)?,
-        None => most,
-    };
-    Ok(TrustedProxy::Net { address, prefix })
-}
 
 fn parse_origin(value: &str) -> Result<String, String> {
     if value == "*" || value == "null" {
@@ -475,6 +311,8 @@ fn parse_origin(value: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::ListenAddr;
+    use std::path::PathBuf;
 
     fn parse(arguments: &[&str]) -> Result<Config, String> {
         let arguments = arguments.iter().map(OsString::from);
@@ -528,29 +366,14 @@ mod tests {
     fn lists_replace_their_default_and_then_grow() {
         let config = parse(&["--listen", "[::1]:0", "--listen=unix:/tmp/p"]).unwrap();
         assert_eq!(
-            config.listen,
+            config.net.listen,
             [
                 ListenAddr::Tcp("[::1]:0".parse().unwrap()),
                 ListenAddr::Unix(PathBuf::from("/tmp/p"))
             ]
         );
         let config = parse(&["--trusted-proxy", "none"]).unwrap();
-        assert_eq!(config.trusted_proxies, []);
-    }
-
-    #[test]
-    fn durations_have_units() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("25s", 25_000),
-            ("2m", 120_000),
-            ("3", 3_000),
-        ] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)));
-        }
-        for text in ["", "s", "-1s", "0", "1.5s", "1d", "25h", "99999999999s"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
+        assert_eq!(config.http.trusted_proxies, []);
     }
 
     #[test]
@@ -588,6 +411,6 @@ mod tests {
             panic!("not understood");
         };
         assert_eq!(config.log, "debug");
-        assert_eq!(config.operator_token.as_deref(), Some("from outside"));
+        assert_eq!(config.chat.operator_token.as_deref(), Some("from outside"));
     }
 }

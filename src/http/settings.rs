@@ -1,0 +1,75 @@
+//! What an operator sets about requests: proxies, origins, the length of a head.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// What decides whether a request is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The proxies whose `X-Forwarded-For` is believed. A connection from one of them counts for
+    /// the address that the proxy names.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// Origins that may connect besides the server's own; `*` is all of them.
+    pub allow_origins: Vec<String>,
+    /// Refuse requests without an Origin, which come from clients that are no browsers.
+    pub require_origin: bool,
+    /// The longest head of a request, blank line included.
+    pub max_head_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: vec![
+                TrustedProxy::Net {
+                    address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)),
+                    prefix: 8,
+                },
+                TrustedProxy::Net {
+                    address: IpAddr::V6(Ipv6Addr::LOCALHOST),
+                    prefix: 128,
+                },
+                TrustedProxy::Unix,
+            ],
+            allow_origins: Vec::new(),
+            require_origin: false,
+            max_head_bytes: 16 * 1024,
+        }
+    }
+}
+
+/// A peer whose statement of the client's address is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustedProxy {
+    /// An address, or all that share its first `prefix` bits.
+    Net { address: IpAddr, prefix: u8 },
+    /// Every peer that comes through a Unix socket.
+    Unix,
+}
+
+impl FromStr for TrustedProxy {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        const EXPECTED: &str =
+            "expected an address, an address with bits like 10.0.0.0/8, unix or none";
+        if value == "unix" {
+            return Ok(Self::Unix);
+        }
+        let (address, prefix) = match value.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (value, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(bits) => bits
+                .parse()
+                .ok()
+                .filter(|bits| *bits <= most)
+                .ok_or(EXPECTED)?,
+            None => most,
+        };
+        Ok(Self::Net { address, prefix })
+    }
+}
