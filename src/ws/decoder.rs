@@ -1,35 +1,38 @@
-//! Messages from bytes. The only place where tungstenite reads.
+//! Turns bytes into messages. The only place in the server that reads through tungstenite.
 //!
-//! A context is fed frame by frame, never more than one, so that nothing of a connection is left
-//! in the [`Spare`] when the next connection uses it: also if its owner stops in the middle.
+//! A context is given one frame at a time. Whatever a connection sends, and wherever its bytes
+//! end, the [`Spare`] therefore holds nothing of it when the next connection uses it.
 
 use super::close::{CloseReason, Violation};
+use super::input::Input;
 use super::scanner::Scanner;
 use super::settings::Limits;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-/// Read buffer of the spare: one frame of chat, at its most usual, in one piece.
+/// Read buffer of the spare. Nearly every chat message fits into it and is read in one piece.
 const SPARE_BUFFER_BYTES: usize = 4096;
 
-/// Read buffer of a parked context. It grows with the frame it waits for.
+/// Read buffer of a parked context. tungstenite enlarges it to the length of the frame.
 const PARKED_BUFFER_BYTES: usize = 512;
 
-/// Something whole that came from a client.
+/// A complete message or control frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     Text(Utf8Bytes),
     Binary(Bytes),
-    /// To be answered by a pong with the same payload.
+    /// The caller answers with a pong that has the same payload.
     Ping(Bytes),
     Pong,
-    /// The client's close frame and its code, if it had one. To be answered; nothing follows.
+    /// The client's close frame with its code, if it had one, or 1002 for a code that must not be
+    /// sent. The caller answers with the same code; nothing follows.
     Close(Option<u16>),
 }
 
-/// The loop's one warm context. Between two calls of [`Decoder::receive`] it is as good as new.
+/// The one context that all connections share for frames that arrive whole. Between two calls of
+/// [`Decoder::receive`] its state is that of a new one.
 pub struct Spare {
     context: WebSocketContext,
     max_message_bytes: usize,
@@ -50,7 +53,7 @@ impl Spare {
     }
 }
 
-/// The defaults are made for other servers: 128 KiB of buffer, 64 MiB of message.
+/// tungstenite's defaults are far too large here: a buffer of 128 KiB, a message of 64 MiB.
 fn context(read_buffer_bytes: usize, max_message_bytes: usize) -> WebSocketContext {
     let config = WebSocketConfig::default()
         .read_buffer_size(read_buffer_bytes)
@@ -60,18 +63,64 @@ fn context(read_buffer_bytes: usize, max_message_bytes: usize) -> WebSocketConte
     WebSocketContext::new(Role::Server, Some(config))
 }
 
-/// One connection's place in its stream of frames.
+/// The position of one connection in its stream of frames.
 #[derive(Default)]
 pub struct Decoder {
     scanner: Scanner,
     parked: Option<Box<Parked>>,
 }
 
-/// The context of a connection in the middle of a frame or a message.
+/// The context of a connection that is in the middle of a frame or a message.
 struct Parked {
     context: WebSocketContext,
-    /// Bytes it was given.
+    /// Bytes the context was given.
     fed: usize,
+    frame_start: FrameStart,
+}
+
+/// The first bytes of a frame, at least up to where a close frame has its code.
+#[derive(Default)]
+struct FrameStart {
+    bytes: [u8; Self::LEN],
+    len: usize,
+}
+
+impl FrameStart {
+    /// The longest header, which is one with a length of eight bytes and a mask, and a code.
+    const LEN: usize = 14 + 2;
+
+    fn push(&mut self, bytes: &[u8]) {
+        let free = &mut self.bytes[self.len..];
+        let count = free.len().min(bytes.len());
+        free[..count].copy_from_slice(&bytes[..count]);
+        self.len += count;
+    }
+
+    /// The code in the payload, if this is the beginning of a client's close frame that has one.
+    fn close_code(&self) -> Option<u16> {
+        // tungstenite accepts a length in more bytes than it needs (RFC 6455 §5.2 does not).
+        let mask_at = match self.bytes[1] & 0x7F {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        };
+        let mut code = *self.bytes[..self.len]
+            .get(mask_at + 4..)?
+            .first_chunk::<2>()?;
+        code[0] ^= self.bytes[mask_at];
+        code[1] ^= self.bytes[mask_at + 1];
+        Some(u16::from_be_bytes(code))
+    }
+}
+
+/// The code of a client's close whose own code must not be sent (RFC 6455 §7.4.1).
+const PROTOCOL_ERROR: u16 = 1002;
+
+/// Whether an endpoint may send this code in a close frame (RFC 6455 §7.4.2 and the IANA registry
+/// of WebSocket close codes). 1004 has no meaning; 1005, 1006 and 1015 stand for closes without a
+/// close frame; the other codes below 3000 are not registered.
+const fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 impl Decoder {
@@ -79,18 +128,23 @@ impl Decoder {
         Self::default()
     }
 
-    /// Takes bytes from the front of `input` and returns the next thing that is whole; `None`: the
-    /// input is used up. To be called until then, or until a close or an error, after which
-    /// nothing more may be fed.
+    /// Takes bytes from the front of `input` up to the end of the next message or control frame,
+    /// and returns it. `None`: all of `input` is taken. Call it until then, or until a close or an
+    /// error; after those two nothing more may be given to this decoder.
     ///
     /// # Errors
-    /// What the client did wrong, with which it is to be closed.
+    /// What the client did wrong. Close the connection with it.
     pub fn receive(
         &mut self,
         spare: &mut Spare,
         input: &mut &[u8],
     ) -> Result<Option<Received>, CloseReason> {
         while !input.is_empty() {
+            if let Some(parked) = &mut self.parked
+                && self.scanner.is_between_frames()
+            {
+                parked.frame_start = FrameStart::default();
+            }
             let scanned = self.scanner.take_frame(input);
             let (bytes, rest) = input.split_at(scanned.len);
             *input = rest;
@@ -111,20 +165,22 @@ impl Decoder {
         Ok(None)
     }
 
-    /// A frame or a message is half received.
+    /// Whether a frame or a message has begun and is not complete.
     pub const fn is_open(&self) -> bool {
         self.parked.is_some()
     }
 
-    /// For a connection that is closing: only the frame boundaries matter from here on.
+    /// What a connection keeps that has sent its close frame: from there on only the peer's close
+    /// frame matters, and the frame boundaries are enough to find it.
     pub fn into_scanner(self) -> Scanner {
         self.scanner
     }
 
-    /// Memory held for what is half received, at most.
+    /// An upper bound of the memory that an incomplete frame or message takes.
     pub fn held_bytes(&self) -> usize {
         let Some(parked) = &self.parked else { return 0 };
-        // A header makes tungstenite reserve its frame's length, which is below the limit.
+        // tungstenite reserves the length of a frame as soon as it has the header. The limit of a
+        // message bounds that length.
         let reserved = usize::try_from(self.scanner.payload_to_come()).unwrap_or(usize::MAX);
         size_of::<Parked>()
             .saturating_add(PARKED_BUFFER_BYTES)
@@ -139,10 +195,16 @@ impl Decoder {
     ) -> Result<Option<Received>, CloseReason> {
         let parked = self.parked.get_or_insert_with(|| {
             let context = context(PARKED_BUFFER_BYTES, spare.max_message_bytes);
-            Box::new(Parked { context, fed: 0 })
+            Box::new(Parked {
+                context,
+                fed: 0,
+                frame_start: FrameStart::default(),
+            })
         });
         parked.fed = parked.fed.saturating_add(bytes.len());
-        let received = feed(&mut parked.context, bytes, spare.max_message_bytes)?;
+        parked.frame_start.push(bytes);
+        let start = &parked.frame_start;
+        let received = feed(&mut parked.context, bytes, start, spare.max_message_bytes)?;
         if self.scanner.is_clean() {
             self.parked = None;
         }
@@ -150,21 +212,24 @@ impl Decoder {
     }
 }
 
-/// `bytes` is one whole frame that is a whole message, so the spare is clean after it.
+/// `bytes` is one complete frame and outside of a fragmented message: a message or a control frame.
 fn feed_spare(spare: &mut Spare, bytes: &[u8]) -> Result<Option<Received>, CloseReason> {
-    let outcome = feed(&mut spare.context, bytes, spare.max_message_bytes);
+    let mut start = FrameStart::default();
+    start.push(bytes);
+    let outcome = feed(&mut spare.context, bytes, &start, spare.max_message_bytes);
     match &outcome {
         Ok(Some(Received::Text(_) | Received::Binary(_) | Received::Ping(_) | Received::Pong)) => {}
-        // It has seen an end, or something that is not a message after all.
+        // The context does not go on after a close or an error.
         Ok(Some(Received::Close(_)) | None) | Err(_) => spare.renew(),
     }
     outcome
 }
 
-/// Gives a context what came; at most one thing can be whole, for at most one frame came.
+/// Gives `bytes`, which belong to one frame, to a context. `start` is the beginning of that frame.
 fn feed(
     context: &mut WebSocketContext,
     bytes: &[u8],
+    start: &FrameStart,
     max_bytes: usize,
 ) -> Result<Option<Received>, CloseReason> {
     let mut input = Input(bytes);
@@ -172,15 +237,18 @@ fn feed(
         Ok(Message::Text(text)) => Ok(Some(Received::Text(text))),
         Ok(Message::Binary(bytes)) => Ok(Some(Received::Binary(bytes))),
         Ok(Message::Ping(payload)) => {
-            // Takes the pong out of the context; ours is encoded elsewhere, into the outbox.
-            // Nothing can fail: the input swallows all that is written.
+            // Takes the pong out of the context; the server encodes its own for the outbox.
+            // This cannot fail: the input discards what is written to it.
             let _ = context.flush(&mut input);
             Ok(Some(Received::Ping(payload)))
         }
         Ok(Message::Pong(_)) => Ok(Some(Received::Pong)),
-        Ok(Message::Close(frame)) => {
-            Ok(Some(Received::Close(frame.map(|frame| frame.code.into()))))
+        // tungstenite 0.30 takes 1014 for a code that must not be sent, and has replaced it.
+        Ok(Message::Close(Some(_))) => {
+            let code = start.close_code().filter(|code| may_be_sent(*code));
+            Ok(Some(Received::Close(code.or(Some(PROTOCOL_ERROR)))))
         }
+        Ok(Message::Close(None)) => Ok(Some(Received::Close(None))),
         Ok(Message::Frame(_)) => Err(CloseReason::Protocol(Violation::Other)),
         Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(reason(&error, max_bytes)),
@@ -209,29 +277,6 @@ fn violation(error: &ProtocolError) -> Violation {
         ProtocolError::ExpectedFragment(_) => Violation::MessageNotFinished,
         ProtocolError::InvalidCloseSequence => Violation::BadClose,
         _ => Violation::Other,
-    }
-}
-
-/// What tungstenite takes for a stream: bytes that are there, then nothing yet; and no way out.
-struct Input<'a>(&'a [u8]);
-
-impl Read for Input<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.0.is_empty() {
-            // Never Ok(0), which would mean the end of the stream.
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        self.0.read(buffer)
-    }
-}
-
-impl Write for Input<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,13 +1,15 @@
-//! What a WebSocket client sends, understood: bytes in, messages or a reason to close out
-//! (RFC 6455). Knows no socket and no clock, and encodes nothing: answers are `frame.rs`'s.
+//! What a WebSocket client sends (RFC 6455): bytes in, messages or a reason to close out.
+//! Knows no socket and no clock. Frames are encoded by `frame.rs`; [`reply_to`] asks it for the
+//! answer to a close.
 //!
-//! The protocol itself is tungstenite's. What is ours is that an idle connection owns no
-//! tungstenite context: a [`Scanner`] of 16 bytes follows the frame boundaries, whole frames go
-//! through the loop's one [`Spare`], and only a connection in the middle of a frame or a message
-//! has a context of its own.
+//! tungstenite implements the protocol. An idle connection has no tungstenite context: its
+//! [`Decoder`] consists of a [`Scanner`] of 16 bytes, which follows the frame boundaries, and an
+//! empty pointer. Frames that arrive whole go through the one [`Spare`]; a connection has a context
+//! of its own only while a frame or a fragmented message is incomplete.
 
 mod close;
 mod decoder;
+mod input;
 mod scanner;
 mod settings;
 

@@ -1,5 +1,5 @@
-//! Frame boundaries in what a client sends (RFC 6455 §5.2), over any cuts. Judges nothing and
-//! knows no payload: whether frames are allowed is for the decoder to say.
+//! Finds the frame boundaries in what a client sends (RFC 6455 §5.2), however its bytes are cut.
+//! Ignores payloads and accepts every frame: the decoder decides what is allowed.
 
 const FIN: u8 = 0x80;
 const OPCODE: u8 = 0x0F;
@@ -7,49 +7,54 @@ const CONTINUATION: u8 = 0x0;
 const CLOSE: u8 = 0x8;
 const MASKED: u8 = 0x80;
 
-/// How far a connection is in its current frame and message.
+/// The position of a connection in its current frame and message.
 ///
-/// It is clean when no frame is partly received and no fragmented message open: then a fresh
-/// decoder would understand what follows as well as one that saw all that came before.
+/// A scanner is clean when no frame is incomplete and no fragmented message is open. A new context
+/// then decodes what follows exactly as one that has read everything before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scanner {
-    /// While the header comes in: the length so far. Then: payload bytes to come.
+    /// While the header is incomplete: the length as far as it is read. After that: the payload
+    /// bytes to come.
     remaining: u64,
-    /// Frames of the open message.
+    /// Frames of the open message so far; 0 if none is open.
     fragments: u32,
     /// The frame's first byte.
     first: u8,
-    /// Bytes of the header seen; [`IN_PAYLOAD`] once it is whole.
+    /// Header bytes read so far; [`IN_PAYLOAD`] once the header is complete.
     header_seen: u8,
-    /// Length of the header, known from its second byte on.
+    /// Length of the header; its second byte determines it.
     header_len: u8,
     is_message_open: bool,
 }
 
 const IN_PAYLOAD: u8 = u8::MAX;
 
-/// What a stretch of bytes was.
+/// The result of [`Scanner::take_frame`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scanned {
-    /// Bytes up to the end of the frame, or all there were.
+    /// Bytes up to the end of the frame, or all of them if it is incomplete.
     pub(super) len: usize,
-    /// The frame is whole.
+    /// Whether the frame is complete.
     pub(super) is_whole: bool,
 }
 
 impl Scanner {
-    /// Between messages.
-    pub const fn is_clean(&self) -> bool {
-        self.header_seen == 0 && !self.is_message_open
+    /// Whether the last byte was the end of a frame, or there was none yet.
+    pub(super) const fn is_between_frames(&self) -> bool {
+        self.header_seen == 0
     }
 
-    /// Frames that the open message has so far; 0 if none is open.
+    /// Whether no frame is incomplete and no fragmented message is open.
+    pub const fn is_clean(&self) -> bool {
+        self.is_between_frames() && !self.is_message_open
+    }
+
+    /// Frames of the open message so far; 0 if none is open.
     pub const fn fragments(&self) -> u32 {
         self.fragments
     }
 
-    /// Payload bytes of the current frame that are still to come, as its header says; 0 while the
-    /// header itself is not whole.
+    /// Payload bytes of the current frame that are still to come; 0 while its header is incomplete.
     pub const fn payload_to_come(&self) -> u64 {
         if self.header_seen == IN_PAYLOAD {
             self.remaining
@@ -87,7 +92,8 @@ impl Scanner {
         }
     }
 
-    /// Follows `bytes` when only the peer's close frame matters. True: it has passed, whole.
+    /// Follows `bytes` when only the peer's close frame matters. True: a complete one was among
+    /// them.
     pub fn scan_for_close(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let scanned = self.take_frame(bytes);
@@ -111,7 +117,7 @@ impl Scanner {
                 };
                 self.header_len = 2 + length_len + mask_len;
                 self.remaining = u64::from(length);
-                // A length in two bytes is told from one in eight by the header's length.
+                // `length_end` derives from the header's length whether two or eight bytes follow.
             }
             seen if seen < self.length_end() => {
                 self.remaining = self.remaining << 8 | u64::from(byte);
@@ -154,7 +160,7 @@ impl Scanner {
 mod tests {
     use super::*;
 
-    /// Whether it is clean after each byte.
+    /// Whether the scanner is clean after each byte.
     fn clean_after(bytes: &[u8]) -> Vec<bool> {
         let mut scanner = Scanner::default();
         bytes
@@ -199,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_in_two_and_eight_bytes_are_understood() {
+    fn lengths_of_two_and_eight_bytes_are_read() {
         for (header, len) in [
             (&b"\x82\xfe\x01\x02mask"[..], 0x102),
             (b"\x82\xff\0\0\0\0\0\x01\0\x02mask", 0x1_0002),
@@ -232,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_frame_is_found_behind_others_wherever_it_is_cut() {
+    fn a_close_frame_is_found_behind_others_however_the_bytes_are_cut() {
         let stream = b"\x81\x82mask__\x89\x80mask\x88\x82mask__";
         for cut in 0..stream.len() {
             let mut scanner = Scanner::default();
@@ -242,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_may_come() {
+    fn every_byte_string_is_followed_to_its_end() {
         let mut state = 1_u64;
         for _ in 0..if cfg!(miri) { 20 } else { 2_000 } {
             let bytes: Vec<u8> = (0..200)
@@ -264,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_small() {
+    fn a_scanner_is_small() {
         assert!(size_of::<Scanner>() <= 16);
     }
 }

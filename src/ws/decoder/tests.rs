@@ -1,5 +1,8 @@
 //! Streams of frames, whole and cut anywhere, and what [`Decoder::receive`] makes of them.
 
+#[path = "../../../tests/framing/mod.rs"]
+mod framing;
+
 use super::*;
 
 const MAX_BYTES: usize = 200;
@@ -11,25 +14,9 @@ fn limits() -> Limits {
     }
 }
 
-/// A frame as a client sends it.
+/// A masked frame, as a client sends it.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(0x80 | len as u8),
-        len => {
-            bytes.push(0x80 | 126);
-            bytes.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-    }
-    bytes.extend_from_slice(&mask);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    bytes
+    framing::encode(first, [0x12, 0x34, 0x56, 0x78], payload)
 }
 
 type Outcome = (Vec<Received>, Option<CloseReason>);
@@ -137,12 +124,62 @@ fn what_breaks_the_protocol_is_named() {
 }
 
 #[test]
-fn a_close_code_that_may_not_be_sent_is_answered_as_a_protocol_error() {
-    check(
-        &frame(0x88, &1005_u16.to_be_bytes()),
-        &[Received::Close(Some(1002))],
-        None,
-    );
+fn each_close_code_that_may_be_sent_is_received_as_it_is() {
+    let registered = [
+        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
+    ];
+    for code in registered.into_iter().chain([3000, 3999, 4000, 4999]) {
+        check(
+            &frame(0x88, &u16::to_be_bytes(code)),
+            &[Received::Close(Some(code))],
+            None,
+        );
+    }
+}
+
+#[test]
+fn a_close_code_that_may_not_be_sent_is_received_as_a_protocol_error() {
+    for code in [
+        0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535,
+    ] {
+        check(
+            &frame(0x88, &u16::to_be_bytes(code)),
+            &[Received::Close(Some(1002))],
+            None,
+        );
+    }
+}
+
+/// tungstenite 0.30 does not know 1014, which the IANA registered for gateways.
+#[test]
+fn every_other_close_code_is_judged_as_tungstenite_does() {
+    let mut spare = Spare::new(&limits());
+    for code in (0..=u16::MAX).filter(|code| *code != 1014) {
+        let stream = frame(0x88, &code.to_be_bytes());
+        assert_eq!(
+            receive(&mut spare, &[&stream]),
+            dedicated(&[&stream]),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn the_code_of_a_close_is_found_behind_a_length_of_any_size() {
+    for header in [
+        &b"\x88\x82"[..],
+        b"\x88\xfe\0\x02",
+        b"\x88\xff\0\0\0\0\0\0\0\x02",
+    ] {
+        let stream = [header, b"abcd", &[b'a' ^ 0x03, b'b' ^ 0xF6]].concat();
+        check(&stream, &[Received::Close(Some(1014))], None);
+    }
+}
+
+#[test]
+fn the_code_of_a_close_between_fragments_is_its_own() {
+    let stream = [frame(0x01, b"abcdefgh"), frame(0x88, b"\x03\xf6why")].concat();
+    check(&stream, &[Received::Close(Some(1014))], None);
 }
 
 #[test]
