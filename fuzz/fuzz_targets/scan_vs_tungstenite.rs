@@ -1,42 +1,25 @@
-//! The scanner says "clean" exactly where a fresh tungstenite context would go on as well as the
-//! one that saw everything. Checked after every byte of any stream.
+//! The scanner reports "clean" exactly where a new tungstenite context would decode the rest of the
+//! stream as the one does that read all of it. Checked after every byte.
 #![no_main]
 
+#[path = "../../src/ws/input.rs"]
+mod input;
+
+use input::Input;
 use libfuzzer_sys::fuzz_target;
 use parlor::ws::Scanner;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-/// Larger messages would only make it slow: the length is another matter (`ws_stream`).
+/// Larger messages would only make the target slow; `ws_stream` tests long ones.
 const BYTES_MAX: usize = 400;
 
-/// Text, in a frame of which no byte but the first could begin another: each of the rest has a
-/// reserved bit, so that whoever is in the middle of something stumbles over it.
+/// A text frame in which only the first byte can begin a frame. The others have a reserved bit set,
+/// so a context that is in the middle of a frame or a message reports an error.
 const PROBE: &[u8] = b"\x81\x92\xff\xff\xff\xff\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e\x9e";
 
-struct Input<'a>(&'a [u8]);
-
-impl Read for Input<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.0.is_empty() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        self.0.read(buffer)
-    }
-}
-
-impl Write for Input<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// How a context takes bytes: what came out of it, and how it ended, if it did.
+/// What a context made of some bytes, and how the stream ended, if it did.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     messages: Vec<Message>,
@@ -80,7 +63,7 @@ fn feed(context: &mut WebSocketContext, bytes: &[u8]) -> Outcome {
     }
 }
 
-/// What a context that saw `before` makes of `after`; `None` if it did not live to see it.
+/// What a context that has read `before` makes of `after`; `None` if the stream ended in `before`.
 fn after(before: &[u8], after: &[u8]) -> Option<Outcome> {
     let mut context = context();
     feed(&mut context, before)
@@ -96,10 +79,10 @@ fuzz_target!(|bytes: &[u8]| {
         let saw_close = scanner.scan_for_close(&[*byte]);
         let (before, rest) = bytes.split_at(at + 1);
         let Some(probed) = after(before, PROBE) else {
-            // An error or the client's close frame: nothing follows.
+            // After an error or a close frame nothing follows.
             return;
         };
-        assert!(!saw_close, "a close frame that tungstenite does not see");
+        assert!(!saw_close, "a close frame that tungstenite did not find");
         let fresh = feed(&mut context(), PROBE);
         assert_eq!(
             scanner.is_clean(),

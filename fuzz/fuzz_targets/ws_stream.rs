@@ -1,11 +1,15 @@
-//! Connections that share one spare context, their frames cut anywhere and interleaved, see the
-//! same messages, replies and errors as a tungstenite context that has the whole stream to itself.
+//! Connections share one spare context, their frames cut anywhere and interleaved. Each must get
+//! the same messages, replies and errors as from a tungstenite context that reads its whole stream
+//! alone. The one difference that is wanted: the close code 1014, which tungstenite does not know.
 #![no_main]
 
 #[path = "../../tests/framing/mod.rs"]
 mod framing;
+#[path = "../../src/ws/input.rs"]
+mod input;
 
 use arbitrary::Arbitrary;
+use input::Input;
 use libfuzzer_sys::fuzz_target;
 use parlor::frame::Frame;
 use parlor::ws::{CloseReason, Decoder, Limits, Received, Spare, Violation, reply_to};
@@ -14,7 +18,7 @@ use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-/// Something is appended to what a client wants to send, and some bytes of that arrive.
+/// Bytes are appended to what one of the clients sends, and some of what it sent arrives.
 #[derive(Arbitrary, Debug)]
 struct Step<'a> {
     who: u8,
@@ -29,7 +33,7 @@ enum Sent<'a> {
         mask: [u8; 4],
         payload: &'a [u8],
     },
-    /// The same byte so many times, to reach the limits.
+    /// One byte repeated, to reach the limits.
     Long {
         first: u8,
         len: u16,
@@ -38,7 +42,7 @@ enum Sent<'a> {
     Raw(&'a [u8]),
 }
 
-/// What frames usually begin with; any other byte is taken as it is.
+/// The usual first bytes of frames, by index; other values are first bytes themselves.
 const FIRST: [u8; 9] = [0x81, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8A, 0x88];
 
 impl Sent<'_> {
@@ -62,7 +66,7 @@ fn frame(first: u8, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
     framing::encode(first, mask, payload)
 }
 
-/// What came of a stream, in order.
+/// One outcome of a stream.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Text(String),
@@ -72,7 +76,7 @@ enum Seen {
     Error(CloseReason),
 }
 
-/// One client, and what the pooled decoder made of the part of its stream that arrived.
+/// One client, and what the decoder under test made of the part of its stream that arrived.
 #[derive(Default)]
 struct Client {
     decoder: Decoder,
@@ -93,7 +97,7 @@ impl Client {
         while !self.is_over {
             match self.decoder.receive(spare, &mut input) {
                 Ok(Some(received)) => self.take(received),
-                Ok(None) => return assert!(input.is_empty(), "something is left"),
+                Ok(None) => return assert!(input.is_empty(), "bytes are left over"),
                 Err(why) => {
                     self.is_over = true;
                     self.seen.push(Seen::Error(why));
@@ -102,7 +106,7 @@ impl Client {
         }
     }
 
-    /// As the server answers it.
+    /// Records a message with the server's reply to it.
     fn take(&mut self, received: Received) {
         let seen = match received {
             Received::Text(text) => Seen::Text(text.as_str().to_owned()),
@@ -120,7 +124,7 @@ impl Client {
     fn check(&mut self, limits: &Limits) {
         let mut expected = dedicated(&self.arrived, limits.max_message_bytes);
         if let Some(Seen::Error(CloseReason::TooManyFragments { max })) = self.seen.last() {
-            // A limit of ours, which tungstenite does not know: up to there they agree.
+            // tungstenite has no limit of fragments: both must agree up to there.
             assert_eq!(*max, limits.max_fragments);
             self.seen.pop();
             expected.truncate(self.seen.len());
@@ -130,17 +134,14 @@ impl Client {
     }
 }
 
-/// A stream whose replies are kept.
+/// A stream that keeps the replies.
 struct Stream<'a> {
-    input: &'a [u8],
+    input: Input<'a>,
     replies: Vec<u8>,
 }
 
 impl Read for Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
         self.input.read(buffer)
     }
 }
@@ -155,7 +156,31 @@ impl Write for Stream<'_> {
     }
 }
 
-/// What a context of its own makes of the whole stream.
+/// The code of the first close frame in a stream of correct frames, found by a parser that shares
+/// nothing with the decoder.
+fn close_code(mut bytes: &[u8]) -> Option<u16> {
+    loop {
+        let len_bytes = match bytes.get(1)? & 0x7F {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let len = match bytes.get(2..2 + len_bytes)? {
+            [] => u64::from(bytes[1] & 0x7F),
+            extended => extended
+                .iter()
+                .fold(0, |len, byte| len << 8 | u64::from(*byte)),
+        };
+        let (mask, rest) = bytes.get(2 + len_bytes..)?.split_first_chunk::<4>()?;
+        if bytes[0] & 0x0F == 8 {
+            let code = rest.first_chunk::<2>()?;
+            return Some(u16::from_be_bytes([code[0] ^ mask[0], code[1] ^ mask[1]]));
+        }
+        bytes = rest.get(usize::try_from(len).ok()?..)?;
+    }
+}
+
+/// What a context that reads the whole stream alone makes of it.
 fn dedicated(input: &[u8], max_bytes: usize) -> Vec<Seen> {
     let config = WebSocketConfig::default()
         .write_buffer_size(0)
@@ -163,7 +188,7 @@ fn dedicated(input: &[u8], max_bytes: usize) -> Vec<Seen> {
         .max_frame_size(Some(max_bytes));
     let mut context = WebSocketContext::new(Role::Server, Some(config));
     let mut stream = Stream {
-        input,
+        input: Input(input),
         replies: Vec::new(),
     };
     let mut seen = Vec::new();
@@ -178,9 +203,12 @@ fn dedicated(input: &[u8], max_bytes: usize) -> Vec<Seen> {
                 let _ = context.flush(&mut stream);
                 let mut reply = std::mem::take(&mut stream.replies);
                 if is_close {
-                    // It repeats the client's words too; we do not.
+                    // It repeats the client's reason too; parlor does not.
                     reply.truncate(4);
                     reply[1] = reply[1].min(2);
+                    if close_code(input) == Some(1014) {
+                        reply[2..].copy_from_slice(&1014_u16.to_be_bytes());
+                    }
                 }
                 seen.push(Seen::Reply(reply));
             }
@@ -197,7 +225,7 @@ fn dedicated(input: &[u8], max_bytes: usize) -> Vec<Seen> {
     }
 }
 
-/// What RFC 6455 and the server's texts call it.
+/// The close reason that belongs to an error of tungstenite.
 fn reason(error: &Error, max_bytes: usize) -> CloseReason {
     use ProtocolError as P;
     CloseReason::Protocol(match error {
@@ -213,7 +241,7 @@ fn reason(error: &Error, max_bytes: usize) -> CloseReason {
         Error::Protocol(
             P::InvalidOpcode(_) | P::UnknownControlFrameType(_) | P::UnknownDataFrameType(_),
         ) => Violation::UnknownOpcode,
-        error => panic!("not for a server that reads: {error}"),
+        error => panic!("an error that reading cannot cause: {error}"),
     })
 }
 
@@ -239,7 +267,7 @@ fuzz_target!(|game: (u8, u8, Vec<Step<'_>>)| {
         };
         client.arrive(count, &mut spare);
         if client.is_over {
-            // Somebody new has the place, and the spare must not remember.
+            // A new client takes its place; nothing of the old one may be left in the spare.
             client.check(&limits);
             *client = Client::default();
         }
