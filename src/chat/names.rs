@@ -2,9 +2,9 @@
 //! have one.
 //! Knows keys and slots, not members.
 
-use super::nick;
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
 
 /// Finds the slot of the member whose nick has a key.
 pub(super) struct Names {
@@ -64,10 +64,9 @@ impl Names {
     }
 
     fn hash(&self, key: &str) -> u32 {
-        nick::hash(
-            key,
-            SipHasher13::new_with_keys(self.hash_keys.0, self.hash_keys.1),
-        )
+        let mut hasher = SipHasher13::new_with_keys(self.hash_keys.0, self.hash_keys.1);
+        hasher.write(key.as_bytes());
+        hasher.finish() as u32
     }
 }
 
