@@ -1,22 +1,22 @@
-//! What is measured: for each figure its settings, what the tester is asked to do for them, what
-//! is read from its answer, and what parlor has to reach. Knows no process and no table.
+//! What is measured: the settings of each figure, the load of each setting, what is read from the
+//! tester's answer, and the goals for parlor. Knows no process and no table.
 
-use super::json::Json;
 use super::servers::{Heartbeat, Server};
+use serde_json::Value;
 
-/// How fast is said.
+/// How fast messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Pace {
-    /// Closed loop: so many messages of a room are under way.
+    /// Closed loop: so many messages of a room are in flight.
     Window(u32),
-    /// Open loop: this share of the deliveries that a floor made a second in the same round.
+    /// Open loop: this share of the deliveries per second that a floor made in the same round.
     Share { of: Server, share: f64 },
 }
 
 /// A span of the time for which connections are held, in which the server's CPU time is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Watch {
-    /// After the last connection, when every server is in its stride.
+    /// From the last connection, so that no server is still busy with the connects.
     pub(crate) after_seconds: f64,
     pub(crate) seconds: f64,
 }
@@ -41,7 +41,7 @@ pub(crate) enum Load {
         seconds: f64,
         /// Members that stop reading.
         slow_members: Option<u32>,
-        /// Silence after it, before memory is read.
+        /// Silence after the messages, before memory is read.
         rest_seconds: f64,
     },
 }
@@ -50,90 +50,104 @@ pub(crate) enum Load {
 pub(crate) struct Setting {
     pub(crate) figure: &'static str,
     pub(crate) name: String,
-    /// The floor it is compared with.
+    /// The floor that the servers are compared with.
     pub(crate) floor: Server,
     pub(crate) load: Load,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) measures: &'static [Measure],
     pub(crate) quick: bool,
-    /// A fifth of the rooms is loaded as well, and the same connections without a word, for the
-    /// slope between.
+    /// Memory is a slope: a fifth of the rooms is measured as well, and the same connections
+    /// without any message.
     pub(crate) with_slope: bool,
-    /// Only parlor, the floors and uWebSockets: the others are too far away to be worth the time.
+    /// Only parlor, the floors and uWebSockets: the others differ too much to be worth the time.
     pub(crate) close_only: bool,
 }
 
 /// One run of the tester.
 pub(crate) struct Sample {
-    /// Its answer.
-    pub(crate) result: Json,
-    /// If the setting wants the slope: its answers for a fifth of the rooms, and for the same
-    /// connections over which nothing was said.
-    pub(crate) fifth: Json,
-    pub(crate) silent: Json,
+    /// The tester's answer.
+    pub(crate) result: Value,
+    /// If the setting needs the slope: the answers for a fifth of the rooms, and for the same
+    /// connections without any message. Null otherwise.
+    pub(crate) fifth: Value,
+    pub(crate) silent: Value,
 }
 
 impl Sample {
-    pub(crate) const fn without_slope(result: Json) -> Self {
+    pub(crate) const fn without_slope(result: Value) -> Self {
         Self {
             result,
-            fifth: Json::Null,
-            silent: Json::Null,
+            fifth: Value::Null,
+            silent: Value::Null,
         }
     }
 
-    /// What each connection takes of the server's memory at its end.
+    /// The memory that the server holds for each connection at the end.
     fn per_connection(&self) -> Option<f64> {
-        let number = |path| self.result.number(path);
-        let bytes = number("server.user_bytes_end")? - number("server.user_bytes_start")?;
-        Some(bytes / number("connected").filter(|count| *count > 0.0)?)
+        let read = |path| number(&self.result, path);
+        let bytes = read("/server/user_bytes_end")? - read("/server/user_bytes_start")?;
+        Some(bytes / read("/connected").filter(|count| *count > 0.0)?)
     }
 
-    /// Bytes per connection after talking, by slope: what a server needs once is in both ends.
+    /// Bytes per connection after the messages, by slope: what a server needs once cancels out.
     fn slope_after(&self) -> Option<f64> {
-        let bytes = |result: &Json| result.number("server.user_bytes_end");
-        let connected = |result: &Json| result.number("connected");
+        let bytes = |result: &Value| number(result, "/server/user_bytes_end");
+        let connected = |result: &Value| number(result, "/connected");
         let connections = connected(&self.result)? - connected(&self.fifth)?;
         let more = bytes(&self.result)? - bytes(&self.fifth)?;
         (connections > 0.0).then(|| more / connections)
     }
 
     fn slope_before(&self) -> Option<f64> {
-        self.silent.number("server.user_bytes_per_connection")
+        number(&self.silent, "/server/user_bytes_per_connection")
     }
 
-    /// What makes the figures of this run worth less than they look.
+    /// What makes the figures of this run less reliable than they look.
     pub(crate) fn blemishes(&self) -> Vec<String> {
         [
-            ("failed", "connections failed"),
-            ("disconnects", "were disconnected"),
-            ("lost", "deliveries lost"),
-            ("doubled", "doubled"),
-            ("reordered", "out of order"),
+            ("/failed", "connections failed"),
+            ("/disconnects", "were disconnected"),
+            ("/lost", "deliveries lost"),
+            ("/doubled", "doubled"),
+            ("/reordered", "out of order"),
         ]
         .into_iter()
         .filter_map(|(path, what)| {
-            let count = self.result.number(path).filter(|count| *count > 0.0)?;
+            let count = number(&self.result, path).filter(|count| *count > 0.0)?;
             Some(format!("{count} {what}"))
         })
-        .chain(self.silent_ones())
+        .chain(self.silent_members())
+        .chain(self.tester_limits())
         .collect()
     }
 
-    /// Memory after everybody has sent something is to be known, and some have not.
-    fn silent_ones(&self) -> Option<String> {
-        let connected = self.silent.number("connected")?;
-        let sent = self.result.number("sent")?;
-        (sent < connected).then(|| format!("only {sent} of {connected} sent something"))
+    /// The figure is memory after every member has sent a message, and some have sent none.
+    fn silent_members(&self) -> Option<String> {
+        let connected = number(&self.silent, "/connected")?;
+        let sent = number(&self.result, "/sent")?;
+        (sent < connected).then(|| format!("only {sent} of {connected} members sent a message"))
+    }
+
+    /// The tester's own warnings: what it measured is partly its own limit.
+    fn tester_limits(&self) -> Vec<String> {
+        let warnings = self.result.pointer("/tester/warnings");
+        let warnings = warnings.and_then(Value::as_array);
+        let texts = warnings.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
     }
 }
 
-/// What parlor has to reach.
+/// The number at a JSON pointer (RFC 6901) like `/server/cpu_seconds`.
+pub(crate) fn number(result: &Value, pointer: &str) -> Option<f64> {
+    result.pointer(pointer)?.as_f64()
+}
+
+/// What parlor should reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Goal {
-    /// At most so many times the floor's, pair by pair.
+    /// At most so many times the floor's, within each round.
     FloorTimes(f64),
-    /// Not above uWebSockets', pair by pair.
+    /// Not above uWebSockets', within each round.
     BelowUws,
     /// Below that of every other server.
     BelowPeers,
@@ -146,11 +160,13 @@ pub(crate) struct Measure {
     pub(crate) decimals: usize,
     pub(crate) read: fn(&Sample) -> Option<f64>,
     pub(crate) goals: &'static [Goal],
-    /// More is better: a goal is then a least.
+    /// Higher values are better: a goal is then a lower bound.
     pub(crate) higher_is_better: bool,
-    /// How flat the settings are is of interest.
+    /// What a build is whose value is higher than the base's.
+    pub(crate) worse: &'static str,
+    /// The table shows how much the settings differ.
     pub(crate) flatness: bool,
-    /// It means nothing when other servers run at the same time.
+    /// Meaningless when other servers run at the same time.
     pub(crate) alone_only: bool,
 }
 
@@ -160,6 +176,7 @@ const PLAIN: Measure = Measure {
     read: |_| None,
     goals: &[],
     higher_is_better: false,
+    worse: "slower",
     flatness: false,
     alone_only: false,
 };
@@ -167,29 +184,42 @@ const PLAIN: Measure = Measure {
 const IDLE: &[Measure] = &[
     Measure {
         name: "user-space bytes per connection (slope)",
-        read: |sample| sample.result.number("server.user_bytes_per_connection"),
+        read: |sample| number(&sample.result, "/server/user_bytes_per_connection"),
         goals: &[Goal::AtMost(300.0), Goal::BelowUws],
         ..PLAIN
     },
     Measure {
         name: "CPU µs per accept + upgrade + join",
         decimals: 2,
-        read: |sample| sample.result.number("connect_server_cpu_us"),
+        read: |sample| number(&sample.result, "/connect_server_cpu_us"),
         goals: &[Goal::FloorTimes(1.2), Goal::BelowUws],
         ..PLAIN
     },
     Measure {
-        name: "kernel bytes per connection (slope; both ends, and whatever else the machine does)",
-        read: |sample| sample.result.number("server.kernel_bytes_per_connection"),
+        name: "kernel bytes per connection (slope; both ends, and all else on the machine)",
+        read: |sample| number(&sample.result, "/server/kernel_bytes_per_connection"),
         alone_only: true,
         ..PLAIN
+    },
+];
+
+/// Of [`IDLE`], what is the server's own.
+const PAIRED_IDLE: &[Measure] = &[
+    Measure {
+        goals: &[],
+        worse: "larger",
+        ..IDLE[0]
+    },
+    Measure {
+        goals: &[],
+        ..IDLE[1]
     },
 ];
 
 const CONNECTS: &[Measure] = &[
     Measure {
         name: "connects per second, as fast as they go",
-        read: |sample| sample.result.number("connects_per_second"),
+        read: |sample| number(&sample.result, "/connects_per_second"),
         higher_is_better: true,
         alone_only: true,
         ..PLAIN
@@ -197,7 +227,7 @@ const CONNECTS: &[Measure] = &[
     Measure {
         name: "CPU µs per accept + upgrade + join, as fast as they go",
         decimals: 2,
-        read: |sample| sample.result.number("connect_server_cpu_us"),
+        read: |sample| number(&sample.result, "/connect_server_cpu_us"),
         ..PLAIN
     },
 ];
@@ -228,13 +258,13 @@ const BURST: &[Measure] = &[
 const DELIVERY_CPU: Measure = Measure {
     name: "CPU µs per delivery",
     decimals: 3,
-    read: |sample| sample.result.number("server.cpu_us_per_delivery"),
+    read: |sample| number(&sample.result, "/server/cpu_us_per_delivery"),
     ..PLAIN
 };
 
 const DELIVERY_RATE: Measure = Measure {
     name: "deliveries per second (the tester bounds them too)",
-    read: |sample| sample.result.number("deliveries_per_second"),
+    read: |sample| number(&sample.result, "/deliveries_per_second"),
     higher_is_better: true,
     alone_only: true,
     ..PLAIN
@@ -258,17 +288,17 @@ const DELIVERY_FAR: &[Measure] = &[
 
 const P50: Measure = Measure {
     name: "p50 µs",
-    read: |sample| sample.result.number("latency_us.p50"),
+    read: |sample| number(&sample.result, "/latency_us/p50"),
     ..PLAIN
 };
 const P99: Measure = Measure {
     name: "p99 µs",
-    read: |sample| sample.result.number("latency_us.p99"),
+    read: |sample| number(&sample.result, "/latency_us/p99"),
     ..PLAIN
 };
 const P999: Measure = Measure {
     name: "p99.9 µs",
-    read: |sample| sample.result.number("latency_us.p999"),
+    read: |sample| number(&sample.result, "/latency_us/p999"),
     ..PLAIN
 };
 
@@ -289,8 +319,8 @@ const SLOW: &[Measure] = &[
     Measure {
         name: "peak of the server's memory, KiB more than empty",
         read: |sample| {
-            let peak = sample.result.number("server.user_bytes_peak")?;
-            Some((peak - sample.result.number("server.user_bytes_start")?) / 1024.0)
+            let peak = number(&sample.result, "/server/user_bytes_peak")?;
+            Some((peak - number(&sample.result, "/server/user_bytes_start")?) / 1024.0)
         },
         ..PLAIN
     },
@@ -301,8 +331,8 @@ const HEARTBEAT: &[Measure] = &[
         name: "CPU ms per minute",
         decimals: 1,
         read: |sample| {
-            let seconds = sample.result.number("watched.seconds")?;
-            Some(sample.result.number("watched.cpu_seconds")? / seconds * 60_000.0)
+            let seconds = number(&sample.result, "/watched/seconds")?;
+            Some(number(&sample.result, "/watched/cpu_seconds")? / seconds * 60_000.0)
         },
         ..PLAIN
     },
@@ -310,8 +340,8 @@ const HEARTBEAT: &[Measure] = &[
         name: "CPU µs per ping and pong",
         decimals: 2,
         read: |sample| {
-            let pings = sample.result.number("watched.pings")?;
-            Some(sample.result.number("watched.cpu_seconds")? / pings * 1e6)
+            let pings = number(&sample.result, "/watched/pings")?;
+            Some(number(&sample.result, "/watched/cpu_seconds")? / pings * 1e6)
         },
         goals: &[Goal::FloorTimes(1.3)],
         ..PLAIN
@@ -332,7 +362,7 @@ const GROWTH: &[Measure] = &[
 ];
 
 impl Setting {
-    /// Whether servers can be measured at the same time: what is read is theirs alone.
+    /// Whether servers can be measured at the same time: something that is read is a server's own.
     pub(crate) fn can_be_shared(&self) -> bool {
         let is_open_loop = matches!(
             self.load,
@@ -346,7 +376,7 @@ impl Setting {
 }
 
 impl Load {
-    /// The same connections in the same rooms, but nobody says anything.
+    /// The same connections in the same rooms without any message.
     pub(crate) fn without_words(&self) -> Self {
         match *self {
             Self::Chat { rooms, members, .. } => Self::Idle {
@@ -361,8 +391,8 @@ impl Load {
         }
     }
 
-    /// For servers that share a core: together they get as many connections a second as one does
-    /// alone, and the time is long enough for what only some of them do at its ends not to matter.
+    /// For servers that share a core: together they get as many connections a second as a single
+    /// one otherwise, and the time is twice as long, since at its ends not all of them are loaded.
     pub(crate) fn shared_by(&self, count: u32) -> Self {
         let mut shared = self.clone();
         match &mut shared {
@@ -381,7 +411,7 @@ impl Load {
     }
 }
 
-/// Seconds of silence before a ping, for the measurement only.
+/// Seconds of silence before a ping in the heartbeat figure.
 pub(crate) const PING_SECONDS: u32 = 8;
 
 /// The room from which the floors' rates are taken.
@@ -398,7 +428,7 @@ pub(crate) fn rate_load(seconds: f64) -> Load {
     }
 }
 
-/// All settings in the order in which they are run. `quick` has fewer and shorter ones.
+/// All settings in the order in which they are measured. `quick`: fewer and shorter ones.
 pub(crate) fn settings(quick: bool) -> Vec<Setting> {
     let mut all = Vec::new();
     all.extend(idle(quick));
@@ -424,6 +454,34 @@ fn setting(figure: &'static str, name: String, load: Load) -> Setting {
         with_slope: false,
         close_only: false,
     }
+}
+
+/// The settings for two builds of parlor: short, since every figure is a ratio of many rounds, and
+/// the cost of a single message or connect, which batching cannot hide.
+pub(crate) fn paired_settings() -> Vec<Setting> {
+    let fan_out = |members: u32| Setting {
+        measures: &[DELIVERY_CPU],
+        ..setting(
+            "fan-out",
+            format!("{members} receivers, 64 B, window 1"),
+            Load::Chat {
+                rooms: 1,
+                members,
+                senders: 10,
+                bytes: 64,
+                pace: Pace::Window(1),
+                seconds: 1.5,
+                slow_members: None,
+                rest_seconds: 0.0,
+            },
+        )
+    };
+    let [slope, _] = idle(false);
+    let idle = Setting {
+        measures: PAIRED_IDLE,
+        ..slope
+    };
+    vec![idle, fan_out(100), fan_out(1_000)]
 }
 
 fn idle(quick: bool) -> [Setting; 2] {
@@ -464,7 +522,7 @@ fn idle(quick: bool) -> [Setting; 2] {
     ]
 }
 
-/// Rooms of 10, in which everybody says something and hears everything.
+/// Rooms of 10, in which every member sends messages and receives all.
 fn burst(quick: bool) -> [Setting; 2] {
     [1_024, 16_384].map(|bytes| Setting {
         measures: BURST,
@@ -584,8 +642,8 @@ fn slow(seconds: f64) -> [Setting; 2] {
 
 fn heartbeat(quick: bool) -> Setting {
     let connections = if quick { 5_000 } else { 15_000 };
-    // The latest first ping has been answered by then; whole intervals of those that ping all at
-    // once.
+    // The last first ping has been answered when the watch begins; it covers whole intervals of
+    // the servers that ping all connections at once.
     let watch = Watch {
         after_seconds: f64::from(PING_SECONDS) * 1.25 + 1.0,
         seconds: f64::from(PING_SECONDS) * 2.0,

@@ -1,7 +1,8 @@
 //! The servers that are compared: how each is started, and that each is gone afterwards.
 //! Knows processes, not figures.
 
-use super::{CORE_OF_SERVER, Place, now};
+use super::now;
+use super::place::{CORE_OF_SERVER, Place};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -194,7 +195,7 @@ impl Server {
 
     /// Starts it on its core and waits until it listens.
     pub(crate) fn start(self, place: &Place, heartbeat: Heartbeat) -> Result<Running, String> {
-        let log = place.results.join(format!("{}.log", self.name()));
+        let log = place.scratch(&format!("{}.log", self.name()));
         let log = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let words = self.words(place, heartbeat);
         let mut child = place

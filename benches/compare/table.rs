@@ -1,33 +1,22 @@
-//! Medians, ratios and the tables made of them. Knows samples and settings, no process.
+//! The tables of the comparison. Knows settings and what was measured, no process.
 
 use super::figures::{Goal, Measure, Setting};
-use super::json::Json;
 use super::servers::Server;
+use super::statistics::Figure;
+use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
-/// One try of one server at one setting.
+/// One measurement of one server at one setting.
 pub(crate) struct Outcome {
     pub(crate) setting: usize,
     pub(crate) server: Server,
     pub(crate) round: usize,
-    /// One for each measure of the setting, or why there are none.
+    /// A value for each measure of the setting, or why there is none.
     pub(crate) values: Result<Vec<Option<f64>>, String>,
     pub(crate) blemishes: Vec<String>,
 }
 
-/// The middle one; of an even number the mean of the middle two.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        length if length % 2 == 1 => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-    }
-}
-
-/// A number as people read it: groups of three before the point.
+/// A number with commas between groups of three digits before the point.
 pub(crate) fn grouped(number: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", number.abs());
     let (whole, fraction) = match text.split_once('.') {
@@ -46,7 +35,7 @@ pub(crate) fn grouped(number: f64, decimals: usize) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
-/// All results, asked in the ways a table needs.
+/// All measurements, and what a table needs of them.
 pub(crate) struct Results<'a> {
     pub(crate) settings: &'a [Setting],
     pub(crate) servers: &'a [Server],
@@ -70,18 +59,20 @@ impl Results<'_> {
             .collect()
     }
 
-    fn median(&self, setting: usize, server: Server, measure: usize) -> Option<f64> {
-        let values = self.values(setting, server, measure);
-        median(
-            &values
-                .into_iter()
-                .map(|(_, value)| value)
-                .collect::<Vec<f64>>(),
-        )
+    fn figure(&self, setting: usize, server: Server, measure: usize) -> Option<Figure> {
+        let values = self.values(setting, server, measure).into_iter();
+        Figure::of(&values.map(|(_, value)| value).collect::<Vec<f64>>())
     }
 
-    /// How many times the other's value this one's is: of each round by itself, then the median.
-    fn ratio(&self, setting: usize, server: Server, other: Server, measure: usize) -> Option<f64> {
+    /// How many times the other server's value this server's value is, in each round in which
+    /// both were measured.
+    fn ratio(
+        &self,
+        setting: usize,
+        server: Server,
+        other: Server,
+        measure: usize,
+    ) -> Option<Figure> {
         let others = self.values(setting, other, measure);
         let mut ratios = Vec::new();
         for (round, value) in self.values(setting, server, measure) {
@@ -91,31 +82,40 @@ impl Results<'_> {
                     .map(|(_, other)| value / other),
             );
         }
-        median(&ratios)
+        Figure::of(&ratios)
+    }
+
+    /// How many times the smallest value of the rows the largest one is, in each round.
+    fn flatness(&self, rows: &[usize], server: Server, measure: usize) -> Option<Figure> {
+        let rounds = self.outcomes.iter().map(|outcome| outcome.round).max()?;
+        let flatness = (1..=rounds).filter_map(|round| {
+            let mut least = f64::INFINITY;
+            let mut most = 0.0_f64;
+            for row in rows {
+                let values = self.values(*row, server, measure);
+                let (_, value) = values.into_iter().find(|(theirs, _)| *theirs == round)?;
+                least = least.min(value);
+                most = most.max(value);
+            }
+            (least > 0.0).then(|| most / least)
+        });
+        Figure::of(&flatness.collect::<Vec<f64>>())
     }
 
     fn cell(&self, setting: usize, server: Server, measure: usize) -> String {
         let Measure { decimals, .. } = self.settings[setting].measures[measure];
-        let values = self.values(setting, server, measure);
-        let sorted: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
-        let Some(middle) = median(&sorted) else {
+        let Some(figure) = self.figure(setting, server, measure) else {
             let outcomes: Vec<&Outcome> = self.of(setting, server).collect();
             let is_failed = outcomes.iter().any(|outcome| outcome.values.is_err());
             return String::from(if is_failed { "failed" } else { "–" });
         };
-        let mut cell = grouped(middle, decimals);
-        if sorted.len() > 1 {
-            let least = sorted.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = sorted.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let (least, most) = (grouped(least, decimals), grouped(most, decimals));
-            let _ = write!(cell, " ({least}–{most})");
-        }
+        let mut cell = figure.text(|value| grouped(value, decimals));
         let floor = self.settings[setting].floor;
         if let Some(ratio) = self
             .ratio(setting, server, floor, measure)
             .filter(|_| server != floor)
         {
-            let _ = write!(cell, " ×{ratio:.2}");
+            let _ = write!(cell, " ×{}", ratio.text(|value| format!("{value:.2}")));
         }
         if self
             .of(setting, server)
@@ -129,40 +129,51 @@ impl Results<'_> {
     fn reaches(&self, setting: usize, measure: usize, goal: Goal) -> Option<String> {
         let is_higher = self.settings[setting].measures[measure].higher_is_better;
         let floor = self.settings[setting].floor;
-        let (text, value, bound) = match goal {
-            Goal::FloorTimes(bound) => (
-                format!("≤ {bound} × floor"),
-                self.ratio(setting, Server::Parlor, floor, measure)?,
-                bound,
-            ),
-            Goal::BelowUws => (
-                String::from("≤ uws"),
-                self.ratio(setting, Server::Parlor, Server::Uws, measure)?,
-                1.0,
-            ),
+        let ratio = |other: Server| self.ratio(setting, Server::Parlor, other, measure);
+        // Every figure must be within the bound.
+        let (text, figures, bound) = match goal {
+            Goal::FloorTimes(bound) => (format!("≤ {bound} × floor"), vec![ratio(floor)?], bound),
+            Goal::BelowUws => (String::from("≤ uws"), vec![ratio(Server::Uws)?], 1.0),
             Goal::BelowPeers => {
                 let peers = self.servers.iter().filter(|server| server.is_peer());
-                let best = peers
-                    .filter_map(|peer| self.ratio(setting, Server::Parlor, *peer, measure))
-                    .reduce(f64::max)?;
-                (String::from("≤ every peer"), best, 1.0)
+                let ratios = peers.filter_map(|peer| ratio(*peer)).collect();
+                (String::from("≤ every peer"), ratios, 1.0)
             }
             Goal::AtMost(bound) => (
                 format!("≤ {bound}"),
-                self.median(setting, Server::Parlor, measure)?,
+                vec![self.figure(setting, Server::Parlor, measure)?],
                 bound,
             ),
         };
-        let is_reached = if is_higher {
-            value >= bound
-        } else {
-            value <= bound
+        let is_reached = |value: f64| {
+            if is_higher {
+                value >= bound
+            } else {
+                value <= bound
+            }
         };
-        let word = if is_reached { "reached" } else { "**missed**" };
-        Some(format!("{text}: {word} ({value:.2})"))
+        let verdicts: Vec<Option<bool>> = figures
+            .iter()
+            .map(|figure| figure.satisfies(is_reached))
+            .collect();
+        let word = if verdicts.contains(&Some(false)) {
+            "**missed**"
+        } else if verdicts.contains(&None) {
+            "**undecided**"
+        } else {
+            "reached"
+        };
+        let highest = |figure: &Figure| match *figure {
+            Figure::Agreed(value) | Figure::Range(_, value) => value,
+        };
+        let decisive = figures
+            .iter()
+            .max_by(|one, other| highest(one).total_cmp(&highest(other)))?;
+        let value = decisive.text(|value| format!("{value:.2}"));
+        Some(format!("{text}: {word} ({value})"))
     }
 
-    /// Whether there is anything to show, be it a failure.
+    /// Whether there is anything to show, which may be a failure.
     fn has_any(&self, rows: &[usize], measure: usize) -> bool {
         let is_shown = |outcome: &Outcome| match &outcome.values {
             Ok(values) => values.get(measure).is_some_and(Option::is_some),
@@ -211,18 +222,11 @@ impl Results<'_> {
         }
         if about.flatness {
             let flatness = servers.iter().map(|server| {
-                let medians = rows
-                    .iter()
-                    .filter_map(|row| self.median(*row, *server, measure));
-                let (least, most) = medians
-                    .fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
-                        (least.min(value), most.max(value))
-                    });
-                if least > 0.0 && least.is_finite() {
-                    format!("{:.2}", most / least)
-                } else {
-                    String::from("–")
-                }
+                let flatness = self.flatness(rows, *server, measure);
+                flatness.map_or_else(
+                    || String::from("–"),
+                    |figure| figure.text(|value| format!("{value:.2}")),
+                )
             });
             let flatness: Vec<String> = flatness.collect();
             let goal = if has_goal { " |" } else { "" };
@@ -248,7 +252,7 @@ impl Results<'_> {
             let rows: Vec<usize> = (0..self.settings.len())
                 .filter(|row| self.settings[*row].figure == figure)
                 .collect();
-            // Rows whose measures have the same names share the tables.
+            // Rows whose measures have the same names share their tables.
             let mut done: Vec<usize> = Vec::new();
             for row in &rows {
                 if done.contains(row) {
@@ -292,35 +296,29 @@ impl Results<'_> {
         }
     }
 
-    /// Every value of every run.
-    pub(crate) fn json(&self) -> Json {
+    /// Every value of every measurement.
+    pub(crate) fn json(&self) -> Value {
         let outcomes = self.outcomes.iter().map(|outcome| {
             let setting = &self.settings[outcome.setting];
-            let mut fields = vec![
-                (String::from("figure"), Json::from(setting.figure)),
-                (String::from("setting"), Json::from(setting.name.as_str())),
-                (String::from("server"), Json::from(outcome.server.name())),
-                (String::from("round"), Json::from(outcome.round as f64)),
-            ];
+            let mut object = json!({
+                "figure": setting.figure,
+                "setting": setting.name,
+                "server": outcome.server.name(),
+                "round": outcome.round,
+                "blemishes": outcome.blemishes,
+            });
             match &outcome.values {
                 Ok(values) => {
-                    let values = setting.measures.iter().zip(values).map(|(measure, value)| {
-                        (
-                            measure.name.to_owned(),
-                            value.map_or(Json::Null, Json::from),
-                        )
-                    });
-                    fields.push((String::from("values"), Json::Object(values.collect())));
+                    let pairs = setting.measures.iter().zip(values);
+                    let values: Map<String, Value> = pairs
+                        .map(|(measure, value)| (measure.name.to_owned(), json!(value)))
+                        .collect();
+                    object["values"] = Value::Object(values);
                 }
-                Err(why) => fields.push((String::from("failed"), Json::from(why.as_str()))),
+                Err(why) => object["failed"] = json!(why),
             }
-            let blemishes = outcome
-                .blemishes
-                .iter()
-                .map(|text| Json::from(text.as_str()));
-            fields.push((String::from("blemishes"), Json::List(blemishes.collect())));
-            Json::Object(fields)
+            object
         });
-        Json::List(outcomes.collect())
+        outcomes.collect()
     }
 }
