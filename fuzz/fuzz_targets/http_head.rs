@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlor::http::{self, HEAD_BYTES_MAX, Request, Settings};
+use parlor::http::{self, AllowedOrigin, HEAD_BYTES_MAX, Request, Settings};
 
 /// What comes of a request that arrives in pieces, as the server would keep them.
 fn receive_in_pieces(bytes: &[u8], cuts: &[u8], from_proxy: bool, settings: &Settings) -> Request {
@@ -93,7 +93,10 @@ fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
         ..Settings::default()
     };
     if options & 2 != 0 {
-        settings.allow_origins = vec![String::from("https://a.example"), String::from("null")];
+        settings.allow_origins = vec![
+            "https://a.example".parse().expect("an origin"),
+            AllowedOrigin::Null,
+        ];
     }
     let from_proxy = options & 4 != 0;
     // One request after the other, as long as the connection stays.

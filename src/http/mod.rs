@@ -17,6 +17,7 @@ use self::head::{Field, Head};
 
 pub use self::forwarded::is_trusted;
 pub use self::head::{HEAD_BYTES_MAX, HEADERS_MAX};
+pub use self::origin::AllowedOrigin;
 pub use self::response::Refusal;
 pub use self::settings::{Settings, TrustedProxy};
 pub use self::upgrade::{DEFAULT_ROOM, Upgrade, accept_key, new_key};

@@ -1,5 +1,6 @@
 //! What an operator sets about requests: proxies, origins, the length of a head.
 
+use super::origin::AllowedOrigin;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -9,8 +10,8 @@ pub struct Settings {
     /// The proxies whose `X-Forwarded-For` is believed. A connection from one of them counts for
     /// the address that the proxy names.
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// Origins that may connect besides the server's own; `*` is all of them.
-    pub allow_origins: Vec<String>,
+    /// Origins that may connect besides the server's own.
+    pub allow_origins: Vec<AllowedOrigin>,
     /// Refuse requests without an Origin, which come from clients that are no browsers.
     pub require_origin: bool,
     /// The longest head of a request, blank line included.

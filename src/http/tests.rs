@@ -418,7 +418,7 @@ fn the_origin_is_checked_against_host_and_configuration() {
     assert_eq!(refusal(&two), Refusal::RepeatedOrigin);
 
     let settings = Settings {
-        allow_origins: vec!["*".to_owned()],
+        allow_origins: vec![AllowedOrigin::Any],
         require_origin: true,
         ..Settings::default()
     };
