@@ -18,12 +18,12 @@
 //!          rooms, members, rules ─► Effects               chat/
 //!                      │ Tell · TellRoom · Close
 //!                      ▼
-//!          Event ─► Frame, encoded once, shared           server/apply.rs   frame.rs
+//!          Event ─► Frame, encoded once, shared           server/deliver.rs frame.rs
 //!                      │ frame
 //!                      ▼
-//!          one bounded queue per connection               outbox.rs
+//!          one bounded queue per connection               conn/outbox.rs
 //!                      │
-//!  wheel ─► deadlines  ▼                                  wheel.rs   server/deadline.rs
+//!  wheel ─► deadlines  ▼                                  wheel.rs   server/expire.rs
 //!          flush: every dirty connection, one writev      server/flush.rs
 //!          reap: out of every table, once                 server/reap.rs
 //! ```
@@ -37,14 +37,15 @@
 //!
 //! - [`net`]: the system calls as a trait; [`net::mio`] is the only file with sockets, signals and
 //!   a clock. The tests run the same server over a simulated one.
-//! - [`server`]: the turn of the loop. Owns all state, calls everything below, decides the order.
+//! - [`server`]: the turn of the loop. Owns all tables, calls everything below, decides the order.
+//! - [`conn`]: one connection without a socket. All its states, transitions and deadlines
+//!   ([`conn::state`]: how does a connection end?), and the bounded queue of what waits for it.
 //! - [`http`]: a request's bytes in; an upgrade, a page or a refusal out.
 //! - [`ws`]: WebSocket bytes in; messages, or why the connection must be closed, out.
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
-//! - [`outbox`]: the bounded queue of one connection. [`frame`]: what is in it.
-//! - [`conn`]: the durations and limits of one connection.
-//! - [`wheel`]: deadlines. [`id`]: what everything is named by. [`config`]: what can be set: each
+//! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
+//! - [`wheel`]: when deadlines come. [`id`]: what everything is named by. [`config`]: what can be set: each
 //!   module's own settings, and how [`options`] are written.
 //!   [`chance`]: what is left to it. [`stats`]: what is counted.
 //!
@@ -61,7 +62,7 @@
 //!
 //! - A new command: [`chat::Command`], its line in `wire/plain.rs`, its arm in [`chat::Chat::handle`].
 //! - A new limit: the settings of the module where it applies, and its option in [`config`].
-//! - A new deadline: `server/deadline.rs`.
+//! - A new state or deadline of a connection: [`conn::state`], then `server/expire.rs`.
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].
 
 pub mod chance;
@@ -74,7 +75,7 @@ pub mod id;
 pub mod load;
 pub mod net;
 pub mod options;
-pub mod outbox;
+pub mod rate;
 pub mod server;
 pub mod stats;
 pub mod wheel;

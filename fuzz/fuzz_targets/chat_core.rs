@@ -356,6 +356,18 @@ impl Game {
             !self.is_limited || person.answered <= allowed,
             "faster than the limit"
         );
+        // A wrong token is refused, and counted against the address.
+        if effects.last() == Some(&Effect::WrongToken { id }) {
+            effects.pop();
+            let refused = Event::Refused(Refused::WrongToken);
+            assert_eq!(
+                effects,
+                [Effect::Tell {
+                    to: id,
+                    event: refused
+                }]
+            );
+        }
         match effects.len() {
             1 => self.check_answer(id, command, &effects[0]),
             _ => self.check_kick(id, command, effects),

@@ -4,8 +4,8 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use parlor::conn::outbox::{Limits, Outbox, Pushed};
 use parlor::frame::{Frame, Run};
-use parlor::outbox::{Limits, Outbox, Pushed};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 

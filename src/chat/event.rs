@@ -104,6 +104,8 @@ pub enum Effect {
     },
     /// One connection sees the event. It may just have ceased to be a member.
     Tell { to: ConnId, event: Event },
+    /// An operator token from this connection was wrong, which counts against its address.
+    WrongToken { id: ConnId },
     /// Close the connection; the chat has already forgotten it.
     Close { id: ConnId, why: Farewell },
 }

@@ -8,7 +8,6 @@ mod command;
 mod event;
 mod names;
 pub mod nick;
-pub mod rate;
 mod room;
 mod settings;
 mod text;
@@ -20,8 +19,8 @@ pub use settings::Settings;
 
 use crate::chance::Chance;
 use crate::id::{ConnId, RoomId, Tick, ticks};
+use crate::rate::{Bucket, Rate};
 use names::Names;
-use rate::{Bucket, Rate};
 use room::{Notice, Notices, Room};
 use slab::Slab;
 use smol_str::SmolStr;
@@ -43,6 +42,8 @@ pub struct Chat {
     /// By the slot of the connection.
     members: Vec<Option<Member>>,
     member_count: usize,
+    /// Counts every join and every leave.
+    epoch: u64,
     names: Names,
     rooms: Slab<Room>,
     room_names: HashMap<SmolStr, RoomId>,
@@ -73,6 +74,7 @@ impl Chat {
         Self {
             members: Vec::new(),
             member_count: 0,
+            epoch: 0,
             names: Names::new(seed),
             rooms: Slab::new(),
             room_names: HashMap::new(),
@@ -217,6 +219,12 @@ impl Chat {
         self.member(id).map(|member| &member.nick)
     }
 
+    /// Changes whenever a member joins or leaves: while it is the same, every room has the same
+    /// members.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     pub fn member_count(&self) -> usize {
         self.member_count
     }
@@ -248,6 +256,7 @@ impl Chat {
         }
         self.members[slot] = Some(member);
         self.member_count += 1;
+        self.epoch += 1;
     }
 
     /// Takes a member out of every table. Their room goes with its last member.
@@ -255,6 +264,7 @@ impl Chat {
         self.member(id)?;
         let member = self.members.get_mut(id.slot() as usize)?.take()?;
         self.member_count -= 1;
+        self.epoch += 1;
         if self.member_count == 0 {
             // After a crowd has gone its memory should be too.
             self.members = Vec::new();
@@ -503,11 +513,12 @@ impl Chat {
             return;
         };
         member.is_operator |= is_right;
-        effects.push(if is_right {
-            tell(id, Event::YouAreOperator)
+        if is_right {
+            effects.push(tell(id, Event::YouAreOperator));
         } else {
-            refuse(id, Refused::WrongToken)
-        });
+            effects.push(refuse(id, Refused::WrongToken));
+            effects.push(Effect::WrongToken { id });
+        }
     }
 
     /// The room hears who was kicked, by whom and why; the kicked hears it as their last line.

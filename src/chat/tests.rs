@@ -46,6 +46,7 @@ impl Scene {
                     }
                 }
                 Effect::Tell { to, event } => self.told.push((to, event)),
+                Effect::WrongToken { .. } => {}
                 Effect::Close { id, why } => self.closed.push((id, why)),
             }
         }

@@ -1,6 +1,19 @@
-//! One connection without a socket: how long each of its states may last and how much may wait
-//! for it. Knows no other connection and no system call.
+//! One connection without a socket: its state, its deadlines, and the bounded queue of what waits
+//! for its peer.
+//!
+//! `conn` decides, `server` carries out. Each function takes an event (bytes came, the outbox is
+//! empty, a deadline has come) and returns what the server must do about it. Knows no socket, no
+//! clock, no other connection and no member.
+//!
+//! [`state`] has the table of all states, their transitions and their deadlines, and the answer to
+//! "how does a connection end?".
 
+mod deadlines;
+pub mod outbox;
 mod settings;
+pub mod state;
 
+pub use deadlines::Deadlines;
+pub use outbox::Outbox;
 pub use settings::Settings;
+pub use state::State;

@@ -1,6 +1,6 @@
 //! The durations and limits of one connection, as an operator sets them.
 
-use crate::outbox::Limits;
+use super::outbox::Limits;
 use std::time::Duration;
 
 /// How long each state of a connection may last, and how much may wait for the peer.

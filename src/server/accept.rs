@@ -2,8 +2,7 @@
 //! Comes last in a turn, with a budget. Knows no bytes but those of a refusal.
 
 use super::Server;
-use crate::chat::rate::Bucket;
-use crate::frame::Frame;
+use crate::conn::State;
 use crate::http::{self, Refusal};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::{Accept, Net, TurnAway};
@@ -145,9 +144,9 @@ impl<N: Net> Server<N> {
     fn welcome(&mut self, stream: N::Stream, peer: Peer, now: Tick) {
         self.stats.accepted += 1;
         let from_proxy = http::is_trusted(peer, &self.http.trusted_proxies);
-        let pings = Bucket::full(self.deadlines.pings, now);
-        let id = self.connections.insert(stream, from_proxy, pings, now);
-        self.connections.arm(id, now + self.deadlines.handshake);
+        let state = State::new(&self.deadlines, now);
+        let id = self.connections.insert(stream, from_proxy, state);
+        self.rearm(id);
         self.log_connection(id, format_args!("came from {peer}"));
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -180,14 +179,5 @@ impl<N: Net> Server<N> {
         }
         connection.counted_for = self.addresses.enter(address, self.per_address_max);
         connection.counted_for.is_some()
-    }
-
-    /// The one response to a request that is not granted; nothing follows it.
-    pub(super) fn refuse(&mut self, id: ConnId, why: &Refusal, now: Tick) {
-        self.stats.refused += 1;
-        self.log_connection(id, format_args!("is refused with {}", why.status()));
-        self.connections
-            .push_control(id, Frame::http(&why.response()));
-        self.drain(id, now);
     }
 }

@@ -1,41 +1,29 @@
-//! One connection, and the table of all of them with what runs alongside: deadlines and the lists
-//! of who must be read, flushed or ended. Knows frames and phases, not what is said.
+//! The table of all connections with what runs alongside: deadlines, and the lists of connections
+//! to read, to flush and to end. Knows frames, not what they say, nor what a state means.
 //!
 //! Everything that goes to a connection enters its outbox here and leaves it in `flush.rs`.
-//! Nobody is removed here: [`Connections::end`] puts a connection on a list that `reap.rs` works off.
+//! Nothing is removed here: [`Connections::end`] puts a connection on a list that `reap.rs` works off.
 
-use crate::chat::rate::Bucket;
+use crate::conn::outbox::{Limits, Pushed};
+use crate::conn::{Deadlines, State};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
-use crate::outbox::{Limits, Outbox, Pushed};
 use crate::wheel::Wheel;
 use crate::wire::Protocol;
-use crate::ws::{Decoder, Scanner};
 use slab::Slab;
 use std::mem;
 use std::net::IpAddr;
 
-/// One socket and how far it has come.
+/// One socket, its state, and what the server knows of it.
 pub(super) struct Connection<S> {
     pub(super) stream: S,
-    pub(super) phase: Phase,
-    pub(super) outbox: Outbox,
+    pub(super) state: State,
     /// The address it counts for; `None` if it counts for none.
     pub(super) counted_for: Option<IpAddr>,
+    generation: u32,
     /// It comes from a proxy whose word about the address is taken.
     pub(super) from_proxy: bool,
-    /// When something last came from it, or when that is taken to have been (deadline.rs).
-    pub(super) seen: Tick,
-    /// Since when it takes nothing, or misses messages.
-    pub(super) stalled_since: Option<Tick>,
-    /// Pings it may still send.
-    pub(super) pings: Bucket,
-    generation: u32,
     pub(super) protocol: Protocol,
-    /// The socket takes no more until it is told writable.
-    pub(super) blocked: bool,
-    /// A ping was sent, and nothing came since.
-    pub(super) awaiting_pong: bool,
     /// The peer closed its side or an error waits: a short read does not mean that all was read.
     pub(super) ended: bool,
     on_dirty: bool,
@@ -43,42 +31,10 @@ pub(super) struct Connection<S> {
     on_ending: bool,
 }
 
-/// How far a connection has come. What its one deadline means follows from this.
-pub(super) enum Phase {
-    /// The head of a request is awaited; `head` is what came of it, if it came in parts.
-    /// `idle`: a request was answered, and another need not come.
-    Handshake { head: Vec<u8>, idle: bool },
-    /// WebSocket messages go both ways, and the chat knows a member.
-    Open {
-        decoder: Decoder,
-        /// Since when a message is half received.
-        message_since: Option<Tick>,
-    },
-    /// Our close frame is queued, the peer's is awaited.
-    Closing { scanner: Scanner },
-    /// What is queued is the last; then our side is shut, then the peer's end awaited. What comes
-    /// is thrown away.
-    Draining {
-        /// Our side is shut.
-        shut: bool,
-        /// The peer's side is.
-        ended: bool,
-    },
-}
-
-impl Phase {
-    pub(super) const fn handshake() -> Self {
-        Self::Handshake {
-            head: Vec::new(),
-            idle: false,
-        }
-    }
-
-    pub(super) const fn draining() -> Self {
-        Self::Draining {
-            shut: false,
-            ended: false,
-        }
+impl<S> Connection<S> {
+    /// The connection is over, and the turn has not come to its removal.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.on_ending
     }
 }
 
@@ -142,30 +98,18 @@ impl<S> Connections<S> {
         self.slab.is_empty()
     }
 
-    /// A new connection in its handshake. It has no deadline yet.
-    pub(super) fn insert(
-        &mut self,
-        stream: S,
-        from_proxy: bool,
-        pings: Bucket,
-        now: Tick,
-    ) -> ConnId {
+    /// A new connection. Its deadline is to be armed.
+    pub(super) fn insert(&mut self, stream: S, from_proxy: bool, state: State) -> ConnId {
         let generation = self.next_generation;
         // The last generation marks what is not a connection (net/mio.rs).
         self.next_generation = (generation + 1) % u32::MAX;
         let slot = self.slab.insert(Connection {
             stream,
-            phase: Phase::handshake(),
-            outbox: Outbox::default(),
+            state,
             counted_for: None,
-            from_proxy,
-            seen: now,
-            stalled_since: None,
-            pings,
             generation,
+            from_proxy,
             protocol: Protocol::Plain,
-            blocked: false,
-            awaiting_pong: false,
             ended: false,
             on_dirty: false,
             on_readable: false,
@@ -240,7 +184,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return Pushed::Queued;
         };
-        match connection.outbox.push(frame, limits) {
+        match connection.state.outbox.push(frame, limits) {
             Pushed::Queued => {
                 self.mark_dirty(id);
                 Pushed::Queued
@@ -257,7 +201,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        connection.outbox.push_control(frame);
+        connection.state.outbox.push_control(frame);
         self.mark_dirty(id);
     }
 
@@ -266,7 +210,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        connection.outbox.push_pong(frame);
+        connection.state.outbox.push_pong(frame);
         self.mark_dirty(id);
     }
 
@@ -275,7 +219,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        connection.outbox.push_close(frame);
+        connection.state.outbox.push_close(frame);
         self.mark_dirty(id);
     }
 
@@ -283,7 +227,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        if !connection.blocked && !mem::replace(&mut connection.on_dirty, true) {
+        if !connection.state.blocked && !mem::replace(&mut connection.on_dirty, true) {
             self.lists.dirty.push(id);
         }
     }
@@ -302,7 +246,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        connection.outbox.seal();
+        connection.state.outbox.seal();
         if !mem::replace(&mut connection.on_ending, true) {
             self.lists.ending.push(id);
         }
@@ -329,18 +273,22 @@ impl<S> Connections<S> {
     }
 
     /// Panics if the tables do not agree. For tests.
-    pub(super) fn check_invariants(&self) {
+    pub(super) fn check_invariants(&self, lengths: &Deadlines) {
         self.wheel.check_invariants();
         for (slot, connection) in &self.slab {
-            connection.outbox.check_invariants();
-            let armed = self.wheel.due(slot as u32).is_some();
+            connection.state.outbox.check_invariants();
+            // An open connection postpones its deadline; every other state has armed its own.
+            let wanted = connection.state.due(slot as u32, lengths);
+            let is_armed = self.wheel.due(slot as u32).is_some_and(|armed| {
+                armed == wanted || armed < wanted && connection.state.is_open()
+            });
             assert!(
-                armed || connection.on_ending,
-                "connection {slot} has no deadline"
+                is_armed || connection.on_ending,
+                "connection {slot} has not armed the deadline of its state"
             );
-            let waiting = !connection.outbox.is_empty() && !connection.on_ending;
+            let waiting = !connection.state.outbox.is_empty() && !connection.on_ending;
             assert!(
-                !waiting || connection.blocked || connection.on_dirty,
+                !waiting || connection.state.blocked || connection.on_dirty,
                 "connection {slot} has frames that nobody will flush"
             );
         }
@@ -354,7 +302,7 @@ impl<S> Connections<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::rate::Rate;
+    use crate::conn::Settings;
 
     fn connections() -> Connections<()> {
         Connections::new(
@@ -367,8 +315,8 @@ mod tests {
     }
 
     fn insert(connections: &mut Connections<()>) -> ConnId {
-        let pings = Bucket::full(Rate::new(1, 1), Tick(0));
-        connections.insert((), false, pings, Tick(0))
+        let lengths = Deadlines::new(&Settings::default());
+        connections.insert((), false, State::new(&lengths, Tick(0)))
     }
 
     /// The order of a turn makes this unreachable from outside, so it is shown here.

@@ -4,7 +4,11 @@
 //! connections, and who is closed for it comes again. A table of fixed size, so that nobody can
 //! make it grow: addresses that share a place share its tries.
 
-use crate::id::Tick;
+use super::Server;
+use crate::chat::Command;
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+use log::warn;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -47,6 +51,32 @@ impl Guesses {
         let mut hasher = SipHasher13::new_with_keys(self.key, 1);
         address.hash(&mut hasher);
         hasher.finish() as usize % PLACES
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// An operator token, which is not looked at after too many wrong ones from the same address.
+    pub(super) fn take_token(&mut self, id: ConnId, token: &str, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let command = if self.guesses.may_try(connection.counted_for, now) {
+            Command::Op { token }
+        } else {
+            Command::OpTooOften
+        };
+        self.handle(id, command, now);
+    }
+
+    /// The token that came from a connection was wrong.
+    pub(super) fn wrong_token(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let address = connection.counted_for;
+        self.guesses.failed(address, now);
+        let from = address.map_or_else(|| String::from("no address"), |ip| ip.to_string());
+        warn!(target: "parlor::operator", "a wrong operator token from {from}");
     }
 }
 

@@ -3,33 +3,40 @@
 
 mod accept;
 mod addresses;
-mod apply;
+mod close;
 mod connection;
-mod deadline;
+mod deliver;
+mod drained;
+mod expire;
 mod flush;
 mod guesses;
+mod message;
 mod reap;
 mod receive;
+mod request;
 mod stop;
+mod talk;
 mod trim;
 
-use crate::chat::{Chat, Effects};
+use crate::chat::Chat;
 use crate::config::Config;
+use crate::conn::Deadlines;
 use crate::http;
 use crate::id::{ConnId, Tick, ticks};
 use crate::net::{Net, Ready, Signal};
 use crate::stats::Stats;
+use crate::wire::Protocol;
 use crate::ws::Spare;
 use accept::Listeners;
 pub use accept::connections_within;
 use addresses::Addresses;
-use apply::{Batch, Encoder};
-use connection::{Connections, Phase};
-use deadline::Deadlines;
+use connection::{Connection, Connections};
+use deliver::{Batch, Encoder};
 use guesses::Guesses;
 use log::debug;
 use std::{fmt, mem};
 use stop::Lifecycle;
+use talk::Talk;
 use trim::Trimming;
 
 /// What all reads share. A head is at most half of it, a message usually far less.
@@ -45,14 +52,14 @@ pub struct Server<N: Net> {
     per_address_max: u32,
     /// From the signal to the exit.
     grace_ticks: u32,
-    echo: bool,
+    /// What connections speak once they are upgraded.
+    protocol: Protocol,
     connections: Connections<N::Stream>,
     addresses: Addresses,
     guesses: Guesses,
     listeners: Listeners,
     deadlines: Deadlines,
-    chat: Chat,
-    effects: Effects,
+    talk: Talk,
     batch: Batch,
     encoder: Encoder,
     /// The one warm tungstenite context; connections own one only in the middle of a message.
@@ -97,14 +104,19 @@ impl<N: Net> Server<N> {
             max_connections: _,
             log: _,
         } = config;
+        let lengths = Deadlines::new(&conn);
+        let (protocol, deadlines) = if echo {
+            (Protocol::Echo, lengths.with_any_pings())
+        } else {
+            (Protocol::Plain, lengths)
+        };
         Self {
             connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
             guesses: Guesses::new(seed),
             listeners: Listeners::new(max_connections),
-            deadlines: Deadlines::new(&conn),
-            chat: Chat::new(&chat, seed),
-            effects: Effects::new(),
+            deadlines,
+            talk: Talk::new(Chat::new(&chat, seed)),
             batch: Batch::default(),
             encoder: Encoder::default(),
             spare: Spare::new(&ws),
@@ -118,7 +130,7 @@ impl<N: Net> Server<N> {
             http,
             per_address_max: max_connections_per_address,
             grace_ticks: ticks(grace_timeout),
-            echo,
+            protocol,
             net,
         }
     }
@@ -154,7 +166,7 @@ impl<N: Net> Server<N> {
         }
         [
             self.connections.wheel.next_look(),
-            self.chat.next_tick(),
+            self.talk.chat().next_tick(),
             self.listeners.next_try(),
             self.trimming.due(),
             self.lifecycle.deadline(),
@@ -180,8 +192,8 @@ impl<N: Net> Server<N> {
                 };
                 connection.ended |= ended;
                 if writable {
-                    connection.blocked = false;
-                    if !connection.outbox.is_empty() {
+                    connection.state.blocked = false;
+                    if !connection.state.outbox.is_empty() {
                         self.connections.mark_dirty(id);
                     }
                 }
@@ -199,8 +211,8 @@ impl<N: Net> Server<N> {
         format!(
             "connections={} members={} rooms={} deadlines={} addresses={} {}",
             self.connections.len(),
-            self.chat.member_count(),
-            self.chat.room_count(),
+            self.talk.chat().member_count(),
+            self.talk.chat().room_count(),
             self.connections.wheel.len(),
             self.addresses.total(),
             self.stats(),
@@ -227,36 +239,27 @@ impl<N: Net> Server<N> {
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
             && self.connections.wheel.is_empty()
-            && self.chat.member_count() == 0
-            && self.chat.room_count() == 0
+            && self.talk.chat().member_count() == 0
+            && self.talk.chat().room_count() == 0
             && self.addresses.total() == 0
     }
 
     /// Bytes that wait in outboxes and in half-received heads and messages.
     pub fn held_bytes(&self) -> usize {
-        let held = |connection: &connection::Connection<N::Stream>| {
-            let received = match &connection.phase {
-                Phase::Handshake { head, .. } => head.len(),
-                Phase::Open { decoder, .. } => decoder.held_bytes(),
-                Phase::Closing { .. } | Phase::Draining { .. } => 0,
-            };
-            connection.outbox.bytes() + received
-        };
+        let held = |connection: &Connection<N::Stream>| connection.state.held_bytes();
         self.connections.iter().map(held).sum()
     }
 
     /// Panics if the tables do not agree with each other. For tests, the simulator and fuzzing.
     pub fn check_invariants(&self) {
-        self.connections.check_invariants();
-        self.chat.check_invariants();
-        let open = |connection: &&connection::Connection<N::Stream>| {
-            matches!(connection.phase, Phase::Open { .. })
-        };
-        let open = self.connections.iter().filter(open).count();
-        if !self.echo {
+        self.connections.check_invariants(&self.deadlines);
+        self.talk.chat().check_invariants();
+        let open = self.connections.iter().filter(|c| c.state.is_open());
+        let open = open.count();
+        if self.protocol != Protocol::Echo {
             assert_eq!(
                 open,
-                self.chat.member_count(),
+                self.talk.chat().member_count(),
                 "open connections are members"
             );
         }
@@ -270,7 +273,7 @@ impl<N: Net> Server<N> {
             self.addresses.total(),
             "addresses count connections"
         );
-        assert!(self.effects.is_empty(), "effects are carried out at once");
+        assert!(self.talk.is_settled(), "effects are carried out at once");
         assert!(
             self.batch.is_empty(),
             "a room was told something that its members do not get"

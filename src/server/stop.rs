@@ -1,8 +1,8 @@
 //! How a server ends: nobody more is let in, everybody is told, and what is queued is sent within
 //! the grace time.
 
-use super::connection::Phase;
 use super::{Server, Turn};
+use crate::conn::state::Stop;
 use crate::frame::Frame;
 use crate::http::Refusal;
 use crate::id::Tick;
@@ -55,7 +55,7 @@ impl<N: Net> Server<N> {
             let Some(connection) = self.connections.get_mut(*id) else {
                 continue;
             };
-            if let Phase::Open { .. } = connection.phase {
+            if connection.state.is_open() {
                 self.connections.push_close(*id, frame.clone());
             }
         }
@@ -63,11 +63,11 @@ impl<N: Net> Server<N> {
             let Some(connection) = self.connections.get_mut(id) else {
                 continue;
             };
-            match &connection.phase {
-                Phase::Open { .. } => self.part(id, &reason, now),
-                Phase::Handshake { idle: true, head } if head.is_empty() => self.drain(id, now),
-                Phase::Handshake { .. } => self.refuse(id, &Refusal::Stopping, now),
-                Phase::Closing { .. } | Phase::Draining { .. } => {}
+            match connection.state.stop() {
+                Stop::Close => self.part(id, &reason, now),
+                Stop::Refuse => self.refuse(id, &Refusal::Stopping, now),
+                Stop::Drain => self.drain(id, now),
+                Stop::Nothing => {}
             }
         }
     }

@@ -10,10 +10,12 @@ use crate::chat::{Command, Event};
 pub enum Protocol {
     /// Lines for people and for programs that know nothing of us: no subprotocol.
     Plain,
+    /// Every message is sent back to its sender, which is no member. For conformance suites.
+    Echo,
 }
 
 impl Protocol {
-    /// In the order of [`Protocol::index`].
+    /// Those of members, in the order of [`Protocol::index`].
     pub const ALL: [Self; Self::COUNT] = [Self::Plain];
 
     /// How many there are, for tables by [`Protocol::index`].
@@ -21,21 +23,21 @@ impl Protocol {
 
     pub const fn index(self) -> usize {
         match self {
-            Self::Plain => 0,
+            Self::Plain | Self::Echo => 0,
         }
     }
 
     /// What a member asks with a message.
     pub fn parse(self, message: &str) -> Command<'_> {
         match self {
-            Self::Plain => plain::parse(message),
+            Self::Plain | Self::Echo => plain::parse(message),
         }
     }
 
     /// Appends what a member is shown of an event.
     pub fn render(self, event: &Event, text: &mut String) {
         match self {
-            Self::Plain => plain::render(event, text),
+            Self::Plain | Self::Echo => plain::render(event, text),
         }
     }
 }

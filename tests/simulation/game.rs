@@ -9,10 +9,11 @@ use super::net::{Faults, SimNet};
 use super::person::{Asked, Origin, Person, Stay};
 use super::trace::Trace;
 use parlor::config::Config;
+use parlor::conn::outbox;
 use parlor::id::Tick;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
-use parlor::{chat, conn, outbox, ws};
+use parlor::{chat, conn, ws};
 use std::time::Duration;
 
 /// The rooms; the first ones have a witness, so that they never end before the game does.

@@ -13,10 +13,11 @@ use ear::Ear;
 use libfuzzer_sys::fuzz_target;
 use network::Network;
 use parlor::config::Config;
+use parlor::conn::outbox;
 use parlor::id::Peer;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
-use parlor::{chat, conn, outbox, ws};
+use parlor::{chat, conn, ws};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 

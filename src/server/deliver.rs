@@ -1,26 +1,24 @@
 //! Carries out what the chat wants: events become frames, encoded once per protocol however many
-//! receive them, and enter outboxes. What a room is told in one turn enters them as one. Knows no
+//! receive them, and enter outboxes. What a room is sent in one turn enters them as one. Knows no
 //! rule of the chat and writes to no socket.
 
 use super::Server;
-use super::connection::Phase;
 use crate::chat::{Effect, Event, Farewell};
+use crate::conn::outbox::{Limits, Pushed};
 use crate::frame::{Frame, Run};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::net::Net;
-use crate::outbox::{Limits, Pushed};
 use crate::wire::Protocol;
 use crate::ws::CloseReason;
-use std::mem;
 
-/// What one room was told since its members were last given something: encoded once per protocol,
+/// What one room was sent since its members were last given something: encoded once per protocol,
 /// and shared by all of them when it is [settled](Server::settle). That is once a turn where one
 /// room is busy, so that each member costs one push and one write however much was said.
-///
-/// The members must be those who were there when it was said: whatever changes them settles first.
 #[derive(Default)]
 pub(super) struct Batch {
     room: Option<RoomId>,
+    /// The members are those of this epoch of the chat.
+    epoch: u64,
     runs: [Run; Protocol::COUNT],
 }
 
@@ -30,17 +28,37 @@ impl Batch {
     }
 
     /// Adds an event. False: the run has as much as half an outbox takes, or is another room's.
-    fn add(&mut self, room: RoomId, event: &Event, limits: Limits, encoder: &mut Encoder) -> bool {
+    fn add(
+        &mut self,
+        room: RoomId,
+        epoch: u64,
+        event: &Event,
+        limits: Limits,
+        encoder: &mut Encoder,
+    ) -> bool {
         let is_full = |run: &Run| {
             run.count() as usize * 2 >= limits.frames_max || run.len() * 2 >= limits.bytes_max
         };
-        if *self.room.get_or_insert(room) != room || self.runs.iter().any(is_full) {
+        if self.room.is_none() {
+            (self.room, self.epoch) = (Some(room), epoch);
+        }
+        if self.room != Some(room) || self.runs.iter().any(is_full) {
             return false;
         }
+        self.check_epoch(epoch);
         for protocol in Protocol::ALL {
             self.runs[protocol.index()].push_text(encoder.text(event, protocol));
         }
         true
+    }
+
+    /// Panics if members joined or left since the batch was begun: a message would reach a member
+    /// that joined after it, or miss one that was there.
+    fn check_epoch(&self, epoch: u64) {
+        assert_eq!(
+            self.epoch, epoch,
+            "the members of a room changed before what it was sent was delivered"
+        );
     }
 }
 
@@ -69,7 +87,7 @@ impl<N: Net> Server<N> {
     /// Carries out all effects, in order, before the next command is handled; only what a room is
     /// told waits for more of its kind, until [`Self::settle`].
     pub(super) fn apply(&mut self, now: Tick) {
-        let mut effects = mem::take(&mut self.effects);
+        let mut effects = self.talk.take_effects();
         for effect in effects.drain(..) {
             if let Effect::TellRoom { room, event } = effect {
                 self.tell_room(room, &event, now);
@@ -89,33 +107,39 @@ impl<N: Net> Server<N> {
                     self.tell_members(room, &frames, Some(except), now);
                 }
                 Effect::Tell { to, event } => self.tell_one(to, &event, now),
+                Effect::WrongToken { id } => self.wrong_token(id, now),
                 Effect::Close { id, why } => self.close(id, &farewell(why), now),
             }
         }
-        self.effects = effects;
+        self.talk.reuse(effects);
     }
 
     fn tell_room(&mut self, room: RoomId, event: &Event, now: Tick) {
         let limits = self.connections.limits();
+        let epoch = self.talk.chat().epoch();
         // An empty batch takes anything.
-        while !self.batch.add(room, event, limits, &mut self.encoder) {
+        while !self
+            .batch
+            .add(room, epoch, event, limits, &mut self.encoder)
+        {
             self.settle(now);
         }
     }
 
-    /// Gives the members of a room what it was told. To be called before members change, before
-    /// one of them is told something else, and before the flush.
+    /// Gives the members of a room what it was sent. Called before anything else is queued for one
+    /// of them, before the members change ([`Server::change`]) and before the flush.
     pub(super) fn settle(&mut self, now: Tick) {
         let Some(room) = self.batch.room.take() else {
             return;
         };
+        self.batch.check_epoch(self.talk.chat().epoch());
         let frames = self.batch.runs.each_mut().map(Run::take);
         self.tell_members(room, &frames, None, now);
     }
 
     fn tell_members(&mut self, room: RoomId, frames: &Frames, except: Option<ConnId>, now: Tick) {
-        for index in 0..self.chat.members(room).len() {
-            let id = self.chat.members(room)[index];
+        for index in 0..self.talk.chat().members(room).len() {
+            let id = self.talk.chat().members(room)[index];
             if Some(id) == except {
                 continue;
             }
@@ -147,7 +171,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if !connection.outbox.has_room(&frame, limits) {
+        if !connection.state.outbox.has_room(&frame, limits) {
             self.flush_one(id, now);
         }
         self.push(id, frame, now);
@@ -161,61 +185,15 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// The connection takes nothing: unless that changes it is closed by the stall deadline.
+    /// The connection accepts nothing, or missed a message: unless that changes it is closed by
+    /// the stall deadline.
     pub(super) fn stalls(&mut self, id: ConnId, now: Tick) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if connection.stalled_since.is_none() {
-            connection.stalled_since = Some(now);
-            self.connections.arm_by(id, now + self.deadlines.stall);
+        if connection.state.stalls(now) && connection.state.is_open() {
+            self.advance(id);
         }
-    }
-
-    /// A member leaves without having asked; the room is told. Nothing if they left before.
-    pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
-        self.settle(now);
-        self.chat.leave(id, now, &mut self.effects);
-        self.apply(now);
-    }
-
-    /// Ends a member's stay for a reason of ours: the room is told, and they are.
-    pub(super) fn part(&mut self, id: ConnId, why: &CloseReason, now: Tick) {
-        self.leave(id, now);
-        self.close(id, why, now);
-    }
-
-    /// Queues our close frame and waits for the peer's. The chat knows the member no more.
-    pub(super) fn close(&mut self, id: ConnId, why: &CloseReason, now: Tick) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        let phase = mem::replace(&mut connection.phase, Phase::draining());
-        let Phase::Open { decoder, .. } = phase else {
-            connection.phase = phase;
-            return;
-        };
-        connection.phase = Phase::Closing {
-            scanner: decoder.into_scanner(),
-        };
-        self.log_connection(id, format_args!("is closed with {}", why.code()));
-        self.connections
-            .push_close(id, Frame::close(why.code(), &why.text()));
-        self.connections.arm(id, now + self.deadlines.close);
-    }
-
-    /// What is queued is the last: then our side is shut, and the peer's end awaited.
-    pub(super) fn drain(&mut self, id: ConnId, now: Tick) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        connection.phase = Phase::draining();
-        // Even if nothing is queued: flushing is what shuts our side.
-        connection.blocked = false;
-        self.connections.mark_dirty(id);
-        // What came while an answer was not taken was left unread, and is not told again.
-        self.connections.mark_readable(id);
-        self.connections.arm(id, now + self.deadlines.close);
     }
 }
 

@@ -1,0 +1,364 @@
+//! The bounded queue of one connection. Knows frames, not sockets.
+//!
+//! A front frame that was partly written is never dropped or replaced: half a frame on the wire
+//! would make nonsense of all that follows.
+
+use crate::frame::Frame;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::mem;
+
+/// What may wait for one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// WebSocket frames.
+    pub frames_max: usize,
+    /// Unwritten bytes. An empty queue takes one frame, or one run of them, of any length.
+    pub bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frames_max: 32,
+            bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// What became of an ordinary frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pushed {
+    Queued,
+    /// It did not fit and is counted; the owner is to be told when the queue has drained.
+    Missed,
+}
+
+/// Frames on their way to one socket, the oldest first. An idle one holds no heap.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: Queue,
+    /// Unwritten bytes of all frames.
+    bytes: usize,
+    /// WebSocket frames in the queue, which holds several as one where they came together.
+    count: u32,
+    /// Bytes of the front frame that are written.
+    front_written: u32,
+    missed: u32,
+    /// One more than the place of a pong that may still be replaced; 0: there is none.
+    pong: u16,
+    is_closed: bool,
+}
+
+/// Nearly always there is at most one frame, which needs no heap of its own.
+#[derive(Debug, Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "the box makes an idle connection 16 bytes smaller"
+)]
+enum Queue {
+    #[default]
+    Empty,
+    One(Frame),
+    Many(Box<VecDeque<Frame>>),
+}
+
+/// Places a queue gets with its second frame: where one has two in a turn, more follow, and
+/// growing from two to eight would copy twice.
+const SECOND_FRAME_CAPACITY: usize = 8;
+
+impl Queue {
+    fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::One(_) => 1,
+            Self::Many(frames) => frames.len(),
+        }
+    }
+
+    fn front(&self) -> Option<&Frame> {
+        match self {
+            Self::Empty => None,
+            Self::One(frame) => Some(frame),
+            Self::Many(frames) => frames.front(),
+        }
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Frame> {
+        match self {
+            Self::Empty => None,
+            Self::One(frame) => (index == 0).then_some(frame),
+            Self::Many(frames) => frames.get_mut(index),
+        }
+    }
+
+    fn push_back(&mut self, frame: Frame) {
+        match self {
+            Self::Empty => *self = Self::One(frame),
+            Self::Many(frames) => frames.push_back(frame),
+            Self::One(_) => {
+                if let Self::One(first) = mem::take(self) {
+                    let mut frames = VecDeque::with_capacity(SECOND_FRAME_CAPACITY);
+                    frames.push_back(first);
+                    frames.push_back(frame);
+                    *self = Self::Many(Box::new(frames));
+                }
+            }
+        }
+    }
+
+    /// The heap goes with the last frame, not before: a queue that is used is used again.
+    fn pop_front(&mut self) {
+        match self {
+            Self::Empty => {}
+            Self::One(_) => *self = Self::Empty,
+            Self::Many(frames) => {
+                frames.pop_front();
+                if frames.is_empty() {
+                    *self = Self::Empty;
+                }
+            }
+        }
+    }
+}
+
+impl Outbox {
+    /// Queues an ordinary frame if it fits.
+    ///
+    /// Once one was missed all are, until the owner was told ([`Outbox::take_missed`]): what is
+    /// missing is then missing at one place of the stream, and that is where the owner is told.
+    #[inline]
+    pub fn push(&mut self, frame: Frame, limits: Limits) -> Pushed {
+        if self.is_closed {
+            // Nobody is to be told: they are leaving.
+            return Pushed::Queued;
+        }
+        if self.missed > 0 || !self.has_room(&frame, limits) {
+            self.missed = self.missed.saturating_add(frame.count());
+            return Pushed::Missed;
+        }
+        if !self.join_response(&frame) {
+            self.append(frame);
+        }
+        Pushed::Queued
+    }
+
+    /// Queues a frame that must not be lost and of which there cannot be many: an HTTP response, a
+    /// last line, the line that tells what was missed. Not bound by the limits.
+    pub fn push_control(&mut self, frame: Frame) {
+        if !self.is_closed {
+            self.append(frame);
+        }
+    }
+
+    /// Queues the answer to a ping. Only the latest need be answered (RFC 6455 §5.5.3), so an
+    /// earlier one that was not begun gives way, in its place.
+    pub fn push_pong(&mut self, frame: Frame) {
+        if self.is_closed {
+            return;
+        }
+        if let Some(index) = self.pong.checked_sub(1)
+            && let Some(earlier) = self.queue.get_mut(usize::from(index))
+        {
+            self.bytes = self.bytes - earlier.len() + frame.len();
+            self.count = self.count - earlier.count() + frame.count();
+            *earlier = frame;
+            return;
+        }
+        self.append(frame);
+        self.pong = u16::try_from(self.queue.len()).unwrap_or(0);
+    }
+
+    /// A pong waits that the next would replace.
+    pub fn has_pong(&self) -> bool {
+        self.pong > 0
+    }
+
+    /// Queues the close frame: the last this queue ever takes.
+    pub fn push_close(&mut self, frame: Frame) {
+        if !self.is_closed {
+            self.append(frame);
+            self.is_closed = true;
+        }
+    }
+
+    /// Drops what is queued, but for a front frame that is partly written or begins with the response
+    /// to a request, which nothing can go before.
+    pub fn drop_unsent(&mut self) {
+        let front = self.queue.front();
+        let kept = front.filter(|frame| self.front_written > 0 || frame.is_response());
+        self.keep(kept.cloned());
+    }
+
+    /// Drops all but the front frame, or that too.
+    fn keep(&mut self, front: Option<Frame>) {
+        self.pong = 0;
+        self.bytes = front
+            .as_ref()
+            .map_or(0, |frame| frame.len() - self.front_written as usize);
+        self.count = front.as_ref().map_or(0, Frame::count);
+        self.queue = front.map_or(Queue::Empty, Queue::One);
+    }
+
+    /// The connection is over: drops what is queued and takes nothing more. Without this, what
+    /// comes in the rest of the turn could still be sent, behind a gap that nobody was told of.
+    pub fn seal(&mut self) {
+        let front = self.queue.front();
+        let begun = front.filter(|_| self.front_written > 0);
+        self.keep(begun.cloned());
+        self.is_closed = true;
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.queue, Queue::Empty)
+    }
+
+    /// How many WebSocket frames wait.
+    pub fn frames(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Bytes that are not written yet.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a frame would fit, apart from what was missed before.
+    #[inline]
+    pub fn has_room(&self, frame: &Frame, limits: Limits) -> bool {
+        let frames = self.frames() + frame.count() as usize;
+        let bytes = self.bytes + frame.len();
+        self.is_empty() || frames <= limits.frames_max && bytes <= limits.bytes_max
+    }
+
+    /// The close frame is queued or written, or the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// What is to be written if it is one piece.
+    #[inline]
+    pub fn single(&self) -> Option<&[u8]> {
+        match &self.queue {
+            Queue::One(frame) => Some(&frame.bytes()[self.front_written as usize..]),
+            Queue::Empty | Queue::Many(_) => None,
+        }
+    }
+
+    /// What is to be written, in order, beginning with the rest of the front; as many pieces as
+    /// there is place for. Returns how many.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut skip = self.front_written as usize;
+        let mut put = |frame: &'a Frame| {
+            if let Some(place) = slices.get_mut(count) {
+                *place = IoSlice::new(&frame.bytes()[mem::take(&mut skip)..]);
+                count += 1;
+            }
+        };
+        match &self.queue {
+            Queue::Empty => {}
+            Queue::One(frame) => put(frame),
+            Queue::Many(frames) => frames.iter().for_each(put),
+        }
+        count
+    }
+
+    /// So many bytes were written. More than there were is a bug of the caller.
+    pub fn advance(&mut self, mut written: usize) {
+        assert!(written <= self.bytes, "more was written than was queued");
+        if written == self.bytes {
+            // Nearly always: all at once is less work than one by one.
+            self.queue = Queue::Empty;
+            (self.bytes, self.count, self.front_written, self.pong) = (0, 0, 0, 0);
+            return;
+        }
+        self.bytes -= written;
+        while written > 0 {
+            let Some(front) = self.queue.front() else {
+                return;
+            };
+            let rest = front.len() - self.front_written as usize;
+            if written < rest {
+                self.front_written += u32::try_from(written).expect("a frame is not that long");
+                if self.pong == 1 {
+                    // Begun, so it cannot be replaced.
+                    self.pong = 0;
+                }
+                return;
+            }
+            written -= rest;
+            self.front_written = 0;
+            self.pong = self.pong.saturating_sub(1);
+            self.count -= front.count();
+            self.queue.pop_front();
+        }
+    }
+
+    /// Frames that were missed and of which the owner was not told.
+    pub fn missed(&self) -> u32 {
+        self.missed
+    }
+
+    /// How many frames were missed, for telling the owner. Ordinary frames are taken again.
+    pub fn take_missed(&mut self) -> u32 {
+        mem::take(&mut self.missed)
+    }
+
+    /// What a newcomer is told first becomes one with the response that lets them in: one piece for
+    /// the socket, and no heap for a queue. False: there is no such response.
+    fn join_response(&mut self, frame: &Frame) -> bool {
+        match &mut self.queue {
+            Queue::One(front)
+                if front.is_response() && front.count() == 1 && self.front_written == 0 =>
+            {
+                *front = front.followed_by(frame);
+                self.bytes += frame.len();
+                self.count += frame.count();
+                true
+            }
+            Queue::Empty | Queue::One(_) | Queue::Many(_) => false,
+        }
+    }
+
+    fn append(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.count += frame.count();
+        self.queue.push_back(frame);
+    }
+
+    /// Panics if counts and queue do not agree. For tests.
+    pub fn check_invariants(&self) {
+        let mut slices = vec![IoSlice::new(&[]); self.queue.len() + 1];
+        let count = self.slices(&mut slices);
+        assert_eq!(count, self.queue.len());
+        slices.truncate(count);
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        assert_eq!(bytes, self.bytes, "bytes are counted");
+        assert!(
+            slices.iter().all(|slice| !slice.is_empty()),
+            "a written frame is dropped"
+        );
+        assert!(
+            usize::from(self.pong) <= self.queue.len(),
+            "the pong is in the queue"
+        );
+        let frames: u32 = match &self.queue {
+            Queue::Empty => 0,
+            Queue::One(frame) => frame.count(),
+            Queue::Many(frames) => frames.iter().map(Frame::count).sum(),
+        };
+        assert_eq!(frames, self.count, "frames are counted");
+        let begun = usize::from(self.front_written > 0);
+        let is_pong = |slice: &&IoSlice<'_>| slice.starts_with(&Frame::pong(&[]).bytes()[..1]);
+        assert!(
+            slices.iter().skip(begun).filter(is_pong).count() <= 1,
+            "more than one unsent pong waits"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

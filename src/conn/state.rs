@@ -1,0 +1,582 @@
+//! All states of a connection, every transition between them, and what each deadline means.
+//! Knows bytes only as far as they decide a transition; what they say is for http, ws and chat.
+//!
+//! # States
+//!
+//! Each state sets its deadline when it is entered ([`State::due`]); no state inherits one.
+//!
+//! | state     | waits for                                   | deadline, counted from the entry | when it comes |
+//! |-----------|---------------------------------------------|----------------------------------|---------------|
+//! | Head      | the rest of a request's head                | handshake                        | 408, Draining |
+//! | Answering | the client to accept a response; meanwhile nothing is read | handshake         | Draining, with a 408 if a further request has begun |
+//! | Idle      | the first byte of another request (RFC 9112 §9.3) | as Answering               | Draining      |
+//! | Open      | WebSocket messages, both ways               | the earliest of four, below      | below         |
+//! | Closing   | the peer's close frame (RFC 6455 §7.1.2)    | close                            | over          |
+//! | Draining  | our last bytes to be accepted, then the peer's end (RFC 6455 §7.1.1) | close   | over          |
+//!
+//! The deadlines of an open connection:
+//!
+//! | deadline | counted from                                            | when it comes                    |
+//! |----------|---------------------------------------------------------|----------------------------------|
+//! | ping     | the last byte received, and up to a quarter more        | a ping is sent                   |
+//! | silent   | the last byte received                                  | over, without a close frame      |
+//! | stall    | the first write that was blocked or message that was missed | 1013: leaves, Closing        |
+//! | message  | the first byte of a message that is not whole           | 1008: leaves, Closing            |
+//!
+//! # Transitions
+//!
+//! | event                          | Head              | Answering | Idle     | Open                 | Closing         | Draining |
+//! |--------------------------------|-------------------|-----------|----------|----------------------|-----------------|----------|
+//! | part of a head                 | Head              | -         | Head     | -                    | -               | -        |
+//! | a request, answered            | Answering, or Draining if it is the last | - | as Head | -   | -               | -        |
+//! | a request, refused             | Draining          | -         | Draining | -                    | -               | -        |
+//! | an upgrade                     | Open              | -         | Open     | -                    | -               | -        |
+//! | our close frame                | -                 | -         | -        | leaves, Closing      | -               | -        |
+//! | the peer's close frame         | -                 | -         | -        | leaves, reply, Draining | Draining     | -        |
+//! | frames that break the protocol | -                 | -         | -        | leaves, close frame, Draining | -      | -        |
+//! | all bytes are accepted         | -                 | Idle, or Head if a request has begun | - | a report of what was missed | - | our side is shut; over if the peer's is |
+//! | the peer's end, all is sent    | over              | over      | over     | over (RFC 6455 §7.1.5: 1006) | over    | over     |
+//! | the peer's end, bytes wait     | Draining          | Draining  | -        | over                 | Draining        | remembered |
+//! | a read or write fails          | over              | over      | over     | over                 | over            | over     |
+//! | the server stops               | 503, Draining     | as its deadline, with 503 | Draining | 1001: leaves, Closing | - | - |
+//!
+//! # How a connection ends
+//!
+//! A connection that is *over* accepts and sends nothing more ([`Outbox::seal`]) and is on the
+//! server's list of ending connections. `server/reap.rs`, and nothing else, then removes it from
+//! every table, where a member leaves its room with one notice, and closes its socket.
+
+use super::{Deadlines, Outbox};
+use crate::id::Tick;
+use crate::rate::Bucket;
+use crate::ws::{CloseReason, Decoder, Received, Scanner, Spare};
+use std::mem;
+use std::num::NonZeroU32;
+use std::ops::Add;
+
+/// How far a connection has come. See the tables of [this file](self).
+pub enum Phase {
+    /// The head of a request is awaited; `received` is the part that came, if it came in parts.
+    Head { received: Vec<u8>, until: Tick },
+    /// A response is queued. `rest` came after its request.
+    Answering { rest: Vec<u8>, until: Tick },
+    /// A response was accepted, and another request need not come.
+    Idle { until: Tick },
+    /// WebSocket messages go both ways, and the chat knows a member.
+    Open {
+        decoder: Decoder,
+        /// Since when a message is half received.
+        message_since: Option<Since>,
+    },
+    /// Our close frame is queued, the peer's is awaited.
+    Closing { scanner: Scanner, until: Tick },
+    /// What is queued is the last; then our side is shut, then the peer's end awaited. What comes
+    /// is discarded.
+    Draining {
+        is_shut: bool,
+        peer_ended: bool,
+        until: Tick,
+    },
+}
+
+/// A moment since when something lasts, of which an `Option` takes 4 bytes: a server holds many
+/// connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Since(NonZeroU32);
+
+impl Since {
+    const fn at(now: Tick) -> Self {
+        // The last tick of all, after 13 years, is taken for the one before it.
+        Self(NonZeroU32::MIN.saturating_add(now.0))
+    }
+
+    const fn tick(self) -> Tick {
+        Tick(self.0.get() - 1)
+    }
+}
+
+impl Add<u32> for Since {
+    type Output = Tick;
+
+    fn add(self, ticks: u32) -> Tick {
+        self.tick() + ticks
+    }
+}
+
+/// One connection without its socket.
+pub struct State {
+    phase: Phase,
+    pub outbox: Outbox,
+    /// When bytes last came, or when that is taken to have been ([`State::expired`]).
+    seen: Tick,
+    /// Since when the peer accepts nothing, or misses messages.
+    stalled_since: Option<Since>,
+    /// Pings it may still send.
+    pings: Bucket,
+    /// A ping was sent, and nothing came since.
+    awaiting_pong: bool,
+    /// The socket accepts no more until an event says that it is writable.
+    pub blocked: bool,
+}
+
+/// What to do with bytes that come.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// They belong to the head of a request, behind these.
+    Head(&'a mut Vec<u8>),
+    /// They are frames: [`State::decode`].
+    Frames,
+    /// Only the peer's close frame matters: [`State::scan`].
+    Scan,
+    /// Nothing matters but that they are read.
+    Discard,
+}
+
+/// What came of decoding frames.
+#[derive(Debug)]
+pub enum Decoded {
+    /// `was_parked`: memory that a half-received message held for a while was freed.
+    Message {
+        received: Received,
+        was_parked: bool,
+    },
+    /// The input is used up. `begins`: a message has begun, and its deadline must be armed.
+    UsedUp { begins: bool },
+    /// The peer broke the protocol; nothing more can be decoded.
+    Broken(CloseReason),
+    /// The connection is not open any more; what is left of the input follows our close.
+    NotOpen,
+}
+
+/// What to do before anything is read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Read.
+    Read,
+    /// These bytes came behind an earlier request, whose response was accepted: a new head.
+    Head(Vec<u8>),
+    /// Read nothing: the response to an earlier request must be accepted first.
+    Wait,
+}
+
+/// What follows when the outbox is empty.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Drained {
+    Nothing,
+    /// Queue a report that so many messages were missed.
+    Report {
+        missed: u32,
+    },
+    /// Reading stopped at a request; go on.
+    Read,
+    /// Shut our side: nothing more will be written.
+    Shut,
+    /// The connection is over.
+    Over,
+}
+
+/// What follows from the peer's end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// What is queued is still for the peer.
+    Drains,
+    /// The connection is over.
+    Over,
+}
+
+/// What a deadline that has come means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Nothing: the deadline was postponed. Arm the next one.
+    Later,
+    /// Send a ping, then arm the next deadline.
+    Ping,
+    /// Refuse the request: its head did not come in time.
+    Refuse,
+    /// End the connection in good order: no request came.
+    Drain,
+    /// The member leaves; what waits is dropped and the connection closed: the peer accepts nothing.
+    Stalled,
+    /// The member leaves, and the connection is closed: a message did not come whole in time.
+    MessageTooSlow,
+    /// The connection is over: nothing came for too long.
+    Silent,
+    /// The connection is over: it did not end in good order in time.
+    Over,
+}
+
+/// What a connection is to hear when the server stops.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The member leaves, and the connection is closed.
+    Close,
+    /// The request is refused.
+    Refuse,
+    /// Nothing more than what is queued.
+    Drain,
+    /// It is ending already.
+    Nothing,
+}
+
+impl State {
+    /// A connection that was just accepted.
+    pub fn new(lengths: &Deadlines, now: Tick) -> Self {
+        Self {
+            phase: Phase::Head {
+                received: Vec::new(),
+                until: now + lengths.handshake,
+            },
+            outbox: Outbox::default(),
+            seen: now,
+            stalled_since: None,
+            pings: Bucket::full(lengths.pings, now),
+            awaiting_pong: false,
+            blocked: false,
+        }
+    }
+
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    pub const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// Bytes held: in the outbox, and of a half-received head or message.
+    pub fn held_bytes(&self) -> usize {
+        let received = match &self.phase {
+            Phase::Head { received, .. } => received.len(),
+            Phase::Answering { rest, .. } => rest.len(),
+            Phase::Open { decoder, .. } => decoder.held_bytes(),
+            Phase::Idle { .. } | Phase::Closing { .. } | Phase::Draining { .. } => 0,
+        };
+        self.outbox.bytes() + received
+    }
+
+    // Deadlines
+
+    /// The deadline of the state, to be armed when it is entered. An open connection postpones its
+    /// own by what comes, which need not be armed: [`State::expired`] returns `Later` then.
+    pub fn due(&self, slot: u32, lengths: &Deadlines) -> Tick {
+        match &self.phase {
+            Phase::Head { until, .. }
+            | Phase::Answering { until, .. }
+            | Phase::Idle { until }
+            | Phase::Closing { until, .. }
+            | Phase::Draining { until, .. } => *until,
+            Phase::Open { message_since, .. } => {
+                let heartbeat = if self.awaiting_pong {
+                    self.seen + lengths.silent
+                } else {
+                    lengths.next_ping(slot, self.seen)
+                };
+                let stall = self.stalled_since.map(|since| since + lengths.stall);
+                let message = message_since.map(|since| since + lengths.message);
+                [stall, message]
+                    .into_iter()
+                    .flatten()
+                    .fold(heartbeat, Tick::min)
+            }
+        }
+    }
+
+    /// A deadline has come, after it was tried whether the socket accepts what waits: a peer that
+    /// accepts bytes again, as an event of this very turn may say, is not stalled.
+    pub fn expired(&mut self, lengths: &Deadlines, now: Tick) -> Expired {
+        match &self.phase {
+            Phase::Head { until, .. }
+            | Phase::Answering { until, .. }
+            | Phase::Idle { until }
+            | Phase::Closing { until, .. }
+            | Phase::Draining { until, .. }
+                if now < *until =>
+            {
+                Expired::Later
+            }
+            Phase::Head { .. } => Expired::Refuse,
+            Phase::Answering { rest, .. } if !rest.is_empty() => Expired::Refuse,
+            Phase::Answering { .. } | Phase::Idle { .. } => Expired::Drain,
+            Phase::Closing { .. } | Phase::Draining { .. } => Expired::Over,
+            Phase::Open { message_since, .. } => {
+                let message_due = message_since.map(|since| since + lengths.message);
+                self.expired_open(message_due, lengths, now)
+            }
+        }
+    }
+
+    fn expired_open(
+        &mut self,
+        message_due: Option<Tick>,
+        lengths: &Deadlines,
+        now: Tick,
+    ) -> Expired {
+        if !self.awaiting_pong && self.seen + lengths.silent <= now {
+            // The ping was due long ago, so it was this process that stood still (SIGSTOP, a host
+            // that took the processor away). The peer is asked, and has as long for the answer as
+            // always.
+            self.seen = Tick(now.0.saturating_sub(lengths.ping_after));
+        }
+        let has_come = |due: Option<Tick>| due.is_some_and(|due| due <= now);
+        let stall_due = self.stalled_since.map(|since| since + lengths.stall);
+        if self.seen + lengths.silent <= now {
+            Expired::Silent
+        } else if has_come(stall_due) {
+            Expired::Stalled
+        } else if has_come(message_due) {
+            Expired::MessageTooSlow
+        } else if !self.awaiting_pong && self.seen + lengths.ping_after <= now {
+            self.awaiting_pong = true;
+            Expired::Ping
+        } else {
+            Expired::Later
+        }
+    }
+
+    // What comes from the peer
+
+    /// Bytes came: any traffic counts as life. True: the deadline was that of an awaited pong and
+    /// comes earlier than the next ping is due; arm it.
+    #[inline]
+    #[must_use]
+    pub fn heard(&mut self, now: Tick) -> bool {
+        self.seen = now;
+        mem::take(&mut self.awaiting_pong)
+    }
+
+    /// Before bytes are read: whether they may be.
+    pub fn resume(&mut self) -> Resume {
+        let Phase::Answering { rest, until } = &mut self.phase else {
+            return Resume::Read;
+        };
+        if !self.outbox.is_empty() {
+            return Resume::Wait;
+        }
+        let (rest, until) = (mem::take(rest), *until);
+        if rest.is_empty() {
+            self.phase = Phase::Idle { until };
+            return Resume::Read;
+        }
+        self.phase = Phase::Head {
+            received: Vec::new(),
+            until,
+        };
+        Resume::Head(rest)
+    }
+
+    /// What the bytes are that come.
+    #[inline]
+    pub fn input(&mut self) -> Input<'_> {
+        if let Phase::Idle { until } = self.phase {
+            self.phase = Phase::Head {
+                received: Vec::new(),
+                until,
+            };
+        }
+        match &mut self.phase {
+            Phase::Head { received, .. } => Input::Head(received),
+            Phase::Open { .. } => Input::Frames,
+            Phase::Closing { .. } => Input::Scan,
+            Phase::Answering { .. } | Phase::Idle { .. } | Phase::Draining { .. } => Input::Discard,
+        }
+    }
+
+    /// The head is not whole: keeps what came of it.
+    pub fn keep_head(&mut self, bytes: Vec<u8>) {
+        if let Phase::Head { received, .. } = &mut self.phase {
+            *received = bytes;
+        }
+    }
+
+    /// Takes bytes from the front of `input` and decodes them until something is whole.
+    #[inline]
+    pub fn decode(&mut self, spare: &mut Spare, input: &mut &[u8], now: Tick) -> Decoded {
+        let Phase::Open {
+            decoder,
+            message_since,
+        } = &mut self.phase
+        else {
+            return Decoded::NotOpen;
+        };
+        match decoder.receive(spare, input) {
+            Ok(Some(received)) => {
+                // The next message has its own time.
+                let was_parked = !decoder.is_open() && message_since.take().is_some();
+                Decoded::Message {
+                    received,
+                    was_parked,
+                }
+            }
+            Ok(None) => {
+                let begins = decoder.is_open() && message_since.is_none();
+                if begins {
+                    *message_since = Some(Since::at(now));
+                } else if !decoder.is_open() {
+                    *message_since = None;
+                }
+                Decoded::UsedUp { begins }
+            }
+            Err(why) => Decoded::Broken(why),
+        }
+    }
+
+    /// Bytes after our close frame. True: they had the peer's, and the connection drains.
+    #[must_use]
+    pub fn scan(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.phase {
+            Phase::Closing { scanner, .. } => scanner.scan_for_close(bytes),
+            Phase::Head { .. }
+            | Phase::Answering { .. }
+            | Phase::Idle { .. }
+            | Phase::Open { .. }
+            | Phase::Draining { .. } => false,
+        }
+    }
+
+    /// Whether another ping is within the rate of the connection.
+    #[must_use]
+    pub fn may_ping(&mut self, lengths: &Deadlines, now: Tick) -> bool {
+        self.pings.take(lengths.pings, now)
+    }
+
+    /// The peer will send nothing more (RFC 9293 §3.6: its FIN).
+    pub fn peer_ended(&mut self) -> Ended {
+        if self.outbox.is_empty() {
+            return Ended::Over;
+        }
+        match &mut self.phase {
+            // The peer may still read: what is queued is for it.
+            Phase::Head { until, .. }
+            | Phase::Answering { until, .. }
+            | Phase::Closing { until, .. } => {
+                let until = *until;
+                self.phase = Phase::Draining {
+                    is_shut: false,
+                    peer_ended: true,
+                    until,
+                };
+                Ended::Drains
+            }
+            Phase::Draining { peer_ended, .. } => {
+                *peer_ended = true;
+                Ended::Drains
+            }
+            Phase::Open { .. } | Phase::Idle { .. } => Ended::Over,
+        }
+    }
+
+    // What the server decides
+
+    /// A response is queued, and another request may follow. `rest` came after the request.
+    pub fn answered(&mut self, rest: Vec<u8>, lengths: &Deadlines, now: Tick) {
+        self.phase = Phase::Answering {
+            rest,
+            until: now + lengths.handshake,
+        };
+    }
+
+    /// The response to an upgrade is queued.
+    pub fn upgraded(&mut self) {
+        self.phase = Phase::Open {
+            decoder: Decoder::new(),
+            message_since: None,
+        };
+    }
+
+    /// The connection is to be closed. False: it is not open, and no close frame may be sent.
+    #[must_use]
+    pub fn close(&mut self, lengths: &Deadlines, now: Tick) -> bool {
+        let draining = Phase::draining(lengths, now);
+        match mem::replace(&mut self.phase, draining) {
+            Phase::Open { decoder, .. } => {
+                self.phase = Phase::Closing {
+                    scanner: decoder.into_scanner(),
+                    until: now + lengths.close,
+                };
+                true
+            }
+            phase => {
+                self.phase = phase;
+                false
+            }
+        }
+    }
+
+    /// What is queued is the last. The connection must be flushed even if nothing is, for that
+    /// shuts our side.
+    pub fn drain(&mut self, lengths: &Deadlines, now: Tick) {
+        self.phase = Phase::draining(lengths, now);
+        self.blocked = false;
+    }
+
+    /// The server stops.
+    pub fn stop(&self) -> Stop {
+        match &self.phase {
+            Phase::Open { .. } => Stop::Close,
+            Phase::Head { .. } => Stop::Refuse,
+            Phase::Answering { rest, .. } if !rest.is_empty() => Stop::Refuse,
+            Phase::Answering { .. } | Phase::Idle { .. } => Stop::Drain,
+            Phase::Closing { .. } | Phase::Draining { .. } => Stop::Nothing,
+        }
+    }
+
+    // What the socket accepts
+
+    /// The socket accepted so many bytes.
+    #[inline]
+    pub fn wrote(&mut self, count: usize, now: Tick) {
+        self.outbox.advance(count);
+        if self.stalled_since.is_some() && self.outbox.missed() == 0 {
+            self.stalled_since = Some(Since::at(now));
+        }
+    }
+
+    /// The socket accepts nothing, or a message was missed. True: that begins here; arm the
+    /// deadline.
+    #[must_use]
+    pub fn stalls(&mut self, now: Tick) -> bool {
+        let begins = self.stalled_since.is_none();
+        self.stalled_since.get_or_insert(Since::at(now));
+        begins
+    }
+
+    /// The outbox is empty. True: it was not for a while, and memory was freed.
+    #[inline]
+    #[must_use]
+    pub fn recovers(&mut self) -> bool {
+        self.stalled_since.take().is_some()
+    }
+
+    /// The outbox is empty: what waited for that.
+    #[inline]
+    pub fn drained(&mut self) -> Drained {
+        match &mut self.phase {
+            Phase::Open { .. } => match self.outbox.take_missed() {
+                0 => Drained::Nothing,
+                missed => Drained::Report { missed },
+            },
+            Phase::Answering { .. } => Drained::Read,
+            Phase::Draining {
+                peer_ended: true, ..
+            } => Drained::Over,
+            Phase::Draining { is_shut, .. } if !*is_shut => {
+                *is_shut = true;
+                Drained::Shut
+            }
+            Phase::Head { .. }
+            | Phase::Idle { .. }
+            | Phase::Closing { .. }
+            | Phase::Draining { .. } => Drained::Nothing,
+        }
+    }
+}
+
+impl Phase {
+    fn draining(lengths: &Deadlines, now: Tick) -> Self {
+        Self::Draining {
+            is_shut: false,
+            peer_ended: false,
+            until: now + lengths.close,
+        }
+    }
+}

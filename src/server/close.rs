@@ -1,0 +1,90 @@
+//! The steps by which a connection ends, as `conn/state.rs` decides them: a member leaves, a close
+//! frame or a refusal is queued, our side is shut. The last step, the removal, is `reap.rs`'s.
+
+use super::Server;
+use crate::conn::state::Ended;
+use crate::frame::Frame;
+use crate::http::Refusal;
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+use crate::ws::CloseReason;
+
+impl<N: Net> Server<N> {
+    /// A member leaves without having asked; the room is notified. Nothing if it left before.
+    pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
+        self.change(now, |chat, effects| chat.leave(id, now, effects));
+    }
+
+    /// Ends a membership for a reason of the server's; the room and the member are notified.
+    pub(super) fn part(&mut self, id: ConnId, why: &CloseReason, now: Tick) {
+        self.leave(id, now);
+        self.close(id, why, now);
+    }
+
+    /// Queues our close frame and waits for the peer's. The chat has removed the member before.
+    pub(super) fn close(&mut self, id: ConnId, why: &CloseReason, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !connection.state.close(&self.deadlines, now) {
+            return;
+        }
+        self.log_connection(id, format_args!("is closed with {}", why.code()));
+        self.connections
+            .push_close(id, Frame::close(why.code(), &why.text()));
+        self.rearm(id);
+    }
+
+    /// The one response to a request that is not granted; nothing follows it.
+    pub(super) fn refuse(&mut self, id: ConnId, why: &Refusal, now: Tick) {
+        self.stats.refused += 1;
+        self.log_connection(id, format_args!("is refused with {}", why.status()));
+        self.connections
+            .push_control(id, Frame::http(&why.response()));
+        self.drain(id, now);
+    }
+
+    /// What is queued is the last: then our side is shut, and the peer's end awaited.
+    pub(super) fn drain(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.state.drain(&self.deadlines, now);
+        self.connections.mark_dirty(id);
+        // Bytes may be unread in the socket, and edge-triggered epoll does not report them again.
+        self.connections.mark_readable(id);
+        self.rearm(id);
+    }
+
+    /// The peer will send nothing more.
+    pub(super) fn peer_ended(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match connection.state.peer_ended() {
+            Ended::Drains => self.rearm(id),
+            Ended::Over => {
+                self.log_connection(id, format_args!("ended"));
+                self.connections.end(id);
+            }
+        }
+    }
+
+    /// Arms the deadline of the state that a connection is in. To be called at each transition.
+    pub(super) fn rearm(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let due = connection.state.due(id.slot(), &self.deadlines);
+        self.connections.arm(id, due);
+    }
+
+    /// Arms the deadline of an open connection if it comes earlier than the one that is armed.
+    pub(super) fn advance(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let due = connection.state.due(id.slot(), &self.deadlines);
+        self.connections.arm_by(id, due);
+    }
+}

@@ -1,0 +1,31 @@
+//! What follows when all that waited for a connection is written, as `conn/state.rs` decides it.
+
+use super::Server;
+use crate::chat::Event;
+use crate::conn::state::Drained;
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+
+impl<N: Net> Server<N> {
+    /// The outbox of a connection is empty.
+    pub(super) fn drained(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.state.recovers() {
+            self.trimming.was_freed(now);
+        }
+        match connection.state.drained() {
+            Drained::Nothing => {}
+            Drained::Report { missed: messages } => {
+                let event = Event::Missed { messages };
+                let frame = self.encoder.frame(&event, connection.protocol);
+                connection.state.outbox.push_control(frame);
+                self.flush_one(id, now);
+            }
+            Drained::Read => self.connections.mark_readable(id),
+            Drained::Shut => self.net.shutdown_write(&mut connection.stream),
+            Drained::Over => self.connections.end(id),
+        }
+    }
+}

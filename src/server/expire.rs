@@ -1,0 +1,76 @@
+//! Carries out what deadlines mean, within a budget a turn. Which deadline a state has and what
+//! follows from it is decided in `conn/state.rs`; the wheel knows when.
+
+use super::Server;
+use crate::conn::state::Expired;
+use crate::frame::Frame;
+use crate::http::Refusal;
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+use crate::ws::CloseReason;
+use std::mem;
+
+/// Deadlines handled in one turn. The rest of a crowd that came together has the next turn.
+const EXPIRED_PER_TURN: usize = 4096;
+
+impl<N: Net> Server<N> {
+    /// Handles every deadline that has come, up to the budget of the turn.
+    pub(super) fn expire(&mut self, now: Tick) {
+        let mut fired = mem::take(&mut self.fired);
+        self.connections
+            .wheel
+            .expire(now, EXPIRED_PER_TURN, &mut fired);
+        for slot in fired.drain(..) {
+            if let Some(id) = self.connections.id_of(slot) {
+                self.expired(id, now);
+            }
+        }
+        self.fired = fired;
+        if self.talk.chat().next_tick().is_some_and(|due| due <= now) {
+            self.change(now, |chat, effects| chat.tick(now, effects));
+        }
+    }
+
+    fn expired(&mut self, id: ConnId, now: Tick) {
+        self.flush_one(id, now);
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.is_ending() {
+            // The flush found that the connection is over; reap removes it.
+            return;
+        }
+        match connection.state.expired(&self.deadlines, now) {
+            Expired::Later => self.rearm(id),
+            Expired::Ping => {
+                self.connections.push_control(id, Frame::ping());
+                self.rearm(id);
+            }
+            Expired::Refuse => self.refuse(id, &Refusal::HandshakeTimeout, now),
+            Expired::Drain => self.drain(id, now),
+            Expired::Stalled => {
+                self.stats.stalled += 1;
+                // Leaving flushes the room's batch into this outbox. The backlog is dropped
+                // afterwards, so that only the close frame remains.
+                self.leave(id, now);
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.state.outbox.drop_unsent();
+                }
+                self.close(id, &CloseReason::Stalled, now);
+            }
+            Expired::MessageTooSlow => {
+                self.stats.violations += 1;
+                self.part(id, &CloseReason::MessageTooSlow, now);
+            }
+            Expired::Silent => {
+                self.stats.silent += 1;
+                self.log_connection(id, format_args!("is over: it was silent for too long"));
+                self.connections.end(id);
+            }
+            Expired::Over => {
+                self.log_connection(id, format_args!("is over: it did not end in time"));
+                self.connections.end(id);
+            }
+        }
+    }
+}

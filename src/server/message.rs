@@ -1,0 +1,115 @@
+//! What comes over an open connection: messages become commands to the chat, control frames are
+//! answered. Knows what the decoder understood, not how frames look.
+
+use super::Server;
+use super::receive::Flow;
+use crate::chat::Command;
+use crate::conn::state::Decoded;
+use crate::frame::Frame;
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+use crate::wire::Protocol;
+use crate::ws::{CloseReason, Received, reply_to};
+
+impl<N: Net> Server<N> {
+    pub(super) fn take_frames(&mut self, id: ConnId, mut input: &[u8], now: Tick) -> Flow {
+        loop {
+            // Looked up again after each message, which may have ended the state.
+            let Some(connection) = self.connections.get_mut(id) else {
+                return Flow::Enough;
+            };
+            match connection.state.decode(&mut self.spare, &mut input, now) {
+                Decoded::Message {
+                    received,
+                    was_parked,
+                } => {
+                    if was_parked {
+                        self.trimming.was_freed(now);
+                    }
+                    self.take_received(id, received, now);
+                }
+                Decoded::UsedUp { begins } => {
+                    if begins {
+                        self.advance(id);
+                    }
+                    return Flow::More;
+                }
+                Decoded::Broken(why) => {
+                    self.stats.violations += 1;
+                    self.part(id, &why, now);
+                    // The stream cannot be understood any more, so no answer is waited for.
+                    self.drain(id, now);
+                    return Flow::More;
+                }
+                Decoded::NotOpen => return self.take_rest(id, input, now),
+            }
+        }
+    }
+
+    /// Bytes after our close frame: only the peer's own close frame matters.
+    pub(super) fn take_rest(&mut self, id: ConnId, input: &[u8], now: Tick) -> Flow {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return Flow::Enough;
+        };
+        if connection.state.scan(input) {
+            self.log_connection(id, format_args!("answered our close"));
+            self.drain(id, now);
+        }
+        Flow::More
+    }
+
+    fn take_received(&mut self, id: ConnId, received: Received, now: Tick) {
+        match received {
+            Received::Text(text) => self.take_text(id, &text, now),
+            Received::Binary(bytes) => self.take_binary(id, &bytes, now),
+            Received::Ping(payload) => self.pinged(id, &payload, now),
+            Received::Pong => {}
+            Received::Close(code) => {
+                self.log_connection(id, format_args!("closes with {}", code.unwrap_or(1005)));
+                self.leave(id, now);
+                self.connections.push_close(id, reply_to(code));
+                self.drain(id, now);
+            }
+        }
+    }
+
+    fn take_text(&mut self, id: ConnId, text: &str, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let command = match connection.protocol {
+            Protocol::Echo => return self.connections.push_control(id, Frame::text(text)),
+            protocol @ Protocol::Plain => protocol.parse(text),
+        };
+        self.stats.messages += 1;
+        match command {
+            Command::Op { token } => self.take_token(id, token, now),
+            command => self.handle(id, command, now),
+        }
+    }
+
+    fn take_binary(&mut self, id: ConnId, bytes: &[u8], now: Tick) {
+        let protocol = self.connections.get_mut(id).map(|c| c.protocol);
+        if protocol == Some(Protocol::Echo) {
+            return self.connections.push_control(id, Frame::binary(bytes));
+        }
+        self.stats.violations += 1;
+        self.part(id, &CloseReason::Binary, now);
+    }
+
+    /// Answers a ping; a flood of them ends the connection.
+    fn pinged(&mut self, id: ConnId, payload: &[u8], now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !connection.state.may_ping(&self.deadlines, now) {
+            self.stats.violations += 1;
+            return self.part(id, &CloseReason::TooManyPings, now);
+        }
+        // Clients may wait for each pong, so only those that do not read them miss some.
+        if connection.state.outbox.has_pong() {
+            self.flush_one(id, now);
+        }
+        self.connections.push_pong(id, Frame::pong(payload));
+    }
+}

@@ -1,0 +1,68 @@
+//! The only way to the chat. Whatever may change who is in a room goes through
+//! [`Server::change`], which first delivers what the rooms were sent before, so that a message
+//! reaches the members of the moment at which it was said, and nobody else.
+//!
+//! The chat itself is private to this file. That a batch is delivered to the members it was made
+//! for is asserted by the chat's epoch ([`Chat::epoch`]).
+
+use super::Server;
+use crate::chat::{Chat, Command, Effects};
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+use std::mem;
+
+/// The chat, and what it wants done.
+pub(super) struct Talk {
+    chat: Chat,
+    effects: Effects,
+}
+
+impl Talk {
+    pub(super) const fn new(chat: Chat) -> Self {
+        Self {
+            chat,
+            effects: Effects::new(),
+        }
+    }
+
+    pub(super) const fn chat(&self) -> &Chat {
+        &self.chat
+    }
+
+    /// All effects so far, in order. To be given back with [`Talk::reuse`].
+    pub(super) fn take_effects(&mut self) -> Effects {
+        mem::take(&mut self.effects)
+    }
+
+    /// Keeps the memory of effects that were carried out.
+    pub(super) fn reuse(&mut self, effects: Effects) {
+        debug_assert!(effects.is_empty() && self.effects.is_empty());
+        self.effects = effects;
+    }
+
+    pub(super) const fn is_settled(&self) -> bool {
+        self.effects.is_empty()
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// Does something to the chat that may change who is in a room, and carries out what follows.
+    pub(super) fn change(&mut self, now: Tick, step: impl FnOnce(&mut Chat, &mut Effects)) {
+        self.settle(now);
+        step(&mut self.talk.chat, &mut self.talk.effects);
+        self.apply(now);
+    }
+
+    /// Hands a member's command to the chat and carries out what follows.
+    pub(super) fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick) {
+        match command {
+            // Changes no membership, so it may join what the room was sent before.
+            Command::Say(_) | Command::Act(_) => {
+                let Talk { chat, effects } = &mut self.talk;
+                chat.handle(id, command, now, effects);
+                self.apply(now);
+            }
+            command => self.change(now, |chat, effects| chat.handle(id, command, now, effects)),
+        }
+    }
+}
