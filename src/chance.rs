@@ -1,25 +1,25 @@
-//! What is left to chance and may be seen from outside: made-up nicks.
-//! Knows no clock and asks no system: the seed is given.
+//! Random numbers that clients may see: those in made-up nicks, for instance.
+//! Knows no clock and asks no system: the seed is an argument.
 //!
-//! The generator is no secret keeper; whoever sees enough of its numbers knows the next. So it does
-//! not begin with the seed, of which the keys of hash tables are made, but with a hash of it, from
-//! which there is no way back.
+//! The generator keeps no secrets: enough of its numbers give away its state. So its state is not
+//! the seed, from which the keys of hash tables are made, but a one-way hash of it.
 
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
-/// A generator of its own for one purpose (xorshift64).
+/// A generator of numbers for one purpose (xorshift64).
 #[derive(Clone, Debug)]
 pub struct Chance {
     state: u64,
 }
 
 impl Chance {
+    /// The same seed and purpose give the same numbers; another purpose gives others.
     pub fn new(seed: u64, purpose: &str) -> Self {
         let mut hasher = SipHasher13::new_with_keys(seed, 0);
         hasher.write(purpose.as_bytes());
         Self {
-            // Any state but zero will do.
+            // Zero would stay zero.
             state: hasher.finish() | 1,
         }
     }
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_decides_all_and_each_purpose_has_its_own_numbers() {
+    fn numbers_follow_from_the_seed_and_the_purpose() {
         assert_eq!(numbers(7, "nicks"), numbers(7, "nicks"));
         assert_ne!(numbers(7, "nicks"), numbers(8, "nicks"));
         assert_ne!(numbers(7, "nicks"), numbers(7, "pings"));

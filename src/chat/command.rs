@@ -1,12 +1,14 @@
-//! What a member asks of the chat, already understood. Knows no slash and no JSON.
+//! What a member asks of the chat, already parsed. Knows no slash and no JSON.
 
 /// One request of a member. Borrows from the message it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
     /// Say this to the room.
     Say(&'a str),
-    /// Tell the room what the member does: "/me waves".
+    /// Show the room what the member does: "/me waves".
     Act(&'a str),
+    /// Words that would be too long for the other members when rendered, as the wire found.
+    TooLong,
     /// Take another nick.
     Nick(&'a str),
     /// List the members of the room.
@@ -15,16 +17,16 @@ pub enum Command<'a> {
     Rooms,
     /// Explain the commands.
     Help,
-    /// Leave, perhaps with a word.
+    /// Leave the room and the server, perhaps with a last word.
     Quit(&'a str),
     /// Become an operator.
     Op { token: &'a str },
-    /// The same, after so many wrong tokens from the same place that this one is not looked at.
+    /// The same, but the token is not compared: too many wrong ones came from the same address.
     OpTooOften,
-    /// Throw somebody out of the room.
+    /// Remove another member from the room and close their connection.
     Kick { nick: &'a str, reason: &'a str },
-    /// No such command; only its sender is told.
+    /// A command that does not exist.
     Unknown { name: &'a str },
-    /// A command without what it needs; only its sender is told how it is used.
+    /// A command without an argument that it needs; `usage` is how it is written.
     Incomplete { usage: &'static str },
 }

@@ -7,60 +7,61 @@ use smol_str::SmolStr;
 /// Something that members see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The first thing a newcomer sees.
+    /// The first event that a new member sees.
     Welcome {
         room: SmolStr,
         nick: Nick,
-        /// Who was there before, at most [`super::PRESENT_MAX`] of them.
+        /// The members who were there before, at most [`super::PRESENT_MAX`] of them.
         present: Vec<Nick>,
         /// How many more were there.
         more: u32,
     },
-    /// Somebody said something.
+    /// A member said something.
     Said { nick: Nick, text: String },
-    /// Somebody did something: "/me waves".
+    /// A member did something: "/me waves".
     Acted { nick: Nick, text: String },
-    /// Somebody came.
+    /// A new member is in the room.
     Joined { nick: Nick },
-    /// Somebody went, of their own will or because the connection was lost.
+    /// A member left, by `/quit` with an optional word, or because the connection ended.
     Left { nick: Nick, word: String },
-    /// Many came and went: one line instead of one each.
+    /// Joins and leaves that were counted instead of announced one by one.
     Summed { joined: u32, left: u32 },
-    /// Somebody has another nick.
+    /// A member has another nick.
     Renamed { old: Nick, new: Nick },
-    /// Somebody was thrown out; the room sees it.
+    /// A member was removed by an operator, as the rest of the room sees it.
     Kicked {
         nick: Nick,
         by: Nick,
         reason: String,
     },
-    /// The member who sees this was thrown out. Their last line.
+    /// The same as the removed member sees it: their last line.
     YouWereKicked { by: Nick, reason: String },
-    /// The members of the room, to the one who asked; at most [`super::WHO_MAX`].
+    /// The members of the room, to the member who asked; at most [`super::WHO_MAX`].
     Who {
         room: SmolStr,
         members: Vec<Nick>,
         more: u32,
     },
-    /// The rooms and how many are in each, to the one who asked; at most [`super::ROOMS_MAX`].
+    /// The rooms and how many members each has, to the member who asked; at most
+    /// [`super::ROOMS_MAX`].
     Rooms {
         rooms: Vec<(SmolStr, u32)>,
         more: u32,
     },
-    /// How to use the chat, to the one who asked.
+    /// How to use the chat, to the member who asked.
     Help,
-    /// The member is an operator from here on.
+    /// The member who sees this has become an operator.
     YouAreOperator,
-    /// What a member asked for was not done; only they see it.
+    /// What a member asked for was not done; only that member sees it.
     Refused(Refused),
-    /// So many frames were dropped because this connection did not keep up.
+    /// So many messages were dropped because this connection did not read fast enough.
     Missed { messages: u32 },
 }
 
 /// Why a member did not get what they asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The nick cannot be had; they keep (or were given) `kept`.
+    /// The nick is not allowed or taken; the member keeps `kept`, or was given it.
     Nick {
         wanted: String,
         why: NickRefused,
@@ -74,7 +75,10 @@ pub enum Refused {
     },
     /// Nothing was left of the message after control characters were removed.
     EmptyMessage,
-    /// More messages than the limit; told once, the rest is dropped until they slow down.
+    /// The message would be too long for the other members when rendered; it was not delivered.
+    TooLong,
+    /// Messages above the rate. Reported once; further ones are dropped until the member is within
+    /// the rate again.
     TooFast {
         messages_per_second: u32,
     },
@@ -82,9 +86,9 @@ pub enum Refused {
     NotOperator,
     /// The operator token is wrong, or the server has none.
     WrongToken,
-    /// Too many wrong tokens came from where this member is; theirs was not looked at.
+    /// Too many wrong tokens came from the address of this member; this one was not compared.
     TooManyTokens,
-    /// Nobody of that nick is in the room.
+    /// No member of the room has that nick.
     NoSuchMember {
         nick: String,
     },
@@ -102,19 +106,19 @@ pub enum Effect {
         except: ConnId,
         event: Event,
     },
-    /// One connection sees the event. It may just have ceased to be a member.
+    /// One connection sees the event. It may no longer be a member's: the kicked member's last line.
     Tell { to: ConnId, event: Event },
     /// An operator token from this connection was wrong, which counts against its address.
     WrongToken { id: ConnId },
-    /// Close the connection; the chat has already forgotten it.
+    /// Close the connection. The chat has removed its member already.
     Close { id: ConnId, why: Farewell },
 }
 
-/// Why the chat parts with somebody.
+/// Why the chat closes a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Farewell {
-    /// They asked to go.
+    /// The member asked to leave.
     Quit,
-    /// They were kicked; the reason as the operator gave it, perhaps empty.
+    /// An operator removed the member; the reason as the operator gave it, perhaps empty.
     Kicked { reason: String },
 }

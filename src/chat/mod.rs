@@ -2,7 +2,7 @@
 //!
 //! Knows no socket, no clock, no bytes and no encoding: `now` is an argument, and what must be
 //! done is returned as [`Effect`]s, which the server carries out, in order, before the next
-//! command. A member is named by the id of their connection.
+//! command. A member is identified by the id of their connection.
 
 mod command;
 mod event;
@@ -27,27 +27,32 @@ use smol_str::SmolStr;
 use std::collections::HashMap;
 use subtle::ConstantTimeEq;
 
-/// Members a newcomer is told of by name.
+/// Members that a welcome names; the rest is a number.
 pub const PRESENT_MAX: usize = 20;
-/// Members `/who` tells by name.
+/// Members that the answer to `/who` names.
 pub const WHO_MAX: usize = 200;
-/// Rooms `/rooms` tells.
+/// Rooms that the answer to `/rooms` names.
 pub const ROOMS_MAX: usize = 50;
+
+/// Members that must have left before their memory is worth giving back: fewer hold some kilobytes.
+const DEPARTED_MIN: usize = 256;
 
 /// What must be done, in order.
 pub type Effects = Vec<Effect>;
 
-/// All rooms and all who are in them.
+/// All rooms and their members.
 pub struct Chat {
     /// By the slot of the connection.
     members: Vec<Option<Member>>,
     member_count: usize,
     /// Counts every join and every leave.
     epoch: u64,
+    /// Members that left since [`Chat::shrink`].
+    departed: usize,
     names: Names,
     rooms: Slab<Room>,
     room_names: HashMap<SmolStr, RoomId>,
-    /// Rooms whose comings and goings wait to be summed up.
+    /// Rooms whose joins and leaves wait to be summed up.
     summing: Vec<RoomId>,
     message_rate: Rate,
     notices: Notices,
@@ -55,16 +60,16 @@ pub struct Chat {
     chance: Chance,
 }
 
-/// Somebody in a room.
+/// The user of a connection, in a room.
 struct Member {
     nick: Nick,
     id: ConnId,
     room: RoomId,
-    /// Where they are in the room's list.
+    /// The index into the room's list of members.
     position: u32,
     messages: Bucket,
     is_operator: bool,
-    /// They were told to slow down.
+    /// The member was asked to slow down, and nothing of theirs has passed since.
     was_told: bool,
 }
 
@@ -75,6 +80,7 @@ impl Chat {
             members: Vec::new(),
             member_count: 0,
             epoch: 0,
+            departed: 0,
             names: Names::new(seed),
             rooms: Slab::new(),
             room_names: HashMap::new(),
@@ -89,8 +95,8 @@ impl Chat {
         }
     }
 
-    /// A newcomer enters a room, which begins to be if it was not. They are welcomed first, then
-    /// told why they did not get the nick they `wanted`, and the others hear of them.
+    /// A new member enters a room, which is created if it does not exist. The member sees a welcome,
+    /// then why the nick is not the `wanted` one; the others see that the member joined.
     pub fn join(
         &mut self,
         id: ConnId,
@@ -142,12 +148,13 @@ impl Chat {
         }
     }
 
-    /// Somebody's connection ended. Nothing if they are no member (any more).
+    /// The connection of a member ended. Without effect if the id is no member's (any more).
     pub fn leave(&mut self, id: ConnId, now: Tick, effects: &mut Effects) {
         self.depart(id, String::new(), now, effects);
     }
 
-    /// Does what a member asks, or tells them why not. Nothing if they are no member (any more).
+    /// Does what a member asks, or refuses it to them with the reason. Without effect if the id is no
+    /// member's (any more).
     pub fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick, effects: &mut Effects) {
         if !self.may_go_on(id, command, now, effects) {
             return;
@@ -155,6 +162,7 @@ impl Chat {
         match command {
             Command::Say(words) => self.say(id, words, effects),
             Command::Act(words) => self.act(id, words, effects),
+            Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
             Command::Nick(wanted) => self.rename(id, wanted, effects),
             Command::Who => self.who(id, effects),
             Command::Rooms => self.list_rooms(id, effects),
@@ -179,7 +187,7 @@ impl Chat {
         }
     }
 
-    /// Sums up comings and goings that are due.
+    /// Reports the sums of joins and leaves that are due.
     pub fn tick(&mut self, now: Tick, effects: &mut Effects) {
         let (rooms, notices) = (&mut self.rooms, &self.notices);
         self.summing.retain(|id| {
@@ -198,13 +206,13 @@ impl Chat {
         });
     }
 
-    /// When [`Chat::tick`] has something to do.
+    /// When [`Chat::tick`] has something to do; `None`: not before the next command.
     pub fn next_tick(&self) -> Option<Tick> {
         let due = |id: &RoomId| self.rooms.get(id.0 as usize).and_then(Room::sum_due);
         self.summing.iter().filter_map(due).min()
     }
 
-    /// Who is in a room; nobody if it is no more.
+    /// The members of a room; none if it does not exist any more.
     pub fn members(&self, room: RoomId) -> &[ConnId] {
         self.rooms
             .get(room.0 as usize)
@@ -259,14 +267,34 @@ impl Chat {
         self.epoch += 1;
     }
 
-    /// Takes a member out of every table. Their room goes with its last member.
+    /// Whether [`Chat::shrink`] is worth its work: more members have left since the last time than are
+    /// here, and not only a few.
+    pub fn has_slack(&self) -> bool {
+        self.departed > self.member_count.max(DEPARTED_MIN)
+    }
+
+    /// Gives back the memory of members and rooms that are gone, as far as it lies behind what is
+    /// there: slots and rooms keep their numbers. Where the last of a crowd stay in high slots, the
+    /// tables remain as long as the crowd was. To be called now and then after a crowd, for it walks
+    /// over all rooms.
+    pub fn shrink(&mut self) {
+        self.departed = 0;
+        let end = self.members.iter().rposition(Option::is_some);
+        self.members.truncate(end.map_or(0, |last| last + 1));
+        self.members.shrink_to_fit();
+        self.rooms.shrink_to_fit();
+        self.room_names.shrink_to_fit();
+        self.summing.shrink_to_fit();
+    }
+
+    /// Removes a member from every table, and the room with its last member.
     fn remove(&mut self, id: ConnId) -> Option<Member> {
         self.member(id)?;
         let member = self.members.get_mut(id.slot() as usize)?.take()?;
         self.member_count -= 1;
         self.epoch += 1;
+        self.departed = self.departed.saturating_add(1);
         if self.member_count == 0 {
-            // After a crowd has gone its memory should be too.
             self.members = Vec::new();
         }
         self.leave_names(&member.nick, id);
@@ -279,12 +307,14 @@ impl Chat {
         if self.rooms[member.room.0 as usize].members.is_empty() {
             let room = self.rooms.remove(member.room.0 as usize);
             self.room_names.remove(&room.name);
-            self.summing.retain(|id| *id != member.room);
+            if room.is_summing {
+                self.summing.retain(|id| *id != member.room);
+            }
         }
         Some(member)
     }
 
-    /// Somebody goes, and the room hears of it.
+    /// Removes a member, and reports it to the room.
     fn depart(&mut self, id: ConnId, word: String, now: Tick, effects: &mut Effects) {
         let Some(Member { nick, room, .. }) = self.remove(id) else {
             return;
@@ -303,7 +333,7 @@ impl Chat {
         }
     }
 
-    /// Each room is on the list at most once.
+    /// Puts a room on the list of those with a sum to report, on which it is at most once.
     fn will_sum_up(&mut self, id: RoomId) {
         let Some(room) = self.rooms.get_mut(id.0 as usize) else {
             return;
@@ -313,8 +343,8 @@ impl Chat {
         }
     }
 
-    /// Whether a member's next command is within their rate. Who is over it is told once, and then
-    /// not again before something has passed. Going is always allowed.
+    /// Whether a member's next command is within the rate. Above it the member is asked to slow down,
+    /// once until a command has passed again. Leaving is always allowed.
     fn may_go_on(
         &mut self,
         id: ConnId,
@@ -342,7 +372,7 @@ impl Chat {
         false
     }
 
-    // What they say
+    // Messages
 
     fn say(&mut self, id: ConnId, words: &str, effects: &mut Effects) {
         self.speak(id, words, |nick, text| Event::Said { nick, text }, effects);
@@ -373,7 +403,7 @@ impl Chat {
 
     // Nicks
 
-    /// The nick a newcomer gets, and why it is not the one they wanted.
+    /// The nick of a new member, and why it is not the wanted one.
     fn first_nick(&mut self, wanted: Option<&str>) -> (Nick, Option<(String, NickRefused)>) {
         let Some(wanted) = wanted else {
             return (self.made_up_nick(), None);
@@ -385,7 +415,7 @@ impl Chat {
     }
 
     fn made_up_nick(&mut self) -> Nick {
-        // The names double now and then, so this ends: there are more than members.
+        // The range grows with each failure, so this ends: there are more names than members.
         let mut names: u64 = 0x1_0000;
         loop {
             let nick = Nick::guest(self.chance.below(names) as u32);
@@ -396,7 +426,7 @@ impl Chat {
         }
     }
 
-    /// A nick that nobody has, but for `own`, who may have it already in another spelling.
+    /// A nick that no member has but `own`, who may have it already in another spelling.
     fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
         let nick = Nick::parse(wanted)?;
         if self.owners_of(&nick).any(|owner| Some(owner) != own) {
@@ -405,7 +435,7 @@ impl Chat {
         Ok(nick)
     }
 
-    /// Who has this nick, or one that looks the same.
+    /// The members with this nick, or with one that looks the same.
     fn owners_of(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
         nick.keys().filter_map(|key| self.owner_of(&key))
     }
@@ -469,7 +499,7 @@ impl Chat {
         id
     }
 
-    /// The nicks of some who are in a room, and how many more there are.
+    /// The nicks of up to `most` members of a room, and how many more members there are.
     fn names_in(&self, room: RoomId, most: usize) -> (Vec<Nick>, u32) {
         let members = self.members(room);
         let mut nicks = Vec::with_capacity(members.len().min(most));
@@ -504,7 +534,7 @@ impl Chat {
     // Moderation
 
     fn make_operator(&mut self, id: ConnId, token: &str, effects: &mut Effects) {
-        // In constant time, so that answers do not tell how much of a guess was right.
+        // In constant time: the time of an answer must not depend on how much of a guess was right.
         let is_right = self
             .operator_token
             .as_ref()
@@ -521,7 +551,8 @@ impl Chat {
         }
     }
 
-    /// The room hears who was kicked, by whom and why; the kicked hears it as their last line.
+    /// Removes a member of the operator's room. The room sees who was kicked, by whom and why; the
+    /// kicked member sees it as their last line, and their connection is closed.
     fn kick(&mut self, id: ConnId, nick: &str, reason: &str, effects: &mut Effects) {
         let Some(operator) = self.member(id) else {
             return;
@@ -564,14 +595,14 @@ impl Chat {
         });
     }
 
-    /// Panics if members, rooms and names do not agree. For tests.
+    /// Panics if members, rooms and names contradict each other. For tests.
     pub fn check_invariants(&self) {
         let members: Vec<&Member> = self.members.iter().flatten().collect();
         assert_eq!(members.len(), self.member_count, "members are counted");
         assert_eq!(
             self.names.len(),
             members.iter().map(|m| m.nick.keys().count()).sum::<usize>(),
-            "everybody has their names"
+            "every member has the keys of their nick"
         );
         for member in &members {
             let room = self
@@ -588,7 +619,7 @@ impl Chat {
             }
         }
         let in_rooms: usize = self.rooms.iter().map(|(_, room)| room.members.len()).sum();
-        assert_eq!(in_rooms, self.member_count, "everybody is in one room");
+        assert_eq!(in_rooms, self.member_count, "every member is in one room");
         assert!(
             self.rooms.iter().all(|(_, room)| !room.members.is_empty()),
             "no room is empty"
@@ -609,7 +640,7 @@ impl Chat {
             assert_eq!(
                 is_listed,
                 room.sum_due().is_some(),
-                "a sum that will not be told"
+                "a sum that will not be reported"
             );
         }
     }

@@ -1,6 +1,5 @@
-//! Who has which nick, over the whole server: a table of eight bytes a key, and nearly all nicks
-//! have one.
-//! Knows keys and slots, not members.
+//! Which member has which nick, over the whole server: a table of eight bytes a key, and nearly all
+//! nicks have one key. Knows keys and slots, not members.
 
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
@@ -9,7 +8,7 @@ use std::hash::Hasher;
 /// Finds the slot of the member whose nick has a key.
 pub(super) struct Names {
     table: HashTable<Entry>,
-    /// Secret, so that nobody can choose names that all fall into one place.
+    /// Secret, so that no client can choose names that all fall into one place of the table.
     hash_keys: (u64, u64),
 }
 
@@ -27,12 +26,12 @@ impl Names {
         }
     }
 
-    /// The slot of whoever has a nick of this key; `key_of` tells the key of a slot's nick.
-    pub(super) fn find(&self, key: &str, key_of: impl Fn(u32, &str) -> bool) -> Option<u32> {
+    /// The slot of the member whose nick has this key; `has_key` tells whether that of a slot has.
+    pub(super) fn find(&self, key: &str, has_key: impl Fn(u32, &str) -> bool) -> Option<u32> {
         let hash = self.hash(key);
         self.table
             .find(widen(hash), |entry| {
-                entry.hash == hash && key_of(entry.slot, key)
+                entry.hash == hash && has_key(entry.slot, key)
             })
             .map(|entry| entry.slot)
     }
@@ -51,7 +50,7 @@ impl Names {
         }) {
             found.remove();
         }
-        // After a crowd has gone its memory should be too.
+        // The memory of a crowd goes with it: at the cost of the growth that it undoes.
         if self.table.len() < self.table.capacity() / 8 {
             self.table
                 .shrink_to(self.table.len() * 2, |entry| widen(entry.hash));
@@ -81,7 +80,7 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn names_whose_hashes_are_the_same_are_told_apart() {
+    fn names_with_equal_hashes_are_different_names() {
         let mut names = Names::new(1);
         let mut seen: HashMap<u32, String> = HashMap::new();
         let (first, second) = (0..1_000_000)
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_crowd_goes_with_it_and_not_with_the_first() {
+    fn the_table_shrinks_after_a_crowd_and_not_with_its_first_member() {
         let mut names = Names::new(1);
         for slot in 0..10_000 {
             names.insert(&slot.to_string(), slot);

@@ -1,14 +1,14 @@
-//! One room: who is in it, and how much it is told about comings and goings.
+//! One room: its members, and how many joins and leaves are announced to it one by one.
 //! Knows no nick and no other room.
 
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
 
-/// Joins and leaves announced one by one in an interval, however small the room: more than that is
-/// somebody coming and going for the noise of it.
+/// Joins and leaves announced one by one in an interval, however small the room: more than that is a
+/// client that joins and leaves to make noise.
 const SINGLE_NOTICES_MAX: u32 = 20;
 
-/// What a room hears of somebody coming or going.
+/// How a join or a leave is announced to the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
     /// A line of its own.
@@ -26,7 +26,7 @@ pub(super) struct Room {
     /// When the interval in which notices are counted ends.
     interval_ends: Tick,
     single_notices: u32,
-    /// It is on the chat's list of rooms with a sum to tell.
+    /// It is on the chat's list of rooms with a sum to report.
     pub(super) is_summing: bool,
 }
 
@@ -49,13 +49,13 @@ impl Room {
         u32::try_from(self.members.len() - 1).expect("descriptors end long before positions")
     }
 
-    /// Removes the member at a position, and returns who has that position instead, if anybody.
+    /// Removes the member at a position, and returns the member that has the position instead.
     pub(super) fn remove(&mut self, position: u32) -> Option<ConnId> {
         let position = position as usize;
         if position < self.members.len() {
             self.members.swap_remove(position);
         }
-        // After a crowd has gone its memory should be too.
+        // The memory of a crowd goes with it: at the cost of the growth that it undoes.
         if self.members.len() < self.members.capacity() / 4 {
             self.members.shrink_to(self.members.capacity() / 2);
         }
@@ -91,12 +91,12 @@ impl Room {
         self.joined > 0 || self.left > 0
     }
 
-    /// When the sum is to be told; `None`: there is none.
+    /// When the sum is to be reported; `None`: there is none.
     pub(super) fn sum_due(&self) -> Option<Tick> {
         self.has_sum().then_some(self.interval_ends)
     }
 
-    /// The sum, joined and left, to be told now; the next is not told before another interval.
+    /// The sum, joined and left, to be reported now; the next comes an interval later at the earliest.
     pub(super) fn take_sum(&mut self, now: Tick, rules: &Notices) -> (u32, u32) {
         self.interval_ends = now + rules.interval;
         self.single_notices = 0;
@@ -107,7 +107,7 @@ impl Room {
     }
 }
 
-/// When notices are summed up.
+/// When joins and leaves are summed up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Notices {
     /// Up to this many members every notice is single.
@@ -125,8 +125,8 @@ mod tests {
         interval: 30,
     };
 
-    /// A room that was told of as many comings as it may be in one interval.
-    fn told_enough() -> Room {
+    /// A room to which as many joins were announced as may be in one interval.
+    fn room_at_the_limit() -> Room {
         let mut room = Room::new("lobby".into());
         for _ in 0..SINGLE_NOTICES_MAX {
             assert_eq!(room.someone_joined(Tick(0), &RULES), Notice::Single);
@@ -135,25 +135,25 @@ mod tests {
     }
 
     #[test]
-    fn notices_above_the_limit_of_an_interval_are_summed_up() {
-        let mut room = told_enough();
+    fn joins_above_the_limit_of_an_interval_are_summed_up() {
+        let mut room = room_at_the_limit();
         assert_eq!(room.someone_joined(Tick(29), &RULES), Notice::Summed);
         assert_eq!(room.sum_due(), Some(Tick(30)));
-        // Until the sum was told, all that comes belongs to it.
+        // Until the sum is reported, all joins and leaves belong to it.
         assert_eq!(room.someone_left(Tick(30), &RULES), Notice::Summed);
         assert_eq!(room.take_sum(Tick(30), &RULES), (1, 1));
         assert_eq!(room.someone_joined(Tick(30), &RULES), Notice::Single);
     }
 
     #[test]
-    fn a_new_interval_has_notices_of_its_own() {
-        let mut room = told_enough();
+    fn in_a_new_interval_joins_and_leaves_are_announced_again() {
+        let mut room = room_at_the_limit();
         assert_eq!(room.someone_left(Tick(30), &RULES), Notice::Single);
         assert_eq!(room.sum_due(), None);
     }
 
     #[test]
-    fn the_memory_of_a_crowd_goes_with_it_and_not_with_the_first() {
+    fn the_list_of_members_shrinks_after_a_crowd_and_not_with_its_first_member() {
         let mut room = Room::new("lobby".into());
         for slot in 0..1000 {
             room.add(ConnId::new(slot, 0));

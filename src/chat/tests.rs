@@ -1,12 +1,12 @@
-//! What the rules of the chat are, told as scenes: Ann comes, Bob says, Ann hears.
+//! The rules of the chat as scenes: Ann joins, Bob says, Ann hears.
 
 use super::*;
 
-/// A chat, and what each connection was told since it was last asked.
+/// A chat, and the events that its members saw and the scene has not looked at.
 struct Scene {
     chat: Chat,
     now: Tick,
-    told: Vec<(ConnId, Event)>,
+    seen: Vec<(ConnId, Event)>,
     closed: Vec<(ConnId, Farewell)>,
 }
 
@@ -19,7 +19,7 @@ impl Scene {
         Self {
             chat: Chat::new(settings, 1),
             now: Tick(0),
-            told: Vec::new(),
+            seen: Vec::new(),
             closed: Vec::new(),
         }
     }
@@ -33,7 +33,7 @@ impl Scene {
             match effect {
                 Effect::TellRoom { room, event } => {
                     for id in self.chat.members(room) {
-                        self.told.push((*id, event.clone()));
+                        self.seen.push((*id, event.clone()));
                     }
                 }
                 Effect::TellOthers {
@@ -42,10 +42,10 @@ impl Scene {
                     event,
                 } => {
                     for id in self.chat.members(room).iter().filter(|id| **id != except) {
-                        self.told.push((*id, event.clone()));
+                        self.seen.push((*id, event.clone()));
                     }
                 }
-                Effect::Tell { to, event } => self.told.push((to, event)),
+                Effect::Tell { to, event } => self.seen.push((to, event)),
                 Effect::WrongToken { .. } => {}
                 Effect::Close { id, why } => self.closed.push((id, why)),
             }
@@ -81,10 +81,10 @@ impl Scene {
     }
 
     fn heard(&mut self, id: ConnId) -> Vec<Event> {
-        let (heard, rest) = std::mem::take(&mut self.told)
+        let (heard, rest) = std::mem::take(&mut self.seen)
             .into_iter()
             .partition(|(to, _)| *to == id);
-        self.told = rest;
+        self.seen = rest;
         heard
             .into_iter()
             .map(|(_, event): (ConnId, Event)| event)
@@ -92,7 +92,7 @@ impl Scene {
     }
 
     fn forget(&mut self) {
-        self.told.clear();
+        self.seen.clear();
     }
 
     fn nick(&self, id: ConnId) -> &str {
@@ -107,7 +107,7 @@ fn lobby() -> Scene {
     })
 }
 
-/// Ann and Bob are in the lobby, and what they heard of it is forgotten.
+/// Ann and Bob are in the lobby, and the scene has looked at what they saw so far.
 fn ann_and_bob() -> Scene {
     let mut scene = lobby();
     scene.joins(ANN, "ann");
@@ -132,7 +132,7 @@ fn refused(why: Refused) -> Vec<Event> {
 }
 
 #[test]
-fn a_newcomer_is_welcomed_and_the_others_hear_of_them() {
+fn a_new_member_is_welcomed_and_announced_to_the_others() {
     let mut scene = lobby();
     scene.joins(ANN, "ann");
     scene.joins(BOB, "bob");
@@ -153,7 +153,7 @@ fn a_newcomer_is_welcomed_and_the_others_hear_of_them() {
 }
 
 #[test]
-fn a_welcome_names_some_and_counts_the_rest() {
+fn a_welcome_names_twenty_members_and_counts_the_rest() {
     let mut scene = lobby();
     for slot in 0..25 {
         scene.enters(ConnId::new(slot, 0), "lobby", None);
@@ -167,7 +167,7 @@ fn a_welcome_names_some_and_counts_the_rest() {
 }
 
 #[test]
-fn everybody_in_the_room_hears_what_is_said_the_speaker_too() {
+fn a_message_reaches_every_member_of_the_room_and_its_sender() {
     let mut scene = ann_and_bob();
     scene.enters(CAT, "attic", Some("cat"));
     scene.forget();
@@ -186,7 +186,7 @@ fn a_message_of_control_characters_is_refused() {
 }
 
 #[test]
-fn a_nick_that_is_taken_is_replaced_by_a_made_up_one_and_the_reason_told() {
+fn a_first_nick_that_is_taken_is_replaced_by_a_made_up_one_with_the_reason() {
     let mut scene = lobby();
     scene.joins(ANN, "ann");
     scene.joins(BOB, "ANN");
@@ -203,7 +203,7 @@ fn a_nick_that_is_taken_is_replaced_by_a_made_up_one_and_the_reason_told() {
 }
 
 #[test]
-fn a_nick_is_taken_on_the_whole_server() {
+fn a_nick_is_unique_over_all_rooms() {
     let mut scene = lobby();
     scene.joins(ANN, "ann");
     scene.enters(BOB, "attic", Some("ann"));
@@ -211,7 +211,7 @@ fn a_nick_is_taken_on_the_whole_server() {
 }
 
 #[test]
-fn a_new_nick_is_told_to_the_room_and_the_old_one_is_free() {
+fn a_new_nick_is_reported_to_the_room_and_the_old_one_is_free() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Nick("anna"));
     let renamed = Event::Renamed {
@@ -225,7 +225,7 @@ fn a_new_nick_is_told_to_the_room_and_the_old_one_is_free() {
 }
 
 #[test]
-fn the_spelling_of_ones_own_nick_can_be_changed() {
+fn a_member_can_change_the_spelling_of_their_nick() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Nick("Ann"));
     assert_eq!(scene.nick(ANN), "Ann");
@@ -235,7 +235,7 @@ fn the_spelling_of_ones_own_nick_can_be_changed() {
 }
 
 #[test]
-fn a_nick_that_cannot_be_had_is_refused_to_its_asker_only() {
+fn a_nick_that_is_taken_is_refused_to_the_asking_member_alone() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Nick("bob"));
     let why = Refused::Nick {
@@ -249,7 +249,7 @@ fn a_nick_that_cannot_be_had_is_refused_to_its_asker_only() {
 
 /// A Greek capital eta is a Latin H to the eye, though a small eta is no h.
 #[test]
-fn a_nick_in_capitals_that_look_like_anothers_is_taken() {
+fn a_nick_in_capitals_that_look_like_those_of_another_is_taken() {
     let mut scene = lobby();
     scene.joins(ANN, "HANS");
     scene.joins(BOB, "\u{397}ANS");
@@ -280,7 +280,7 @@ fn made_up_nicks_do_not_run_out() {
 }
 
 #[test]
-fn leaving_is_told_once() {
+fn a_leave_is_reported_once() {
     let mut scene = ann_and_bob();
     scene.leaves(BOB);
     scene.leaves(BOB);
@@ -295,7 +295,7 @@ fn leaving_is_told_once() {
 }
 
 #[test]
-fn who_quits_may_leave_a_word() {
+fn the_last_word_of_a_member_is_reported_with_the_leave() {
     let mut scene = ann_and_bob();
     scene.asks(BOB, Command::Quit("good night"));
     let word = String::from("good night");
@@ -319,7 +319,7 @@ fn a_room_is_gone_with_its_last_member() {
 }
 
 #[test]
-fn a_former_owner_of_a_slot_is_no_member() {
+fn the_former_owner_of_a_slot_is_no_member() {
     let mut scene = lobby();
     scene.joins(ANN, "ann");
     scene.leaves(ANN);
@@ -333,7 +333,7 @@ fn a_former_owner_of_a_slot_is_no_member() {
 }
 
 #[test]
-fn who_and_rooms_are_told_to_the_asker_only() {
+fn lists_of_members_and_rooms_are_sent_to_the_asking_member_alone() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Who);
     scene.asks(ANN, Command::Rooms);
@@ -356,7 +356,7 @@ fn who_and_rooms_are_told_to_the_asker_only() {
 }
 
 #[test]
-fn an_unknown_command_is_answered_to_its_sender_only() {
+fn an_unknown_command_is_answered_to_its_sender_alone() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Unknown { name: "dance" });
     assert_eq!(
@@ -388,7 +388,7 @@ fn the_right_token_makes_an_operator_and_a_wrong_one_does_not() {
 }
 
 #[test]
-fn without_a_token_nobody_becomes_an_operator() {
+fn without_a_token_no_member_becomes_an_operator() {
     let mut scene = Scene::new(&Settings::default());
     scene.joins(ANN, "ann");
     scene.forget();
@@ -397,7 +397,7 @@ fn without_a_token_nobody_becomes_an_operator() {
 }
 
 #[test]
-fn the_kicked_hear_why_as_their_last_line_and_the_room_hears_it_too() {
+fn the_reason_of_a_kick_is_the_last_line_of_the_kicked_member_and_reported_to_the_room() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Op { token: "secret" });
     scene.forget();
@@ -433,12 +433,12 @@ fn the_kicked_hear_why_as_their_last_line_and_the_room_hears_it_too() {
 }
 
 #[test]
-fn only_somebody_in_the_same_room_can_be_kicked() {
+fn only_a_member_of_the_same_room_can_be_kicked() {
     let mut scene = ann_and_bob();
     scene.enters(CAT, "attic", Some("cat"));
     scene.asks(ANN, Command::Op { token: "secret" });
     scene.forget();
-    for name in ["cat", "nobody", "not a nick"] {
+    for name in ["cat", "dan", "not a nick"] {
         scene.asks(
             ANN,
             Command::Kick {
@@ -456,11 +456,11 @@ fn only_somebody_in_the_same_room_can_be_kicked() {
     assert!(scene.chat.is_member(CAT));
 }
 
-/// The numbers in made-up nicks are bits of a generator without secrets: enough of them tell its
-/// state. What they tell must not be the seed, or whoever collects them could choose nicks that
-/// all fall into one place of the table.
+/// The numbers in made-up nicks are bits of a generator without secrets: enough of them give away its
+/// first state. That state must not be the seed, from which a client could compute nicks that all
+/// fall into one place of the table.
 #[test]
-fn made_up_nicks_do_not_lead_back_to_the_seed() {
+fn made_up_nicks_do_not_reveal_the_seed() {
     const SEED: u64 = 0x0123_4567_89AB_CDEF;
     let mut chat = Chat::new(&Settings::default(), SEED);
     let mut effects = Effects::new();
@@ -518,7 +518,7 @@ fn first_state(seen: &[u64]) -> u64 {
 }
 
 #[test]
-fn who_is_too_fast_is_told_once_until_they_slow_down() {
+fn a_member_above_the_rate_is_asked_once_to_slow_down() {
     let mut scene = Scene::new(&Settings {
         message_rate: 1,
         message_burst: 3,
@@ -545,7 +545,7 @@ fn who_is_too_fast_is_told_once_until_they_slow_down() {
 }
 
 #[test]
-fn going_is_never_too_fast() {
+fn leaving_is_possible_above_the_rate() {
     let mut scene = Scene::new(&Settings {
         message_rate: 1,
         message_burst: 1,
@@ -587,7 +587,7 @@ fn in_a_large_room_joins_and_leaves_are_summed_up() {
 }
 
 #[test]
-fn sums_are_told_no_more_often_than_the_interval() {
+fn sums_are_reported_once_an_interval_at_most() {
     let mut scene = Scene::new(&Settings {
         notice_members: 0,
         ..Settings::default()
@@ -603,7 +603,7 @@ fn sums_are_told_no_more_often_than_the_interval() {
 }
 
 #[test]
-fn coming_and_going_for_the_noise_of_it_is_summed_up_even_in_a_small_room() {
+fn frequent_joins_and_leaves_are_summed_up_even_in_a_small_room() {
     let mut scene = lobby();
     scene.joins(ANN, "ann");
     scene.forget();
@@ -626,10 +626,10 @@ fn a_member_costs_little_memory() {
     );
 }
 
-/// Many people, random commands: the tables agree after every step, and nobody who left hears
-/// anything.
+/// Many members, random commands: the tables agree after every step, and a connection that is no
+/// member sees nothing.
 #[test]
-fn whatever_people_do_the_tables_agree() {
+fn tables_agree_after_every_step_of_random_members() {
     let settings = Settings {
         notice_members: 3,
         message_rate: 0,
@@ -680,18 +680,18 @@ fn whatever_people_do_the_tables_agree() {
             assert!(scene.chat.is_member(*id), "step {step}");
         }
         assert_eq!(scene.chat.member_count(), present.len(), "step {step}");
-        for (to, event) in scene.told.drain(..) {
+        for (to, event) in scene.seen.drain(..) {
             let is_last = matches!(event, Event::YouWereKicked { .. });
             assert!(
                 is_last || present.contains(&to),
-                "step {step}: {event:?} to nobody"
+                "step {step}: {event:?} to {to:?}, which is no member"
             );
         }
     }
 }
 
 #[test]
-fn what_ann_does_is_seen_by_everybody() {
+fn an_action_reaches_every_member_of_the_room() {
     let mut scene = ann_and_bob();
     scene.asks(ANN, Command::Act("waves"));
     let acted = || Event::Acted {
@@ -703,12 +703,15 @@ fn what_ann_does_is_seen_by_everybody() {
 }
 
 #[test]
-fn a_member_is_one_until_they_leave_and_nobody_else_is() {
+fn a_connection_is_a_member_from_join_to_leave() {
     let mut scene = ann_and_bob();
     assert!(scene.chat.is_member(ANN));
     assert!(!scene.chat.is_member(CAT));
     let former = ConnId::new(ANN.slot(), ANN.generation() + 1);
-    assert!(!scene.chat.is_member(former), "whoever had the slot");
+    assert!(
+        !scene.chat.is_member(former),
+        "another generation of the slot"
+    );
     scene.leaves(ANN);
     assert!(!scene.chat.is_member(ANN));
 }
@@ -730,8 +733,120 @@ fn made_up_nicks_follow_from_the_seed_and_differ_between_seeds() {
 
 #[test]
 #[should_panic(expected = "members are counted")]
-fn a_wrong_count_of_members_is_found() {
+fn a_wrong_count_of_members_is_detected() {
     let mut scene = ann_and_bob();
     scene.chat.member_count = 3;
     scene.chat.check_invariants();
+}
+
+#[test]
+fn words_that_are_too_long_when_rendered_are_refused_to_their_sender_alone() {
+    let mut scene = ann_and_bob();
+    scene.asks(ANN, Command::TooLong);
+    assert_eq!(scene.heard(ANN), refused(Refused::TooLong));
+    assert_eq!(scene.heard(BOB), []);
+}
+
+#[test]
+fn refused_words_count_for_the_rate() {
+    let mut scene = Scene::new(&Settings {
+        message_rate: 1,
+        message_burst: 1,
+        ..Settings::default()
+    });
+    scene.joins(ANN, "ann");
+    scene.asks(ANN, Command::TooLong);
+    scene.forget();
+    scene.says(ANN, "hello");
+    assert!(matches!(
+        scene.heard(ANN)[..],
+        [Event::Refused(Refused::TooFast { .. })]
+    ));
+}
+
+/// A hundred members in a room, and a crowd of which each has a room of its own.
+fn crowd(size: u32) -> Scene {
+    let mut scene = lobby();
+    let mut effects = Effects::new();
+    for slot in 0..100 + size {
+        let name = if slot < 100 {
+            String::from("lobby")
+        } else {
+            format!("room{slot}")
+        };
+        let room = RoomName::parse(&name).expect("a room");
+        scene
+            .chat
+            .join(ConnId::new(slot, 0), room, None, Tick(0), &mut effects);
+        effects.clear();
+    }
+    scene
+}
+
+fn leave_without_checks(scene: &mut Scene, slots: impl Iterator<Item = u32>) {
+    let mut effects = Effects::new();
+    for slot in slots {
+        scene
+            .chat
+            .leave(ConnId::new(slot, 0), Tick(0), &mut effects);
+        effects.clear();
+    }
+}
+
+/// What the tables take, in entries.
+fn capacities(chat: &Chat) -> [usize; 4] {
+    [
+        chat.members.capacity(),
+        chat.rooms.capacity(),
+        chat.room_names.capacity(),
+        chat.summing.capacity(),
+    ]
+}
+
+const CROWD: u32 = if cfg!(miri) { 300 } else { 15_000 };
+
+#[test]
+fn after_a_crowd_has_left_its_memory_is_given_back() {
+    let mut scene = crowd(CROWD);
+    assert!(!scene.chat.has_slack());
+    leave_without_checks(&mut scene, 100..100 + CROWD);
+    assert!(scene.chat.has_slack());
+    scene.chat.shrink();
+    assert!(!scene.chat.has_slack());
+    let [members, rooms, names, summing] = capacities(&scene.chat);
+    assert!(
+        members <= 128 && rooms <= 4 && names <= 4 && summing <= 4,
+        "{:?}",
+        capacities(&scene.chat)
+    );
+    scene.chat.check_invariants();
+    // The first hundred are members as before.
+    scene.says(ConnId::new(99, 0), "gone");
+    assert_eq!(scene.seen.len(), 100);
+    scene.joins(ConnId::new(200, 1), "new");
+}
+
+#[test]
+fn a_member_in_a_high_slot_keeps_its_slot_when_memory_is_given_back() {
+    let mut scene = crowd(CROWD);
+    let last = 100 + CROWD - 1;
+    leave_without_checks(&mut scene, 0..last);
+    scene.chat.shrink();
+    scene.chat.check_invariants();
+    assert!(scene.chat.is_member(ConnId::new(last, 0)));
+    scene.says(ConnId::new(last, 0), "alone");
+    assert_eq!(scene.seen.len(), 1);
+    scene.leaves(ConnId::new(last, 0));
+    scene.chat.shrink();
+    assert_eq!(capacities(&scene.chat), [0; 4]);
+}
+
+#[test]
+fn a_few_leaves_leave_no_slack() {
+    let mut scene = lobby();
+    for round in 0..DEPARTED_MIN as u32 {
+        scene.enters(ConnId::new(0, round), "lobby", None);
+        scene.leaves(ConnId::new(0, round));
+        assert!(!scene.chat.has_slack());
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-/// A message without what no person types: control characters other than newline and tab are
-/// removed (CR LF is one newline). All else passes as it is: any script, emoji, right-to-left.
-/// `None`: nothing that could be seen is left.
+/// A message without what no person types: control characters other than line feed and tab are
+/// removed (so CR LF is one line break). All else passes unchanged: any script, emoji,
+/// right-to-left. `None`: only space is left.
 pub(super) fn clean(text: &str) -> Option<Cow<'_, str>> {
     let unwanted = |c: char| c.is_control() && c != '\n' && c != '\t';
     let text = if text.contains(unwanted) {
@@ -15,7 +15,7 @@ pub(super) fn clean(text: &str) -> Option<Cow<'_, str>> {
     (!text.trim().is_empty()).then_some(text)
 }
 
-/// A word of somebody's that is shown in an answer to them: one line, and not long.
+/// What a member wrote, as it is shown in a refusal to the same member: one line, and short.
 pub(super) fn excerpt(word: &str) -> String {
     const CHARS_MAX: usize = 40;
     let mut characters = word.chars().filter(|c| !is_unwanted_in_line(*c));
@@ -26,7 +26,7 @@ pub(super) fn excerpt(word: &str) -> String {
     excerpt
 }
 
-/// A reason or a last word: cleaned, one line, and not long.
+/// A reason or a last word, as the room is shown it: one line, and short.
 pub(super) fn remark(text: &str) -> String {
     const CHARS_MAX: usize = 200;
     let line = text.chars().map(|c| match c {
@@ -40,7 +40,7 @@ pub(super) fn remark(text: &str) -> String {
     line.trim().to_owned()
 }
 
-/// Controls, and the line and paragraph separators, which are none by category.
+/// Control characters, and the line and paragraph separators, which have categories of their own.
 fn is_unwanted_in_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_script_passes_as_it_is() {
+    fn every_script_passes_unchanged() {
         for text in [
             "hello",
             "你好，世界",
@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_be_seen_is_nothing() {
+    fn a_message_of_space_alone_is_none() {
         for text in ["", " \n\t", "\u{1b}\0", "\u{a0}\u{3000}"] {
             assert_eq!(clean(text), None);
         }
     }
 
     #[test]
-    fn what_must_be_one_line_has_no_line_break_of_unicode_either() {
+    fn excerpts_and_remarks_have_no_line_break_of_any_kind() {
         for c in ['\n', '\u{2028}', '\u{2029}', '\u{b}', '\u{85}'] {
             let text = format!("bye{c}bob: no");
             for line in [remark(&text), excerpt(&text)] {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_back_is_one_short_line() {
+    fn excerpts_and_remarks_are_cut_to_one_short_line() {
         assert_eq!(excerpt("a\nb"), "ab");
         assert_eq!(excerpt(&"x".repeat(50)).chars().count(), 41);
         assert_eq!(remark(" too\nloud\u{7} "), "too loud");

@@ -8,7 +8,7 @@ use crate::conn::state::Decoded;
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
-use crate::wire::Protocol;
+use crate::wire::{self, Protocol};
 use crate::ws::{CloseReason, Received, reply_to};
 
 impl<N: Net> Server<N> {
@@ -79,7 +79,9 @@ impl<N: Net> Server<N> {
         };
         let command = match connection.protocol {
             Protocol::Echo => return self.connections.push_control(id, Frame::text(text)),
-            protocol @ Protocol::Plain => protocol.parse(text),
+            protocol @ Protocol::Plain => {
+                protocol.parse(text, wire::said_bytes_max(self.message_bytes_max))
+            }
         };
         self.stats.messages += 1;
         match command {

@@ -54,6 +54,8 @@ pub struct Server<N: Net> {
     grace_ticks: u32,
     /// What connections speak once they are upgraded.
     protocol: Protocol,
+    /// The longest message a client may send.
+    message_bytes_max: usize,
     connections: Connections<N::Stream>,
     addresses: Addresses,
     guesses: Guesses,
@@ -131,6 +133,7 @@ impl<N: Net> Server<N> {
             per_address_max: max_connections_per_address,
             grace_ticks: ticks(grace_timeout),
             protocol,
+            message_bytes_max: ws.max_message_bytes,
             net,
         }
     }

@@ -32,12 +32,8 @@ use smol_str::SmolStr;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest name in characters. A character has at most four bytes, so a name has at most
-/// [`BYTES_MAX`].
+/// The longest name in characters.
 const CHARS_MAX: usize = 32;
-
-/// The longest nick in bytes.
-pub const BYTES_MAX: usize = 4 * CHARS_MAX;
 
 /// A member's name. It was checked: every client can be shown it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +97,9 @@ impl fmt::Display for NickRefused {
 }
 
 impl Nick {
+    /// The longest nick in bytes: a character has at most four.
+    pub const BYTES_MAX: usize = 4 * CHARS_MAX;
+
     /// A name of 1–32 letters, marks and digits and `-_.`, as [the profile](self) has it, in
     /// Unicode's composed form (NFC). Spaces around it do not matter.
     ///
@@ -137,7 +136,7 @@ pub struct RoomName(SmolStr);
 
 impl RoomName {
     /// The longest room name in bytes: folding makes some characters two or three.
-    pub const BYTES_MAX: usize = 3 * BYTES_MAX;
+    pub const BYTES_MAX: usize = 3 * Nick::BYTES_MAX;
 
     /// # Errors
     /// What is wrong with it.

@@ -1,6 +1,7 @@
-//! The protocol without a name: what is said is `nick: message`, what somebody does is `** nick
-//! does`, and only what the server says begins with `* `, so that nobody can act it out.
-//! What a member sends is said, unless it begins with a slash.
+//! The protocol of clients that ask for no subprotocol, one text message a line or several: what a
+//! member says is `nick: message`, what a member does is `** nick does`, and only lines of the
+//! server begin with `* `, so that no member can imitate them. A message is said to the room unless
+//! it begins with a slash, which makes it a command. Knows no connection and no frame.
 
 use crate::chat::{Command, Event, Nick, Refused};
 use std::fmt::{self, Write};
@@ -20,7 +21,7 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /kick NICK [REASON] - throw somebody out (operators)
 * //WORDS - say something that begins with a slash";
 
-/// Understands one message.
+/// What a member asks with a message.
 pub(super) fn parse(message: &str) -> Command<'_> {
     let Some(command) = message.strip_prefix('/') else {
         return Command::Say(message);
@@ -69,6 +70,13 @@ fn split_word(text: &str) -> (&str, &str) {
     }
 }
 
+/// The length of what a member said as it is rendered, without the nick before it.
+pub(super) fn said_bytes(words: &str) -> usize {
+    let line_feeds = words.bytes().filter(|byte| *byte == b'\n').count();
+    // The other breaks are as long as what they become.
+    words.len() + line_feeds * (LINE_BREAK.len() - 1)
+}
+
 /// Appends the line, or lines, that an event is.
 pub(super) fn render(event: &Event, text: &mut String) {
     // Writing to a string cannot fail.
@@ -83,7 +91,7 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             present,
             more,
         } => {
-            // Not by `write!`: this is said to everybody who comes, and long.
+            // Not by `write!`, which is slower: every newcomer gets this line, and it is long.
             for part in ["* welcome to ", room, ", ", nick.as_str(), ". "] {
                 text.push_str(part);
             }
@@ -158,6 +166,10 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
         }
         Refused::Incomplete { usage } => write!(text, "* something is missing: {usage}"),
         Refused::EmptyMessage => text.write_str("* there was nothing in that message to be said"),
+        Refused::TooLong => text.write_str(
+            "* that message was not delivered: it has too many line breaks for its length; \
+             send it in parts",
+        ),
         Refused::TooFast {
             messages_per_second,
         } => write!(
@@ -174,13 +186,16 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
     }
 }
 
-/// What somebody said, in which only the first line begins at the margin: in a terminal, further
-/// lines could otherwise pass for what somebody else said.
+/// What begins a line after the first: indented, because in a terminal the line could otherwise pass
+/// for one of another member.
+const LINE_BREAK: &str = "\n  ";
+
+/// What a member said. Only its first line begins at the margin.
 fn write_words(words: &str, text: &mut String) -> fmt::Result {
     const BREAKS: [char; 3] = ['\n', '\u{2028}', '\u{2029}'];
     for (index, line) in words.split(BREAKS).enumerate() {
         if index > 0 {
-            text.push_str("\n  ");
+            text.push_str(LINE_BREAK);
         }
         text.push_str(line);
     }
@@ -212,205 +227,4 @@ fn write_more(more: u32, text: &mut String) -> fmt::Result {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::NickRefused;
-
-    fn nick(name: &str) -> Nick {
-        Nick::parse(name).expect("a nick")
-    }
-
-    fn line(event: &Event) -> String {
-        let mut text = String::new();
-        render(event, &mut text);
-        text
-    }
-
-    #[test]
-    fn what_begins_with_no_slash_is_said_as_it_is() {
-        for words in ["hello", " /nick x", "", "a /nick b"] {
-            assert_eq!(parse(words), Command::Say(words));
-        }
-    }
-
-    #[test]
-    fn two_slashes_say_one() {
-        assert_eq!(parse("//nick x"), Command::Say("/nick x"));
-        assert_eq!(parse("//"), Command::Say("/"));
-    }
-
-    #[test]
-    fn commands_are_understood_in_any_case_and_spacing() {
-        assert_eq!(parse("/nick  ann "), Command::Nick("ann"));
-        assert_eq!(parse("/NICK ann"), Command::Nick("ann"));
-        assert_eq!(parse("/me waves to bob"), Command::Act("waves to bob"));
-        assert_eq!(parse("/who"), Command::Who);
-        assert_eq!(parse("/rooms\n"), Command::Rooms);
-        assert_eq!(parse("/help me"), Command::Help);
-        assert_eq!(parse("/quit"), Command::Quit(""));
-        assert_eq!(parse("/quit good night"), Command::Quit("good night"));
-        assert_eq!(parse("/op a b"), Command::Op { token: "a b" });
-        assert_eq!(
-            parse("/kick bob"),
-            Command::Kick {
-                nick: "bob",
-                reason: ""
-            }
-        );
-        assert_eq!(
-            parse("/kick bob  too loud"),
-            Command::Kick {
-                nick: "bob",
-                reason: "too loud"
-            }
-        );
-    }
-
-    #[test]
-    fn what_is_no_command_is_named() {
-        assert_eq!(parse("/dance wildly"), Command::Unknown { name: "dance" });
-        assert_eq!(parse("/"), Command::Unknown { name: "" });
-    }
-
-    #[test]
-    fn a_command_without_what_it_needs_is_explained() {
-        for (message, usage) in [
-            ("/nick", NICK_USAGE),
-            ("/me ", ME_USAGE),
-            ("/op", OP_USAGE),
-            ("/kick", KICK_USAGE),
-        ] {
-            assert_eq!(parse(message), Command::Incomplete { usage });
-        }
-    }
-
-    #[test]
-    fn what_is_said_follows_the_nick_and_the_rest_begins_with_a_star() {
-        let ann = || nick("ann");
-        for (event, expected) in [
-            (
-                Event::Said {
-                    nick: ann(),
-                    text: String::from("hi"),
-                },
-                "ann: hi",
-            ),
-            (
-                Event::Acted {
-                    nick: ann(),
-                    text: String::from("waves"),
-                },
-                "** ann waves",
-            ),
-            (Event::Joined { nick: ann() }, "* ann joined"),
-            (
-                Event::Left {
-                    nick: ann(),
-                    word: String::new(),
-                },
-                "* ann left",
-            ),
-            (
-                Event::Left {
-                    nick: ann(),
-                    word: String::from("bye"),
-                },
-                "* ann left (bye)",
-            ),
-            (
-                Event::Summed {
-                    joined: 42,
-                    left: 3,
-                },
-                "* 42 joined, 3 left",
-            ),
-            (
-                Event::Summed {
-                    joined: 42,
-                    left: 0,
-                },
-                "* 42 joined",
-            ),
-            (Event::Summed { joined: 0, left: 3 }, "* 3 left"),
-            (
-                Event::Renamed {
-                    old: ann(),
-                    new: nick("bob"),
-                },
-                "* ann is now known as bob",
-            ),
-            (Event::Missed { messages: 1 }, "* you missed 1 message"),
-            (Event::Missed { messages: 12 }, "* you missed 12 messages"),
-            (
-                Event::Kicked {
-                    nick: nick("bob"),
-                    by: ann(),
-                    reason: String::from("loud"),
-                },
-                "* bob was kicked by ann (loud)",
-            ),
-            (
-                Event::YouWereKicked {
-                    by: ann(),
-                    reason: String::new(),
-                },
-                "* you were kicked by ann",
-            ),
-            (
-                Event::Welcome {
-                    room: "lobby".into(),
-                    nick: ann(),
-                    present: vec![],
-                    more: 0,
-                },
-                "* welcome to lobby, ann. Nobody else is here",
-            ),
-            (
-                Event::Welcome {
-                    room: "lobby".into(),
-                    nick: ann(),
-                    present: vec![nick("bob"), nick("cat")],
-                    more: 3,
-                },
-                "* welcome to lobby, ann. Here: bob, cat and 3 more",
-            ),
-            (
-                Event::Rooms {
-                    rooms: vec![("attic".into(), 1), ("lobby".into(), 2)],
-                    more: 0,
-                },
-                "* rooms: attic (1), lobby (2)",
-            ),
-            (
-                Event::Refused(Refused::Nick {
-                    wanted: String::from("bob"),
-                    why: NickRefused::Taken,
-                    kept: ann(),
-                }),
-                "* you cannot be called bob: somebody has it, or one that looks like it. You are ann",
-            ),
-        ] {
-            assert_eq!(line(&event), expected);
-        }
-    }
-
-    #[test]
-    fn nobody_can_forge_anothers_line() {
-        for words in ["hi\nbob: no", "hi\u{2028}bob: no"] {
-            let event = Event::Said {
-                nick: nick("ann"),
-                text: String::from(words),
-            };
-            assert_eq!(line(&event), "ann: hi\n  bob: no");
-        }
-    }
-
-    #[test]
-    fn every_line_of_the_help_is_ours() {
-        assert!(
-            line(&Event::Help)
-                .lines()
-                .all(|line| line.starts_with("* "))
-        );
-    }
-}
+mod tests;
