@@ -203,7 +203,7 @@ fn append(bytes: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
 }
 
 /// The longest header of an unmasked frame.
-const HEADER_BYTES_MAX: usize = 10;
+pub const HEADER_BYTES_MAX: usize = 10;
 
 /// The header of a whole, unmasked frame (RFC 6455 §5.2) and how many of its bytes are used.
 fn header(opcode: u8, payload_len: usize) -> ([u8; HEADER_BYTES_MAX], usize) {

@@ -203,3 +203,46 @@ fn farewell(why: Farewell) -> CloseReason {
         Farewell::Kicked { reason } => CloseReason::Kicked { reason },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Nick;
+    use crate::frame::HEADER_BYTES_MAX;
+    use crate::wire;
+
+    const MESSAGE_BYTES_MAX: usize = 100;
+
+    /// Words of the most that may be said when rendered, and shorter ones.
+    fn said(length: usize) -> Event {
+        Event::Said {
+            nick: Nick::parse("ann").expect("a nick"),
+            text: "x".repeat(length),
+        }
+    }
+
+    /// This is what an empty outbox takes at most: see [`Server::outbox_bytes_max`].
+    #[test]
+    fn a_run_has_at_most_half_an_outbox_and_one_event() {
+        let longest = wire::said_bytes_max(MESSAGE_BYTES_MAX);
+        let event_bytes_max = longest + "ann: ".len();
+        for bytes_max in [1, 100, 1_000, 5_000] {
+            let limits = Limits {
+                frames_max: 64,
+                bytes_max,
+            };
+            for short in 0..60 {
+                let mut batch = Batch::default();
+                let mut encoder = Encoder::default();
+                for length in std::iter::repeat_n(short, 40).chain([longest; 40]) {
+                    if !batch.add(RoomId(0), 0, &said(length), limits, &mut encoder) {
+                        break;
+                    }
+                }
+                let bound = bytes_max / 2 + HEADER_BYTES_MAX + event_bytes_max;
+                assert!(batch.runs[0].len() <= bound, "{bytes_max} {short}");
+                assert!(batch.runs[0].count() as usize <= limits.frames_max / 2);
+            }
+        }
+    }
+}

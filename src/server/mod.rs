@@ -21,6 +21,7 @@ mod trim;
 use crate::chat::Chat;
 use crate::config::Config;
 use crate::conn::Deadlines;
+use crate::frame::HEADER_BYTES_MAX;
 use crate::http;
 use crate::id::{ConnId, Tick, ticks};
 use crate::net::{Net, Ready, Signal};
@@ -251,6 +252,28 @@ impl<N: Net> Server<N> {
     pub fn held_bytes(&self) -> usize {
         let held = |connection: &Connection<N::Stream>| connection.state.held_bytes();
         self.connections.iter().map(held).sum()
+    }
+
+    /// The most that outboxes may hold where no event is longer than `event_bytes_max`, but for the
+    /// few frames that are bound by no limit: a response, a pong, a last line, a close frame.
+    ///
+    /// An outbox is filled up to its limit, or it was empty and took one frame or one run. A run ends
+    /// when it has half of what an outbox takes, so it has at most that and one event more. In
+    /// general no event is longer than [`wire::event_bytes_max`].
+    pub fn outbox_bytes_max(&self, event_bytes_max: usize) -> usize {
+        let bytes_max = self.connections.limits().bytes_max;
+        let frame_bytes_max = HEADER_BYTES_MAX + event_bytes_max;
+        let each = bytes_max.max(bytes_max / 2 + frame_bytes_max);
+        self.connections.len() * each
+    }
+
+    /// Bytes that wait in outboxes.
+    pub fn outbox_bytes(&self) -> usize {
+        let outboxes = self
+            .connections
+            .iter()
+            .map(|connection| &connection.state.outbox);
+        outboxes.map(|outbox| outbox.bytes()).sum()
     }
 
     /// Panics if the tables do not agree with each other. For tests, the simulator and fuzzing.

@@ -1,4 +1,4 @@
-//! The room, for clients that know nothing of us: lines of text.
+//! Rooms, nicks and commands over the plain protocol, as a client sees them.
 
 use super::support::{Client, Server, contains, frame};
 
@@ -10,7 +10,7 @@ fn ann_and_bob(server: &Server) -> (Client, Client) {
 }
 
 #[test]
-fn the_first_line_names_the_room_the_newcomer_and_who_is_there() {
+fn the_first_line_names_the_room_the_new_member_and_those_present() {
     let server = Server::start(&[]);
     let mut ann = server.upgrade("/ws?nick=ann");
     ann.hears("* welcome to lobby, ann. Nobody else is here");
@@ -18,8 +18,8 @@ fn the_first_line_names_the_room_the_newcomer_and_who_is_there() {
     bob.hears("* welcome to lobby, bob. Here: ann");
     let mut cat = server.upgrade("/ws/attic?nick=cat");
     cat.hears("* welcome to attic, cat. Nobody else is here");
-    let mut somebody = server.upgrade("/ws");
-    let welcome = somebody.line();
+    let mut cat = server.upgrade("/ws");
+    let welcome = cat.line();
     assert!(
         welcome.starts_with("* welcome to lobby, guest-"),
         "{welcome}"
@@ -28,19 +28,19 @@ fn the_first_line_names_the_room_the_newcomer_and_who_is_there() {
 }
 
 #[test]
-fn everybody_hears_what_is_said_in_the_same_order() {
+fn all_members_get_messages_in_the_same_order() {
     let server = Server::start(&["--message-rate", "0", "--outbox-frames", "1000"]);
-    let mut people: Vec<Client> = (0..5).map(|n| server.join(&format!("p{n}"))).collect();
+    let mut members: Vec<Client> = (0..5).map(|n| server.join(&format!("p{n}"))).collect();
     for _ in 0..40 {
-        for (number, person) in people.iter_mut().enumerate() {
-            person.says(&format!("x{number}"));
+        for (number, member) in members.iter_mut().enumerate() {
+            member.says(&format!("x{number}"));
         }
     }
     let mut heard: Vec<Vec<String>> = Vec::new();
-    for person in &mut people {
+    for member in &mut members {
         let mut lines = Vec::new();
         while lines.len() < 200 {
-            let line = person.line();
+            let line = member.line();
             if !line.starts_with("* ") {
                 lines.push(line);
             }
@@ -53,7 +53,7 @@ fn everybody_hears_what_is_said_in_the_same_order() {
 }
 
 #[test]
-fn rooms_do_not_hear_each_other() {
+fn messages_stay_in_their_room() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     let mut bob = server.join_room("attic", "bob");
@@ -67,7 +67,7 @@ fn rooms_do_not_hear_each_other() {
 }
 
 #[test]
-fn commands_do_what_they_say() {
+fn commands_do_what_the_help_says() {
     let server = Server::start(&[]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     ann.says("/me waves");
@@ -92,7 +92,7 @@ fn commands_do_what_they_say() {
 }
 
 #[test]
-fn a_first_nick_that_cannot_be_had_is_replaced_and_the_reason_told() {
+fn a_first_nick_that_is_refused_is_replaced_with_the_reason() {
     let server = Server::start(&[]);
     let _ann = server.join("ann");
     for (wanted, reason) in [
@@ -102,6 +102,10 @@ fn a_first_nick_that_cannot_be_had_is_replaced_and_the_reason_told() {
         ("%E2%80%AEevil", "U+202E"),
         ("a%0Ab", "U+000A"),
         ("a%E2%80%8Bb", "U+200B"),
+        // EGYPTIAN HIEROGLYPH FULL BLANK.
+        ("%F0%93%91%81", "U+13441"),
+        ("ann%F0%93%91%81", "U+13441"),
+        ("o%CC%81%CC%81", "too many combining marks"),
         (&"x".repeat(33), "more than 32 characters"),
     ] {
         let mut client = server.upgrade(&format!("/ws?nick={wanted}"));
@@ -113,7 +117,7 @@ fn a_first_nick_that_cannot_be_had_is_replaced_and_the_reason_told() {
 }
 
 #[test]
-fn names_and_words_of_every_script_pass_intact() {
+fn names_and_messages_of_many_scripts_pass_unchanged() {
     let server = Server::start(&[]);
     let mut client = server.upgrade("/ws?nick=%E5%90%8D%E5%89%8D");
     client.hears("* welcome to lobby, 名前. Nobody else is here");
@@ -131,7 +135,7 @@ fn names_and_words_of_every_script_pass_intact() {
 }
 
 #[test]
-fn control_characters_are_removed_and_no_line_can_be_forged() {
+fn control_characters_are_removed_and_further_lines_are_indented() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     ann.says("a\u{1b}[2J\u{7}b\u{85}");
@@ -143,7 +147,44 @@ fn control_characters_are_removed_and_no_line_can_be_forged() {
 }
 
 #[test]
-fn guessing_the_operator_token_soon_costs_a_minute_a_guess() {
+fn a_message_that_would_be_too_long_when_rendered_is_refused_to_its_sender() {
+    let server = Server::start(&["--max-message-bytes", "1000"]);
+    let (mut ann, mut bob) = ann_and_bob(&server);
+    // Each line feed becomes three bytes: 500 of them are the most that fit with 500 others.
+    let fits = format!("{}{}", "\n".repeat(500), "x".repeat(500));
+    ann.says(&fits);
+    let heard = format!("ann: {}{}", "\n  ".repeat(500), "x".repeat(500));
+    ann.hears(&heard);
+    bob.hears(&heard);
+    for words in [
+        "\n".repeat(1000),
+        format!("{}{}", "\n".repeat(501), "x".repeat(499)),
+        format!("/me {}{}", "x".repeat(400), "\n".repeat(590) + "x"),
+    ] {
+        ann.says(&words);
+        contains(ann.line(), "too many line breaks");
+    }
+    bob.hears_nothing();
+    ann.says("shorter");
+    bob.hears("ann: shorter");
+    assert_eq!(server.counter("violations"), 0);
+}
+
+#[test]
+fn a_joiner_that_a_script_needs_makes_no_other_nick() {
+    let server = Server::start(&[]);
+    // "Alireza" in Persian, with a non-joiner between its two parts.
+    let _ann = server.upgrade("/ws?nick=%D8%B9%D9%84%DB%8C%E2%80%8C%D8%B1%D8%B6%D8%A7");
+    let mut bob = server.upgrade("/ws?nick=%D8%B9%D9%84%DB%8C%D8%B1%D8%B6%D8%A7");
+    contains(
+        bob.line(),
+        "Here: \u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}",
+    );
+    contains(bob.line(), "one that looks like it");
+}
+
+#[test]
+fn after_five_wrong_operator_tokens_an_address_has_one_try_a_minute() {
     let options = ["--operator-token", "sesame", "--trusted-proxy", "none"];
     let server = Server::start(&options);
     let (mut ann, mut bob) = ann_and_bob(&server);
@@ -151,7 +192,7 @@ fn guessing_the_operator_token_soon_costs_a_minute_a_guess() {
         ann.says(&format!("/op guess{number}"));
         contains(ann.line(), "not the operator token");
     }
-    // The right one is not looked at either, or guessing could go on; coming again is no help.
+    // The right token is refused as well, or guessing could go on; another connection does not help.
     for client in [&mut ann, &mut bob] {
         client.says("/op sesame");
         contains(client.line(), "too many wrong tokens");
@@ -162,7 +203,7 @@ fn guessing_the_operator_token_soon_costs_a_minute_a_guess() {
     ann.hears("* cat joined");
     ann.says("others");
     ann.hears("ann: others");
-    // The log says where from, and not what was tried.
+    // The log has the address, and not the token.
     for _ in 0..5 {
         let line = server.error_line();
         assert!(
@@ -173,7 +214,7 @@ fn guessing_the_operator_token_soon_costs_a_minute_a_guess() {
 }
 
 #[test]
-fn nobody_can_act_out_a_line_of_the_server() {
+fn no_member_can_imitate_a_line_of_the_server() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     for (nick, words) in [
@@ -182,11 +223,11 @@ fn nobody_can_act_out_a_line_of_the_server() {
         ("12", "joined"),
         ("bob", "left (good night)"),
     ] {
-        let mut liar = server.join(nick);
+        let mut imitator = server.join(nick);
         ann.hears(&format!("* {nick} joined"));
-        liar.says(&format!("/me {words}"));
+        imitator.says(&format!("/me {words}"));
         ann.hears(&format!("** {nick} {words}"));
-        drop(liar);
+        drop(imitator);
         ann.hears(&format!("* {nick} left"));
     }
 }
@@ -203,7 +244,7 @@ fn a_last_word_is_one_line() {
 }
 
 #[test]
-fn the_kicked_hear_why_as_their_last_line_and_the_room_hears_it_once() {
+fn the_reason_of_a_kick_is_the_last_line_of_the_kicked_member_and_reported_once() {
     let server = Server::start(&["--operator-token", "sesame"]);
     let (mut ann, mut bob) = ann_and_bob(&server);
     ann.says("/kick bob");
@@ -212,7 +253,7 @@ fn the_kicked_hear_why_as_their_last_line_and_the_room_hears_it_once() {
     contains(ann.line(), "not the operator token");
     ann.says("/op sesame");
     ann.hears("* you are an operator now");
-    // What bob says in the packet that comes after is not heard.
+    // What bob sends after the kick is not delivered.
     ann.says("/kick BOB too loud");
     ann.hears("* bob was kicked by ann (too loud)");
     bob.try_send(&frame(0x81, b"what?"));
