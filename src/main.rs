@@ -1,9 +1,10 @@
 //! The program: options, wiring, exit codes. The only place that prints or exits.
 
 use log::LevelFilter;
-use parlor::config::{Config, Environment, HELP, Invocation};
+use parlor::config::{self, Config, Invocation};
 use parlor::load::{self, LoadError, Screen, Verdict};
 use parlor::net::mio::{MioNet, raise_descriptor_limit};
+use parlor::options;
 use parlor::server::{Server, Turn, connections_within};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -18,13 +19,22 @@ fn misused() -> ExitCode {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "load") {
-        return run_load(arguments.split_off(1));
+    let rest = |arguments: &mut Vec<OsString>| arguments.split_off(1);
+    match arguments.first().and_then(|first| first.to_str()) {
+        Some("load") => run_load(rest(&mut arguments)),
+        Some("completions") => completions(&rest(&mut arguments)),
+        Some("man") => manual(&rest(&mut arguments)),
+        Some(_) | None => start(arguments),
     }
-    match Invocation::parse(arguments, environment()) {
+}
+
+fn start(arguments: Vec<OsString>) -> ExitCode {
+    match Invocation::parse(arguments, variable) {
         Ok(Invocation::Serve(config)) => serve(*config),
-        Ok(Invocation::Help) => print(HELP),
-        Ok(Invocation::Version) => print(concat!("parlor ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Invocation::Help) => print(config::TABLE.help().as_bytes()),
+        Ok(Invocation::Version) => {
+            print(concat!("parlor ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
+        }
         Err(bad) => {
             eprintln!("parlor: {bad}");
             misused()
@@ -36,16 +46,49 @@ fn main() -> ExitCode {
     clippy::disallowed_methods,
     reason = "the one place where the environment is read"
 )]
-fn environment() -> Environment {
-    Environment {
-        operator_token: std::env::var("PARLOR_OPERATOR_TOKEN").ok(),
-        log: std::env::var("PARLOR_LOG").ok(),
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+fn completions(arguments: &[OsString]) -> ExitCode {
+    let [shell] = arguments else {
+        eprintln!("parlor completions: which shell? It is bash, elvish, fish, powershell or zsh");
+        return misused();
+    };
+    let program = config::TABLE
+        .described("parlor")
+        .subcommand(load::described("load"));
+    let program = options::with_printers(program);
+    match options::completions(program, &shell.to_string_lossy()) {
+        Ok(script) => print(&script),
+        Err(sentence) => {
+            eprintln!("parlor completions: {sentence}");
+            misused()
+        }
     }
 }
 
-fn print(text: &str) -> ExitCode {
-    // Whoever closed our standard output does not want the rest.
-    let _ = io::stdout().write_all(text.as_bytes());
+fn manual(arguments: &[OsString]) -> ExitCode {
+    let page = match arguments {
+        [] => config::TABLE.described("parlor"),
+        [which] if which == "load" => load::described("parlor-load"),
+        _ => {
+            eprintln!("parlor man: expected nothing more, or load");
+            return misused();
+        }
+    };
+    match options::manual(page) {
+        Ok(page) => print(&page),
+        Err(error) => {
+            eprintln!("parlor man: {error}");
+            FAILED
+        }
+    }
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    // A reader that closed our standard output does not want the rest.
+    let _ = io::stdout().write_all(text);
     ExitCode::SUCCESS
 }
 

@@ -1,6 +1,7 @@
 //! What an operator sets about requests: proxies, origins, the length of a head.
 
 use super::origin::AllowedOrigin;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -72,5 +73,34 @@ impl FromStr for TrustedProxy {
             None => most,
         };
         Ok(Self::Net { address, prefix })
+    }
+}
+
+impl fmt::Display for TrustedProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Net { address, prefix } if *prefix == bits(*address) => address.fmt(f),
+            Self::Net { address, prefix } => write!(f, "{address}/{prefix}"),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+const fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trusted_proxy_is_shown_as_it_is_given() {
+        for text in ["unix", "127.0.0.0/8", "10.0.0.1", "::1", "2001:db8::/32"] {
+            assert_eq!(text.parse::<TrustedProxy>().unwrap().to_string(), text);
+        }
     }
 }

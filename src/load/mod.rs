@@ -23,11 +23,11 @@ mod tally;
 mod url;
 mod worker;
 
-pub use options::{BadOption, HELP};
 pub use screen::Screen;
 
 use crate::net::mio::raise_descriptor_limit;
-use options::{Asked, Options};
+use crate::options::{BadOption, Command};
+use options::{Asked, Options, TABLE};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -48,6 +48,11 @@ pub enum LoadError {
     System(String),
 }
 
+/// The options, as clap knows them, for completions and the manual page.
+pub fn described(name: &'static str) -> Command {
+    TABLE.described(name)
+}
+
 /// Understands the arguments after `load`, runs, and tells.
 ///
 /// # Errors
@@ -57,7 +62,7 @@ pub fn run(arguments: Vec<OsString>, mut screen: Screen<'_>) -> Result<Verdict, 
         Ok(Asked::Run(options)) => *options,
         Ok(Asked::Help) => {
             // Whoever closed our standard output does not want the rest.
-            let _ = screen.output.write_all(HELP.as_bytes());
+            let _ = screen.output.write_all(TABLE.help().as_bytes());
             return Ok(Verdict::AsExpected);
         }
         Err(bad) => return Err(LoadError::Misused(bad)),

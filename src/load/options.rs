@@ -1,80 +1,13 @@
-//! What `parlor load` can be told, with its defaults. Pure: the arguments come in as values.
+//! The options of `parlor load`, with their defaults. Pure: the arguments come in as values.
 
 use super::url::Url;
-use crate::options::{parse_count, parse_duration};
+use crate::options::{
+    Asked as Read, BadOption, Group, Positional, Table, count, count32, custom, help, hidden, list,
+    parse_count, parse_duration, time,
+};
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// What `parlor load --help` prints. A test checks that every option is in it with its default.
-pub const HELP: &str = "\
-parlor load - a load tester for any WebSocket server that sends what one says to all in the room
-
-Usage: parlor load SCENARIO [OPTION]...
-
-Scenarios
-  idle    opens connections, holds them, answers pings
-  chat    rooms in which some members send; every member must receive every message once
-  churn   holds a number of connections of which some leave and others come all the time
-  slow    chat in which a part of the members stops reading
-
-Durations are written 500ms, 25s or 2m; a plain number is seconds.
-
-The server
-  --url URL                   ws://HOST:PORT/PATH or ws+unix:SOCKET:/PATH; {room}, {nick} and {n},
-                              the number of the connection, are filled in
-                              [ws://127.0.0.1:8080/ws/{room}?nick={nick}]
-  --subprotocol NAME          offered in the request [none]
-  --header LINE               a line for the request like 'Origin: https://example.org'; may be
-                              given several times [none]
-  --join TEXT                 sent as the first message of each connection, filled in like the URL
-                              [none]
-  --pid PID                   the server's process: its memory and CPU time are reported [none]
-
-All scenarios
-  --connect-rate N            connections opened a second [1000]
-  --sources N                 connects from 127.0.0.1, 127.0.0.2 and so on in turns, for each has
-                              ports of its own; only to 127.0.0.0/8 [1]
-  --processes N               processes that share the work, for each has descriptors of its own;
-                              rooms are never split between them, so chat needs N rooms or more [1]
-  --duration TIME             how long it is measured; for idle: held [10s]
-  --warmup TIME               how long before that, not counted; not for idle [1s]
-  --rest TIME                 how long nobody says anything more before the server's memory is read
-                              for the last time; not for idle [0s]
-
-idle and churn
-  --connections N             at the same time [1000]
-  --slope-from N              idle: the fewest connections at which memory is measured; bytes per
-                              connection are the slope from there on [a tenth of --connections]
-  --churn-rate N              churn: leaves and joins a second [100]
-
-chat and slow
-  --rooms N                   rooms; idle and churn spread over them too [1]
-  --members N                 members of each room [100]
-  --senders N                 how many of them send [10]
-  --size BYTES                length of a message, at least its marker [64]
-  --send-rate N               messages a second from each sender, whatever the server does: what
-                              comes late counts from the moment it was to be sent [1]
-  --window N                  instead: at most so many messages of a room under way, that is, not
-                              yet received by all members; senders take turns [none]
-  --slow-members N            slow: how many members of each room stop reading; no senders, and not
-                              counted in losses and latency [a tenth of --members]
-
-Results
-  --json FILE                 the figures as JSON; - is standard output [none]
-  --report FILE               the figures as a page with plots [none]
-  --expect-loss N             exit with 1 if more messages were lost, or came twice or late [none]
-  --expect-p99 TIME           ... if the latency of one in a hundred messages, or in idle and churn
-                              connects, was longer [none]
-  --expect-failures N         ... if more connections could not be opened [none]
-  --expect-disconnects N      ... if the server ended more [none]
-  --expect-bytes-per-connection N
-                              ... if one took more of the server's memory; idle with --pid [none]
-  --help                      this text
-
-Exit codes: 0 as expected, 1 not as expected or nobody could connect, 2 a wrong option.
-";
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,26 +102,10 @@ pub(super) enum Asked {
     Help,
 }
 
-/// A sentence about what is wrong with the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadOption(String);
-
-impl fmt::Display for BadOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; parlor load --help lists the options", self.0)
-    }
-}
-
-impl From<lexopt::Error> for BadOption {
-    fn from(error: lexopt::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Bounds that keep the tester's own memory and its sums far away from their limits.
 const CONNECTIONS_MAX: usize = 2_000_000;
 const PAIRS_MAX: usize = 500_000_000;
-const RATE_MAX: usize = 10_000_000;
+const RATE_MAX: u32 = 10_000_000;
 const SIZE_MAX: usize = 8 << 20;
 
 /// Sent by each sender in a second if nothing else is said.
@@ -226,122 +143,29 @@ impl Options {
         }
     }
 
-    const NAMES: [&'static str; 29] = [
-        "url",
-        "subprotocol",
-        "header",
-        "join",
-        "pid",
-        "connect-rate",
-        "sources",
-        "processes",
-        "duration",
-        "warmup",
-        "rest",
-        "connections",
-        "slope-from",
-        "churn-rate",
-        "rooms",
-        "members",
-        "senders",
-        "size",
-        "send-rate",
-        "window",
-        "slow-members",
-        "json",
-        "report",
-        "expect-loss",
-        "expect-p99",
-        "expect-failures",
-        "expect-disconnects",
-        "expect-bytes-per-connection",
-        "share",
-    ];
-
     /// Understands the arguments after `load`.
     pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, BadOption> {
-        let mut parser = lexopt::Parser::from_args(arguments);
-        let mut scenario = None;
-        let mut settings: Vec<(String, String)> = Vec::new();
-        while let Some(argument) = parser.next()? {
-            let name = match argument {
-                lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => return Ok(Asked::Help),
-                lexopt::Arg::Value(value) if scenario.is_none() => {
-                    scenario = Some(parse_scenario(&value.to_string_lossy())?);
-                    continue;
-                }
-                lexopt::Arg::Long(name) => name.to_owned(),
-                lexopt::Arg::Short(_) | lexopt::Arg::Value(_) => {
-                    return Err(argument.unexpected().into());
-                }
-            };
-            if !Self::NAMES.contains(&name.as_str()) {
-                return Err(BadOption(format!("there is no option --{name}")));
-            }
-            let value = parser.value()?;
-            let value = value
-                .to_str()
-                .ok_or_else(|| BadOption(format!("the value of --{name} is not valid UTF-8")))?;
-            settings.push((name, value.to_owned()));
-        }
-        let scenario = scenario.ok_or_else(|| {
-            BadOption(String::from(
-                "which scenario? It is idle, chat, churn or slow",
-            ))
-        })?;
-        let mut options = Self::new(scenario);
-        for (name, value) in settings {
-            options
-                .set(&name, &value)
-                .map_err(|why| BadOption(format!("--{name} {value:?}: {why}")))?;
-        }
-        options.check()?;
+        let given = match TABLE.read(arguments, |_| None)? {
+            Read::Help | Read::Version => return Ok(Asked::Help),
+            Read::Run(given) => given,
+        };
+        let scenario = given.positional().map_or_else(
+            || {
+                Err(String::from(
+                    "which scenario? It is idle, chat, churn or slow",
+                ))
+            },
+            parse_scenario,
+        );
+        let mut options = Self::new(scenario.map_err(|sentence| TABLE.bad(sentence))?);
+        given.apply(&mut options)?;
+        options.check().map_err(|sentence| TABLE.bad(sentence))?;
         Ok(Asked::Run(Box::new(options)))
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        match name {
-            "url" => self.url = Url::parse(value)?,
-            "subprotocol" => self.subprotocol = Some(parse_line(value)?),
-            "header" => self.headers.push(parse_header(value)?),
-            "join" => self.join = Some(value.to_owned()),
-            "pid" => self.pid = Some(parse_count(value, 1, i32::MAX as usize)? as u32),
-            "connect-rate" => self.connect_rate = parse_count(value, 1, RATE_MAX)? as u32,
-            "sources" => self.sources = parse_count(value, 1, 250)? as u32,
-            "processes" => self.processes = parse_count(value, 1, 1000)?,
-            "duration" => self.duration = parse_duration(value)?,
-            "warmup" => self.warmup = parse_pause(value)?,
-            "rest" => self.rest = parse_pause(value)?,
-            "connections" => self.connections = parse_count(value, 1, CONNECTIONS_MAX)?,
-            "slope-from" => self.slope_from = Some(parse_count(value, 0, CONNECTIONS_MAX)?),
-            "churn-rate" => self.churn_rate = parse_count(value, 1, RATE_MAX)? as u32,
-            "rooms" => self.rooms = parse_count(value, 1, CONNECTIONS_MAX)?,
-            "members" => self.members = parse_count(value, 1, CONNECTIONS_MAX)?,
-            "senders" => self.senders = parse_count(value, 1, CONNECTIONS_MAX)?,
-            "size" => self.size = parse_count(value, 1, SIZE_MAX)?,
-            "send-rate" => self.send_rate = Some(parse_rate(value)?),
-            "window" => self.window = Some(parse_count(value, 1, 100_000)? as u32),
-            "slow-members" => {
-                self.slow_members = Some(parse_count(value, 1, CONNECTIONS_MAX)?);
-            }
-            "json" => self.json = Some(PathBuf::from(value)),
-            "report" => self.report = Some(PathBuf::from(value)),
-            "expect-loss" => self.expect.loss = Some(parse_most(value)?),
-            "expect-p99" => self.expect.p99 = Some(parse_duration(value)?),
-            "expect-failures" => self.expect.failures = Some(parse_most(value)?),
-            "expect-disconnects" => self.expect.disconnects = Some(parse_most(value)?),
-            "expect-bytes-per-connection" => {
-                self.expect.bytes_per_connection = Some(parse_most(value)?);
-            }
-            "share" => self.share = Some(parse_share(value)?),
-            _ => return Err(String::from("there is no such option")),
-        }
-        Ok(())
-    }
-
     /// What no single option shows.
-    fn check(&self) -> Result<(), BadOption> {
-        let wrong = |sentence: &str| Err(BadOption(sentence.to_owned()));
+    fn check(&self) -> Result<(), String> {
+        let wrong = |sentence: &str| Err(sentence.to_owned());
         if self.sources > 1 && !self.url.is_loopback_v4() {
             return wrong("--sources needs a --url with an address of 127.0.0.0/8");
         }
@@ -410,15 +234,332 @@ impl Options {
     }
 }
 
-fn parse_scenario(value: &str) -> Result<Scenario, BadOption> {
+/// The options of the load tester.
+pub(super) static TABLE: Table<Options> = Table {
+    program: "parlor load",
+    about: "a load tester for any WebSocket server that sends each message to all in its room",
+    usage: "parlor load SCENARIO [OPTION]...",
+    intro: "\
+Scenarios
+  idle    opens connections, holds them, answers pings
+  chat    rooms in which some members send; every member must receive every message once
+  churn   holds a number of connections of which some leave and others come all the time
+  slow    chat in which a part of the members stops reading
+
+Durations are written 500ms, 25s or 2m; a plain number is seconds.
+",
+    outro: "\
+Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wrong option.
+",
+    positional: Some(Positional {
+        name: "SCENARIO",
+        values: &["idle", "chat", "churn", "slow"],
+    }),
+    environment: None,
+    defaults: || Options::new(Scenario::Chat),
+    groups: &[
+        Group {
+            title: "The server",
+            rows: &[
+                custom(
+                    "url",
+                    "URL",
+                    "ws://HOST:PORT/PATH or ws+unix:SOCKET:/PATH; {room}, {nick} and {n}, the \
+                     number of the connection, are filled in",
+                    |o, value| {
+                        o.url = Url::parse(value)?;
+                        Ok(())
+                    },
+                    |_| String::from("ws://127.0.0.1:8080/ws/{room}?nick={nick}"),
+                ),
+                custom(
+                    "subprotocol",
+                    "NAME",
+                    "offered in the request",
+                    |o, value| {
+                        o.subprotocol = Some(parse_line(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                list(
+                    "header",
+                    "LINE",
+                    "a line for the request like 'Origin: https://example.org'; may be given \
+                     several times",
+                    |o| o.headers.clear(),
+                    |o, value| {
+                        o.headers.push(parse_header(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "join",
+                    "TEXT",
+                    "sent as the first message of each connection, filled in like the URL",
+                    |o, value| {
+                        o.join = Some(value.to_owned());
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "pid",
+                    "PID",
+                    "the server's process: its memory and CPU time are reported",
+                    |o, value| {
+                        o.pid = Some(parse_count(value, 1, i32::MAX as usize)? as u32);
+                        Ok(())
+                    },
+                    none,
+                ),
+            ],
+        },
+        Group {
+            title: "All scenarios",
+            rows: &[
+                count32(
+                    "connect-rate",
+                    (1, RATE_MAX),
+                    "connections opened a second",
+                    |o| &mut o.connect_rate,
+                ),
+                count32(
+                    "sources",
+                    (1, 250),
+                    "connects from 127.0.0.1, 127.0.0.2 and so on in turns, for each has ports of \
+                     its own; only to 127.0.0.0/8",
+                    |o| &mut o.sources,
+                ),
+                count(
+                    "processes",
+                    (1, 1000),
+                    "processes that share the work, for each has descriptors of its own; rooms \
+                     are never split between them, so chat needs N rooms or more",
+                    |o| &mut o.processes,
+                ),
+                time("duration", "how long it is measured; for idle: held", |o| {
+                    &mut o.duration
+                }),
+                custom(
+                    "warmup",
+                    "TIME",
+                    "how long before that, not counted; not for idle",
+                    |o, value| {
+                        o.warmup = parse_pause(value)?;
+                        Ok(())
+                    },
+                    |o| format!("{}s", o.warmup.as_secs()),
+                ),
+                custom(
+                    "rest",
+                    "TIME",
+                    "how long no message is sent before the server's memory is read for the last \
+                     time; not for idle",
+                    |o, value| {
+                        o.rest = parse_pause(value)?;
+                        Ok(())
+                    },
+                    |o| format!("{}s", o.rest.as_secs()),
+                ),
+            ],
+        },
+        Group {
+            title: "idle and churn",
+            rows: &[
+                count(
+                    "connections",
+                    (1, CONNECTIONS_MAX),
+                    "at the same time",
+                    |o| &mut o.connections,
+                ),
+                custom(
+                    "slope-from",
+                    "N",
+                    "idle: the fewest connections at which memory is measured; bytes per \
+                     connection are the slope from there on",
+                    |o, value| {
+                        o.slope_from = Some(parse_count(value, 0, CONNECTIONS_MAX)?);
+                        Ok(())
+                    },
+                    |_| String::from("a tenth of --connections"),
+                ),
+                count32(
+                    "churn-rate",
+                    (1, RATE_MAX),
+                    "churn: leaves and joins a second",
+                    |o| &mut o.churn_rate,
+                ),
+            ],
+        },
+        Group {
+            title: "chat and slow",
+            rows: &[
+                count(
+                    "rooms",
+                    (1, CONNECTIONS_MAX),
+                    "rooms; idle and churn spread over them too",
+                    |o| &mut o.rooms,
+                ),
+                count(
+                    "members",
+                    (1, CONNECTIONS_MAX),
+                    "members of each room",
+                    |o| &mut o.members,
+                ),
+                count(
+                    "senders",
+                    (1, CONNECTIONS_MAX),
+                    "how many of them send",
+                    |o| &mut o.senders,
+                ),
+                count(
+                    "size",
+                    (1, SIZE_MAX),
+                    "bytes of a message, at least its marker",
+                    |o| &mut o.size,
+                ),
+                custom(
+                    "send-rate",
+                    "N",
+                    "messages a second from each sender, whatever the server does (open loop): the \
+                     latency of a late message counts from the moment at which it was due",
+                    |o, value| {
+                        o.send_rate = Some(parse_rate(value)?);
+                        Ok(())
+                    },
+                    |o| o.send_rate.unwrap_or(SEND_RATE).to_string(),
+                ),
+                custom(
+                    "window",
+                    "N",
+                    "instead: at most so many messages of a room under way, that is, not yet \
+                     received by all members; senders take turns. The server's pace sets the \
+                     sender's (closed loop), so the latency counts from sending and does not show \
+                     how long a message would have waited",
+                    |o, value| {
+                        o.window = Some(parse_count(value, 1, 100_000)? as u32);
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "slow-members",
+                    "N",
+                    "slow: how many members of each room stop reading; no senders, and not counted \
+                     in losses and latency",
+                    |o, value| {
+                        o.slow_members = Some(parse_count(value, 1, CONNECTIONS_MAX)?);
+                        Ok(())
+                    },
+                    |_| String::from("a tenth of --members"),
+                ),
+            ],
+        },
+        Group {
+            title: "Results",
+            rows: &[
+                custom(
+                    "json",
+                    "FILE",
+                    "the figures as JSON; - is standard output",
+                    |o, value| {
+                        o.json = Some(PathBuf::from(value));
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "report",
+                    "FILE",
+                    "the figures as a page with plots",
+                    |o, value| {
+                        o.report = Some(PathBuf::from(value));
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "expect-loss",
+                    "N",
+                    "exit with 1 if more messages were lost, or came twice or late",
+                    |o, value| {
+                        o.expect.loss = Some(parse_most(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "expect-p99",
+                    "TIME",
+                    "... if the latency of one in a hundred messages, or in idle and churn \
+                     connects, was longer",
+                    |o, value| {
+                        o.expect.p99 = Some(parse_duration(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "expect-failures",
+                    "N",
+                    "... if more connections could not be opened",
+                    |o, value| {
+                        o.expect.failures = Some(parse_most(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "expect-disconnects",
+                    "N",
+                    "... if the server ended more",
+                    |o, value| {
+                        o.expect.disconnects = Some(parse_most(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                custom(
+                    "expect-bytes-per-connection",
+                    "N",
+                    "... if one took more of the server's memory; idle with --pid",
+                    |o, value| {
+                        o.expect.bytes_per_connection = Some(parse_most(value)?);
+                        Ok(())
+                    },
+                    none,
+                ),
+                hidden(custom(
+                    "share",
+                    "I/N",
+                    "the part of the work of a process that the tester starts",
+                    |o, value| {
+                        o.share = Some(parse_share(value)?);
+                        Ok(())
+                    },
+                    none,
+                )),
+                help(),
+            ],
+        },
+    ],
+};
+
+fn none(_: &Options) -> String {
+    String::from("none")
+}
+
+fn parse_scenario(value: &str) -> Result<Scenario, String> {
     match value {
         "idle" => Ok(Scenario::Idle),
         "chat" => Ok(Scenario::Chat),
         "churn" => Ok(Scenario::Churn),
         "slow" => Ok(Scenario::Slow),
-        other => Err(BadOption(format!(
+        other => Err(format!(
             "there is no scenario {other:?}; it is idle, chat, churn or slow"
-        ))),
+        )),
     }
 }
 
@@ -482,47 +623,34 @@ mod tests {
         }
     }
 
+    /// Every default that the help shows can be typed, and means what it says.
     #[test]
-    fn every_option_is_explained() {
-        for name in Options::NAMES {
-            assert!(
-                name == "share" || HELP.contains(&format!("  --{name} ")),
-                "--{name} is not in the help"
-            );
-        }
-    }
-
-    /// The defaults are written twice, in the help and in the code; this keeps them equal.
-    #[test]
-    fn the_help_tells_the_real_defaults() {
+    fn the_defaults_of_the_help_can_be_given_as_options() {
+        let help = TABLE.help();
         let mut arguments = vec![String::from("chat")];
         let mut option = None;
-        for word in HELP.split_whitespace() {
-            if let Some(name) = word.strip_prefix("--")
-                && !name.contains(|c: char| !c.is_ascii_alphabetic() && c != '-')
-                && Options::NAMES.contains(&name)
-            {
-                option = Some(name);
+        for line in help.lines() {
+            if let Some(name) = line.strip_prefix("  --") {
+                option = name.split(' ').next();
             }
-            let default = word
-                .strip_prefix('[')
-                .and_then(|word| word.strip_suffix(']'));
-            if let (Some(name), Some(default)) = (option, default)
+            if let (Some(name), Some((_, default))) = (option, line.rsplit_once('['))
+                && let Some(default) = default.strip_suffix(']')
                 && default != "none"
+                && !default.contains(' ')
             {
-                arguments.push(format!("--{name}"));
-                arguments.push(default.to_owned());
+                option = None;
+                arguments.push(format!("--{name}={default}"));
             }
         }
-        assert_eq!(arguments.len(), 1 + 2 * 14, "{arguments:?}");
+        assert_eq!(arguments.len(), 1 + 14, "{arguments:?}");
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let told = parse(&arguments).unwrap();
-        assert_eq!(told.pace(), Options::new(Scenario::Chat).pace());
-        let told = Options {
+        let parsed = parse(&arguments).unwrap();
+        assert_eq!(parsed.pace(), Options::new(Scenario::Chat).pace());
+        let parsed = Options {
             send_rate: None,
-            ..told
+            ..parsed
         };
-        assert_eq!(told, Options::new(Scenario::Chat));
+        assert_eq!(parsed, Options::new(Scenario::Chat));
     }
 
     #[test]
@@ -532,7 +660,7 @@ mod tests {
             (&["talk"], "there is no scenario \"talk\""),
             (&["chat", "idle"], "unexpected argument \"idle\""),
             (&["chat", "--roms", "1"], "there is no option --roms"),
-            (&["chat", "--rooms"], "missing argument"),
+            (&["chat", "--rooms"], "--rooms needs a value"),
             (&["chat", "--rooms", "0"], "expected a number from 1"),
             (&["chat", "--url", "http://x/"], "expected a URL"),
             (&["chat", "--header", "no colon"], "expected a line like"),

@@ -466,7 +466,7 @@ fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener>
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     // mio and std would listen with 128, too few for a crowd that reconnects.
-    socket.listen(settings.backlog)?;
+    socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
@@ -482,7 +482,7 @@ fn bind_unix(path: &Path, settings: &Settings) -> io::Result<UnixListener> {
         fs::remove_file(path)?;
         socket.bind(&address)?;
     }
-    socket.listen(settings.backlog)?;
+    socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
     Ok(UnixListener::from_std(
         std::os::unix::net::UnixListener::from(socket),
     ))

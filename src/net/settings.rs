@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub struct Settings {
     pub listen: Vec<ListenAddr>,
     /// Connections that may wait to be accepted.
-    pub backlog: i32,
+    pub backlog: u32,
     /// What the kernel may hold for one connection (SO_SNDBUF; Linux counts its own overhead too).
     pub send_buffer_bytes: usize,
 }

@@ -39,6 +39,18 @@ pub fn parse_duration(value: &str) -> Result<Duration, String> {
     Ok(length)
 }
 
+/// `on` or `off`, or another of the usual words for them.
+///
+/// # Errors
+/// What is allowed.
+pub(super) fn parse_switch(value: &str) -> Result<bool, String> {
+    match value {
+        "on" | "yes" | "true" | "1" => Ok(true),
+        "off" | "no" | "false" | "0" => Ok(false),
+        _ => Err(String::from("expected on or off")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

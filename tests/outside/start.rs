@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 
 #[test]
-fn help_explains_the_options_and_version_tells_the_version() {
+fn help_explains_the_options_and_version_prints_the_version() {
     let (status, output, _) = finish(command().arg("--help"));
     assert!(status.success());
     contains(&output, "--listen ADDR");
@@ -25,6 +25,41 @@ fn a_bad_option_is_one_line_and_exit_code_2() {
         let (status, output, errors) = finish(command().args(option));
         assert_eq!((status.code(), output.as_str()), (Some(2), ""));
         contains(&errors, part);
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_one_line_and_exit_code_2() {
+    let (status, output, errors) = finish(command().env("PARLOR_OUTBOX_FRAMES", "many"));
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""));
+    assert_eq!(
+        errors,
+        "parlor: PARLOR_OUTBOX_FRAMES \"many\": expected a number from 1 to 65535; \
+         parlor --help lists the options\n"
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_have_the_options() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (status, output, errors) = finish(command().args(["completions", shell]));
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+        for name in ["notice-members", "connect-rate", "completions"] {
+            contains(&output, name);
+        }
+    }
+    let (status, output, _) = finish(command().arg("man"));
+    assert_eq!(status.code(), Some(0));
+    contains(&output, ".TH parlor 1");
+    contains(&output, "\\-\\-notice\\-members");
+    let (status, output, _) = finish(command().args(["man", "load"]));
+    assert_eq!(status.code(), Some(0));
+    contains(&output, ".TH parlor-load 1");
+    contains(&output, "\\-\\-connect\\-rate");
+    for wrong in [&["completions"][..], &["completions", "sh"], &["man", "x"]] {
+        let (status, output, errors) = finish(command().args(wrong));
+        assert_eq!((status.code(), output.as_str()), (Some(2), ""));
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }
 }

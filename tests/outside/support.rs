@@ -33,9 +33,11 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// The binary, not started.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlor"));
-    command
-        .env_remove("PARLOR_LOG")
-        .env_remove("PARLOR_OPERATOR_TOKEN");
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PARLOR_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -1,0 +1,296 @@
+//! One row for each option of the server. The help text, the environment, the completions and the
+//! manual page come from here as well; the defaults come from each module's settings.
+
+use super::Config;
+use crate::options::{
+    Group, Table, count, count32, custom, help, hidden, list, parse_count, secret, switch, time,
+    version,
+};
+
+/// Bounds that keep sums of lengths far away from an overflow.
+const COUNT_MAX: usize = 10_000_000;
+const COUNT32_MAX: u32 = 10_000_000;
+const BYTES_MAX: usize = 64 << 20;
+/// Rates count in tenths of a message, in 32 bits.
+const RATE_MAX: u32 = 10_000;
+
+/// The options of the server.
+pub static TABLE: Table<Config> = Table {
+    program: "parlor",
+    about: "a WebSocket chat server for one small VPS",
+    usage: "parlor [OPTION]...
+parlor load SCENARIO [OPTION]...   a load tester: see parlor load --help
+parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
+parlor man [load]                  the manual page, for man -l -",
+    intro: "\
+Without options it serves http://127.0.0.1:8080/ - open it in a browser and talk.
+Durations are written 500ms, 25s or 2m; a plain number is seconds.
+Every option can be set in the environment too: --ping-after as PARLOR_PING_AFTER, a list separated
+by commas or spaces, an option without a value as on or off. An option wins over its variable.
+",
+    outro: "\
+Signals: SIGTERM and SIGINT close every connection with 1001 and exit, a second one exits at once;
+SIGUSR1 writes a line of counters to stderr.
+",
+    positional: None,
+    environment: Some("PARLOR_"),
+    defaults: Config::default,
+    groups: &[
+        Group {
+            title: "Where to listen",
+            rows: &[
+                list(
+                    "listen",
+                    "ADDR",
+                    "IP:PORT, [IPv6]:PORT or unix:PATH; may be given several times; port 0 takes a \
+                     free one and prints it. [::] serves IPv6 alone: add 0.0.0.0 for IPv4",
+                    |c| c.net.listen.clear(),
+                    |c, value| {
+                        c.net.listen.push(value.parse()?);
+                        Ok(())
+                    },
+                    |c| words(&c.net.listen),
+                ),
+                count32(
+                    "backlog",
+                    (1, 65_535),
+                    "connections that may wait to be accepted",
+                    |c| &mut c.net.backlog,
+                ),
+            ],
+        },
+        Group {
+            title: "Who may connect",
+            rows: &[
+                custom(
+                    "max-connections",
+                    "N",
+                    "connections at the same time",
+                    |c, value| {
+                        c.max_connections = Some(parse_count(value, 1, COUNT_MAX)?);
+                        Ok(())
+                    },
+                    |c| match c.max_connections {
+                        Some(count) => count.to_string(),
+                        None => String::from("what the descriptor limit allows"),
+                    },
+                ),
+                count32(
+                    "max-connections-per-address",
+                    (0, COUNT32_MAX),
+                    "connections from one address; 0: no limit",
+                    |c| &mut c.max_connections_per_address,
+                ),
+                list(
+                    "trusted-proxy",
+                    "WHO",
+                    "the proxies whose X-Forwarded-For is believed: ADDRESS, ADDRESS/BITS, unix or \
+                     none; may be given several times. A connection from a trusted proxy counts \
+                     for the address it names",
+                    |c| c.http.trusted_proxies.clear(),
+                    |c, value| {
+                        if value != "none" {
+                            c.http.trusted_proxies.push(value.parse()?);
+                        }
+                        Ok(())
+                    },
+                    |c| words(&c.http.trusted_proxies),
+                ),
+                list(
+                    "allow-origin",
+                    "ORIGIN",
+                    "a web page's origin that may connect besides the server's own, like \
+                     https://example.org; null and file:// are pages opened from a file, of any \
+                     computer (null is a sandboxed frame of any site too); * for all; may be given \
+                     several times",
+                    |c| c.http.allow_origins.clear(),
+                    |c, value| {
+                        if value != "none" {
+                            c.http.allow_origins.push(value.parse()?);
+                        }
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+                switch(
+                    "require-origin",
+                    "refuse clients that send no Origin (those that are no browsers)",
+                    |c| &mut c.http.require_origin,
+                ),
+            ],
+        },
+        Group {
+            title: "Deadlines",
+            rows: &[
+                time(
+                    "handshake-timeout",
+                    "from accept to the end of the request's head",
+                    |c| &mut c.conn.handshake_timeout,
+                ),
+                time("ping-after", "silence after which a ping is sent", |c| {
+                    &mut c.conn.ping_after
+                }),
+                time(
+                    "silent-timeout",
+                    "silence after which a connection is closed",
+                    |c| &mut c.conn.silent_timeout,
+                ),
+                time(
+                    "stall-timeout",
+                    "how long a client may read nothing, or miss messages",
+                    |c| &mut c.conn.stall_timeout,
+                ),
+                time(
+                    "message-timeout",
+                    "from the first to the last byte of a message",
+                    |c| &mut c.conn.message_timeout,
+                ),
+                time(
+                    "close-timeout",
+                    "how long the server waits for the answer to its close frame",
+                    |c| &mut c.conn.close_timeout,
+                ),
+                time(
+                    "grace-timeout",
+                    "from the signal to stop to the exit",
+                    |c| &mut c.grace_timeout,
+                ),
+            ],
+        },
+        Group {
+            title: "Limits of one connection",
+            rows: &[
+                count(
+                    "max-head-bytes",
+                    (1024, 256 * 1024),
+                    "the longest head of a request: its first line, fields and cookies",
+                    |c| &mut c.http.max_head_bytes,
+                ),
+                count(
+                    "max-message-bytes",
+                    (1, BYTES_MAX),
+                    "the longest message a client may send",
+                    |c| &mut c.ws.max_message_bytes,
+                ),
+                count32(
+                    "max-fragments",
+                    (1, COUNT32_MAX),
+                    "fragments one message may come in",
+                    |c| &mut c.ws.max_fragments,
+                ),
+                count(
+                    "outbox-frames",
+                    (1, 65_535),
+                    "frames that may wait to be sent; those that do not fit are dropped, and the \
+                     client is informed how many",
+                    |c| &mut c.conn.outbox.frames_max,
+                ),
+                count(
+                    "outbox-bytes",
+                    (1, BYTES_MAX),
+                    "bytes that may wait to be sent",
+                    |c| &mut c.conn.outbox.bytes_max,
+                ),
+                count(
+                    "send-buffer-bytes",
+                    (2048, BYTES_MAX),
+                    "what the kernel may hold as well",
+                    |c| &mut c.net.send_buffer_bytes,
+                ),
+                count32(
+                    "message-rate",
+                    (0, RATE_MAX),
+                    "messages a second; 0: no limit",
+                    |c| &mut c.chat.message_rate,
+                ),
+                count32(
+                    "message-burst",
+                    (1, RATE_MAX),
+                    "messages that may come at once before the rate counts",
+                    |c| &mut c.chat.message_burst,
+                ),
+            ],
+        },
+        Group {
+            title: "Rooms",
+            rows: &[
+                count(
+                    "notice-members",
+                    (0, COUNT_MAX),
+                    "up to this many members, each join and leave is announced; above it they are \
+                     summed up",
+                    |c| &mut c.chat.notice_members,
+                ),
+                time("notice-interval", "how often they are summed up", |c| {
+                    &mut c.chat.notice_interval
+                }),
+                secret(custom(
+                    "operator-token",
+                    "TOKEN",
+                    "makes /op TOKEN work, and then /kick; better set in the environment, because \
+                     every user of the machine can read a command line",
+                    |c, value| {
+                        if value.is_empty() {
+                            return Err(String::from("the operator token must not be empty"));
+                        }
+                        c.chat.operator_token = Some(value.to_owned());
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                )),
+            ],
+        },
+        Group {
+            title: "Other",
+            rows: &[
+                custom(
+                    "log",
+                    "FILTER",
+                    "error, warn, info, debug or off, also by target, as in \
+                     warn,parlor::connection=debug",
+                    |c, value| {
+                        c.log = parse_filters(value)?;
+                        Ok(())
+                    },
+                    |c| c.log.clone(),
+                ),
+                hidden(switch(
+                    "echo",
+                    "send every message back to its sender: for conformance suites",
+                    |c| &mut c.echo,
+                )),
+                help(),
+                version(),
+            ],
+        },
+    ],
+};
+
+/// The elements of a list, or `none`.
+fn words(elements: &[impl ToString]) -> String {
+    let words: Vec<String> = elements.iter().map(ToString::to_string).collect();
+    if words.is_empty() {
+        String::from("none")
+    } else {
+        words.join(" ")
+    }
+}
+
+/// Checks filters in the form of env_logger, which would warn about a wrong level and go on, and
+/// take a misspelt level for the name of a target.
+fn parse_filters(value: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let is_filter = |filter: &str| match filter.split_once('=') {
+        Some((_, level)) => is_level(level),
+        None => is_level(filter) || filter == "parlor" || filter.contains("::"),
+    };
+    let (filters, _text) = value.split_once('/').unwrap_or((value, ""));
+    if filters.split(',').map(str::trim).all(is_filter) {
+        Ok(value.to_owned())
+    } else {
+        Err(String::from(
+            "expected error, warn, info, debug, trace or off, or TARGET=LEVEL, separated by commas",
+        ))
+    }
+}

@@ -1,0 +1,235 @@
+//! What the command line and the environment mean.
+
+use super::*;
+use crate::net::ListenAddr;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+fn parse_in(environment: &[(&str, &str)], arguments: &[&str]) -> Result<Config, String> {
+    let arguments = arguments.iter().map(OsString::from);
+    let variable = |name: &str| {
+        let found = environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| OsString::from(value))
+    };
+    match Invocation::parse(arguments, variable) {
+        Ok(Invocation::Serve(config)) => Ok(*config),
+        Ok(other) => panic!("{other:?}"),
+        Err(bad) => Err(bad.to_string()),
+    }
+}
+
+fn parse(arguments: &[&str]) -> Result<Config, String> {
+    parse_in(&[], arguments)
+}
+
+#[test]
+fn without_options_it_is_the_default() {
+    assert_eq!(parse(&[]), Ok(Config::default()));
+}
+
+/// Every default that the help shows can be typed, and means what it says.
+#[test]
+fn the_defaults_of_the_help_can_be_given_as_options() {
+    let help = TABLE.help();
+    let mut arguments = Vec::new();
+    let mut option = None;
+    for line in help.lines() {
+        if let Some(name) = line.strip_prefix("  --") {
+            option = name.split(' ').next();
+        }
+        if let (Some(name), Some((_, default))) = (option, line.rsplit_once('['))
+            && let Some(default) = default.strip_suffix(']')
+            && !default.starts_with("what")
+            && name != "operator-token"
+        {
+            option = None;
+            arguments.extend(default.split(' ').map(|value| format!("--{name}={value}")));
+        }
+    }
+    assert_eq!(arguments.len(), 26, "{arguments:?}");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert_eq!(parse(&arguments), Ok(Config::default()));
+}
+
+#[test]
+fn the_first_value_of_a_list_replaces_the_default_and_the_next_are_added() {
+    let config = parse(&["--listen", "[::1]:0", "--listen=unix:/tmp/p"]).unwrap();
+    assert_eq!(
+        config.net.listen,
+        [
+            ListenAddr::Tcp("[::1]:0".parse().unwrap()),
+            ListenAddr::Unix(PathBuf::from("/tmp/p"))
+        ]
+    );
+    let config = parse(&["--trusted-proxy", "none"]).unwrap();
+    assert_eq!(config.http.trusted_proxies, []);
+}
+
+#[test]
+fn the_last_of_two_values_counts() {
+    let config = parse(&["--backlog", "1", "--backlog", "2"]).unwrap();
+    assert_eq!(config.net.backlog, 2);
+}
+
+#[test]
+fn a_value_may_begin_with_a_hyphen() {
+    let config = parse(&["--operator-token", "-x"]).unwrap();
+    assert_eq!(config.chat.operator_token.as_deref(), Some("-x"));
+}
+
+#[test]
+fn a_wrong_option_is_named_with_its_value_and_what_is_allowed() {
+    for (arguments, part) in [
+        (
+            &["--lisen", "x"][..],
+            "there is no option --lisen, but there is --listen; parlor --help",
+        ),
+        (
+            &["--wholly-unknown=1"],
+            "there is no option --wholly-unknown;",
+        ),
+        (&["-x"], "there is no option -x;"),
+        (
+            &["--listen", "localhost"],
+            "--listen \"localhost\": expected an address",
+        ),
+        (&["--listen"], "--listen needs a value;"),
+        (
+            &["--outbox-frames", "0"],
+            "--outbox-frames \"0\": expected a number from 1 to 65535",
+        ),
+        (&["--ping-after", "60s"], "must be longer than --ping-after"),
+        (
+            &["--operator-token", ""],
+            "--operator-token: the operator token must not be empty",
+        ),
+        (
+            &["--trusted-proxy", "10.0.0.0/33"],
+            "--trusted-proxy \"10.0.0.0/33\": expected an address",
+        ),
+        (
+            &["--allow-origin", "example.org"],
+            "--allow-origin \"example.org\": expected an origin",
+        ),
+        (
+            &["--log", "loud"],
+            "--log \"loud\": expected error, warn, info",
+        ),
+        (&["--log", "parlor=loud"], "expected error, warn, info"),
+        (&["--require-origin=maybe"], "expected on or off"),
+        (&["--help=x"], "--help takes no value"),
+        (&["x"], "unexpected argument \"x\""),
+        (&["--", "x"], "unexpected argument \"x\""),
+    ] {
+        let sentence = parse(arguments).unwrap_err();
+        assert!(sentence.contains(part), "{arguments:?}: {sentence}");
+        assert_eq!(sentence.lines().count(), 1, "{sentence}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_named_with_its_value_and_what_is_allowed() {
+    for (name, value, part) in [
+        (
+            "PARLOR_OUTBOX_FRAMES",
+            "0",
+            "PARLOR_OUTBOX_FRAMES \"0\": expected a number from 1 to 65535; parlor --help",
+        ),
+        (
+            "PARLOR_LISTEN",
+            "127.0.0.1:1,localhost",
+            "PARLOR_LISTEN \"localhost\": expected an address",
+        ),
+        (
+            "PARLOR_TRUSTED_PROXY",
+            " ",
+            "PARLOR_TRUSTED_PROXY \" \": expected an address",
+        ),
+        ("PARLOR_REQUIRE_ORIGIN", "", "expected on or off"),
+        (
+            "PARLOR_OPERATOR_TOKEN",
+            "",
+            "PARLOR_OPERATOR_TOKEN: the operator token must not be empty",
+        ),
+    ] {
+        let sentence = parse_in(&[(name, value)], &[]).unwrap_err();
+        assert!(sentence.contains(part), "{sentence}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_utf_8_is_refused_by_its_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let garbage = OsStr::from_bytes(b"unix:/tmp/\xff").to_owned();
+    let bad = Invocation::parse([OsString::from("--listen"), garbage.clone()], |_| None);
+    assert_eq!(
+        bad.unwrap_err().to_string(),
+        "the value of --listen is not valid UTF-8; parlor --help lists the options"
+    );
+    let variable = |name: &str| (name == "PARLOR_LISTEN").then(|| garbage.clone());
+    let bad = Invocation::parse([], variable);
+    assert_eq!(
+        bad.unwrap_err().to_string(),
+        "the value of PARLOR_LISTEN is not valid UTF-8; parlor --help lists the options"
+    );
+}
+
+/// Every row can be set in the environment, and an option wins over its variable.
+#[test]
+fn an_option_wins_over_its_variable_and_that_over_the_default() {
+    let environment = [
+        ("PARLOR_LISTEN", "127.0.0.1:1, [::1]:2 unix:/tmp/p"),
+        ("PARLOR_REQUIRE_ORIGIN", "on"),
+        ("PARLOR_OPERATOR_TOKEN", "from outside, with a comma"),
+        ("PARLOR_LOG", "info"),
+        ("PARLOR_PING_AFTER", "10s"),
+        ("PARLOR_MAX_CONNECTIONS", "7"),
+    ];
+    let config = parse_in(&environment, &[]).unwrap();
+    assert_eq!(config.net.listen.len(), 3);
+    assert!(config.http.require_origin);
+    assert_eq!(config.max_connections, Some(7));
+    assert_eq!(
+        config.chat.operator_token.as_deref(),
+        Some("from outside, with a comma")
+    );
+
+    let options = [
+        "--listen=127.0.0.1:3",
+        "--require-origin=off",
+        "--log=debug",
+    ];
+    let config = parse_in(&environment, &options).unwrap();
+    assert_eq!(config.net.listen, ["127.0.0.1:3".parse().unwrap()]);
+    assert!(!config.http.require_origin);
+    assert_eq!(config.log, "debug");
+    assert_eq!(config.conn.ping_after, Duration::from_secs(10));
+}
+
+#[test]
+fn help_and_version_are_found_before_a_mistake_that_follows() {
+    for (option, asked) in [
+        ("--help", Invocation::Help),
+        ("-h", Invocation::Help),
+        ("--version", Invocation::Version),
+        ("-V", Invocation::Version),
+    ] {
+        let arguments = ["--outbox-frames=0", option, "--wrong"].map(OsString::from);
+        assert_eq!(Invocation::parse(arguments, |_| None), Ok(asked));
+    }
+}
+
+#[test]
+fn filters_of_the_log_are_checked() {
+    for filters in [
+        "warn",
+        "OFF",
+        "warn,parlor::connection=debug",
+        "parlor=trace, mio=warn",
+        "parlor",
+        "parlor::loop",
+        "debug/closed",
+    ] {
+        assert!(parse(&["--log", filters]).is_ok(), "{filters}");
+    }
+}
