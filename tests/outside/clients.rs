@@ -1,5 +1,5 @@
-//! Clients that nobody here wrote: Python's websockets, node's ws, curl, and a browser.
-//! tests/clients/install.sh puts them into target/clients.
+//! The server with independent clients: Python's websockets, node's ws, curl and Chromium.
+//! `tests/clients/install.sh`, called by `tests/run`, puts them into `target/clients`.
 
 use super::support::{Server, contains, finish};
 use std::path::{Path, PathBuf};
@@ -19,20 +19,11 @@ pub(super) fn installed(path: &str) -> PathBuf {
     path
 }
 
-/// Runs a script of tests/clients against the server; it says itself what is wrong.
+/// Runs a script of tests/clients against the server. The script prints what is wrong.
 fn passes(mut command: Command, server: &Server) {
     let url = &server.addresses[0];
     let (status, output, errors) = finish(command.arg(url));
     assert!(status.success(), "{output}{errors}");
-}
-
-#[test]
-fn pythons_websockets_talks_to_it() {
-    let server = Server::start(&[]);
-    let mut python = Command::new(installed("python/bin/python"));
-    python.arg(folder("tests/clients/talk.py"));
-    passes(python, &server);
-    server.is_empty();
 }
 
 /// Node looks for packages beside the script, so scripts run from a copy beside the packages.
@@ -46,20 +37,33 @@ fn node(script: &str) -> Command {
 }
 
 #[test]
-fn nodes_ws_talks_to_it() {
+#[ignore = "needs Python with websockets; tests/run runs it"]
+fn python_websockets_client_is_served() {
+    let server = Server::start(&[]);
+    let mut python = Command::new(installed("python/bin/python"));
+    python.arg(folder("tests/clients/talk.py"));
+    passes(python, &server);
+    server.is_empty();
+}
+
+#[test]
+#[ignore = "needs node with ws; tests/run runs it"]
+fn node_ws_client_is_served() {
     let server = Server::start(&[]);
     passes(node("talk.mjs"), &server);
     server.is_empty();
 }
 
 #[test]
-fn two_browsers_talk_through_the_page() {
+#[ignore = "needs node and Chromium; tests/run runs it"]
+fn two_browsers_chat_through_the_page() {
     let server = Server::start(&[]);
     passes(node("page.mjs"), &server);
 }
 
 #[test]
-fn curl_gets_the_page_once_and_then_knows_it() {
+#[ignore = "needs curl; tests/run runs it"]
+fn curl_fetches_the_page_and_then_gets_304() {
     let server = Server::start(&[]);
     let url = &server.addresses[0];
     let curl = |options: &[&str]| {

@@ -1,4 +1,4 @@
-//! Who is there, who is silent, and how silence ends. Deadlines are short here by option.
+//! Heartbeat and the ends of connections, with deadlines set short by options.
 
 use super::support::{Client, Frame, Server, now};
 use std::time::Duration;
@@ -26,14 +26,14 @@ pub(super) fn line(client: &mut Client) -> String {
 }
 
 #[test]
-fn silence_is_pinged() {
+fn silent_connection_is_pinged() {
     let server = start();
     let mut ann = server.join("ann");
     assert_eq!(ann.frame(), Frame::Ping(Vec::new()));
 }
 
 #[test]
-fn a_silent_member_is_gone_with_one_notice() {
+fn silent_member_is_removed_with_one_notice() {
     let server = start();
     let mut ann = server.join("ann");
     let mut bob = server.join("bob");
@@ -46,14 +46,14 @@ fn a_silent_member_is_gone_with_one_notice() {
     assert_eq!(
         line(&mut ann),
         "* cat joined",
-        "there was no second notice of bob"
+        "there is no second notice about bob"
     );
     drop(cat);
     assert_eq!(line(&mut ann), "* cat left");
 }
 
 #[test]
-fn who_answers_pings_stays() {
+fn member_that_answers_pings_stays() {
     let server = start();
     let mut ann = server.join("ann");
     let until = now() + Duration::from_millis(2500);
@@ -68,7 +68,7 @@ fn who_answers_pings_stays() {
 }
 
 #[test]
-fn any_traffic_counts_as_life() {
+fn any_frame_counts_as_a_sign_of_life() {
     let server = start();
     let mut ann = server.join("ann");
     let until = now() + Duration::from_millis(2000);
@@ -81,7 +81,7 @@ fn any_traffic_counts_as_life() {
 }
 
 #[test]
-fn a_close_that_is_not_answered_ends_at_its_deadline() {
+fn unanswered_close_ends_at_its_deadline() {
     let server = start();
     let mut ann = server.join("ann");
     ann.says("/quit");
@@ -91,17 +91,17 @@ fn a_close_that_is_not_answered_ends_at_its_deadline() {
 }
 
 #[test]
-fn a_connection_that_is_half_closed_after_its_close_ends() {
+fn connection_left_open_after_the_closing_handshake_is_ended() {
     let server = start();
     let mut ann = server.join("ann");
     ann.send_frame(0x88, b"\x03\xe8");
     assert_eq!(ann.frame(), Frame::Close(Some(1000), String::new()));
-    // Ann never closes her side; the server does not wait for her for ever.
+    // Ann does not close her side; the close deadline ends the connection.
     server.is_empty();
 }
 
 #[test]
-fn who_ends_without_a_close_is_gone_at_once() {
+fn half_closed_connection_leaves_at_once() {
     let server = Server::start(&[]);
     let mut ann = server.join("ann");
     let bob = server.join("bob");
@@ -112,7 +112,7 @@ fn who_ends_without_a_close_is_gone_at_once() {
 }
 
 #[test]
-fn half_a_message_ends_at_its_deadline() {
+fn unfinished_message_is_closed_with_1008_at_its_deadline() {
     let server = Server::start(&["--message-timeout", "400ms"]);
     let mut ann = server.join("ann");
     ann.send_frame(0x01, b"to be continued");

@@ -1,8 +1,8 @@
-//! Limits: connections, addresses, descriptors, rates, crowds.
+//! Limits of connections, addresses, descriptors, message rates and notices.
 
-use super::support::{Client, Server, command, contains, eventually, upgrade_request};
+use super::support::{Client, Server, contains, eventually, upgrade_request};
 
-/// A connection that is told that there is no place.
+/// Sends a request that must get 503 with Retry-After, and then the end of the connection.
 fn turned_away(server: &Server, request: &str) {
     let mut client = server.connect();
     client.try_send(request.as_bytes());
@@ -13,7 +13,7 @@ fn turned_away(server: &Server, request: &str) {
 }
 
 #[test]
-fn above_the_limit_newcomers_are_told_so_until_somebody_leaves() {
+fn connection_above_the_limit_gets_503_until_a_place_is_free() {
     let server = Server::start(&["--max-connections", "2"]);
     let mut ann = server.join("ann");
     let bob = server.join("bob");
@@ -23,13 +23,13 @@ fn above_the_limit_newcomers_are_told_so_until_somebody_leaves() {
     }
     bob.leaves();
     ann.hears("* bob left");
-    eventually("there is a place", || server.counter("connections") == 1);
+    eventually("a place is free", || server.counter("connections") == 1);
     server.join("cat");
     assert_eq!(server.counter("turned_away"), 40);
 }
 
 #[test]
-fn an_address_has_no_more_than_its_share() {
+fn connection_above_the_address_limit_gets_503() {
     let options = [
         "--max-connections-per-address",
         "2",
@@ -40,12 +40,12 @@ fn an_address_has_no_more_than_its_share() {
     let (ann, _bob) = (server.join("ann"), server.join("bob"));
     turned_away(&server, &upgrade_request("/ws"));
     ann.leaves();
-    eventually("there is a place", || server.counter("connections") == 1);
+    eventually("a place is free", || server.counter("connections") == 1);
     server.join("cat");
 }
 
 #[test]
-fn behind_a_trusted_proxy_the_address_it_names_counts() {
+fn address_named_by_a_trusted_proxy_is_limited() {
     let server = Server::start(&["--max-connections-per-address", "1"]);
     let from = |address: &str| {
         upgrade_request("/ws").replace("Host:", &format!("X-Forwarded-For: {address}\r\nHost:"))
@@ -63,40 +63,43 @@ fn behind_a_trusted_proxy_the_address_it_names_counts() {
 }
 
 #[test]
-fn out_of_descriptors_those_inside_live_on_and_newcomers_are_not_left_hanging() {
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", "ulimit -n 60 && exec \"$0\" \"$@\""]);
-    limited
-        .arg(command().get_program())
-        .args(["--listen", "127.0.0.1:0"]);
-    // More connections than descriptors, so that accept fails and not the limit bites.
-    limited.args(["--max-connections", "12"]);
-    let server = Server::spawn(&mut limited, 1);
+fn server_out_of_descriptors_refuses_newcomers_and_serves_members() {
+    const LEFT: usize = 8;
+    let server = Server::start(&[]);
     let mut ann = server.join("ann");
-    // Descriptors are taken from the server by what it did not count on.
-    let mut crowd: Vec<Client> = (0..200).map(|_| server.connect()).collect();
+    // The limit of connections was chosen for more descriptors than there are from here on, so it
+    // is accept that fails, with EMFILE.
+    server.leave_descriptors(LEFT);
+    let mut crowd: Vec<Client> = (0..100).map(|_| server.connect()).collect();
     for client in &mut crowd {
         client.try_send(upgrade_request("/ws").as_bytes());
     }
-    let mut turned_away = 0;
-    for client in &mut crowd {
-        let response = client.response();
-        assert!(matches!(response.status, 101 | 503), "{}", response.head);
-        turned_away += usize::from(response.status == 503);
-        if response.status == 503 {
-            client.ends();
+    let mut inside = Vec::new();
+    for mut client in crowd {
+        match client.response().status {
+            101 => inside.push(client),
+            status => {
+                assert_eq!(status, 503);
+                client.ends();
+            }
         }
     }
-    assert!(turned_away >= 180, "{turned_away}");
-    drop(crowd);
-    ann.says("/who");
-    contains(ann.line(), "* ");
-    eventually("the crowd is gone", || server.counter("connections") == 1);
+    // Some numbers below the limit may have been free already.
+    let count = inside.len();
+    assert!((LEFT..2 * LEFT).contains(&count), "{count} were let in");
+    assert!(server.counter("exhausted") > 0, "accept never failed");
+    ann.says("/me is still served");
+    ann.hears_at_last("** ann is still served");
+    // A place that becomes free is given to the next newcomer.
+    inside.remove(0).leaves();
+    eventually("a descriptor is free", || {
+        server.counter("connections") == count as u64
+    });
     server.join("bob");
 }
 
 #[test]
-fn who_is_too_fast_is_told_once_and_the_rest_is_dropped() {
+fn messages_above_the_rate_are_dropped_with_one_warning() {
     let server = Server::start(&["--message-rate", "2", "--message-burst", "5"]);
     let mut bob = server.join("bob");
     let mut ann = server.join("ann");
@@ -114,7 +117,7 @@ fn who_is_too_fast_is_told_once_and_the_rest_is_dropped() {
 }
 
 #[test]
-fn a_crowd_that_comes_at_once_costs_the_room_a_handful_of_lines() {
+fn crowd_of_joins_and_leaves_is_summed_up() {
     let server = Server::start(&["--notice-members", "10", "--notice-interval", "500ms"]);
     let mut ann = server.join("ann");
     let crowd: Vec<Client> = (0..300).map(|n| server.join(&format!("n{n}"))).collect();
@@ -141,23 +144,4 @@ fn a_crowd_that_comes_at_once_costs_the_room_a_handful_of_lines() {
     }
     ann.leaves();
     server.is_empty();
-}
-
-#[test]
-fn a_thousand_connects_and_aborts_leave_nothing() {
-    let server = Server::start(&[]);
-    server.join("warm").leaves();
-    server.is_empty();
-    let descriptors = server.open_descriptors();
-    for number in 0..1000 {
-        let mut client = server.connect();
-        match number % 4 {
-            0 => {}
-            1 => client.try_send(b"GET /ws HT"),
-            2 => client.try_send(upgrade_request("/ws").as_bytes()),
-            _ => client.try_send(&[upgrade_request("/ws").as_bytes(), b"\x81\xfe\x10"].concat()),
-        }
-    }
-    server.is_empty();
-    assert_eq!(server.open_descriptors(), descriptors);
 }

@@ -1,9 +1,12 @@
-//! People who do not read: what they miss, that they are told, that nobody else notices, and that
-//! it ends.
+//! Clients that do not read: the report of missed messages, the stall deadline, and the memory that
+//! they cost. Other members miss nothing.
 
 use super::support::{Client, Frame, PATIENCE, Server, eventually, frame, now};
 
-/// Small everything, so that a few messages fill it.
+/// The `--outbox-bytes` of [`SMALL`].
+const OUTBOX_BYTES: usize = 20_000;
+
+/// Small buffers, so that a few messages fill them.
 const SMALL: [&str; 6] = [
     "--message-rate",
     "0",
@@ -17,7 +20,8 @@ fn start(options: &[&str]) -> Server {
     Server::start(&[&SMALL, options].concat())
 }
 
-/// Ann talks until somebody has missed something. Returns how much she said.
+/// Ann talks until some member has missed messages, and receives every one of her own. Returns how
+/// many messages she sent.
 fn talk_until_missed(server: &Server, ann: &mut Client) -> usize {
     let mut said = 0;
     let words = "x".repeat(1000);
@@ -27,18 +31,17 @@ fn talk_until_missed(server: &Server, ann: &mut Client) -> usize {
             ann.says(&format!("{said} {words}"));
             ann.hears(&format!("ann: {said} {words}"));
         }
-        assert!(said < 20_000, "nothing is ever missed");
+        assert!(said < 20_000, "no message is ever missed");
     }
     said
 }
 
 #[test]
-fn who_does_not_read_is_told_how_many_messages_they_missed_and_the_others_miss_none() {
+fn slow_reader_gets_the_exact_count_of_missed_messages() {
     let server = start(&[]);
     let mut bob = server.join_with_small_window("bob");
     let mut ann = server.join("ann");
     bob.hears("* ann joined");
-    // Ann hears every single one, which talk_until_missed checks.
     let said = talk_until_missed(&server, &mut ann);
     let mut heard = 0;
     let missed = loop {
@@ -63,7 +66,7 @@ fn who_does_not_read_is_told_how_many_messages_they_missed_and_the_others_miss_n
 }
 
 #[test]
-fn who_takes_nothing_is_closed_by_the_stall_deadline() {
+fn client_that_does_not_read_is_removed_at_the_stall_deadline() {
     let server = start(&["--stall-timeout", "500ms", "--close-timeout", "300ms"]);
     let mut ann = server.join("ann");
     let bob = server.join_with_small_window("bob");
@@ -80,7 +83,7 @@ fn who_takes_nothing_is_closed_by_the_stall_deadline() {
 }
 
 #[test]
-fn who_talks_and_never_reads_is_closed_too() {
+fn client_that_sends_but_does_not_read_is_removed_at_the_stall_deadline() {
     let server = start(&["--stall-timeout", "500ms", "--close-timeout", "300ms"]);
     let mut deaf = server.join_with_small_window("deaf");
     deaf.stream
@@ -92,7 +95,7 @@ fn who_talks_and_never_reads_is_closed_too() {
         for _ in 0..100 {
             deaf.try_send(&frame(0x81, words.as_bytes()));
         }
-        assert!(now() < deadline, "it is never closed");
+        assert!(now() < deadline, "the connection is never closed");
     }
     eventually("the connection is gone", || {
         server.counter("connections") == 0
@@ -100,28 +103,40 @@ fn who_talks_and_never_reads_is_closed_too() {
     server.is_empty();
 }
 
+/// Each client is alone in its room and reads nothing, so no two outboxes share a frame.
 #[test]
-fn memory_is_bounded_whatever_is_not_read() {
+fn memory_of_unread_outboxes_is_bounded() {
+    const CLIENTS: usize = 50;
+    const MESSAGES: usize = 80;
+    const MESSAGE_BYTES: usize = 10_000;
+    /// Growth that is no outbox: room and member tables, the read buffer, the allocator's rest.
+    const OTHER_BYTES: u64 = 2 << 20;
     let server = start(&["--outbox-frames", "100", "--stall-timeout", "60s"]);
-    let mut deaf: Vec<Client> = (0..50)
-        .map(|n| server.join_with_small_window(&format!("deaf{n}")))
+    let mut clients: Vec<Client> = (0..CLIENTS)
+        .map(|n| server.join_room_with_small_window(&format!("room{n}"), &format!("n{n}")))
         .collect();
-    let mut ann = server.join("ann");
     let before = server.resident_bytes();
-    let words = "x".repeat(10_000);
-    for _ in 0..200 {
-        ann.says(&words);
-        ann.hears(&format!("ann: {words}"));
+    let message = frame(0x81, "x".repeat(MESSAGE_BYTES).as_bytes());
+    for _ in 0..MESSAGES {
+        for client in &mut clients {
+            client.send(&message);
+        }
     }
+    let sent = (CLIENTS * MESSAGES) as u64;
+    eventually("all messages are received", || {
+        server.counter("messages") == sent
+    });
     let grown = server.resident_bytes().saturating_sub(before);
-    // The frames are shared; each outbox holds at most 20,000 bytes.
-    assert!(grown < 50 * 20_000 + (2 << 20), "{grown} bytes more");
-    for client in &mut deaf {
+    let bound = (CLIENTS * OUTBOX_BYTES) as u64 + OTHER_BYTES;
+    // Without bounds the outboxes would hold all that was sent.
+    assert!(bound < (CLIENTS * MESSAGES * MESSAGE_BYTES) as u64 / 8);
+    assert!(grown < bound, "{grown} bytes more");
+    for client in &mut clients {
         assert!(matches!(client.frame(), Frame::Text(_)));
     }
 }
 
-/// Bytes that the kernel holds for whoever takes least of what this port sends.
+/// The fullest send queue of the sockets of this port, in bytes, from the kernel's table.
 fn most_in_a_send_queue(port: u16) -> u64 {
     let sockets = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
     let of_port = format!(":{port:04X}");
@@ -139,7 +154,7 @@ fn most_in_a_send_queue(port: u16) -> u64 {
 }
 
 #[test]
-fn the_kernel_holds_little_for_who_does_not_read() {
+fn kernel_send_buffer_of_a_slow_reader_is_bounded() {
     let server = Server::start(&["--message-rate", "0", "--stall-timeout", "60s"]);
     let bob = server.join_with_small_window("bob");
     let mut ann = server.join("ann");
@@ -149,7 +164,7 @@ fn the_kernel_holds_little_for_who_does_not_read() {
     drop(bob);
 }
 
-/// What a crowd in the middle of its messages took must not stay until the server is restarted.
+/// Memory taken by many half-received messages is returned to the system after them.
 #[test]
 fn memory_returns_to_its_idle_size_after_a_burst() {
     let server = Server::start(&["--message-rate", "0", "--max-connections-per-address", "0"]);
@@ -170,5 +185,5 @@ fn memory_returns_to_its_idle_size_after_a_burst() {
         client.send(end);
         assert!(client.line().ends_with('x'));
     }
-    eventually("the memory is given back", || !grown(500_000)(&server));
+    eventually("the memory is returned", || !grown(500_000)(&server));
 }

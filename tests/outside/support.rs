@@ -1,7 +1,8 @@
-//! Starts the server and talks to it. Every wait is bounded, and fails with what came so far.
-//! Knows no rule of the chat.
+//! Starts the server as a process and speaks to it as a client. Every wait is bounded and fails with
+//! the bytes received so far. Knows no rule of the chat.
 
 use super::framing::{self, ServerFrame};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use socket2::{Domain, Socket, Type};
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -11,17 +12,17 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should happen soon, on a busy machine.
+/// How long a test waits for an event that should follow at once. Long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-#[expect(clippy::disallowed_methods, reason = "tests wait for real things")]
+#[expect(clippy::disallowed_methods, reason = "tests wait for real processes")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Asks again and again until the answer is yes; fails with what was asked for.
+/// Waits until a condition holds; panics with `what` if it does not in [`PATIENCE`].
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = now() + PATIENCE;
     while !holds() {
@@ -44,7 +45,7 @@ pub(crate) fn command() -> Command {
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
-    /// What it printed that it listens on.
+    /// The addresses that it printed at its start.
     pub(crate) addresses: Vec<String>,
     errors: Receiver<String>,
 }
@@ -63,7 +64,7 @@ impl Server {
         Self::listening(child, errors, listeners)
     }
 
-    /// The same, with a standard error that nobody reads.
+    /// The same, with the reading end of its standard error closed.
     pub(crate) fn spawn_unread(command: &mut Command, listeners: usize) -> Self {
         let mut child = start(command);
         drop(child.stderr.take());
@@ -82,7 +83,7 @@ impl Server {
                         .to_owned(),
                 ),
                 Err(_) => panic!(
-                    "it does not listen: {:?}",
+                    "the server does not listen: {:?}",
                     errors.try_iter().collect::<Vec<_>>()
                 ),
             }
@@ -109,7 +110,7 @@ impl Server {
         Client::connect(self.address())
     }
 
-    /// Somebody who is in the lobby and has read their welcome.
+    /// A member of the lobby that has read its welcome.
     pub(crate) fn join(&self, nick: &str) -> Client {
         self.join_room("lobby", nick)
     }
@@ -118,23 +119,23 @@ impl Server {
         welcomed(self.connect(), room, nick)
     }
 
-    /// Somebody in the lobby whose system takes little on their behalf, and no more over time.
+    /// A member of the lobby with a small TCP receive window that does not grow.
     pub(crate) fn join_with_small_window(&self, nick: &str) -> Client {
-        let client = Client::connect_with_small_window(self.address());
-        welcomed(client, "lobby", nick)
+        self.join_room_with_small_window("lobby", nick)
     }
 
-    /// Somebody who was upgraded and has read nothing yet.
+    pub(crate) fn join_room_with_small_window(&self, room: &str, nick: &str) -> Client {
+        let client = Client::connect_with_small_window(self.address());
+        welcomed(client, room, nick)
+    }
+
+    /// A client that was upgraded and has read nothing but the response.
     pub(crate) fn upgrade(&self, path: &str) -> Client {
         self.connect().upgraded(path)
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &self.pid().to_string()])
-            .status()
-            .expect("kill is there");
-        assert!(status.success());
+        signal(&self.child, name);
     }
 
     /// One of the counters that SIGUSR1 writes.
@@ -153,7 +154,7 @@ impl Server {
         }
     }
 
-    /// Waits until nobody is connected and nothing remembers anybody.
+    /// Waits until the server has no connection, and no entry in any table.
     pub(crate) fn is_empty(&self) {
         eventually("the server is empty", || {
             ["connections", "members", "rooms", "deadlines", "addresses"]
@@ -195,6 +196,17 @@ impl Server {
         kib.parse::<u64>().expect("a number") * 1024
     }
 
+    /// Lets the running server open at most `count` descriptors above those it has open.
+    pub(crate) fn leave_descriptors(&self, count: usize) {
+        let pid = Pid::from_child(&self.child);
+        let count = Some((self.open_descriptors() + count) as u64);
+        let limit = Rlimit {
+            current: count,
+            maximum: count,
+        };
+        prlimit(Some(pid), Resource::Nofile, limit).expect("a limit may be lowered");
+    }
+
     pub(crate) fn open_descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
             .expect("Linux")
@@ -204,7 +216,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already, as the test wanted.
+        // The test may have ended the process already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         for line in self.errors.try_iter() {
@@ -214,6 +226,21 @@ impl Drop for Server {
             );
         }
     }
+}
+
+/// Sends a signal, named as for kill(1), to a process that this one started.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let signal = match name {
+        "CONT" => Signal::CONT,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        other => panic!("no test sends SIG{other}"),
+    };
+    kill_process(Pid::from_child(process), signal).expect("it has not been waited for");
 }
 
 fn start(command: &mut Command) -> Child {
@@ -235,7 +262,7 @@ fn welcomed(client: Client, room: &str, nick: &str) -> Client {
     client
 }
 
-/// The lines of a pipe, read by a thread so that nobody has to wait for ever.
+/// The lines of a pipe, read by a thread so that each wait for one can be bounded.
 pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -248,7 +275,7 @@ pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// A process that is over: what it printed and how it ended. Killed if it does not end.
+/// Runs a process to its end, at most six times [`PATIENCE`]: its status, output and errors.
 pub(crate) fn finish(command: &mut Command) -> (ExitStatus, String, String) {
     let mut child = command
         .stdin(Stdio::null())
@@ -293,7 +320,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     framing::encode(first, [0x12, 0x34, 0x56, 0x78], payload)
 }
 
-/// What comes from the server.
+/// A frame of the server, or the end of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     Text(String),
@@ -321,7 +348,7 @@ impl Response {
     }
 }
 
-/// One connection that can do right and wrong.
+/// One connection that can keep the protocol and break it.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     received: Vec<u8>,
@@ -332,7 +359,7 @@ impl Client {
         Self::new(TcpStream::connect(address).expect("it can be connected to"))
     }
 
-    /// A receive buffer that is set before connecting stays as small as it is.
+    /// A receive buffer whose size is set before connecting does not grow.
     fn connect_with_small_window(address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)
             .expect("there is a socket");
@@ -361,7 +388,7 @@ impl Client {
         self.stream.write_all(bytes).expect("it can be written to");
     }
 
-    /// Sends what may come too late, for the server has closed already.
+    /// Sends bytes to a server that may have closed the connection already.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
@@ -397,7 +424,7 @@ impl Client {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) if is_timeout(&error) => panic!(
-                "nothing more in time after {:?}",
+                "nothing followed in time after {:?}",
                 String::from_utf8_lossy(&self.received)
             ),
             Err(_) => false,
@@ -422,7 +449,7 @@ impl Client {
             }
             assert!(
                 self.read_more(deadline),
-                "it ended in the head: {:?}",
+                "the connection ended in the head: {:?}",
                 self.text_so_far()
             );
         };
@@ -442,7 +469,7 @@ impl Client {
             .map_or(0, |len| len.parse().expect("a length"));
         if has_body && status != 304 {
             while self.received.len() < length {
-                assert!(self.read_more(deadline), "it ended in the body");
+                assert!(self.read_more(deadline), "the connection ended in the body");
             }
             let body: Vec<u8> = self.received.drain(..length).collect();
             response.body = String::from_utf8(body).expect("text");
@@ -450,11 +477,15 @@ impl Client {
         response
     }
 
-    /// The next bytes, whatever they are.
+    /// The next `count` bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let deadline = now() + PATIENCE;
         while self.received.len() < count {
-            assert!(self.read_more(deadline), "it ended: {:?}", self.received);
+            assert!(
+                self.read_more(deadline),
+                "the connection ended: {:?}",
+                self.received
+            );
         }
         self.received.drain(..count).collect()
     }
@@ -463,7 +494,7 @@ impl Client {
         String::from_utf8_lossy(&self.received).into_owned()
     }
 
-    /// Nothing more comes, and the server closes in good order.
+    /// The server ends the connection and sends nothing before that.
     pub(crate) fn ends(&mut self) {
         let deadline = now() + PATIENCE;
         while self.read_more(deadline) {}
@@ -484,7 +515,7 @@ impl Client {
             if !self.read_more(deadline) {
                 assert!(
                     self.received.is_empty(),
-                    "it ended in a frame: {:?}",
+                    "the connection ended in a frame: {:?}",
                     self.received
                 );
                 return Frame::End;
@@ -507,12 +538,12 @@ impl Client {
         assert_eq!(self.line(), expected);
     }
 
-    /// Reads until this line comes.
+    /// Reads and discards lines until this one comes.
     pub(crate) fn hears_at_last(&mut self, expected: &str) {
         while self.line() != expected {}
     }
 
-    /// Nothing has come: what is asked for now is answered first.
+    /// Nothing has been sent to this client: the pong to a ping comes first.
     pub(crate) fn hears_nothing(&mut self) {
         self.send_frame(0x89, b"nothing?");
         assert_eq!(self.frame(), Frame::Pong(b"nothing?".to_vec()));
@@ -530,12 +561,12 @@ impl Client {
                     return reason;
                 }
                 Frame::Text(_) | Frame::Ping(_) | Frame::Pong(_) => {}
-                Frame::End => panic!("it ended without a close frame"),
+                Frame::End => panic!("the connection ended without a close frame"),
             }
         }
     }
 
-    /// Leaves in good order.
+    /// Leaves with a closing handshake.
     pub(crate) fn leaves(mut self) {
         self.send_frame(0x88, &1000_u16.to_be_bytes());
         while self.frame() != Frame::End {}
@@ -559,7 +590,7 @@ fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
     Some((frame, len))
 }
 
-/// Asserts that a text has a part, and shows the text if not.
+/// Asserts that a text contains a part; prints the text if not.
 #[track_caller]
 pub(crate) fn contains(text: impl AsRef<str> + Debug, part: &str) {
     assert!(text.as_ref().contains(part), "{part:?} is not in {text:?}");
