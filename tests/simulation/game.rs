@@ -7,6 +7,7 @@ use super::ledger::Ledger;
 use super::limits::{Admission, Lengths, Watch};
 use super::net::{Faults, SimNet};
 use super::person::{Asked, Origin, Person, Stay};
+use super::tally::Tally;
 use super::trace::Trace;
 use parlor::config::Config;
 use parlor::conn::outbox;
@@ -117,6 +118,7 @@ pub(super) struct Game {
     pub(super) watches: Vec<Option<Watch>>,
     pub(super) admission: Admission,
     pub(super) ledgers: Vec<Ledger>,
+    pub(super) tally: Tally,
     /// Upgrades that were granted, by room, but for the witness's.
     pub(super) granted: [u64; ROOMS.len()],
     /// Of a room: whose answers or beginning come before the next line that is placed.
@@ -164,6 +166,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         people: Vec::new(),
         watches: Vec::new(),
         ledgers: (0..WITNESSED).map(|_| Ledger::default()).collect(),
+        tally: Tally::default(),
         granted: [0; ROOMS.len()],
         unsettled: (0..WITNESSED).map(|_| Vec::new()).collect(),
         matched: 0,
@@ -476,15 +479,21 @@ impl Game {
             Manner::Halting if !person.has_halted && chance.percent(5) => person.halts(chance),
             Manner::Deaf if chance.percent(15) => {
                 let bytes = person.says(chance);
-                // Nothing is expected of it.
-                person
-                    .asked
-                    .retain(|sent| matches!(sent.asked, Asked::Upgrade));
+                // No consequence is expected of it.
+                for sent in &mut person.asked {
+                    if sent.asked.is_message() {
+                        sent.asked = Asked::Message;
+                    }
+                }
                 bytes
             }
             Manner::Vandal if chance.percent(20) => {
                 let count = chance.below(40);
-                chance.bytes(count)
+                let bytes = chance.bytes(count);
+                if person.is_nonsense.is_none() && count > 0 {
+                    person.is_nonsense = Some(is_nonsense(&bytes));
+                }
+                bytes
             }
             Manner::Flooder => flood(chance),
             Manner::Polite
@@ -576,6 +585,15 @@ fn asks_for_room(person: &mut Person, chance: &mut Chance) -> Vec<u8> {
     }
     let request = client::upgrade_with(&target, &person.origin.fields);
     person.sends(request, Asked::Upgrade)
+}
+
+/// Whether a stream of frames that begins so breaks the protocol (RFC 6455 §5.2), whatever follows.
+fn is_nonsense(bytes: &[u8]) -> bool {
+    let (first, opcode) = (bytes[0], bytes[0] & 0x0F);
+    let is_unknown = !matches!(opcode, 1 | 2 | 8..=10);
+    let is_fragmented_control = opcode >= 8 && first & 0x80 == 0;
+    let is_unmasked = bytes.get(1).is_some_and(|second| second & 0x80 == 0);
+    first & 0x70 != 0 || is_unknown || is_fragmented_control || is_unmasked
 }
 
 fn flood(chance: &mut Chance) -> Vec<u8> {

@@ -12,6 +12,7 @@ use super::ledger::said;
 use super::limits::{Allowance, Fate, Passage, Watch};
 use super::net::Happened;
 use super::person::{Asked, Person, Stay};
+use super::tally::Doubt;
 use parlor::id::Tick;
 use parlor::net::Signal;
 use parlor::server::Turn;
@@ -65,6 +66,7 @@ impl Game {
         let now = self.now();
         match happened {
             Happened::Accepted(socket) => {
+                self.tally.accepts();
                 let origin = &self.people[socket].origin;
                 let household = origin.household.filter(|_| !origin.is_proxied);
                 self.admission.accepted(socket, household);
@@ -73,8 +75,10 @@ impl Game {
             }
             Happened::TurnedAway { exhausted } => self.admission.turned_away(exhausted),
             Happened::Unwatched(socket) => self.admission.unwatched(socket),
+            Happened::Exhausted => self.tally.is_exhausted(),
             Happened::Read { socket, upto } => self.was_read(socket, upto),
             Happened::End(socket) | Happened::Gone(socket) => {
+                self.people[socket].may_be_unwritten |= matches!(happened, Happened::Gone(_));
                 self.note(|_| format!("{socket} has ended"));
                 self.people[socket].has_ended = true;
                 if self.is_in(socket) {
@@ -86,7 +90,10 @@ impl Game {
                 if let Some(watch) = &mut self.watches[socket] {
                     watch.was_blocked(now);
                 }
-                self.people[socket].behind_since.get_or_insert(now);
+                let person = &mut self.people[socket];
+                person.behind_since.get_or_insert(now);
+                person.may_be_unwritten = true;
+                person.may_be_missing = true;
             }
             Happened::Shut(socket) => {
                 if let Some(watch) = &mut self.watches[socket] {
@@ -109,6 +116,7 @@ impl Game {
         }
         self.people[socket].awaits_pong = false;
         self.people[socket].must_answer = false;
+        self.hears_a_vandal(socket, upto);
         while let Some(asked) = self.people[socket].next_asked(upto) {
             if !matches!(asked, Asked::Nothing) {
                 self.note(|_| format!("{socket} asks {asked:?}"));
@@ -143,6 +151,7 @@ impl Game {
     fn was_dropped(&mut self, socket: usize) {
         self.note(|_| format!("{socket} is closed"));
         self.admission.closed(socket);
+        self.tally.closed += 1;
         let is_behind = self.server.net().is_behind(socket);
         let person = &self.people[socket];
         assert!(
@@ -154,6 +163,8 @@ impl Game {
             "a witness was closed"
         );
         let is_unasked = person.stay == Stay::In && !person.was_closed;
+        let was_in = person.stay != Stay::Outside && !person.was_closed && !person.has_ended;
+        self.tally.silent += u64::from(was_in && !person.may_be_unwritten);
         if let Some(watch) = self.watches[socket].take()
             && is_unasked
             && person.manner.is_sound()
@@ -191,6 +202,9 @@ impl Game {
             Asked::Nothing => return,
             _ => {}
         }
+        if asked.is_message() {
+            self.counts_message(socket);
+        }
         if !self.is_in(socket) || self.people[socket].was_closed || self.stop_signals > 0 {
             return;
         }
@@ -198,7 +212,7 @@ impl Game {
             return;
         }
         match asked {
-            Asked::Upgrade | Asked::Nothing => {}
+            Asked::Upgrade | Asked::Message | Asked::Nothing => {}
             Asked::Ping(payload) => self.people[socket].last_ping = Some(payload),
             Asked::Say(number) => self.says(socket, number),
             Asked::Nick { wanted, is_own } => self.renames(socket, wanted, is_own),
@@ -210,6 +224,49 @@ impl Game {
             Asked::Reply(begins) => self.must_be_answered(socket, &begins),
             Asked::Quit { tag } => self.leaves(socket, &format!("({tag})")),
             Asked::Close => self.leaves(socket, " left"),
+        }
+    }
+
+    /// A message was read whole. Whether it counts depends on whether the server had ended the
+    /// membership before, which is not always known.
+    fn counts_message(&mut self, socket: usize) {
+        let person = &mut self.people[socket];
+        let is_in = person.stay == Stay::In && !person.was_closed;
+        if person.stay == Stay::Outside || self.stop_signals > 0 {
+        } else if person.may_be_unwritten {
+            self.tally.messages.perhaps(1);
+        } else if is_in && (person.room >= WITNESSED || person.nick.is_none()) {
+            // A kick is not seen before the end of the turn.
+            person.unsure_messages += 1;
+        } else if is_in {
+            self.tally.messages.one();
+        }
+    }
+
+    /// Random bytes may be messages, if seldom.
+    fn hears_a_vandal(&mut self, socket: usize, upto: u64) {
+        let person = &self.people[socket];
+        if person.manner == Manner::Vandal && person.is_nonsense != Some(true) {
+            self.tally.messages.perhaps(upto);
+        }
+    }
+
+    /// What is not known of what the server should have counted.
+    fn doubt(&self) -> Doubt {
+        let count = |has: fn(&Person) -> bool| {
+            self.people.iter().filter(|person| has(person)).count() as u64
+        };
+        let missing = count(|person| person.may_be_missing);
+        let is_open = |person: &&Person| {
+            person.may_be_missing
+                && person.stay == Stay::In
+                && self.watches[person.socket].is_some()
+        };
+        let open = self.people.iter().filter(is_open).count() as u64;
+        Doubt {
+            unwritten: count(|person| person.may_be_unwritten),
+            missing: open,
+            missing_for_ever: missing - open,
         }
     }
 
@@ -251,6 +308,7 @@ impl Game {
         if let Some(watch) = &mut self.watches[socket] {
             watch.was_upgraded();
         }
+        self.tally.upgraded += 1;
         let person = &mut self.people[socket];
         person.stay = Stay::In;
         person.allowance = Allowance::new(self.config.chat.message_burst, now);
@@ -458,10 +516,24 @@ impl Game {
         self.note(|_| format!("    {socket} is sent {seen:?}"));
         match seen {
             Seen::Status(status) => self.check_status(socket, status),
-            Seen::Close(code) => self.check_close(socket, code),
+            Seen::Close(code) => {
+                let before = index
+                    .checked_sub(1)
+                    .map(|last| &self.people[socket].seen[last].1);
+                let is_kicked =
+                    matches!(before, Some(Seen::Line(line)) if line.starts_with(LAST_LINE));
+                match code {
+                    Some(1002 | 1003 | 1007 | 1009) => self.tally.violations += 1,
+                    Some(1008) => self.tally.violations += u64::from(!is_kicked),
+                    Some(1013) => self.tally.stalled += 1,
+                    _ => {}
+                }
+                self.check_close(socket, code);
+            }
             Seen::Ping(_) => self.check_ping(socket),
             Seen::Pong(payload) => self.check_pong(socket, payload),
             Seen::Line(line) => {
+                self.tally.missed += missed(&line).unwrap_or(0) as u64;
                 let person = &mut self.people[socket];
                 if person.nick.is_none()
                     && let Some(welcome) = line.strip_prefix("* welcome to ")
@@ -488,6 +560,11 @@ impl Game {
             _ => fate == Fate::Served && !is_sound,
         };
         assert!(is_right, "{socket} got a {status}, and should be {fate:?}");
+        match status {
+            101 => {}
+            200 | 304 => self.tally.answered += 1,
+            _ => self.tally.refused += u64::from(fate == Fate::Served),
+        }
         if let Some(watch) = &mut self.watches[socket] {
             match status {
                 101 => {}
@@ -635,6 +712,17 @@ impl Game {
         if (self.stop_signals > 0 || person.was_closed) && person.stay == Stay::In {
             person.stay = Stay::Out;
         }
+        match std::mem::take(&mut person.unsure_messages) {
+            0 => {}
+            count if person.was_closed || person.may_be_unwritten => {
+                self.tally.messages.perhaps(count);
+            }
+            count => (0..count).for_each(|_| self.tally.messages.one()),
+        }
+        if !is_behind && self.watches[index].is_some() {
+            person.may_be_unwritten = false;
+            person.may_be_missing &= person.stay != Stay::In || person.was_closed;
+        }
         person.was_behind = is_behind;
         person.was_too_slow |= person.is_too_slow(now, self.lengths.message);
         if !is_behind {
@@ -646,8 +734,11 @@ impl Game {
         }
     }
 
-    fn check_server(&self) {
+    fn check_server(&mut self) {
         self.server.check_invariants();
+        self.tally.turned_away = self.admission.turned_away_count();
+        let (stats, doubt) = (self.server.stats(), self.doubt());
+        self.tally.check(&stats, doubt);
         let open = self.admission.open();
         assert_eq!(open, self.server.net().open(), "open connections");
         let held = self.server.held_bytes();

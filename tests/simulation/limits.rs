@@ -33,6 +33,8 @@ pub(crate) struct Admission {
     max_connections: usize,
     max_per_household: u32,
     open: usize,
+    /// Connections that got a refusal because of a limit.
+    turned_away: u64,
     counts: HashMap<Household, u32>,
     seats: HashMap<usize, Seat>,
 }
@@ -43,6 +45,7 @@ impl Admission {
             max_connections,
             max_per_household,
             open: 0,
+            turned_away: 0,
             counts: HashMap::new(),
             seats: HashMap::new(),
         }
@@ -61,6 +64,7 @@ impl Admission {
         self.open += 1;
         let is_served = self.open <= self.max_connections
             && household.is_none_or(|household| self.has_place(household));
+        self.turned_away += u64::from(!is_served);
         let seat = Seat {
             fate: if is_served {
                 Fate::Served
@@ -78,7 +82,8 @@ impl Admission {
         }
     }
 
-    pub(crate) fn turned_away(&self, exhausted: bool) {
+    pub(crate) fn turned_away(&mut self, exhausted: bool) {
+        self.turned_away += 1;
         assert!(
             exhausted || self.open >= self.max_connections + SURPLUS_MAX,
             "turned away although there was room"
@@ -89,6 +94,7 @@ impl Admission {
     pub(crate) fn unwatched(&mut self, socket: usize) {
         self.uncount(socket);
         if let Some(seat) = self.seats.get_mut(&socket) {
+            self.turned_away -= u64::from(seat.fate == Fate::Refused);
             seat.fate = Fate::Away;
         }
     }
@@ -100,6 +106,7 @@ impl Admission {
                 self.count(socket, household);
             } else if let Some(seat) = self.seats.get_mut(&socket) {
                 seat.fate = Fate::Refused;
+                self.turned_away += 1;
             }
         }
         self.fate(socket)
@@ -115,6 +122,10 @@ impl Admission {
 
     pub(crate) fn open(&self) -> usize {
         self.open
+    }
+
+    pub(crate) fn turned_away_count(&self) -> u64 {
+        self.turned_away
     }
 
     fn has_place(&self, household: Household) -> bool {

@@ -23,6 +23,7 @@ mod limits;
 mod net;
 mod person;
 mod scene;
+mod tally;
 mod trace;
 
 use chance::Chance;

@@ -90,6 +90,8 @@ pub(crate) enum Happened {
     End(usize),
     /// The server has learned that the connection is no more.
     Gone(usize),
+    /// Accepting failed: there was no descriptor.
+    Exhausted,
     Wrote {
         socket: usize,
         bytes: Vec<u8>,
@@ -570,6 +572,7 @@ impl Net for SimNet {
             self.exhausted_until = self.now + self.chance.below(50) as u32;
         }
         if self.is_exhausted() {
+            self.note(Happened::Exhausted);
             return Accept::Exhausted;
         }
         let is_aborted = self.chance.percent(self.faults.aborted);

@@ -35,11 +35,21 @@ pub(crate) enum Asked {
     Ping(Vec<u8>),
     /// To leave by a close frame.
     Close,
+    /// A message of which no consequence is expected.
+    Message,
     /// Nothing: a pong, an answer to a close, part of a message.
     Nothing,
 }
 
 impl Asked {
+    /// Whether it is a message, whatever becomes of it.
+    pub(crate) const fn is_message(&self) -> bool {
+        !matches!(
+            self,
+            Self::Upgrade | Self::Ping(_) | Self::Close | Self::Nothing
+        )
+    }
+
     /// Whether it is a message, which counts against the rate. Going is always allowed.
     pub(crate) const fn is_counted(&self) -> bool {
         !matches!(
@@ -195,6 +205,15 @@ pub(crate) struct Person {
     pub(crate) had_ended: bool,
     /// They have begun a message, and will not go on.
     pub(crate) has_halted: bool,
+    /// A response or a close frame may be queued that was not written, and never will be if the
+    /// connection has ended.
+    pub(crate) may_be_unwritten: bool,
+    /// Messages may have been missed that were not reported.
+    pub(crate) may_be_missing: bool,
+    /// Messages read in this turn that count only if the server had not ended the membership.
+    pub(crate) unsure_messages: u64,
+    /// What a vandal sent cannot be anything but a violation.
+    pub(crate) is_nonsense: Option<bool>,
     /// At the end of the last turn.
     pub(crate) was_behind: bool,
     pub(crate) behind_since: Option<Tick>,
@@ -238,6 +257,10 @@ impl Person {
             has_ended: false,
             had_ended: false,
             has_halted: false,
+            may_be_unwritten: false,
+            may_be_missing: false,
+            unsure_messages: 0,
+            is_nonsense: None,
             was_behind: false,
             behind_since: None,
             half_read: None,
