@@ -115,6 +115,12 @@ impl Frame {
             .map_or(1, |count| u32::from_ne_bytes(*count))
     }
 
+    /// How many text messages it is, if it begins with one.
+    pub fn messages(&self) -> u32 {
+        let is_text = self.bytes().first() == Some(&(FIN | TEXT));
+        if is_text { self.count() } else { 0 }
+    }
+
     /// How many bytes go to the socket.
     #[expect(
         clippy::len_without_is_empty,

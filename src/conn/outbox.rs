@@ -85,6 +85,14 @@ impl Queue {
         }
     }
 
+    fn messages(&self) -> u32 {
+        match self {
+            Self::Empty => 0,
+            Self::One(frame) => frame.messages(),
+            Self::Many(frames) => frames.iter().map(Frame::messages).sum(),
+        }
+    }
+
     fn get_mut(&mut self, index: usize) -> Option<&mut Frame> {
         match self {
             Self::Empty => None,
@@ -184,11 +192,14 @@ impl Outbox {
     }
 
     /// Drops what is queued, but for a front frame that is partly written or begins with the response
-    /// to a request, which nothing can go before.
-    pub fn drop_unsent(&mut self) {
+    /// to a request, which nothing can go before. Returns how many messages were dropped.
+    pub fn drop_unsent(&mut self) -> u32 {
         let front = self.queue.front();
         let kept = front.filter(|frame| self.front_written > 0 || frame.is_response());
-        self.keep(kept.cloned());
+        let kept = kept.cloned();
+        let dropped = self.queue.messages() - kept.as_ref().map_or(0, Frame::messages);
+        self.keep(kept);
+        dropped
     }
 
     /// Drops all but the front frame, or that too.

@@ -7,6 +7,7 @@ use crate::http::{self, Refusal};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::{Accept, Net, TurnAway};
 use log::warn;
+use std::mem;
 use std::net::IpAddr;
 
 /// Newcomers let in by one turn, over all listeners: at 10 µs each, some 3 ms.
@@ -38,6 +39,8 @@ pub(super) struct Listeners {
     max_connections: usize,
     /// Not before this moment, for the system has nothing left.
     paused_until: Option<Tick>,
+    /// Accepting failed for want of descriptors or memory, and has not succeeded since.
+    is_exhausted: bool,
     /// When the log may say again that the system has nothing left.
     warn_at: Tick,
 }
@@ -48,6 +51,7 @@ impl Listeners {
             waiting: Vec::new(),
             max_connections,
             paused_until: None,
+            is_exhausted: false,
             warn_at: Tick(0),
         }
     }
@@ -108,13 +112,16 @@ impl<N: Net> Server<N> {
         }
         match self.net.accept(listener) {
             Accept::Connection(stream, peer) => {
+                self.listeners.is_exhausted = false;
                 self.welcome(stream, peer, now);
                 Next::Another
             }
             Accept::Empty => Next::Nobody,
             Accept::Again => Next::Another,
             Accept::Exhausted => {
-                self.stats.exhausted += 1;
+                if !mem::replace(&mut self.listeners.is_exhausted, true) {
+                    self.stats.exhausted += 1;
+                }
                 if now >= self.listeners.warn_at {
                     self.listeners.warn_at = now + WARN_TICKS;
                     warn!(target: "parlor::accept",
@@ -157,13 +164,11 @@ impl<N: Net> Server<N> {
             return;
         }
         if self.connections.len() > self.listeners.max_connections {
-            self.stats.turned_away += 1;
             self.refuse(id, &Refusal::TooManyConnections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy
             && !self.count_for(id, address)
         {
-            self.stats.turned_away += 1;
             self.refuse(id, &Refusal::TooManyFromAddress, now);
         }
     }

@@ -37,7 +37,12 @@ impl<N: Net> Server<N> {
 
     /// The one response to a request that is not granted; nothing follows it.
     pub(super) fn refuse(&mut self, id: ConnId, why: &Refusal, now: Tick) {
-        self.stats.refused += 1;
+        match why {
+            Refusal::TooManyConnections | Refusal::TooManyFromAddress => {
+                self.stats.turned_away += 1;
+            }
+            _ => self.stats.refused += 1,
+        }
         self.log_connection(id, format_args!("is refused with {}", why.status()));
         self.connections
             .push_control(id, Frame::http(&why.response()));

@@ -46,7 +46,7 @@ pub(super) struct Connections<S> {
     next_generation: u32,
     limits: Limits,
     pub(super) lists: Lists,
-    /// Frames that were dropped because an outbox was full, over all connections.
+    /// Messages that were dropped because a peer did not accept them, over all connections.
     pub(super) missed: u64,
 }
 
@@ -184,16 +184,26 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return Pushed::Queued;
         };
+        let count = frame.count();
         match connection.state.outbox.push(frame, limits) {
             Pushed::Queued => {
                 self.mark_dirty(id);
                 Pushed::Queued
             }
             Pushed::Missed => {
-                self.missed += 1;
+                self.missed += u64::from(count);
                 Pushed::Missed
             }
         }
+    }
+
+    /// Drops the messages that wait, to make room for a close frame.
+    pub(super) fn drop_unsent(&mut self, id: ConnId) {
+        let Some(connection) = self.get_mut(id) else {
+            return;
+        };
+        let dropped = connection.state.outbox.drop_unsent();
+        self.missed += u64::from(dropped);
     }
 
     /// Queues a frame that must not be lost: an HTTP response, a last line, what was missed.

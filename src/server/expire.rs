@@ -53,9 +53,7 @@ impl<N: Net> Server<N> {
                 // Leaving flushes the room's batch into this outbox. The backlog is dropped
                 // afterwards, so that only the close frame remains.
                 self.leave(id, now);
-                if let Some(connection) = self.connections.get_mut(id) {
-                    connection.state.outbox.drop_unsent();
-                }
+                self.connections.drop_unsent(id);
                 self.close(id, &CloseReason::Stalled, now);
             }
             Expired::MessageTooSlow => {

@@ -144,6 +144,10 @@ impl<N: Net> Server<N> {
     /// Nobody is removed before the reaping, so that no event of this turn can meet the next
     /// owner of a slot; newcomers come last, so that they cannot keep those inside waiting.
     pub fn turn(&mut self) -> Turn {
+        // A connection that ended in the last turn's flush or accept is not served in this one.
+        if !self.connections.lists.ending.is_empty() {
+            self.reap(self.net.now());
+        }
         let mut ready = mem::take(&mut self.ready);
         self.net.poll(self.wake_at(), &mut ready);
         let now = self.net.now();

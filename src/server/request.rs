@@ -75,7 +75,6 @@ impl<N: Net> Server<N> {
         if let Some(address) = upgrade.forwarded_for
             && !self.count_for(id, address)
         {
-            self.stats.turned_away += 1;
             return self.refuse(id, &Refusal::TooManyFromAddress, now);
         }
         self.connections

@@ -367,6 +367,51 @@ fn whoever_never_reads_is_closed_by_the_stall_deadline() {
 }
 
 #[test]
+fn every_message_that_a_stalled_client_did_not_get_is_counted_as_missed() {
+    // Four lines fit into the window, to the byte.
+    let faults = Faults {
+        window: 4 * "..ann: number 10".len(),
+        ..Faults::NONE
+    };
+    let mut room = Scene::with(unlimited(), faults);
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(bob);
+    room.stops_reading(bob);
+    for number in 10..60 {
+        room.says(ann, &format!("number {number}"));
+    }
+    room.pass(seconds(31));
+    assert_eq!(room.server.stats().stalled, 1);
+    assert_eq!(room.server.stats().missed, 46);
+}
+
+#[test]
+fn every_message_of_a_run_that_is_missed_is_counted() {
+    let faults = Faults {
+        window: 60,
+        ..Faults::NONE
+    };
+    let mut room = Scene::with(unlimited(), faults);
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(bob);
+    // What ann says reaches her as well, and not all of it fits.
+    room.stops_reading(ann);
+    room.stops_reading(bob);
+    let together: Vec<u8> = (0..100)
+        .flat_map(|_| client::frame(0x81, b"hello", &mut room.chance))
+        .collect();
+    room.sends(ann, &together);
+    room.reads_again(bob);
+    let heard = room.heard(bob);
+    let missed = 100 - (heard.len() as u64 - 1);
+    let report = format!("* you missed {missed} messages");
+    assert_eq!(heard.last(), Some(&report));
+    assert_eq!(room.server.stats().missed, 2 * missed);
+}
+
+#[test]
 fn who_is_refused_while_an_answer_waits_is_read_to_the_end() {
     let faults = Faults {
         window: 60,

@@ -220,6 +220,26 @@ fn dropping_the_unsent_keeps_a_begun_frame_whole() {
 }
 
 #[test]
+fn dropping_the_unsent_returns_how_many_messages_were_dropped() {
+    let mut outbox = Outbox::default();
+    let mut run = Run::default();
+    run.push_text("two");
+    run.push_text("three");
+    outbox.push_control(frame("one"));
+    outbox.advance(1);
+    outbox.push_pong(Frame::pong(b""));
+    outbox.push_control(run.take().expect("it has two"));
+    outbox.push_control(Frame::ping());
+    assert_eq!(
+        outbox.drop_unsent(),
+        2,
+        "not the begun one, nor control frames"
+    );
+    outbox.advance(4);
+    assert_eq!(outbox.drop_unsent(), 0);
+}
+
+#[test]
 fn dropping_the_unsent_keeps_the_response_that_a_close_follows() {
     let mut outbox = Outbox::default();
     let (response, close) = (Frame::http(b"HTTP/1.1 101"), Frame::close(1013, ""));
