@@ -1,5 +1,5 @@
-//! Many members ask for many things, and every effect is what somebody may be told: against a model
-//! of who is where, under which nick, and of what the room has not been told yet.
+//! Random commands of many members: every effect must be one that a model allows, which knows each
+//! member's room and nick, and the joins and leaves that were not reported to the room yet.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -56,14 +56,14 @@ enum Operation<'a> {
     },
 }
 
-/// One of a few, so that they meet, or any.
+/// One of a few names, so that equal ones meet, or any text.
 #[derive(Arbitrary, Debug)]
 enum Name<'a> {
     Known(u8),
     Any(&'a str),
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 22] = [
     "ann",
     "ANN",
     "аnn",
@@ -74,6 +74,21 @@ const NAMES: [&str; 10] = [
     "straße",
     "STRASSE",
     "guest-0001",
+    // With a dot that is there already, and the capital that folds to it.
+    "ani\u{307}ta",
+    "anita",
+    "\u{130}pek",
+    "ipek",
+    // With and without the joiner that the script needs.
+    "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}",
+    "\u{639}\u{644}\u{6cc}\u{631}\u{636}\u{627}",
+    "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}",
+    "\u{dc1}\u{dca}\u{dbb}\u{dd3}",
+    // Burmese, with four marks on a letter; then what must be refused.
+    "\u{1000}\u{103b}\u{1031}\u{102c}\u{103a}",
+    "x\u{323}\u{324}\u{325}\u{326}\u{32d}",
+    "ann\u{13441}",
+    "ann\u{200d}",
 ];
 const ROOMS: [&str; 3] = ["lobby", "LOBBY", "attic"];
 const MEMBERS_MAX: u8 = 12;
@@ -89,7 +104,7 @@ impl<'a> Name<'a> {
     }
 }
 
-struct Person {
+struct Member {
     id: ConnId,
     room: String,
     nick: String,
@@ -99,9 +114,9 @@ struct Person {
     answered: u32,
 }
 
-/// Joins and leaves of which a room was not told.
+/// Joins and leaves that were not reported to a room yet.
 #[derive(Default)]
-struct Untold {
+struct Unreported {
     joined: u32,
     left: u32,
 }
@@ -110,8 +125,8 @@ struct Game {
     chat: Chat,
     now: Tick,
     generation: u32,
-    people: BTreeMap<u32, Person>,
-    untold: BTreeMap<String, Untold>,
+    members: BTreeMap<u32, Member>,
+    unreported: BTreeMap<String, Unreported>,
     is_limited: bool,
 }
 
@@ -156,11 +171,12 @@ impl Game {
                 stale: false,
             } => self.ask(
                 *slot,
-                match what % 5 {
+                match what % 6 {
                     0 => Command::Who,
                     1 => Command::Rooms,
                     2 => Command::Help,
                     3 => Command::Unknown { name: "dance" },
+                    4 => Command::TooLong,
                     _ => Command::Incomplete { usage: "/me DOES" },
                 },
             ),
@@ -169,18 +185,18 @@ impl Game {
     }
 
     fn id(&self, slot: u8) -> Option<ConnId> {
-        self.people
+        self.members
             .get(&u32::from(slot % MEMBERS_MAX))
-            .map(|person| person.id)
+            .map(|member| member.id)
     }
 
-    /// The room an effect is for: that of those who are in it.
+    /// The room that an effect is for, by its members.
     fn room_of(&self, room: RoomId) -> Option<String> {
         let first = self.chat.members(room).first()?;
         let room = &self
-            .people
+            .members
             .get(&first.slot())
-            .expect("members are people")
+            .expect("members are in the model")
             .room;
         Some(room.clone())
     }
@@ -199,15 +215,15 @@ impl Game {
         let nick = self
             .chat
             .nick_of(id)
-            .expect("who joins is a member")
+            .expect("a join makes a member")
             .as_str()
             .to_owned();
         let before = self
-            .people
+            .members
             .values()
-            .filter(|person| person.room == room)
+            .filter(|member| member.room == room)
             .count();
-        let person = Person {
+        let member = Member {
             id,
             room: room.clone(),
             nick: nick.clone(),
@@ -215,7 +231,7 @@ impl Game {
             joined_at: self.now,
             answered: 0,
         };
-        self.people.insert(id.slot(), person);
+        self.members.insert(id.slot(), member);
         let mut effects = effects.into_iter();
         let Some(Effect::Tell {
             to,
@@ -228,10 +244,10 @@ impl Game {
                 },
         }) = effects.next()
         else {
-            panic!("the first thing is a welcome");
+            panic!("the first effect is a welcome");
         };
         assert_eq!((to, shown.as_str(), own.as_str()), (id, &*room, &*nick));
-        assert_eq!(present.len() + more as usize, before, "who was there");
+        assert_eq!(present.len() + more as usize, before, "members present");
         assert!(
             present
                 .iter()
@@ -247,34 +263,34 @@ impl Game {
                 event: Event::Refused(Refused::Nick { why, kept, .. }),
             }) = effects.next()
             else {
-                panic!("who does not get the nick is told why");
+                panic!("another nick without the reason");
             };
             assert_eq!((to, kept), (id, own.clone()));
-            let unheard = self.people.len() == 1;
+            let is_alone = self.members.len() == 1;
             match parsed {
                 Some(Err(reason)) => assert_eq!(reason, why),
-                _ => assert!(!unheard && why == parlor::chat::NickRefused::Taken),
+                _ => assert!(!is_alone && why == parlor::chat::NickRefused::Taken),
             }
         }
         match effects.next() {
             Some(Effect::TellOthers {
-                room: told,
+                room: informed,
                 except,
                 event: Event::Joined { nick },
             }) => {
                 assert_eq!((except, &nick), (id, &own));
-                assert_eq!(self.room_of(told), Some(room));
+                assert_eq!(self.room_of(informed), Some(room));
             }
-            None => self.untold.entry(room).or_default().joined += 1,
+            None => self.unreported.entry(room).or_default().joined += 1,
             Some(other) => panic!("{other:?}"),
         }
         assert_eq!(effects.next(), None);
     }
 
     fn is_in(&self, nick: &Nick, room: &str) -> bool {
-        self.people
+        self.members
             .values()
-            .any(|person| person.nick == nick.as_str() && person.room == room)
+            .any(|member| member.nick == nick.as_str() && member.room == room)
     }
 
     fn leave(&mut self, slot: u8, stale: bool) {
@@ -290,24 +306,24 @@ impl Game {
         assert_eq!(rest, []);
     }
 
-    /// Somebody is gone; what is left of the effects after the room was told, or was not.
+    /// A member left. Returns the effects after the report to the room, if there is one.
     fn left(&mut self, id: ConnId, mut effects: Effects, may_have_word: bool) -> Effects {
-        let person = self.people.remove(&id.slot()).expect("somebody left");
+        let member = self.members.remove(&id.slot()).expect("a member left");
         assert!(!self.chat.is_member(id));
-        let is_room_there = self.people.values().any(|other| other.room == person.room);
+        let is_room_there = self.members.values().any(|other| other.room == member.room);
         match effects.first() {
             Some(Effect::TellRoom {
                 room,
                 event: Event::Left { nick, word },
             }) => {
-                assert!(nick.as_str() == person.nick && (may_have_word || word.is_empty()));
+                assert!(nick.as_str() == member.nick && (may_have_word || word.is_empty()));
                 assert!(!word.contains(char::is_control), "a word is one line");
-                assert_eq!(self.room_of(*room), Some(person.room));
+                assert_eq!(self.room_of(*room), Some(member.room));
                 effects.remove(0);
             }
-            _ if is_room_there => self.untold.entry(person.room).or_default().left += 1,
+            _ if is_room_there => self.unreported.entry(member.room).or_default().left += 1,
             _ => {
-                self.untold.remove(&person.room);
+                self.unreported.remove(&member.room);
             }
         }
         effects
@@ -335,7 +351,7 @@ impl Game {
             );
         }
         let now = self.now;
-        let person = self.people.get_mut(&id.slot()).expect("a member asks");
+        let member = self.members.get_mut(&id.slot()).expect("a member asks");
         let is_too_fast = |effect: &Effect| {
             matches!(
                 effect,
@@ -346,14 +362,14 @@ impl Game {
             )
         };
         if effects.iter().all(is_too_fast) {
-            // Dropped, told or not; but nothing is told either of a nick that one has already.
+            // Dropped, with a report or without; a nick that the member has already has none either.
             let is_nick = matches!(command, Command::Nick(_)) && effects.is_empty();
             return assert!(self.is_limited || is_nick, "{command:?}");
         }
-        person.answered += 1;
-        let allowed = MESSAGE_BURST + MESSAGE_RATE * now.since(person.joined_at) / 10;
+        member.answered += 1;
+        let allowed = MESSAGE_BURST + MESSAGE_RATE * now.since(member.joined_at) / 10;
         assert!(
-            !self.is_limited || person.answered <= allowed,
+            !self.is_limited || member.answered <= allowed,
             "faster than the limit"
         );
         // A wrong token is refused, and counted against the address.
@@ -374,7 +390,7 @@ impl Game {
         }
     }
 
-    /// The one effect of a command that does not end a stay.
+    /// The one effect of a command after which the member is still one.
     fn check_answer(&mut self, id: ConnId, command: Command<'_>, effect: &Effect) {
         let nick = self
             .chat
@@ -382,7 +398,7 @@ impl Game {
             .expect("still a member")
             .as_str()
             .to_owned();
-        let person = self.people.get_mut(&id.slot()).expect("a member asks");
+        let member = self.members.get_mut(&id.slot()).expect("a member asks");
         match (command, effect) {
             (
                 Command::Say(_),
@@ -406,7 +422,11 @@ impl Game {
                         },
                 },
             ) => {
-                assert_eq!(speaker.as_str(), person.nick, "nobody speaks for another");
+                assert_eq!(
+                    speaker.as_str(),
+                    member.nick,
+                    "no member speaks for another"
+                );
                 assert!(!text.trim().is_empty());
                 assert!(
                     !text
@@ -422,9 +442,9 @@ impl Game {
                     event: Event::Renamed { old, new },
                 },
             ) => {
-                assert_eq!((old.as_str(), new.as_str()), (&*person.nick, &*nick));
+                assert_eq!((old.as_str(), new.as_str()), (&*member.nick, &*nick));
                 assert!(self.chat.members(*room).contains(&id));
-                person.nick = nick;
+                member.nick = nick;
             }
             (
                 Command::Op { token },
@@ -434,7 +454,7 @@ impl Game {
                 },
             ) => {
                 assert!(*to == id && token == "secret");
-                person.is_operator = true;
+                member.is_operator = true;
             }
             (
                 Command::Kick { .. },
@@ -443,7 +463,7 @@ impl Game {
                     event: Event::Refused(why),
                 },
             ) => {
-                let right = matches!(why, Refused::NotOperator) != person.is_operator;
+                let right = matches!(why, Refused::NotOperator) != member.is_operator;
                 assert!(*to == id && right, "{why:?}");
             }
             (
@@ -459,7 +479,7 @@ impl Game {
                 },
             ) => {
                 let here = self
-                    .people
+                    .members
                     .values()
                     .filter(|other| other.room == room.as_str());
                 assert_eq!((*to, members.len() + *more as usize), (id, here.count()));
@@ -473,7 +493,7 @@ impl Game {
                 },
             ) => {
                 let all: u32 = rooms.iter().map(|(_, members)| members).sum();
-                assert_eq!((*to, all as usize), (id, self.people.len()));
+                assert_eq!((*to, all as usize), (id, self.members.len()));
             }
             (
                 _,
@@ -486,7 +506,7 @@ impl Game {
         }
     }
 
-    /// The room is told, then the kicked, who is closed: three effects.
+    /// A kick has three effects: a line to the room, one to the kicked member, and the close.
     fn check_kick(&mut self, id: ConnId, command: Command<'_>, effects: Effects) {
         let [
             Effect::TellRoom {
@@ -495,29 +515,33 @@ impl Game {
             },
             Effect::Tell {
                 to,
-                event: Event::YouWereKicked { by: told, .. },
+                event: Event::YouWereKicked { by: reported, .. },
             },
             Effect::Close { id: closed, .. },
         ] = &effects[..]
         else {
             panic!("{command:?} has the effects {effects:?}");
         };
-        let kicker = &self.people[&id.slot()];
-        assert!(kicker.is_operator && by.as_str() == kicker.nick && told == by);
+        let kicker = &self.members[&id.slot()];
+        assert!(kicker.is_operator && by.as_str() == kicker.nick && reported == by);
         assert!(matches!(command, Command::Kick { .. }) && !reason.contains(char::is_control));
         let room = kicker.room.clone();
-        let kicked = self.people.remove(&to.slot()).expect("a member is kicked");
+        let kicked = self.members.remove(&to.slot()).expect("a member is kicked");
         assert_eq!((to, closed), (&kicked.id, &kicked.id));
         assert_eq!((nick.as_str(), &*kicked.room), (&*kicked.nick, &*room));
         assert!(!self.chat.is_member(kicked.id));
-        if !self.people.values().any(|person| person.room == room) {
-            self.untold.remove(&room);
+        if !self.members.values().any(|member| member.room == room) {
+            self.unreported.remove(&room);
         }
     }
 
-    /// What was not told one by one is told in sum, and nothing else.
+    /// Joins and leaves that were not reported one by one are reported in sum, and nothing else is.
+    /// Memory is given back now and then, which changes nothing.
     fn pass(&mut self, ticks: u8) {
         self.now = self.now + ticks.into();
+        if ticks % 2 == 1 {
+            self.chat.shrink();
+        }
         let mut effects = Effects::new();
         self.chat.tick(self.now, &mut effects);
         for effect in effects {
@@ -529,8 +553,8 @@ impl Game {
                 panic!("{effect:?}");
             };
             let room = self.room_of(room).expect("a room with members");
-            let untold = self.untold.remove(&room).expect("something to tell");
-            assert_eq!((joined, left), (untold.joined, untold.left));
+            let unreported = self.unreported.remove(&room).expect("something to report");
+            assert_eq!((joined, left), (unreported.joined, unreported.left));
         }
         assert!(
             self.chat.next_tick().is_none_or(|due| due > self.now),
@@ -540,19 +564,23 @@ impl Game {
 
     fn check(&self) {
         self.chat.check_invariants();
-        assert_eq!(self.chat.member_count(), self.people.len());
-        let mut rooms: Vec<&str> = self.people.values().map(|person| &*person.room).collect();
+        assert_eq!(self.chat.member_count(), self.members.len());
+        let mut rooms: Vec<&str> = self.members.values().map(|member| &*member.room).collect();
         rooms.sort_unstable();
         rooms.dedup();
         assert_eq!(self.chat.room_count(), rooms.len());
-        assert_eq!(self.chat.next_tick().is_some(), !self.untold.is_empty());
+        assert_eq!(self.chat.next_tick().is_some(), !self.unreported.is_empty());
         let mut looks: Vec<String> = Vec::new();
-        for person in self.people.values() {
+        for member in self.members.values() {
             assert_eq!(
-                self.chat.nick_of(person.id).map(Nick::as_str),
-                Some(&*person.nick)
+                self.chat.nick_of(member.id).map(Nick::as_str),
+                Some(&*member.nick)
             );
-            looks.push(skeleton(&person.nick).collect());
+            looks.push(skeleton(&member.nick).collect());
+            // What has no skeleton is drawn as nothing; of that, a name may have joiners.
+            let is_seen = |c: char| skeleton(c.encode_utf8(&mut [0; 4])).next().is_some();
+            let is_joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+            assert!(member.nick.chars().all(|c| is_seen(c) || is_joiner(c)));
         }
         looks.sort_unstable();
         assert!(
@@ -560,9 +588,9 @@ impl Game {
             "two look the same: {looks:?}"
         );
         let mut small: Vec<String> = self
-            .people
+            .members
             .values()
-            .map(|person| person.nick.to_lowercase())
+            .map(|member| member.nick.to_lowercase())
             .collect();
         small.sort_unstable();
         assert!(
@@ -585,8 +613,8 @@ fuzz_target!(|game: (bool, u8, Vec<Operation<'_>>)| {
         chat: Chat::new(&settings, 1),
         now: Tick(0),
         generation: 1,
-        people: BTreeMap::new(),
-        untold: BTreeMap::new(),
+        members: BTreeMap::new(),
+        unreported: BTreeMap::new(),
         is_limited,
     };
     for operation in &operations {
