@@ -362,7 +362,8 @@ impl Game {
             )
         };
         if effects.iter().all(is_too_fast) {
-            // Dropped, with a report or without; a nick that the member has already has none either.
+            // Dropped, with a report or without; a nick that the member has already has none
+            // either.
             let is_nick = matches!(command, Command::Nick(_)) && effects.is_empty();
             return assert!(self.is_limited || is_nick, "{command:?}");
         }

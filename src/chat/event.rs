@@ -106,7 +106,8 @@ pub enum Effect {
         except: ConnId,
         event: Event,
     },
-    /// One connection sees the event. It may no longer be a member's: the kicked member's last line.
+    /// One connection sees the event. It may no longer be a member's: the kicked member's last
+    /// line.
     Tell { to: ConnId, event: Event },
     /// An operator token from this connection was wrong, which counts against its address.
     WrongToken { id: ConnId },

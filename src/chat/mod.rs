@@ -95,8 +95,8 @@ impl Chat {
         }
     }
 
-    /// A new member enters a room, which is created if it does not exist. The member sees a welcome,
-    /// then why the nick is not the `wanted` one; the others see that the member joined.
+    /// A new member enters a room, which is created if it does not exist. The member sees a
+    /// welcome, then why the nick is not the `wanted` one; the others see that the member joined.
     pub fn join(
         &mut self,
         id: ConnId,
@@ -153,8 +153,8 @@ impl Chat {
         self.depart(id, String::new(), now, effects);
     }
 
-    /// Does what a member asks, or refuses it to them with the reason. Without effect if the id is no
-    /// member's (any more).
+    /// Does what a member asks, or refuses it to them with the reason. Without effect if the id is
+    /// no member's (any more).
     pub fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick, effects: &mut Effects) {
         if !self.may_go_on(id, command, now, effects) {
             return;
@@ -267,16 +267,16 @@ impl Chat {
         self.epoch += 1;
     }
 
-    /// Whether [`Chat::shrink`] is worth its work: more members have left since the last time than are
-    /// here, and not only a few.
+    /// Whether [`Chat::shrink`] is worth its work: more members have left since the last time than
+    /// are here, and not only a few.
     pub fn has_slack(&self) -> bool {
         self.departed > self.member_count.max(DEPARTED_MIN)
     }
 
     /// Gives back the memory of members and rooms that are gone, as far as it lies behind what is
     /// there: slots and rooms keep their numbers. Where the last of a crowd stay in high slots, the
-    /// tables remain as long as the crowd was. To be called now and then after a crowd, for it walks
-    /// over all rooms.
+    /// tables remain as long as the crowd was. To be called now and then after a crowd, for it
+    /// walks over all rooms.
     pub fn shrink(&mut self) {
         self.departed = 0;
         let end = self.members.iter().rposition(Option::is_some);
@@ -343,8 +343,8 @@ impl Chat {
         }
     }
 
-    /// Whether a member's next command is within the rate. Above it the member is asked to slow down,
-    /// once until a command has passed again. Leaving is always allowed.
+    /// Whether a member's next command is within the rate. Above it the member is asked to slow
+    /// down, once until a command has passed again. Leaving is always allowed.
     fn may_go_on(
         &mut self,
         id: ConnId,

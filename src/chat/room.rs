@@ -4,8 +4,8 @@
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
 
-/// Joins and leaves announced one by one in an interval, however small the room: more than that is a
-/// client that joins and leaves to make noise.
+/// Joins and leaves announced one by one in an interval, however small the room: more than that is
+/// a client that joins and leaves to make noise.
 const SINGLE_NOTICES_MAX: u32 = 20;
 
 /// How a join or a leave is announced to the room.
@@ -96,7 +96,8 @@ impl Room {
         self.has_sum().then_some(self.interval_ends)
     }
 
-    /// The sum, joined and left, to be reported now; the next comes an interval later at the earliest.
+    /// The sum, joined and left, to be reported now; the next comes an interval later at the
+    /// earliest.
     pub(super) fn take_sum(&mut self, now: Tick, rules: &Notices) -> (u32, u32) {
         self.interval_ends = now + rules.interval;
         self.single_notices = 0;

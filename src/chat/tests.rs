@@ -456,9 +456,9 @@ fn only_a_member_of_the_same_room_can_be_kicked() {
     assert!(scene.chat.is_member(CAT));
 }
 
-/// The numbers in made-up nicks are bits of a generator without secrets: enough of them give away its
-/// first state. That state must not be the seed, from which a client could compute nicks that all
-/// fall into one place of the table.
+/// The numbers in made-up nicks are bits of a generator without secrets: enough of them give away
+/// its first state. That state must not be the seed, from which a client could compute nicks that
+/// all fall into one place of the table.
 #[test]
 fn made_up_nicks_do_not_reveal_the_seed() {
     const SEED: u64 = 0x0123_4567_89AB_CDEF;

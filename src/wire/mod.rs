@@ -6,7 +6,8 @@ mod plain;
 use crate::chat::{Command, Event, Nick, RoomName, WHO_MAX};
 
 /// What a member says may be this many times as long when it is rendered as the longest message a
-/// client may send: a protocol may write one byte as several, and each member of the room gets them.
+/// client may send: a protocol may write one byte as several, and each member of the room gets
+/// them.
 const RENDERED_PER_RECEIVED: usize = 2;
 
 /// What a connection speaks.

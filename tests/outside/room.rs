@@ -192,7 +192,8 @@ fn after_five_wrong_operator_tokens_an_address_has_one_try_a_minute() {
         ann.says(&format!("/op guess{number}"));
         contains(ann.line(), "not the operator token");
     }
-    // The right token is refused as well, or guessing could go on; another connection does not help.
+    // The right token is refused as well, or guessing could go on; another connection does not
+    // help.
     for client in [&mut ann, &mut bob] {
         client.says("/op sesame");
         contains(client.line(), "too many wrong tokens");

@@ -5,21 +5,22 @@
 //!
 //! Near to the nickname profile of PRECIS (RFC 8266, on the framework of RFC 8264). It differs:
 //!
-//! - *Characters* are letters, marks and decimal digits, and `-_.`, not the whole FreeformClass with
-//!   its symbols and punctuation: a nick is one word of a command line. So there is no space in it;
-//!   those around it are dropped.
+//! - *Characters* are letters, marks and decimal digits, and `-_.`, not the whole FreeformClass
+//!   with its symbols and punctuation: a nick is one word of a command line. So there is no space
+//!   in it; those around it are dropped.
 //! - *Which* letters, marks and digits: not those that UTS 39 (`IdentifierType`) calls
 //!   Default_Ignorable, Not_Character, Deprecated or Exclusion. These are blank, or of scripts out
-//!   of use whose letters few people can tell apart. Limited_Use stays: scripts of living languages,
-//!   which `identifier_allowed` of the crate would refuse. Exclusion has one script with many
-//!   writers, Mongolian, whose letters take their shape from neighbours and invisible selectors.
+//!   of use whose letters few people can tell apart. Limited_Use stays: scripts of living
+//!   languages, which `identifier_allowed` of the crate would refuse. Exclusion has one script with
+//!   many writers, Mongolian, whose letters take their shape from neighbours and invisible
+//!   selectors.
 //! - *Marks* stand on a letter of their own script, at most four nonspacing ones in a row and none
 //!   twice in a row (UTS 39 §5.4).
 //! - *Joiners* are allowed where PRECIS allows them (CONTEXTJ; RFC 5892, appendix A.1 and A.2), but
 //!   make no other name.
-//! - *Shown* is the name in NFC, not in NFKC, which would take apart what Thai, Lao and Korean names
-//!   are written with (U+0E33, U+0EB3, compatibility jamo). What the characters stand for in NFKC
-//!   must be allowed too.
+//! - *Shown* is the name in NFC, not in NFKC, which would take apart what Thai, Lao and Korean
+//!   names are written with (U+0E33, U+0EB3, compatibility jamo). What the characters stand for in
+//!   NFKC must be allowed too.
 //! - *Compared* are names in NFKC as in RFC 8266, with all case folded, and as the skeleton of
 //!   UTS 39, so that names that look alike are one.
 //! - *Length* is 1–32 characters as shown. NFKC may make more of them for the comparison alone,

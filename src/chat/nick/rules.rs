@@ -118,10 +118,10 @@ fn check_characters(name: &str) -> Result<(), NickRefused> {
     }
 }
 
-/// A mark needs a letter of its own script before it: on another it is drawn as nothing or anywhere.
-/// Of nonspacing marks there are at most [`MARKS_MAX`] in a row, and never the same one twice in a
-/// row (UTS 39 §5.4, in its decomposed form). Marks that take a place of their own, as many vowel
-/// signs do, are as many as the name has places.
+/// A mark needs a letter of its own script before it: on another it is drawn as nothing or
+/// anywhere. Of nonspacing marks there are at most [`MARKS_MAX`] in a row, and never the same one
+/// twice in a row (UTS 39 §5.4, in its decomposed form). Marks that take a place of their own, as
+/// many vowel signs do, are as many as the name has places.
 fn check_marks(name: &str) -> Result<(), NickRefused> {
     let mut letter = None;
     let mut row = 0;

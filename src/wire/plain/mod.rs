@@ -186,8 +186,8 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
     }
 }
 
-/// What begins a line after the first: indented, because in a terminal the line could otherwise pass
-/// for one of another member.
+/// What begins a line after the first: indented, because in a terminal the line could otherwise
+/// pass for one of another member.
 const LINE_BREAK: &str = "\n  ";
 
 /// What a member said. Only its first line begins at the margin.
