@@ -138,7 +138,7 @@ impl Chat {
             is_operator: false,
             was_told: false,
         });
-        match self.rooms[room.0 as usize].someone_joined(now, &self.notices) {
+        match self.rooms[room.0 as usize].member_joined(now, &self.notices) {
             Notice::Single => effects.push(Effect::TellOthers {
                 room,
                 except: id,
@@ -241,6 +241,26 @@ impl Chat {
         self.rooms.len()
     }
 
+    /// Whether [`Chat::shrink`] is worth its work: more members have left since the last time than
+    /// are here, and not only a few.
+    pub fn has_slack(&self) -> bool {
+        self.departed > self.member_count.max(DEPARTED_MIN)
+    }
+
+    /// Gives back the memory of members and rooms that are gone, as far as it lies behind what is
+    /// there: slots and rooms keep their numbers. Where the last of a crowd stay in high slots, the
+    /// tables remain as long as the crowd was. To be called now and then after a crowd, for it
+    /// walks over all rooms.
+    pub fn shrink(&mut self) {
+        self.departed = 0;
+        let end = self.members.iter().rposition(Option::is_some);
+        self.members.truncate(end.map_or(0, |last| last + 1));
+        self.members.shrink_to_fit();
+        self.rooms.shrink_to_fit();
+        self.room_names.shrink_to_fit();
+        self.summing.shrink_to_fit();
+    }
+
     // Members
 
     fn member(&self, id: ConnId) -> Option<&Member> {
@@ -265,26 +285,6 @@ impl Chat {
         self.members[slot] = Some(member);
         self.member_count += 1;
         self.epoch += 1;
-    }
-
-    /// Whether [`Chat::shrink`] is worth its work: more members have left since the last time than
-    /// are here, and not only a few.
-    pub fn has_slack(&self) -> bool {
-        self.departed > self.member_count.max(DEPARTED_MIN)
-    }
-
-    /// Gives back the memory of members and rooms that are gone, as far as it lies behind what is
-    /// there: slots and rooms keep their numbers. Where the last of a crowd stay in high slots, the
-    /// tables remain as long as the crowd was. To be called now and then after a crowd, for it
-    /// walks over all rooms.
-    pub fn shrink(&mut self) {
-        self.departed = 0;
-        let end = self.members.iter().rposition(Option::is_some);
-        self.members.truncate(end.map_or(0, |last| last + 1));
-        self.members.shrink_to_fit();
-        self.rooms.shrink_to_fit();
-        self.room_names.shrink_to_fit();
-        self.summing.shrink_to_fit();
     }
 
     /// Removes a member from every table, and the room with its last member.
@@ -322,7 +322,7 @@ impl Chat {
         let Some(left) = self.rooms.get_mut(room.0 as usize) else {
             return;
         };
-        match left.someone_left(now, &self.notices) {
+        match left.member_left(now, &self.notices) {
             Notice::Single => {
                 effects.push(Effect::TellRoom {
                     room,

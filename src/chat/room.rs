@@ -62,13 +62,13 @@ impl Room {
         self.members.get(position).copied()
     }
 
-    pub(super) fn someone_joined(&mut self, now: Tick, rules: &Notices) -> Notice {
+    pub(super) fn member_joined(&mut self, now: Tick, rules: &Notices) -> Notice {
         let notice = self.notice(now, rules);
         self.joined += u32::from(notice == Notice::Summed);
         notice
     }
 
-    pub(super) fn someone_left(&mut self, now: Tick, rules: &Notices) -> Notice {
+    pub(super) fn member_left(&mut self, now: Tick, rules: &Notices) -> Notice {
         let notice = self.notice(now, rules);
         self.left += u32::from(notice == Notice::Summed);
         notice
@@ -130,7 +130,7 @@ mod tests {
     fn room_at_the_limit() -> Room {
         let mut room = Room::new("lobby".into());
         for _ in 0..SINGLE_NOTICES_MAX {
-            assert_eq!(room.someone_joined(Tick(0), &RULES), Notice::Single);
+            assert_eq!(room.member_joined(Tick(0), &RULES), Notice::Single);
         }
         room
     }
@@ -138,18 +138,18 @@ mod tests {
     #[test]
     fn joins_above_the_limit_of_an_interval_are_summed_up() {
         let mut room = room_at_the_limit();
-        assert_eq!(room.someone_joined(Tick(29), &RULES), Notice::Summed);
+        assert_eq!(room.member_joined(Tick(29), &RULES), Notice::Summed);
         assert_eq!(room.sum_due(), Some(Tick(30)));
         // Until the sum is reported, all joins and leaves belong to it.
-        assert_eq!(room.someone_left(Tick(30), &RULES), Notice::Summed);
+        assert_eq!(room.member_left(Tick(30), &RULES), Notice::Summed);
         assert_eq!(room.take_sum(Tick(30), &RULES), (1, 1));
-        assert_eq!(room.someone_joined(Tick(30), &RULES), Notice::Single);
+        assert_eq!(room.member_joined(Tick(30), &RULES), Notice::Single);
     }
 
     #[test]
     fn in_a_new_interval_joins_and_leaves_are_announced_again() {
         let mut room = room_at_the_limit();
-        assert_eq!(room.someone_left(Tick(30), &RULES), Notice::Single);
+        assert_eq!(room.member_left(Tick(30), &RULES), Notice::Single);
         assert_eq!(room.sum_due(), None);
     }
 

@@ -9,7 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 use unicode_security::confusable_detection::skeleton;
 
-/// What tells a name apart, one or two strings: two names that share one are the same to a reader.
+/// What distinguishes a name, one or two strings: two names that share one are the same to a
+/// reader.
 ///
 /// The first is what is seen of the folded name. Folding it comes too late for letters that look
 /// alike only as capitals, of which many scripts have some: a Greek Η is a Latin H to the eye, but

@@ -114,7 +114,7 @@ impl Nick {
         &self.0
     }
 
-    /// What tells it apart, one or two strings: two nicks that share one are the same to a reader.
+    /// What distinguishes it, one or two strings: two nicks that share one are the same to a reader.
     pub(super) fn keys(&self) -> impl Iterator<Item = SmolStr> {
         look::keys(&self.0)
     }
