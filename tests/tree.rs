@@ -1,14 +1,14 @@
-//! The crates under the server, as the lock file has them: each under a licence that lets anybody
-//! run and change the whole, and none of them twice. Asks cargo, which needs no network for it.
+//! The crates in the lock file: each has a licence on the allow-list, and none is there in two
+//! versions. Runs `cargo tree`, which needs no network for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-/// Licences that ask for no more than that their text is kept.
+/// Licences that require no more than that their text is kept.
 const ALLOWED: [&str; 5] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Zlib", "Unicode-3.0"];
 
-/// Of each of several parts of a crate, one licence to choose must be allowed. Knows parentheses
-/// only round alternatives, as they are used; another use would be refused, not let through.
+/// Each part of an expression joined by AND must offer one allowed licence. Parentheses are expected
+/// around alternatives only; another use makes the licence refused, not allowed.
 fn is_allowed(licence: &str) -> bool {
     let is_one_allowed = |part: &str| {
         part.split(" OR ")
@@ -40,7 +40,7 @@ fn crates() -> BTreeSet<(String, String, String)> {
 }
 
 #[test]
-fn every_crate_has_a_licence_that_is_allowed() {
+fn every_crate_has_an_allowed_licence() {
     let crates = crates();
     assert!(crates.len() > 20, "the tree is not what it was");
     let wrong: Vec<_> = crates.iter().filter(|(_, _, l)| !is_allowed(l)).collect();
@@ -48,7 +48,7 @@ fn every_crate_has_a_licence_that_is_allowed() {
 }
 
 #[test]
-fn no_crate_is_there_in_two_versions() {
+fn no_crate_is_in_the_tree_in_two_versions() {
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, version, _) in crates() {
         versions.entry(name).or_default().push(version);
@@ -58,7 +58,7 @@ fn no_crate_is_there_in_two_versions() {
 }
 
 #[test]
-fn a_licence_that_asks_for_more_is_refused() {
+fn licence_off_the_list_is_refused() {
     for licence in ["GPL-3.0", "MIT AND GPL-3.0", "", "MPL-2.0 OR GPL-2.0"] {
         assert!(!is_allowed(licence), "{licence}");
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the floor and the servers parlor is compared with into target/peers, each from public
-# packages. What cannot be had is skipped and named; the comparison then runs without it.
+# Builds the floor and the servers that parlor is compared with into target/peers, from public
+# packages. A server that cannot be built is skipped with a message and left out of the comparison.
 # Usage: build.sh [NAME]...   (floor gorilla node rust; without names: all)
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,7 +27,7 @@ build_rust() {
   cp "$out/rust/release/axum" "$out/axum.bin"
 }
 
-# Debian's packages; they are installed only by root.
+# Installs Debian packages, if run as root.
 have_gorilla() {
   command -v go >/dev/null && [ -d /usr/share/gocode/src/github.com/gorilla/websocket ]
 }
@@ -48,7 +48,7 @@ build_node() {
   cp "$peers"/node/package.json "$peers"/node/package-lock.json "$peers"/node/*.js "$out/node/"
   npm ci --prefix "$out/node" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
     return
-  # The addon is built for some systems and versions of node only.
+  # The addon exists only for some systems and versions of node.
   if ! (cd "$out/node" && node -e 'require("uwebsockets")') 2>"$out/uws.err"; then
     rm "$out/node/uws.js"
     skip uws "its prebuilt addon cannot be loaded here: $(tail -n 1 "$out/uws.err")"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need and nobody here wrote, into target/clients: Python's websockets and
-# kosoku, node's ws and playwright-core, by exact version. Chromium, curl, ip and strace come from
-# the system; as root on Debian they are installed too. Quick when all is there.
+# Installs the independent clients that the tests use into target/clients: Python's websockets and
+# kosoku, node's ws and playwright-core, in exact versions. Chromium, curl, ip and strace come from
+# the system; as root on Debian the script installs them too. Does nothing if all are installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 clients=target/clients

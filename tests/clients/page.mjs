@@ -1,5 +1,5 @@
-// Two people with browsers talk to each other through the chat page of a running server.
-// node page.mjs URL [SCREENSHOT-FOLDER]; CHROMIUM names the browser. Prints what failed, exits 1.
+// Two browsers chat through the page of a running server: node page.mjs URL [SCREENSHOT-FOLDER].
+// CHROMIUM names the browser. Prints each failed check and exits with 1.
 import { chromium } from "playwright-core";
 
 const [url, screenshots] = process.argv.slice(2);

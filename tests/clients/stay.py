@@ -1,4 +1,4 @@
-"""Python's websockets as somebody who stays, and answers pings, until the connection ends:
+"""A member with Python's websockets that answers pings until the connection ends:
 python stay.py http://HOST:PORT/ NICK"""
 
 import asyncio
@@ -10,7 +10,7 @@ URL = sys.argv[1].replace("http:", "ws:") + "ws?nick=" + sys.argv[2]
 
 
 async def stay():
-    # It answers pings by itself, and sends none.
+    # The library answers pings; ping_interval=None makes it send none.
     async with websockets.connect(URL, ping_interval=None) as client:
         async for _ in client:
             pass

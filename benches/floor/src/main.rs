@@ -1,9 +1,9 @@
-//! The floor: the least that a program must do to pass a WebSocket message on to a room, as the
-//! physical limit that a chat server is compared with. Per message one write to each member;
-//! with `--coalesce` one writev per member and turn for all that came in that turn.
+//! The floor: the least that a program must do to forward a WebSocket message to a room, as a
+//! lower bound for the cost of a chat server. Each message is one write per member; with
+//! `--coalesce`, all messages of a turn are one writev per member.
 //!
-//! It has no names, no limits of rate, no deadlines and no fragments, and keeps 12 bytes of tables
-//! for a connection. Its sockets are set up as parlor's are, and a slow reader blocks nobody.
+//! It has no nicks, rate limits, deadlines or fragments, and 12 bytes of tables per connection. Its
+//! sockets have the same options as parlor's, and a slow reader does not block the others.
 
 mod sockets;
 mod wire;
@@ -22,18 +22,18 @@ use wire::{Parsed, parse_frame, parse_request};
 
 const EVENTS_MAX: usize = 1024;
 const READ_BUFFER_BYTES: usize = 64 << 10;
-/// As parlor's default.
+/// The same as parlor's default.
 const SEND_BUFFER_BYTES: usize = 16 << 10;
 const BACKLOG: i32 = 4096;
-/// Connections accepted in one turn, so that newcomers cannot keep the others waiting.
+/// Connections accepted in one turn, so that accepting does not delay the other connections.
 const ACCEPTS_MAX: usize = 256;
 /// The most slices one writev takes (UIO_MAXIOV).
 const SLICES_MAX: usize = 1024;
-/// How often the heartbeat looks whose turn it is.
+/// The interval at which the heartbeat pings the next part of the sockets.
 const STEP: Duration = Duration::from_millis(100);
 
 const LISTENER: u64 = u64::MAX;
-/// In place of a room: the request has not come yet.
+/// Stands for a room while the request has not been received.
 const NO_ROOM: u32 = u32::MAX;
 
 const HELP: &str = "\
@@ -70,11 +70,11 @@ impl Options {
     }
 }
 
-/// Who gets what is said in it.
+/// The members of a room, and the frames that wait for them.
 #[derive(Default)]
 struct Room {
     members: Vec<u32>,
-    /// With `--coalesce`: the frames of this turn, one behind the other, and where each ends.
+    /// With `--coalesce`: the frames of this turn, concatenated, and the end of each.
     queued: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -87,11 +87,11 @@ struct Floor {
     room_of: Vec<u32>,
     rooms: Vec<Room>,
     names: HashMap<Vec<u8>, u32>,
-    /// Rooms in which something is queued.
+    /// Rooms with queued frames.
     dirty: Vec<u32>,
-    /// Requests and frames that have not come whole.
+    /// Incomplete requests and frames.
     halves: HashMap<u32, Vec<u8>>,
-    /// The frame that is passed on.
+    /// The frame that is forwarded.
     frame: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -159,7 +159,7 @@ impl Floor {
             let socket = match accept_with(&self.listener, flags) {
                 Ok(socket) => socket,
                 Err(Errno::AGAIN) => return Ok(()),
-                // Gone before it was accepted.
+                // The connection was aborted before it was accepted.
                 Err(Errno::CONNABORTED | Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -172,7 +172,7 @@ impl Floor {
         Ok(())
     }
 
-    /// One read; if there is more, the next turn tells.
+    /// Reads once. Level-triggered epoll reports what is left in the next turn.
     fn receive(&mut self, number: u32) {
         let Some(socket) = self.sockets.get(number) else {
             return;
@@ -208,7 +208,7 @@ impl Floor {
         }
     }
 
-    /// Works off what is whole of `bytes` and says how many those are.
+    /// Handles all complete requests and frames of `bytes` and returns their length.
     fn take(&mut self, number: u32, bytes: &mut [u8]) -> usize {
         let mut used = 0;
         if self.room_of[number as usize] == NO_ROOM {
@@ -289,7 +289,7 @@ impl Floor {
         }
     }
 
-    /// With `--coalesce`: what came in this turn, by one writev to each member.
+    /// With `--coalesce`: sends the frames of this turn by one writev per member.
     fn flush(&mut self) {
         for room in self.dirty.drain(..) {
             let room = &mut self.rooms[room as usize];
@@ -307,7 +307,7 @@ impl Floor {
         }
     }
 
-    /// Leaving looks through the room: leaving is not measured.
+    /// Searches the whole room, because leaving is not measured.
     fn reap(&mut self) {
         while let Some(number) = self.sockets.close_next() {
             self.halves.remove(&number);
@@ -332,7 +332,7 @@ impl Floor {
     }
 }
 
-/// Goes round the table of sockets once per period.
+/// Pings each socket once per period, in the order of the table.
 struct Heartbeat {
     period: Duration,
     next_step: Instant,
@@ -375,7 +375,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// As parlor's: accepted sockets inherit the options.
+/// The same options as parlor's listener; accepted sockets inherit them.
 fn listen(port: u16) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

@@ -1,5 +1,5 @@
-//! The open sockets and what could not be written to them yet. Knows bytes, not frames or rooms;
-//! what it is given is written whole or not at all, so that no frame is ever torn.
+//! The open sockets and the bytes that wait for them. Knows bytes, not frames or rooms. Each frame
+//! is written whole or dropped whole, so that no frame is cut.
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::{Errno, writev};
@@ -8,16 +8,17 @@ use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// What may wait for one socket; what does not fit is dropped and counted. As parlor's default.
+/// Bytes that may wait for one socket, as by parlor's default. Frames above it are dropped and
+/// counted.
 const BACKLOG_BYTES_MAX: usize = 64 << 10;
 
 pub struct Sockets {
     epoll: OwnedFd,
-    /// By descriptor number. `None` costs no more than a number: 4 bytes each.
+    /// By descriptor number. An entry takes 4 bytes, `None` included.
     table: Vec<Option<OwnedFd>>,
-    /// Only of those that the kernel takes no more for.
+    /// Bytes that wait, only for sockets whose send buffer is full.
     backlogs: HashMap<u32, Vec<u8>>,
-    /// To be ended when the turn is over; may name one twice.
+    /// Sockets to be closed at the end of the turn; one may occur twice.
     closing: Vec<u32>,
     pub dropped: u64,
 }
@@ -62,7 +63,7 @@ impl Sockets {
         self.closing.push(number);
     }
 
-    /// Ends one that was to be closed, and says which.
+    /// Closes one of the sockets to be closed and returns it.
     pub fn close_next(&mut self) -> Option<u32> {
         loop {
             let number = self.closing.pop()?;
@@ -73,7 +74,7 @@ impl Sockets {
         }
     }
 
-    /// Writes one frame by one system call.
+    /// Writes one frame with one system call.
     pub fn write(&mut self, number: u32, frame: &[u8]) {
         let Some(socket) = self.table.get(number as usize).and_then(Option::as_ref) else {
             return;
@@ -90,7 +91,7 @@ impl Sockets {
         }
     }
 
-    /// Writes several frames of `bytes` together by one system call.
+    /// Writes several frames of `bytes` with one system call.
     pub fn write_all(&mut self, number: u32, frames: &[IoSlice<'_>], bytes: usize) {
         let Some(socket) = self.table.get(number as usize).and_then(Option::as_ref) else {
             return;
@@ -107,14 +108,14 @@ impl Sockets {
         }
     }
 
-    /// The kernel took only `written` bytes: the rest goes when it takes more.
+    /// The kernel accepted only `written` bytes; the rest waits until it accepts more.
     fn block(&mut self, number: u32, frames: &[IoSlice<'_>], written: usize) {
         self.keep(number, frames, written);
         self.watch(number, EventFlags::IN | EventFlags::OUT);
     }
 
-    /// Keeps what follows the first `written` bytes: a frame that was begun always, others if
-    /// they fit.
+    /// Keeps the bytes after the first `written`: always the rest of a partly written frame, and
+    /// further frames if they fit.
     fn keep(&mut self, number: u32, frames: &[IoSlice<'_>], mut written: usize) {
         let backlog = self.backlogs.entry(number).or_default();
         for frame in frames {

@@ -1,13 +1,13 @@
-//! The least of HTTP and WebSocket (RFC 6455) that the measured clients speak: one request, whole
-//! frames. Knows bytes, not sockets.
+//! The part of HTTP and WebSocket (RFC 6455) that the measured clients use: one request, and
+//! frames without fragments. Knows bytes, not sockets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// Longer ones close the connection, so that nobody can make the floor store without end.
+/// The longest frame; a longer one closes the connection, which bounds what is stored.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
-/// The same for the head of the request.
+/// The longest head of a request.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;
 
 pub const TEXT: u8 = 1;
@@ -16,22 +16,22 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// A ping without payload, as it is sent.
+/// An encoded ping without payload.
 pub const PING_FRAME: [u8; 2] = [0x80 | PING, 0];
 
-/// A whole request.
+/// A complete request.
 pub struct Request<'a> {
-    /// Its target without the query.
+    /// The target without the query.
     pub path: &'a [u8],
     pub key: &'a [u8],
     pub bytes: usize,
 }
 
-/// What the next bytes are.
+/// The result of parsing the next bytes.
 pub enum Parsed<T> {
     Whole(T),
     Partial,
-    /// Not for us: the connection ends.
+    /// Not supported: the connection is closed.
     Wrong,
 }
 
@@ -63,7 +63,7 @@ pub fn parse_request(bytes: &[u8]) -> Parsed<Request<'_>> {
     }
 }
 
-/// The whole 101 (RFC 6455 §4.2.2).
+/// The complete response with status 101 (RFC 6455 §4.2.2).
 pub fn switching_protocols(key: &[u8]) -> Vec<u8> {
     let mut hash = Sha1::new();
     hash.update(key);
@@ -83,7 +83,7 @@ pub struct Frame<'a> {
     pub bytes: usize,
 }
 
-/// Fragments and unmasked frames are wrong here: no measured client sends them.
+/// Rejects fragments and unmasked frames: no measured client sends them.
 pub fn parse_frame(bytes: &mut [u8]) -> Parsed<Frame<'_>> {
     let [first, second, ..] = *bytes else {
         return Parsed::Partial;
@@ -124,7 +124,7 @@ pub fn parse_frame(bytes: &mut [u8]) -> Parsed<Frame<'_>> {
     })
 }
 
-/// Appends a frame from a server.
+/// Appends a frame of a server.
 pub fn encode(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.push(0x80 | opcode);
     match payload.len() {

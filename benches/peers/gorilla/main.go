@@ -1,6 +1,6 @@
-// A chat over gorilla/websocket as its documentation and example build one: a hub, for each
-// client a goroutine that reads, one that writes and a bounded channel between. A client whose
-// channel is full is dropped. Rooms by path. Usage: gorilla PORT [PING_SECONDS]
+// A chat over gorilla/websocket as in its documentation and example: a hub, and for each client a
+// goroutine that reads, one that writes and a bounded channel between them. A client whose channel
+// is full is disconnected. The path names the room. Usage: gorilla PORT [PING_SECONDS]
 package main
 
 import (
@@ -17,11 +17,11 @@ import (
 
 const (
 	writeWait = 10 * time.Second
-	// As the example; its 512 bytes would not take the measured messages.
+	// As in the example, whose 512 bytes are less than the measured messages.
 	maxMessageSize = 16 * 1024
 )
 
-// The example's pings come 10 % before the pong would be missed.
+// As in the example, pings are sent at 90 % of the pong deadline.
 var pongWait = 60 * time.Second
 var pingPeriod = 54 * time.Second
 
@@ -94,8 +94,8 @@ func (c *client) readPump() {
 	}
 }
 
-// The example joins what is queued into one message with newlines between; here each stays a
-// message of its own, as every other server sends them.
+// The example joins queued messages into one, separated by newlines. Here each is sent as one
+// message, as by every other server.
 func (c *client) writePump() {
 	ticker := time.NewTicker(pingPeriod)
 	defer func() {
@@ -122,7 +122,7 @@ func (c *client) writePump() {
 	}
 }
 
-// Rooms by path: each has a hub of its own.
+// Rooms by path; each has its own hub.
 type rooms struct {
 	lookup chan roomRequest
 }

@@ -1,17 +1,17 @@
-// A chat over uWebSockets: every message is published to the topic of its path, to its sender
-// too. Usage: node uws.js PORT [IDLE_TIMEOUT_SECONDS]
+// A chat over uWebSockets: every message is published to the topic of its path, also to its
+// sender. Usage: node uws.js PORT [IDLE_TIMEOUT_SECONDS]
 'use strict';
 const uws = require('uwebsockets');
 
 const port = Number(process.argv[2]);
-// It pings by itself, some seconds before this would be reached.
+// The library sends pings some seconds before this timeout.
 const idleTimeout = Number(process.argv[3] || 120);
 
 const app = uws.App();
 app.ws('/*', {
   compression: uws.DISABLED,
   idleTimeout,
-  // Its default, said here because the largest measured message is as long.
+  // The default, stated because the largest measured message has this length.
   maxPayloadLength: 16 * 1024,
   upgrade: (response, request, context) => {
     response.upgrade(

@@ -1,5 +1,5 @@
-// A chat over ws as its README broadcasts: to every client of the room that is open. Rooms by
-// path. Usage: node ws.js PORT [PING_SECONDS]
+// A chat over ws that broadcasts as in its README, to every open client of the room. The path
+// names the room. Usage: node ws.js PORT [PING_SECONDS]
 'use strict';
 const { WebSocketServer, WebSocket } = require('ws');
 
@@ -9,7 +9,7 @@ const pingSeconds = Number(process.argv[3] || 30);
 const server = new WebSocketServer({
   host: '127.0.0.1',
   port,
-  // Node's default is 511; a crowd that connects at once needs as many as the others get.
+  // Node's default is 511. For a crowd that connects at once, all servers have the same backlog.
   backlog: 4096,
   perMessageDeflate: false,
 });
@@ -43,7 +43,7 @@ server.on('connection', (client, request) => {
   });
 });
 
-// "How to detect and close broken connections" of the README.
+// As in "How to detect and close broken connections" of the README.
 setInterval(() => {
   for (const client of server.clients) {
     if (!client.isAlive) {

@@ -1,5 +1,5 @@
-//! A chat over axum as its `chat` example builds one: a tokio broadcast channel of 100 messages
-//! per room, and for each client a task that sends and one that receives. Rooms by path.
+//! A chat over axum as in its `chat` example: a tokio broadcast channel of 100 messages per room,
+//! and for each client a task that sends and one that receives. The path names the room.
 //! Usage: axum PORT
 
 use axum::Router;
@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 type Rooms = Arc<Mutex<HashMap<String, broadcast::Sender<Message>>>>;
 
-/// As the example.
+/// As in the example.
 const CHANNEL_MESSAGES: usize = 100;
 
 async fn upgrade(upgrade: WebSocketUpgrade, uri: Uri, State(rooms): State<Rooms>) -> Response {
@@ -40,7 +40,7 @@ async fn serve(socket: WebSocket, room: broadcast::Sender<Message>) {
                         return;
                     }
                 }
-                // A slow client misses messages and stays.
+                // A slow client misses messages and stays connected.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -49,7 +49,7 @@ async fn serve(socket: WebSocket, room: broadcast::Sender<Message>) {
     let mut receive = tokio::spawn(async move {
         while let Some(Ok(message)) = incoming.next().await {
             if matches!(message, Message::Text(_) | Message::Binary(_)) {
-                // Fails only if nobody is there, and the sender is.
+                // Fails only without receivers, and the sender is one.
                 let _ = room.send(message);
             }
         }

@@ -1,5 +1,5 @@
-//! A chat over tokio-tungstenite as its `server` example builds one: a map of unbounded channels
-//! behind a mutex, one task per client that forwards its channel to its socket. Rooms by path.
+//! A chat over tokio-tungstenite as in its `server` example: a map of unbounded channels behind a
+//! mutex, and one task per client that forwards its channel to its socket. The path names the room.
 //! Usage: tokio_tungstenite PORT
 
 use futures_util::{StreamExt as _, TryStreamExt as _, future, pin_mut};
@@ -38,7 +38,7 @@ async fn serve(rooms: Rooms, stream: TcpStream, address: SocketAddr) {
         if message.is_text() || message.is_binary() {
             let members = room.lock().unwrap_or_else(PoisonError::into_inner);
             for member in members.values() {
-                // Its task has ended and takes it out in a moment.
+                // The task of that client has ended and is about to remove the channel.
                 let _ = member.send(message.clone());
             }
         }
