@@ -9,7 +9,7 @@
 //! |-----------|---------------------------------------------|----------------------------------|---------------|
 //! | Head      | the rest of a request's head                | handshake                        | 408, Draining |
 //! | Answering | the client to accept a response; meanwhile nothing is read | handshake         | Draining, with a 408 if a further request has begun |
-//! | Idle      | the first byte of another request (RFC 9112 §9.3) | as Answering               | Draining      |
+//! | Idle      | the first byte of another request (RFC 9112 §9.3) | handshake                  | Draining      |
 //! | Open      | WebSocket messages, both ways               | the earliest of four, below      | below         |
 //! | Closing   | the peer's close frame (RFC 6455 §7.1.2)    | close                            | over          |
 //! | Draining  | our last bytes to be accepted, then the peer's end (RFC 6455 §7.1.1) | close   | over          |
@@ -167,7 +167,7 @@ pub enum Drained {
     Report {
         missed: u32,
     },
-    /// Reading stopped at a request; go on.
+    /// Reading stopped at a request; go on. Arm the deadline.
     Read,
     /// Shut our side: nothing more will be written.
     Shut,
@@ -222,10 +222,7 @@ impl State {
     /// A connection that was just accepted.
     pub fn new(lengths: &Deadlines, now: Tick) -> Self {
         Self {
-            phase: Phase::Head {
-                received: Vec::new(),
-                until: now + lengths.handshake,
-            },
+            phase: Phase::head(lengths, now),
             outbox: Outbox::default(),
             seen: now,
             stalled_since: None,
@@ -345,33 +342,23 @@ impl State {
     }
 
     /// Before bytes are read: whether they may be.
-    pub fn resume(&mut self) -> Resume {
-        let Phase::Answering { rest, until } = &mut self.phase else {
+    pub fn resume(&mut self, lengths: &Deadlines, now: Tick) -> Resume {
+        let Phase::Answering { rest, .. } = &mut self.phase else {
             return Resume::Read;
         };
         if !self.outbox.is_empty() {
             return Resume::Wait;
         }
-        let (rest, until) = (mem::take(rest), *until);
-        if rest.is_empty() {
-            self.phase = Phase::Idle { until };
-            return Resume::Read;
-        }
-        self.phase = Phase::Head {
-            received: Vec::new(),
-            until,
-        };
+        let rest = mem::take(rest);
+        self.phase = Phase::head(lengths, now);
         Resume::Head(rest)
     }
 
-    /// What the bytes are that come.
+    /// What the bytes are that come. The first byte of another request begins its head.
     #[inline]
-    pub fn input(&mut self) -> Input<'_> {
-        if let Phase::Idle { until } = self.phase {
-            self.phase = Phase::Head {
-                received: Vec::new(),
-                until,
-            };
+    pub fn input(&mut self, lengths: &Deadlines, now: Tick) -> Input<'_> {
+        if let Phase::Idle { .. } = self.phase {
+            self.phase = Phase::head(lengths, now);
         }
         match &mut self.phase {
             Phase::Head { received, .. } => Input::Head(received),
@@ -381,7 +368,7 @@ impl State {
         }
     }
 
-    /// The head is not whole: keeps what came of it.
+    /// The head is not whole: keeps what came of it. Arm the deadline.
     pub fn keep_head(&mut self, bytes: Vec<u8>) {
         if let Phase::Head { received, .. } = &mut self.phase {
             *received = bytes;
@@ -549,13 +536,20 @@ impl State {
 
     /// The outbox is empty: what waited for that.
     #[inline]
-    pub fn drained(&mut self) -> Drained {
+    pub fn drained(&mut self, lengths: &Deadlines, now: Tick) -> Drained {
         match &mut self.phase {
             Phase::Open { .. } => match self.outbox.take_missed() {
                 0 => Drained::Nothing,
                 missed => Drained::Report { missed },
             },
-            Phase::Answering { .. } => Drained::Read,
+            Phase::Answering { rest, .. } => {
+                if rest.is_empty() {
+                    self.phase = Phase::Idle {
+                        until: now + lengths.handshake,
+                    };
+                }
+                Drained::Read
+            }
             Phase::Draining {
                 peer_ended: true, ..
             } => Drained::Over,
@@ -572,6 +566,13 @@ impl State {
 }
 
 impl Phase {
+    fn head(lengths: &Deadlines, now: Tick) -> Self {
+        Self::Head {
+            received: Vec::new(),
+            until: now + lengths.handshake,
+        }
+    }
+
     fn draining(lengths: &Deadlines, now: Tick) -> Self {
         Self::Draining {
             is_shut: false,

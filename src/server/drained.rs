@@ -15,7 +15,7 @@ impl<N: Net> Server<N> {
         if connection.state.recovers() {
             self.trimming.was_freed(now);
         }
-        match connection.state.drained() {
+        match connection.state.drained(&self.deadlines, now) {
             Drained::Nothing => {}
             Drained::Report { missed: messages } => {
                 let event = Event::Missed { messages };
@@ -23,7 +23,10 @@ impl<N: Net> Server<N> {
                 connection.state.outbox.push_control(frame);
                 self.flush_one(id, now);
             }
-            Drained::Read => self.connections.mark_readable(id),
+            Drained::Read => {
+                self.connections.mark_readable(id);
+                self.rearm(id);
+            }
             Drained::Shut => self.net.shutdown_write(&mut connection.stream),
             Drained::Over => self.connections.end(id),
         }

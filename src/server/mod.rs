@@ -177,7 +177,7 @@ impl<N: Net> Server<N> {
             self.talk.chat().next_tick(),
             self.listeners.next_try(),
             self.trimming.due(),
-            self.lifecycle.deadline(),
+            self.lifecycle_due(),
         ]
         .into_iter()
         .flatten()

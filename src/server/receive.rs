@@ -39,7 +39,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        match connection.state.resume() {
+        match connection.state.resume(&self.deadlines, now) {
             Resume::Read => {}
             Resume::Wait => return,
             Resume::Head(bytes) => {
@@ -85,7 +85,7 @@ impl<N: Net> Server<N> {
             return Flow::Enough;
         };
         let must_advance = connection.state.heard(now);
-        let flow = match connection.state.input() {
+        let flow = match connection.state.input(&self.deadlines, now) {
             Input::Head(received) if received.is_empty() => self.take_head(id, bytes, 0, now),
             Input::Head(received) => {
                 self.trimming.was_freed(now);

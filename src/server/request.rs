@@ -28,6 +28,7 @@ impl<N: Net> Server<N> {
         match http::receive(bytes, searched, connection.from_proxy, &self.http) {
             Request::Partial => {
                 connection.state.keep_head(bytes.to_vec());
+                self.rearm(id);
                 Flow::More
             }
             Request::Answer {

@@ -19,16 +19,6 @@ pub(super) enum Lifecycle {
     Aborted,
 }
 
-impl Lifecycle {
-    pub(super) const fn deadline(self) -> Option<Tick> {
-        match self {
-            Self::Serving => None,
-            Self::Stopping { until } => Some(until),
-            Self::Aborted => Some(Tick(0)),
-        }
-    }
-}
-
 impl<N: Net> Server<N> {
     /// The first signal begins the end, the second is the end.
     pub(super) fn stop_signal(&mut self, now: Tick) {
@@ -69,6 +59,16 @@ impl<N: Net> Server<N> {
                 Stop::Drain => self.drain(id, now),
                 Stop::Nothing => {}
             }
+        }
+    }
+
+    /// When [`Self::lifecycle_step`] has something to do; a moment past: at once.
+    pub(super) fn lifecycle_due(&self) -> Option<Tick> {
+        match self.lifecycle {
+            Lifecycle::Serving => None,
+            Lifecycle::Stopping { .. } if self.connections.is_empty() => Some(Tick(0)),
+            Lifecycle::Stopping { until } => Some(until),
+            Lifecycle::Aborted => Some(Tick(0)),
         }
     }
 

@@ -39,6 +39,12 @@ impl Listener {
 
 type Who = usize;
 
+/// A network that holds little for a client that does not read.
+const NARROW: Faults = Faults {
+    window: 60,
+    ..Faults::NONE
+};
+
 /// Members may say as much as they like.
 fn unlimited() -> Config {
     Config {
@@ -96,6 +102,12 @@ impl Scene {
     fn says(&mut self, who: Who, words: &str) {
         let frame = client::frame(0x81, words.as_bytes(), &mut self.chance);
         self.sends(who, &frame);
+    }
+
+    /// The server has sent its last byte, and the client has read it.
+    fn has_ended(&self, who: Who) -> bool {
+        let socket = self.people[who].socket;
+        self.server.net().is_over_for_client(socket)
     }
 
     fn stops_reading(&mut self, who: Who) {
@@ -175,6 +187,10 @@ impl Scene {
         self.turns();
         self.server.is_empty()
     }
+}
+
+fn tenths(count: u64) -> Duration {
+    Duration::from_millis(count * 100)
 }
 
 fn seconds(count: u64) -> Duration {
@@ -577,4 +593,75 @@ fn everybody_is_told_when_the_server_stops() {
     assert_eq!(room.heard(bob), ["close Some(1001)"]);
     room.pass(seconds(6));
     assert!(room.stopped);
+}
+
+const PAGE: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[test]
+fn a_later_request_has_the_whole_handshake_deadline() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.connects();
+    room.sends(ann, PAGE);
+    assert_eq!(room.heard(ann), ["HTTP 200"]);
+    room.pass(tenths(92));
+    room.sends(ann, &PAGE[..20]);
+    room.pass(tenths(92));
+    room.sends(ann, &PAGE[20..]);
+    assert_eq!(room.heard(ann), ["HTTP 200"]);
+    room.sends(ann, &PAGE[..20]);
+    room.pass(tenths(101));
+    assert_eq!(room.heard(ann), ["HTTP 408"]);
+}
+
+#[test]
+fn a_request_behind_another_has_the_whole_handshake_deadline() {
+    let mut room = Scene::with(Config::default(), NARROW);
+    let ann = room.connects();
+    room.stops_reading(ann);
+    room.sends(ann, &[PAGE, &PAGE[..20]].concat());
+    room.pass(tenths(92));
+    room.server.net_mut().misbehaves(Faults::NONE);
+    room.reads_again(ann);
+    room.pass(tenths(92));
+    room.sends(ann, &PAGE[20..]);
+    assert_eq!(room.heard(ann), ["HTTP 200", "HTTP 200"]);
+}
+
+#[test]
+fn a_connection_between_requests_ends_without_an_answer() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.connects();
+    room.sends(ann, PAGE);
+    room.pass(tenths(99));
+    assert!(!room.has_ended(ann));
+    room.pass(tenths(2));
+    assert!(room.has_ended(ann));
+    assert_eq!(room.heard(ann), ["HTTP 200"]);
+}
+
+#[test]
+fn the_stall_deadline_is_that_of_an_open_connection_alone() {
+    let mut config = Config::default();
+    config.conn.stall_timeout = seconds(1);
+    let mut room = Scene::with(config, NARROW);
+    let ann = room.connects();
+    room.stops_reading(ann);
+    room.sends(ann, PAGE);
+    room.pass(tenths(95));
+    room.reads_again(ann);
+    room.pass(seconds(1));
+    room.sends(ann, PAGE);
+    assert_eq!(room.heard(ann), ["HTTP 200", "HTTP 200"]);
+}
+
+#[test]
+fn a_report_and_a_stop_in_one_turn_end_a_server_without_connections_at_once() {
+    let mut room = Scene::new(Config::default());
+    room.server.net_mut().signal(Signal::Report);
+    room.server.net_mut().signal(Signal::Stop);
+    let now = room.server.net().now();
+    room.server.net_mut().horizon = now + 100;
+    assert_eq!(room.server.turn(), Turn::Report);
+    assert_eq!(room.server.turn(), Turn::Stopped);
+    assert_eq!(room.server.net().now(), now);
 }
