@@ -12,6 +12,9 @@ const PING_BURST: u32 = 100;
 /// the kernel's memory too, and touching them one after the other costs far less than at random.
 const PINGED_TOGETHER: u32 = 64;
 
+/// Ticks after which a read or a write is tried again for which the system was short of memory.
+pub const RETRY_TICKS: u32 = 2;
+
 /// The lengths of all deadlines in ticks, the unit in which they are compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {

@@ -13,7 +13,7 @@ pub mod outbox;
 mod settings;
 pub mod state;
 
-pub use deadlines::Deadlines;
+pub use deadlines::{Deadlines, RETRY_TICKS};
 pub use outbox::Outbox;
 pub use settings::Settings;
 pub use state::State;

@@ -5,47 +5,65 @@
 //!
 //! Each state sets its deadline when it is entered ([`State::due`]); no state inherits one.
 //!
-//! | state     | waits for                                   | deadline, counted from the entry | when it comes |
-//! |-----------|---------------------------------------------|----------------------------------|---------------|
-//! | Head      | the rest of a request's head                | handshake                        | 408, Draining |
-//! | Answering | the client to accept a response; meanwhile nothing is read | handshake         | Draining, with a 408 if a further request has begun |
-//! | Idle      | the first byte of another request (RFC 9112 §9.3) | handshake                  | Draining      |
-//! | Open      | WebSocket messages, both ways               | the earliest of four, below      | below         |
-//! | Closing   | the peer's close frame (RFC 6455 §7.1.2)    | close                            | over          |
-//! | Draining  | our last bytes to be accepted, then the peer's end (RFC 6455 §7.1.1) | close   | over          |
+//! | state     | waits for                                  | deadline, from the entry  | when it comes |
+//! |-----------|--------------------------------------------|---------------------------|---------------|
+//! | Head      | the rest of a request's head               | handshake; entered at accept, or with the first byte of a later request | 408, Draining |
+//! | Answering | the client to accept a response; nothing is read meanwhile | handshake | over |
+//! | Idle      | another request (RFC 9112 §9.3)            | handshake                 | Draining |
+//! | Open      | WebSocket messages, both ways              | the earliest of four, see below | see below |
+//! | Closing   | the peer's close frame (RFC 6455 §7.1.2)   | close                     | over |
+//! | Draining  | our last bytes to be accepted, then the peer's end (RFC 6455 §7.1.1) | close | over |
 //!
 //! The deadlines of an open connection:
 //!
-//! | deadline | counted from                                            | when it comes                    |
-//! |----------|---------------------------------------------------------|----------------------------------|
-//! | ping     | the last byte received, and up to a quarter more        | a ping is sent                   |
-//! | silent   | the last byte received                                  | over, without a close frame      |
-//! | stall    | the first write that was blocked or message that was missed | 1013: leaves, Closing        |
-//! | message  | the first byte of a message that is not whole           | 1008: leaves, Closing            |
+//! | deadline | counted from                                                | when it comes |
+//! |----------|-------------------------------------------------------------|---------------|
+//! | ping     | the last byte received, and up to a quarter more            | a ping is sent |
+//! | silent   | the last byte received                                      | over, without a close frame |
+//! | stall    | the first write that was blocked or message that was missed | 1013: leaves, Closing |
+//! | message  | the first byte of a message that is not whole               | 1008: leaves, Closing |
+//!
+//! In every state, a read or a write for which the system is short of memory is tried again
+//! [`RETRY_TICKS`] later, of which no event tells.
 //!
 //! # Transitions
 //!
-//! | event                          | Head              | Answering | Idle     | Open                 | Closing         | Draining |
-//! |--------------------------------|-------------------|-----------|----------|----------------------|-----------------|----------|
-//! | part of a head                 | Head              | -         | Head     | -                    | -               | -        |
-//! | a request, answered            | Answering, or Draining if it is the last | - | as Head | -   | -               | -        |
-//! | a request, refused             | Draining          | -         | Draining | -                    | -               | -        |
-//! | an upgrade                     | Open              | -         | Open     | -                    | -               | -        |
-//! | our close frame                | -                 | -         | -        | leaves, Closing      | -               | -        |
-//! | the peer's close frame         | -                 | -         | -        | leaves, reply, Draining | Draining     | -        |
-//! | frames that break the protocol | -                 | -         | -        | leaves, close frame, Draining | -      | -        |
-//! | all bytes are accepted         | -                 | Idle, or Head if a request has begun | - | a report of what was missed | - | our side is shut; over if the peer's is |
-//! | the peer's end, all is sent    | over              | over      | over     | over (RFC 6455 §7.1.5: 1006) | over    | over     |
-//! | the peer's end, bytes wait     | Draining          | Draining  | -        | over                 | Draining        | remembered |
-//! | a read or write fails          | over              | over      | over     | over                 | over            | over     |
-//! | the server stops               | 503, Draining     | as its deadline, with 503 | Draining | 1001: leaves, Closing | - | - |
+//! | event                  | Head | Answering | Idle | Open | Closing | Draining |
+//! |------------------------|------|-----------|------|------|---------|----------|
+//! | part of a head         | Head | - | Head | - | - | - |
+//! | a request, answered    | Answering; Draining if it is the last | - | as Head | - | - | - |
+//! | a request, refused     | Draining | - | as Head | - | - | - |
+//! | an upgrade             | Open | - | as Head | - | - | - |
+//! | our close frame        | - | - | - | leaves, Closing | - | - |
+//! | the peer's close frame | - | - | - | leaves, reply, Draining | Draining | - |
+//! | a breach of RFC 6455   | - | - | - | leaves, close frame, Draining | - | - |
+//! | all bytes are accepted | - | Idle; Head if a request has begun | - | report of what was missed | - | our side is shut |
+//! | the peer's end         | as below | as below | as below | leaves, and as below | as below | as below |
+//! | - nothing is unsent    | over | over | over | over (RFC 6455 §7.1.5: 1006) | over | over |
+//! | - bytes are unsent     | Draining | Draining | Draining | Draining | Draining | until they are sent |
+//! | a read or write fails  | over | over | over | over | over | over |
+//! | the server stops       | 503, Draining | Draining; 503 if a request has begun | Draining | 1001: leaves, Closing | - | - |
+//!
+//! *Unsent* is what waits in the outbox and what the system has not delivered. The peer's end (its
+//! FIN) says that it sends nothing more, not that it has stopped reading: a member leaves its room
+//! at once, and what was queued for it is still sent, within the close deadline.
 //!
 //! # How a connection ends
 //!
 //! A connection that is *over* accepts and sends nothing more ([`Outbox::seal`]) and is on the
 //! server's list of ending connections. `server/reap.rs`, and nothing else, then removes it from
 //! every table, where a member leaves its room with one notice, and closes its socket.
+//!
+//! There are three ways to be over:
+//!
+//! - The peer has ended and nothing is unsent, or the socket failed. The close is an ordinary one.
+//! - The deadline of Closing or Draining came, or the peer was silent, and nothing is unsent: as well.
+//! - The same deadlines, or that of Answering, came with bytes unsent: the connection is reset
+//!   (SO_LINGER 0). After a FIN the system would keep what the peer does not accept, for minutes and
+//!   outside every limit. A close frame that the peer did not accept in time is lost with it.
 
+#[cfg(doc)]
+use super::RETRY_TICKS;
 use super::{Deadlines, Outbox};
 use crate::id::Tick;
 use crate::rate::Bucket;
@@ -115,8 +133,26 @@ pub struct State {
     pings: Bucket,
     /// A ping was sent, and nothing came since.
     awaiting_pong: bool,
-    /// The socket accepts no more until an event says that it is writable.
-    pub blocked: bool,
+    writes: Writes,
+    /// A read failed for want of memory, and is to be tried again.
+    must_read_again: bool,
+}
+
+/// Whether the socket accepts bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    Accepted,
+    /// Not before an event says so.
+    Blocked,
+    /// The system was short of memory: not before it is tried again, of which no event tells.
+    Retry,
+}
+
+/// What a deadline brings back: what the system had no memory for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    pub read: bool,
+    pub write: bool,
 }
 
 /// What to do with bytes that come.
@@ -169,10 +205,11 @@ pub enum Drained {
     },
     /// Reading stopped at a request; go on. Arm the deadline.
     Read,
-    /// Shut our side: nothing more will be written.
-    Shut,
-    /// The connection is over.
-    Over,
+    /// Shut our side: nothing more will be written. If the peer has ended and the system has nothing
+    /// unsent, the connection is over.
+    Shut {
+        peer_ended: bool,
+    },
 }
 
 /// What follows from the peer's end.
@@ -199,9 +236,9 @@ pub enum Expired {
     Stalled,
     /// The member leaves, and the connection is closed: a message did not come whole in time.
     MessageTooSlow,
-    /// The connection is over: nothing came for too long.
+    /// The connection is over, and reset if anything is unsent: nothing came for too long.
     Silent,
-    /// The connection is over: it did not end in good order in time.
+    /// The connection is over, and reset if anything is unsent: it did not end in good order in time.
     Over,
 }
 
@@ -228,7 +265,8 @@ impl State {
             stalled_since: None,
             pings: Bucket::full(lengths.pings, now),
             awaiting_pong: false,
-            blocked: false,
+            writes: Writes::Accepted,
+            must_read_again: false,
         }
     }
 
@@ -292,9 +330,10 @@ impl State {
                 Expired::Later
             }
             Phase::Head { .. } => Expired::Refuse,
-            Phase::Answering { rest, .. } if !rest.is_empty() => Expired::Refuse,
-            Phase::Answering { .. } | Phase::Idle { .. } => Expired::Drain,
-            Phase::Closing { .. } | Phase::Draining { .. } => Expired::Over,
+            Phase::Idle { .. } => Expired::Drain,
+            Phase::Answering { .. } | Phase::Closing { .. } | Phase::Draining { .. } => {
+                Expired::Over
+            }
             Phase::Open { message_since, .. } => {
                 let message_due = message_since.map(|since| since + lengths.message);
                 self.expired_open(message_due, lengths, now)
@@ -426,30 +465,25 @@ impl State {
         self.pings.take(lengths.pings, now)
     }
 
-    /// The peer will send nothing more (RFC 9293 §3.6: its FIN).
-    pub fn peer_ended(&mut self) -> Ended {
-        if self.outbox.is_empty() {
+    /// The peer will send nothing more (its FIN, RFC 9293 §3.6), and a member has left. The peer may
+    /// still read: what is queued, and what the system holds (`has_unsent`), is for it.
+    pub fn peer_ended(&mut self, has_unsent: bool, lengths: &Deadlines, now: Tick) -> Ended {
+        if self.outbox.is_empty() && !has_unsent {
             return Ended::Over;
         }
-        match &mut self.phase {
-            // The peer may still read: what is queued is for it.
-            Phase::Head { until, .. }
-            | Phase::Answering { until, .. }
-            | Phase::Closing { until, .. } => {
-                let until = *until;
-                self.phase = Phase::Draining {
-                    is_shut: false,
-                    peer_ended: true,
-                    until,
-                };
-                Ended::Drains
-            }
-            Phase::Draining { peer_ended, .. } => {
-                *peer_ended = true;
-                Ended::Drains
-            }
-            Phase::Open { .. } | Phase::Idle { .. } => Ended::Over,
+        if let Phase::Draining { peer_ended, .. } = &mut self.phase {
+            *peer_ended = true;
+        } else {
+            self.phase = Phase::Draining {
+                is_shut: false,
+                peer_ended: true,
+                until: now + lengths.close,
+            };
         }
+        if self.outbox.is_empty() {
+            self.writes = Writes::Accepted;
+        }
+        Ended::Drains
     }
 
     // What the server decides
@@ -493,7 +527,7 @@ impl State {
     /// shuts our side.
     pub fn drain(&mut self, lengths: &Deadlines, now: Tick) {
         self.phase = Phase::draining(lengths, now);
-        self.blocked = false;
+        self.writes = Writes::Accepted;
     }
 
     /// The server stops.
@@ -508,6 +542,51 @@ impl State {
     }
 
     // What the socket accepts
+
+    /// The socket accepts no bytes: not before an event, or not before they are tried again.
+    #[inline]
+    pub fn is_blocked(&self) -> bool {
+        self.writes != Writes::Accepted
+    }
+
+    /// A write was blocked; an event will say when the socket accepts bytes.
+    pub fn blocks(&mut self) {
+        self.writes = Writes::Blocked;
+    }
+
+    /// An event says that the socket accepts bytes.
+    #[inline]
+    pub fn unblocks(&mut self) {
+        self.writes = Writes::Accepted;
+    }
+
+    /// A write failed for want of memory. Not the peer's doing, so the connection is not stalled.
+    /// Arm a deadline of [`RETRY_TICKS`].
+    pub fn must_write_again(&mut self) {
+        self.writes = Writes::Retry;
+    }
+
+    /// A read failed for want of memory. Arm a deadline of [`RETRY_TICKS`].
+    pub fn must_read_again(&mut self) {
+        self.must_read_again = true;
+    }
+
+    /// A deadline of [`RETRY_TICKS`] may be armed.
+    pub fn has_retries(&self) -> bool {
+        self.must_read_again || self.writes == Writes::Retry
+    }
+
+    /// A deadline has come: what is to be tried again.
+    pub fn take_retries(&mut self) -> Retries {
+        let write = self.writes == Writes::Retry;
+        if write {
+            self.writes = Writes::Accepted;
+        }
+        Retries {
+            read: mem::take(&mut self.must_read_again),
+            write,
+        }
+    }
 
     /// The socket accepted so many bytes.
     #[inline]
@@ -551,11 +630,14 @@ impl State {
                 Drained::Read
             }
             Phase::Draining {
-                peer_ended: true, ..
-            } => Drained::Over,
-            Phase::Draining { is_shut, .. } if !*is_shut => {
+                is_shut,
+                peer_ended,
+                ..
+            } if !*is_shut => {
                 *is_shut = true;
-                Drained::Shut
+                Drained::Shut {
+                    peer_ended: *peer_ended,
+                }
             }
             Phase::Head { .. }
             | Phase::Idle { .. }

@@ -462,7 +462,7 @@ impl Worker {
                         break;
                     }
                 }
-                Read::Blocked => break,
+                Read::Blocked | Read::Retry => break,
                 Read::End => self.end(slot, Count::Ended),
                 Read::Gone => self.end(slot, Count::Broken),
             }
@@ -878,7 +878,7 @@ impl Worker {
                 .write(&mut client.stream, &client.unsent[written..])
             {
                 Write::Bytes(count) => written += count,
-                Write::Blocked => break,
+                Write::Blocked | Write::Retry => break,
                 // Reading tells why: the server's last words may be there already.
                 Write::Gone => written = client.unsent.len(),
             }

@@ -1,4 +1,4 @@
-//! Newcomers who have said nothing yet stay with the kernel. With `heap.rs` the only unsafe code:
+//! Newcomers who have said nothing yet stay with the kernel. With `heap.rs` and `unsent.rs` the only unsafe code:
 //! an option that has no safe name.
 
 use std::ffi::c_int;

@@ -1,4 +1,4 @@
-//! The allocator's free memory and the system. With `defer.rs` the only unsafe code: a call that has
+//! The allocator's free memory and the system. With `defer.rs` and `unsent.rs` the only unsafe code: a call that has
 //! no safe name.
 
 /// Gives what is free back to the system, also from between what is in use. Nothing where the

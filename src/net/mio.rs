@@ -3,6 +3,7 @@
 //! signal-hook, and the only one with a clock.
 
 use super::defer::defer_accept;
+use super::unsent::{reset_on_close, unsent_bytes};
 use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Write, heap};
 use crate::id::{ConnId, Peer, Tick};
 use mio::event::{Event, Source};
@@ -275,6 +276,14 @@ impl Net for MioNet {
         stream.shutdown_write();
     }
 
+    fn has_unsent(&self, stream: &Stream) -> bool {
+        stream.has_unsent()
+    }
+
+    fn reset(&mut self, stream: &mut Stream) {
+        stream.reset();
+    }
+
     fn stop_listening(&mut self) {
         self.listeners.clear();
     }
@@ -290,19 +299,18 @@ fn sort_write(mut write: impl FnMut() -> io::Result<usize>) -> Write {
             Ok(0) => return Write::Gone,
             Ok(count) => return Write::Bytes(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if is_passing(&error) => return Write::Blocked,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Write::Blocked,
+            Err(error) if is_passing(&error) => return Write::Retry,
             Err(_) => return Write::Gone,
         }
     }
 }
 
-/// An error that says nothing about the peer: nothing to do now, or the system is short of
-/// memory. The deadlines decide whether the connection lives.
+/// An error that says nothing about the peer: the system is short of memory for a moment. epoll
+/// reports no edge when it has some again.
 fn is_passing(error: &io::Error) -> bool {
     let raw = error.raw_os_error();
-    error.kind() == ErrorKind::WouldBlock
-        || raw == Some(Errno::NOBUFS.raw_os_error())
-        || raw == Some(Errno::NOMEM.raw_os_error())
+    raw == Some(Errno::NOBUFS.raw_os_error()) || raw == Some(Errno::NOMEM.raw_os_error())
 }
 
 /// Why nobody was accepted.
@@ -357,7 +365,8 @@ impl Stream {
                 Ok(0) => return Read::End,
                 Ok(count) => return Read::Bytes(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_passing(&error) => return Read::Blocked,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::Blocked,
+                Err(error) if is_passing(&error) => return Read::Retry,
                 Err(_) => return Read::Gone,
             }
         }
@@ -376,6 +385,21 @@ impl Stream {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
+    }
+
+    /// What a Unix socket has accepted is in the peer's queue already, and goes with the peer.
+    fn has_unsent(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => unsent_bytes(stream) != Some(0),
+            Self::Unix(_) => false,
+        }
+    }
+
+    fn reset(&self) {
+        if let Self::Tcp(stream) = self {
+            // If it fails the kernel gives up by itself, only later.
+            let _ = reset_on_close(stream);
+        }
     }
 
     /// Best effort for somebody who is closed at once: what they already sent is taken out, for

@@ -9,6 +9,7 @@ pub mod dial;
 mod heap;
 pub mod mio;
 mod settings;
+mod unsent;
 
 pub use settings::{ListenAddr, Settings};
 
@@ -56,6 +57,14 @@ pub trait Net {
 
     /// Tells the peer that nothing more will come. Errors do not matter: the peer is gone then.
     fn shutdown_write(&mut self, stream: &mut Self::Stream);
+
+    /// Whether the system holds bytes of ours that the peer has not acknowledged. After an ordinary
+    /// close it would keep them for minutes if the peer accepts nothing.
+    fn has_unsent(&self, stream: &Self::Stream) -> bool;
+
+    /// Makes the close of the stream, which is its drop, discard what the peer has not acknowledged
+    /// and reset the connection (RFC 9293 §3.10.4), so that the system holds nothing any more.
+    fn reset(&mut self, stream: &mut Self::Stream);
 
     /// Closes all listeners, for good.
     fn stop_listening(&mut self);
@@ -119,6 +128,8 @@ pub enum Read {
     Bytes(usize),
     /// Nothing now; an event tells when there is.
     Blocked,
+    /// The system is short of memory for a moment. No event tells when it has some: try again.
+    Retry,
     /// The peer has closed its side.
     End,
     /// The connection is gone.
@@ -132,6 +143,8 @@ pub enum Write {
     Bytes(usize),
     /// No room now; an event tells when there is.
     Blocked,
+    /// The system is short of memory for a moment. No event tells when it has some: try again.
+    Retry,
     /// The connection is gone.
     Gone,
 }

@@ -61,17 +61,41 @@ impl<N: Net> Server<N> {
         self.rearm(id);
     }
 
-    /// The peer will send nothing more.
-    pub(super) fn peer_ended(&mut self, id: ConnId) {
+    /// The peer will send nothing more. A member leaves; what is queued for it is still sent.
+    pub(super) fn peer_ended(&mut self, id: ConnId, now: Tick) {
+        self.leave(id, now);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        match connection.state.peer_ended() {
-            Ended::Drains => self.rearm(id),
+        let has_unsent = self.net.has_unsent(&connection.stream);
+        let state = &mut connection.state;
+        match state.peer_ended(has_unsent, &self.deadlines, now) {
+            Ended::Drains => {
+                // Even if nothing is queued: flushing is what shuts our side.
+                self.connections.mark_dirty(id);
+                self.rearm(id);
+            }
             Ended::Over => {
                 self.log_connection(id, format_args!("ended"));
                 self.connections.end(id);
             }
+        }
+    }
+
+    /// Ends a connection whose peer did not do its part in time. What the system holds for it goes
+    /// with it.
+    pub(super) fn give_up(&mut self, id: ConnId) {
+        self.reset_unsent(id);
+        self.connections.end(id);
+    }
+
+    /// Makes the close of a connection a reset if anything is unsent.
+    pub(super) fn reset_unsent(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !connection.state.outbox.is_empty() || self.net.has_unsent(&connection.stream) {
+            self.net.reset(&mut connection.stream);
         }
     }
 
@@ -81,7 +105,11 @@ impl<N: Net> Server<N> {
             return;
         };
         let due = connection.state.due(id.slot(), &self.deadlines);
-        self.connections.arm(id, due);
+        if connection.state.has_retries() {
+            self.connections.arm_by(id, due);
+        } else {
+            self.connections.arm(id, due);
+        }
     }
 
     /// Arms the deadline of an open connection if it comes earlier than the one that is armed.

@@ -237,7 +237,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        if !connection.state.blocked && !mem::replace(&mut connection.on_dirty, true) {
+        if !connection.state.is_blocked() && !mem::replace(&mut connection.on_dirty, true) {
             self.lists.dirty.push(id);
         }
     }
@@ -287,18 +287,16 @@ impl<S> Connections<S> {
         self.wheel.check_invariants();
         for (slot, connection) in &self.slab {
             connection.state.outbox.check_invariants();
-            // An open connection postpones its deadline; every other state has armed its own.
+            // One that comes earlier is none: the state says so, and arms its own again.
             let wanted = connection.state.due(slot as u32, lengths);
-            let is_armed = self.wheel.due(slot as u32).is_some_and(|armed| {
-                armed == wanted || armed < wanted && connection.state.is_open()
-            });
+            let armed = self.wheel.due(slot as u32);
             assert!(
-                is_armed || connection.on_ending,
-                "connection {slot} has not armed the deadline of its state"
+                armed.is_some_and(|armed| armed <= wanted) || connection.on_ending,
+                "connection {slot} has armed {armed:?}, its state wants {wanted:?}"
             );
             let waiting = !connection.state.outbox.is_empty() && !connection.on_ending;
             assert!(
-                !waiting || connection.state.blocked || connection.on_dirty,
+                !waiting || connection.state.is_blocked() || connection.on_dirty,
                 "connection {slot} has frames that nobody will flush"
             );
         }

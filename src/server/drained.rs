@@ -27,8 +27,13 @@ impl<N: Net> Server<N> {
                 self.connections.mark_readable(id);
                 self.rearm(id);
             }
-            Drained::Shut => self.net.shutdown_write(&mut connection.stream),
-            Drained::Over => self.connections.end(id),
+            Drained::Shut { peer_ended } => {
+                if peer_ended && !self.net.has_unsent(&connection.stream) {
+                    self.connections.end(id);
+                } else {
+                    self.net.shutdown_write(&mut connection.stream);
+                }
+            }
         }
     }
 }

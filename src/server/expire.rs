@@ -32,6 +32,12 @@ impl<N: Net> Server<N> {
     }
 
     fn expired(&mut self, id: ConnId, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.state.take_retries().read {
+            self.connections.mark_readable(id);
+        }
         self.flush_one(id, now);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -63,11 +69,11 @@ impl<N: Net> Server<N> {
             Expired::Silent => {
                 self.stats.silent += 1;
                 self.log_connection(id, format_args!("is over: it was silent for too long"));
-                self.connections.end(id);
+                self.give_up(id);
             }
             Expired::Over => {
                 self.log_connection(id, format_args!("is over: it did not end in time"));
-                self.connections.end(id);
+                self.give_up(id);
             }
         }
     }

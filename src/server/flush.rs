@@ -3,6 +3,7 @@
 
 use super::Server;
 use super::connection::Connection;
+use crate::conn::RETRY_TICKS;
 use crate::id::{ConnId, Tick};
 use crate::net::{Net, Write};
 use std::io::IoSlice;
@@ -25,7 +26,7 @@ impl<N: Net> Server<N> {
             return;
         };
         let Connection { stream, state, .. } = connection;
-        while !state.blocked && !state.outbox.is_empty() {
+        while !state.is_blocked() && !state.outbox.is_empty() {
             let outcome = match state.outbox.single() {
                 Some(bytes) => self.net.write(stream, bytes),
                 None => {
@@ -36,14 +37,18 @@ impl<N: Net> Server<N> {
             };
             match outcome {
                 Write::Bytes(count) => state.wrote(count, now),
-                Write::Blocked => state.blocked = true,
+                Write::Blocked => state.blocks(),
+                Write::Retry => {
+                    state.must_write_again();
+                    return self.connections.arm_by(id, now + RETRY_TICKS);
+                }
                 Write::Gone => {
                     self.log_connection(id, format_args!("is gone: writing failed"));
                     return self.connections.end(id);
                 }
             }
         }
-        if state.blocked {
+        if state.is_blocked() {
             self.stalls(id, now);
         } else {
             self.drained(id, now);

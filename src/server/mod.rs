@@ -200,7 +200,7 @@ impl<N: Net> Server<N> {
                 };
                 connection.ended |= ended;
                 if writable {
-                    connection.state.blocked = false;
+                    connection.state.unblocks();
                     if !connection.state.outbox.is_empty() {
                         self.connections.mark_dirty(id);
                     }

@@ -3,6 +3,7 @@
 //! (`message.rs`), or none. Knows what must happen next, not what the bytes mean.
 
 use super::Server;
+use crate::conn::RETRY_TICKS;
 use crate::conn::state::{Input, Phase, Resume};
 use crate::http::HEAD_BYTES_MAX;
 use crate::id::{ConnId, Tick};
@@ -70,7 +71,11 @@ impl<N: Net> Server<N> {
                     }
                 }
                 Read::Blocked => return,
-                Read::End => return self.peer_ended(id),
+                Read::Retry => {
+                    connection.state.must_read_again();
+                    return self.connections.arm_by(id, now + RETRY_TICKS);
+                }
+                Read::End => return self.peer_ended(id, now),
                 Read::Gone => {
                     self.log_connection(id, format_args!("is over: reading failed"));
                     return self.connections.end(id);

@@ -81,6 +81,9 @@ impl<N: Net> Server<N> {
             }
             Lifecycle::Serving => Turn::Again,
             Lifecycle::Stopping { until } if self.connections.is_empty() || now >= until => {
+                for id in self.connections.ids() {
+                    self.reset_unsent(id);
+                }
                 info!(target: "parlor::stop", "stopped; {}", self.summary());
                 Turn::Stopped
             }

@@ -82,6 +82,11 @@ fn faults(chance: &mut Chance) -> Faults {
     }
     Faults {
         blocked: chance.below(30) as u32,
+        short: if chance.percent(30) {
+            chance.below(20) as u32
+        } else {
+            0
+        },
         cut_reads: chance.below(40) as u32,
         cut_writes: chance.below(60) as u32,
         cut_arrivals: chance.below(60) as u32,

@@ -100,6 +100,19 @@ impl Game {
                     watch.was_ended(now);
                 }
             }
+            Happened::Short(socket) => {
+                let person = &mut self.people[socket];
+                person.behind_since.get_or_insert(now);
+                person.may_be_unwritten = true;
+                person.may_be_missing = true;
+            }
+            Happened::Reset(socket) => {
+                self.note(|_| format!("{socket} is reset"));
+                assert!(
+                    self.people[socket].manner != Manner::Witness,
+                    "a witness was reset"
+                );
+            }
             Happened::Closed(socket) => self.was_dropped(socket),
             Happened::Told(Signal::Stop) => {
                 self.stop_signals += 1;
@@ -258,9 +271,8 @@ impl Game {
         };
         let missing = count(|person| person.may_be_missing);
         let is_open = |person: &&Person| {
-            person.may_be_missing
-                && person.stay == Stay::In
-                && self.watches[person.socket].is_some()
+            // A report that waits may be written after the member has left.
+            person.may_be_missing && self.watches[person.socket].is_some()
         };
         let open = self.people.iter().filter(is_open).count() as u64;
         Doubt {

@@ -22,11 +22,16 @@ const STARTED_AT: u64 = 784_111_777;
 /// no descriptor left, and tells nobody when it has.
 const PAUSE_TICKS: u32 = 5;
 
+/// Ticks within which the server must try a read or write again for which the system had no memory.
+const RETRY_TICKS: u32 = 5;
+
 /// What the network may do to those who use it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
-    /// Of 100 reads and writes, how many are blocked for no reason.
+    /// Of 100 reads and writes, how many are blocked for no reason; an edge follows.
     pub(crate) blocked: u32,
+    /// Of 100 reads and writes, how many fail for want of memory; no edge follows.
+    pub(crate) short: u32,
     /// Of 100 reads, how many bring less than there is; the rest comes right after.
     pub(crate) cut_reads: u32,
     /// Of 100 writes, how many take only a part.
@@ -56,6 +61,7 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) const NONE: Self = Self {
         blocked: 0,
+        short: 0,
         cut_reads: 0,
         cut_writes: 0,
         cut_arrivals: 0,
@@ -98,6 +104,10 @@ pub(crate) enum Happened {
     },
     /// A write was blocked.
     Blocked(usize),
+    /// A write failed for want of memory.
+    Short(usize),
+    /// The server discards what was not delivered, and resets the connection.
+    Reset(usize),
     /// The server will send nothing more.
     Shut(usize),
     /// The server has closed its socket.
@@ -159,6 +169,16 @@ pub(crate) struct Socket {
     edge: Edge,
     /// The last write was blocked.
     is_blocked: bool,
+    /// By when a read that failed for want of memory must be tried again, and a write.
+    read_again_by: Option<Tick>,
+    write_again_by: Option<Tick>,
+    /// The server discards what was not delivered.
+    server_reset: bool,
+    /// After both sides had ended the last bytes were acknowledged, which the server has not seen.
+    is_acknowledged: bool,
+    next_write_is_short: bool,
+    /// What the client's side accepts without the client reading it.
+    accepts: usize,
     /// Since the last write was blocked the server was told that it can write.
     may_write_again: bool,
 }
@@ -189,6 +209,12 @@ impl Socket {
             watched: None,
             edge: Edge::default(),
             is_blocked: false,
+            read_again_by: None,
+            write_again_by: None,
+            server_reset: false,
+            is_acknowledged: false,
+            next_write_is_short: false,
+            accepts: usize::MAX,
             may_write_again: false,
         }
     }
@@ -205,6 +231,11 @@ impl Socket {
             readable: true,
             writable: true,
         };
+    }
+
+    /// The system holds bytes that the client's side has not accepted.
+    fn has_unsent(&self) -> bool {
+        !self.reset && self.outgoing.len() > self.accepts
     }
 
     fn has_unread(&self) -> bool {
@@ -267,6 +298,7 @@ impl SimNet {
             return None;
         }
         self.sockets.push(Socket::new(peer, is_spared));
+        self.divide_window();
         let socket = self.sockets.len() - 1;
         self.doors[door].backlog.push_back(socket);
         self.doors[door].edge = true;
@@ -294,11 +326,39 @@ impl SimNet {
     pub(crate) fn read_as_client(&mut self, socket: usize, limit: usize) -> Vec<u8> {
         let socket = &mut self.sockets[socket];
         let count = limit.min(socket.outgoing.len());
+        let had_unsent = socket.has_unsent();
         let bytes = socket.outgoing.drain(..count).collect();
         if count > 0 && socket.is_blocked {
             socket.edge.writable = true;
         }
+        // The end of both sides is acknowledged, of which the system tells.
+        if had_unsent && !socket.has_unsent() && socket.server_shut && socket.end_arrived {
+            socket.edge.readable = true;
+            socket.is_acknowledged = true;
+        }
         bytes
+    }
+
+    /// Half of the window is the client's receive buffer, half the server's send buffer.
+    fn divide_window(&mut self) {
+        for socket in &mut self.sockets {
+            socket.accepts = if socket.is_spared {
+                usize::MAX
+            } else {
+                self.faults.window / 2
+            };
+        }
+    }
+
+    /// Panics if the system still holds for a client what the server has closed: that would be
+    /// outside of all its limits.
+    fn check_closed(&self) {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            assert!(
+                !socket.is_closed() || socket.server_reset || !socket.has_unsent(),
+                "{index} was closed and the system still sends to it"
+            );
+        }
     }
 
     /// Nothing more will come from the server, and all that came was read.
@@ -313,11 +373,24 @@ impl SimNet {
         self.sockets[socket].is_closed()
     }
 
-    /// The last write was blocked, or the connection is no more: what the server has for the client
-    /// may not all be on its way.
+    /// The last write failed, or the connection is no more, or the client's side has not accepted
+    /// everything: what the server has for the client may not all be on its way.
     pub(crate) fn is_behind(&self, socket: usize) -> bool {
         let socket = &self.sockets[socket];
-        socket.is_blocked || socket.reset
+        socket.is_blocked
+            || socket.write_again_by.is_some()
+            || socket.reset
+            || socket.has_unsent()
+            || socket.is_acknowledged
+    }
+
+    pub(crate) fn was_reset_by_server(&self, socket: usize) -> bool {
+        self.sockets[socket].server_reset
+    }
+
+    /// The next write to this client fails for want of memory.
+    pub(crate) fn next_write_is_short(&mut self, socket: usize) {
+        self.sockets[socket].next_write_is_short = true;
     }
 
     /// Sockets the server has accepted and not closed.
@@ -334,11 +407,6 @@ impl SimNet {
 
     pub(crate) fn waiting(&self) -> usize {
         self.doors.iter().map(|door| door.backlog.len()).sum()
-    }
-
-    /// Bytes that arrived and were not read by the server.
-    pub(crate) fn unread(&self, socket: usize) -> usize {
-        self.sockets[socket].arrived.len()
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
@@ -359,6 +427,7 @@ impl SimNet {
     pub(crate) fn misbehaves(&mut self, faults: Faults) {
         let grows = faults.window > self.faults.window;
         self.faults = faults;
+        self.divide_window();
         for socket in self.sockets.iter_mut().filter(|socket| socket.is_blocked) {
             socket.edge.writable |= grows;
         }
@@ -439,6 +508,14 @@ impl SimNet {
             if socket.watched.is_none() || socket.is_closed() || socket.reset {
                 continue;
             }
+            let again_by = [socket.read_again_by, socket.write_again_by];
+            assert!(
+                again_by.into_iter().flatten().all(|by| !sleeps_past(by)),
+                "the server sleeps and does not try {index} again"
+            );
+            if again_by != [None, None] {
+                continue;
+            }
             // Who does not take an answer may be left unread until they do.
             assert!(
                 !socket.has_unread() || socket.edge.readable || socket.is_blocked,
@@ -475,6 +552,12 @@ impl SimNet {
         self.chance.percent(percent) && !self.sockets[socket].is_spared
     }
 
+    /// The system has no memory for a read or write: by when it must be tried again.
+    fn is_short(&mut self, index: usize) -> Option<Tick> {
+        let is_short = self.meets(index, self.faults.short);
+        is_short.then_some(self.now + RETRY_TICKS)
+    }
+
     /// True: the connection is no more.
     fn breaks(&mut self, socket: usize) -> bool {
         let breaks = self.chance.per_mille(self.faults.broken);
@@ -496,6 +579,16 @@ impl SimNet {
         );
         if self.breaks(index) {
             return Write::Gone;
+        }
+        let must_fail = std::mem::take(&mut self.sockets[index].next_write_is_short);
+        let fails = must_fail.then_some(self.now + RETRY_TICKS);
+        let again_by = self.is_short(index).or(fails);
+        self.sockets[index].write_again_by = again_by;
+        if again_by.is_some() {
+            // Nor does any edge that was to come tell of room.
+            self.sockets[index].may_write_again = false;
+            self.note(Happened::Short(index));
+            return Write::Retry;
         }
         let is_blocked = self.meets(index, self.faults.blocked);
         let is_cut = self.meets(index, self.faults.cut_writes);
@@ -539,6 +632,7 @@ impl Net for SimNet {
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {
+        self.check_closed();
         self.deliver();
         if self.chance.percent(self.faults.idle) {
             return;
@@ -637,6 +731,11 @@ impl Net for SimNet {
         if self.breaks(index) {
             return Read::Gone;
         }
+        let again_by = self.is_short(index);
+        self.sockets[index].read_again_by = again_by;
+        if again_by.is_some() {
+            return Read::Retry;
+        }
         let is_blocked = self.meets(index, self.faults.blocked);
         let is_cut = self.meets(index, self.faults.cut_reads);
         let socket = &mut self.sockets[index];
@@ -649,6 +748,7 @@ impl Net for SimNet {
                 return Read::Blocked;
             }
             socket.end_read = true;
+            socket.is_acknowledged = false;
             self.note(Happened::End(index));
             return Read::End;
         }
@@ -684,6 +784,17 @@ impl Net for SimNet {
     fn shutdown_write(&mut self, stream: &mut SimStream) {
         self.sockets[stream.socket].server_shut = true;
         self.note(Happened::Shut(stream.socket));
+    }
+
+    fn has_unsent(&self, stream: &SimStream) -> bool {
+        self.sockets[stream.socket].has_unsent()
+    }
+
+    fn reset(&mut self, stream: &mut SimStream) {
+        let socket = &mut self.sockets[stream.socket];
+        socket.server_reset = true;
+        socket.outgoing.truncate(socket.accepts);
+        note(&self.log, Happened::Reset(stream.socket));
     }
 
     fn stop_listening(&mut self) {

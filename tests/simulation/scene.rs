@@ -104,10 +104,24 @@ impl Scene {
         self.sends(who, &frame);
     }
 
+    /// Sends bytes and the end of its side in one packet.
+    fn sends_and_ends(&mut self, who: Who, bytes: &[u8]) {
+        let socket = self.people[who].socket;
+        self.server.net_mut().send(socket, bytes);
+        self.server.net_mut().shut(socket);
+        self.turns();
+    }
+
     /// The server has sent its last byte, and the client has read it.
     fn has_ended(&self, who: Who) -> bool {
         let socket = self.people[who].socket;
         self.server.net().is_over_for_client(socket)
+    }
+
+    /// The server has reset the connection.
+    fn was_reset(&self, who: Who) -> bool {
+        let socket = self.people[who].socket;
+        self.server.net().was_reset_by_server(socket)
     }
 
     fn stops_reading(&mut self, who: Who) {
@@ -428,26 +442,17 @@ fn every_message_of_a_run_that_is_missed_is_counted() {
 }
 
 #[test]
-fn who_is_refused_while_an_answer_waits_is_read_to_the_end() {
-    let faults = Faults {
-        window: 60,
-        ..Faults::NONE
-    };
-    let mut room = Scene::with(Config::default(), faults);
+fn a_client_that_does_not_accept_a_response_is_reset_at_the_handshake_deadline() {
+    let mut room = Scene::with(Config::default(), NARROW);
     let ann = room.connects();
     room.stops_reading(ann);
     // More than is read before the first is answered.
-    let requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
-    room.sends(ann, &requests);
-    room.pass(seconds(11));
-    room.server.net_mut().misbehaves(Faults::NONE);
-    room.reads_again(ann);
-    assert_eq!(room.heard(ann), ["HTTP 200", "HTTP 408"]);
-    // The network would not let the server sleep on what it has not read.
-    room.pass(seconds(1));
-    let socket = room.people[ann].socket;
-    room.server.net_mut().shut(socket);
-    assert!(room.is_empty(), "no deadline has to come for that");
+    room.sends(ann, &PAGE.repeat(400));
+    room.pass(tenths(99));
+    assert!(!room.is_empty());
+    room.pass(tenths(2));
+    assert!(room.is_empty());
+    assert!(room.was_reset(ann));
 }
 
 #[test]
@@ -479,30 +484,6 @@ fn half_a_request_ends_at_the_handshake_deadline() {
     room.pass(seconds(2));
     assert_eq!(room.heard(ann), ["HTTP 408"]);
     room.pass(seconds(4));
-    assert!(room.is_empty());
-}
-
-/// While an answer is not taken nothing is read, and what has come is told only once: it must be
-/// read when the server gives up waiting, or it closes over unread bytes, which is a reset.
-#[test]
-fn what_came_behind_an_answer_that_was_not_taken_is_read_before_the_end() {
-    let mut room = Scene::with(
-        Config::default(),
-        Faults {
-            window: 60,
-            ..Faults::NONE
-        },
-    );
-    let ann = room.connects();
-    room.stops_reading(ann);
-    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-    room.sends(ann, request);
-    room.sends(ann, request);
-    room.pass(seconds(11));
-    room.reads_again(ann);
-    room.pass(seconds(4));
-    assert_eq!(room.heard(ann), ["HTTP 200"]);
-    assert_eq!(room.server.net().unread(room.people[ann].socket), 0);
     assert!(room.is_empty());
 }
 
@@ -664,4 +645,156 @@ fn a_report_and_a_stop_in_one_turn_end_a_server_without_connections_at_once() {
     assert_eq!(room.server.turn(), Turn::Report);
     assert_eq!(room.server.turn(), Turn::Stopped);
     assert_eq!(room.server.net().now(), now);
+}
+
+#[test]
+fn a_member_that_asks_and_ends_in_one_packet_leaves_at_once_and_is_answered() {
+    let mut room = Scene::new(Config::default());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    let who = client::frame(0x81, b"/who", &mut room.chance);
+    room.sends_and_ends(bob, &who);
+    assert_eq!(room.heard(bob), ["* in lobby: ann, bob"]);
+    assert_eq!(room.heard(ann), ["* bob left"]);
+    assert!(room.has_ended(bob));
+}
+
+#[test]
+fn a_member_that_ended_is_sent_what_waits_within_the_close_deadline() {
+    let mut room = Scene::with(unlimited(), NARROW);
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    room.stops_reading(bob);
+    for _ in 0..6 {
+        room.says(ann, "is anybody there?");
+    }
+    room.heard(ann);
+    room.sends_and_ends(bob, b"");
+    assert_eq!(room.heard(ann), ["* bob left"]);
+    room.says(ann, "no more for bob");
+    room.pass(tenths(28));
+    room.reads_again(bob);
+    assert_eq!(room.heard(bob), ["ann: is anybody there?"; 6]);
+    assert!(room.has_ended(bob));
+    room.vanishes(ann);
+    assert!(room.is_empty());
+}
+
+#[test]
+fn a_stalled_member_is_reset_if_it_does_not_accept_the_close_frame() {
+    let mut room = Scene::with(unlimited(), NARROW);
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.stops_reading(bob);
+    for _ in 0..6 {
+        room.says(ann, "is anybody there?");
+    }
+    room.pass(tenths(301));
+    assert_eq!(room.server.stats().stalled, 1);
+    assert!(!room.was_reset(bob));
+    room.pass(tenths(30));
+    assert!(room.was_reset(bob));
+    room.vanishes(ann);
+    assert!(room.is_empty());
+}
+
+#[test]
+fn a_stalled_member_that_accepts_the_close_frame_is_not_reset() {
+    let mut room = Scene::with(unlimited(), NARROW);
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.stops_reading(bob);
+    for _ in 0..6 {
+        room.says(ann, "is anybody there?");
+    }
+    room.pass(tenths(301));
+    room.reads_again(bob);
+    assert_eq!(
+        room.heard(bob).last().map(String::as_str),
+        Some("close Some(1013)")
+    );
+    room.pass(tenths(31));
+    assert!(room.has_ended(bob) && !room.was_reset(bob));
+    assert_eq!(room.server.net().open(), 1);
+}
+
+#[test]
+fn what_the_system_holds_for_a_client_that_ended_is_sent_or_reset() {
+    for reads in [true, false] {
+        let mut room = Scene::with(unlimited(), NARROW);
+        let ann = room.joins("ann");
+        let bob = room.joins("bob");
+        room.stops_reading(bob);
+        room.says(ann, "all of this is in the system's send buffer");
+        room.sends_and_ends(bob, b"");
+        room.pass(tenths(28));
+        assert_eq!(room.server.net().open(), 2, "bob still counts");
+        if reads {
+            room.reads_again(bob);
+        } else {
+            room.pass(tenths(3));
+        }
+        assert_eq!(room.server.net().open(), 1);
+        assert_eq!(room.was_reset(bob), !reads);
+    }
+}
+
+#[test]
+fn what_is_unsent_when_the_grace_time_is_over_is_reset() {
+    let mut room = Scene::with(unlimited(), NARROW);
+    let ann = room.joins("ann");
+    room.stops_reading(ann);
+    for _ in 0..6 {
+        room.says(ann, "is anybody there?");
+    }
+    room.server.net_mut().signal(Signal::Stop);
+    room.turns();
+    // The close deadline comes first, if it is the shorter.
+    room.pass(seconds(6));
+    assert!(room.stopped && room.was_reset(ann));
+}
+
+#[test]
+fn a_member_is_served_on_after_the_system_was_short_of_memory() {
+    let mut room = Scene::new(unlimited());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(ann);
+    room.heard(bob);
+    let short = Faults {
+        short: 100,
+        ..Faults::NONE
+    };
+    room.server.net_mut().misbehaves(short);
+    room.says(ann, "is anybody there?");
+    room.pass(tenths(290));
+    assert_eq!(room.heard(bob), Vec::<String>::new());
+    room.server.net_mut().misbehaves(Faults::NONE);
+    room.pass(tenths(10));
+    assert_eq!(
+        room.heard(bob).last().map(String::as_str),
+        Some("ann: is anybody there?")
+    );
+    assert_eq!(room.server.stats().stalled, 0);
+}
+
+#[test]
+fn one_write_without_memory_does_not_make_a_member_stalled() {
+    let mut room = Scene::new(unlimited());
+    let ann = room.joins("ann");
+    let bob = room.joins("bob");
+    room.heard(bob);
+    room.server
+        .net_mut()
+        .next_write_is_short(room.people[bob].socket);
+    room.says(ann, "is anybody there?");
+    assert_eq!(room.heard(bob), Vec::<String>::new());
+    room.pass(tenths(5));
+    assert_eq!(room.heard(bob), ["ann: is anybody there?"]);
+    room.pass(seconds(40));
+    assert_eq!(room.server.stats().stalled, 0);
 }

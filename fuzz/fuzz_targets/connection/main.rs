@@ -186,7 +186,7 @@ impl Play {
         client.ear.hear(&bytes);
         let net = self.server.net();
         let socket = &net.sockets[who];
-        if socket.server_shut && !socket.reset && net.has_taken_all(who) {
+        if socket.server_shut && !socket.reset && !socket.server_reset && net.has_taken_all(who) {
             client.ear.end();
         }
     }
@@ -241,6 +241,7 @@ impl Play {
     fn turn(&mut self) {
         self.is_over = matches!(self.server.turn(), Turn::Stopped | Turn::Aborted);
         self.server.check_invariants();
+        self.server.net().check_closed();
         let bound = self.held_bytes_max * self.server.net().open();
         let held = self.server.held_bytes();
         assert!(

@@ -31,6 +31,10 @@ pub(crate) struct Socket {
     readable: bool,
     writable: bool,
     write_blocked: bool,
+    /// The last read or write failed for want of memory.
+    is_short: bool,
+    /// The server discards what was not delivered.
+    pub(crate) server_reset: bool,
 }
 
 /// What the server holds of a socket. Counts how often it is closed.
@@ -96,6 +100,8 @@ impl Network {
             readable: false,
             writable: false,
             write_blocked: false,
+            is_short: false,
+            server_reset: false,
         });
     }
 
@@ -119,7 +125,11 @@ impl Network {
         let socket = &mut self.sockets[socket];
         let count = limit.min(socket.outgoing.len());
         socket.writable |= count > 0 && socket.write_blocked;
-        socket.outgoing.drain(..count).collect()
+        let bytes = socket.outgoing.drain(..count).collect();
+        // The end of both sides is acknowledged, of which the system tells.
+        let is_over = socket.server_shut && socket.end_arrived;
+        socket.readable |= is_over && count > 0 && socket.outgoing.is_empty();
+        bytes
     }
 
     pub(crate) fn has_taken_all(&self, socket: usize) -> bool {
@@ -185,6 +195,18 @@ impl Network {
         });
     }
 
+    /// The system must hold nothing that the server has given up.
+    pub(crate) fn check_closed(&self) {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            let is_closed = socket.accepted && socket.closed.get() > 0;
+            let has_unsent = !socket.reset && !socket.outgoing.is_empty();
+            assert!(
+                !is_closed || socket.server_reset || !has_unsent,
+                "{index} was closed and the system still sends to it"
+            );
+        }
+    }
+
     /// The server means to sleep: nobody may be forgotten.
     fn check_sleep(&self) {
         for (index, socket) in self.sockets.iter().enumerate() {
@@ -192,7 +214,7 @@ impl Network {
             let has_unread = !socket.arrived.is_empty() && !socket.readable;
             assert!(
                 // Whoever does not take an answer is not read meanwhile.
-                !is_watched || !has_unread || socket.write_blocked,
+                !is_watched || !has_unread || socket.write_blocked || socket.is_short,
                 "the server sleeps and has not read all of {index}"
             );
         }
@@ -209,6 +231,12 @@ impl Network {
         if socket.reset {
             return Write::Gone;
         }
+        if (120..128).contains(&fault) {
+            // The system is short of memory; no edge follows.
+            socket.is_short = true;
+            return Write::Retry;
+        }
+        socket.is_short = false;
         let room = self
             .window
             .saturating_sub(socket.outgoing.len())
@@ -302,10 +330,15 @@ impl Net for Network {
     }
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
-        let is_blocked = self.fault() >= 224;
+        let fault = self.fault();
+        let is_blocked = fault >= 224;
         let socket = &mut self.sockets[stream.socket];
         if socket.reset {
             return Read::Gone;
+        }
+        socket.is_short = (216..224).contains(&fault);
+        if socket.is_short {
+            return Read::Retry;
         }
         if is_blocked && (!socket.arrived.is_empty() || socket.end_arrived) {
             socket.readable = true;
@@ -336,6 +369,17 @@ impl Net for Network {
 
     fn shutdown_write(&mut self, stream: &mut Stream) {
         self.sockets[stream.socket].server_shut = true;
+    }
+
+    fn has_unsent(&self, stream: &Stream) -> bool {
+        let socket = &self.sockets[stream.socket];
+        !socket.reset && !socket.outgoing.is_empty()
+    }
+
+    fn reset(&mut self, stream: &mut Stream) {
+        let socket = &mut self.sockets[stream.socket];
+        socket.server_reset = true;
+        socket.outgoing.clear();
     }
 
     fn stop_listening(&mut self) {
