@@ -167,7 +167,8 @@ fn check_joiners(name: &str) -> Result<(), NickRefused> {
         let (before, after) = (&name[..at], &name[at + c.len_utf8()..]);
         let last = before.chars().next_back();
         let follows_virama = last.is_some_and(|last| canonical_combining_class(last) == VIRAMA);
-        if !follows_virama && !(c == NON_JOINER && splits_joined_letters(before, after)) {
+        let is_needed = follows_virama || c == NON_JOINER && splits_joined_letters(before, after);
+        if !is_needed {
             return Err(NickRefused::Joiner(c));
         }
     }
