@@ -42,7 +42,9 @@ const OTHER_BYTES_MAX: usize = 3 * 8192;
 
 /// Small limits, so that the edges are reached.
 fn config(chance: &mut Chance) -> Config {
-    let seconds = Duration::from_secs;
+    // Some are no multiples of a tick, and are rounded up to it.
+    let odd = chance.below(100) as u64;
+    let seconds = |count: u64| Duration::from_millis(count * 1000 - odd);
     let outbox_frames = 2 + chance.below(8);
     Config {
         conn: conn::Settings {
@@ -263,6 +265,9 @@ impl Game {
             let is_second = self.ending == Ending::Aborted && self.stop_signals == 1;
             if self.ending != Ending::Emptied && (self.turns == stop_at || is_second) {
                 self.note(|_| String::from("a signal to stop"));
+                if self.chance.percent(50) {
+                    self.server.net_mut().signal(Signal::Report);
+                }
                 self.server.net_mut().signal(Signal::Stop);
             }
             self.everybody_acts(is_busy);
@@ -443,6 +448,14 @@ impl Game {
         }
         if self.chance.per_mille(4) {
             person.sent_close = true;
+            // Often with something to answer in the same packet.
+            let last = client::frame(0x81, b"/who", &mut self.chance);
+            let is_in = person.manner == Manner::Polite && person.knows_they_are_in();
+            if is_in && self.chance.percent(70) {
+                let asked = Asked::Reply(String::from("* in "));
+                let bytes = self.people[index].sends(last, asked);
+                self.send(index, &bytes);
+            }
             self.server.net_mut().shut(index);
             return self.note(|_| format!("{index} shuts its side"));
         }

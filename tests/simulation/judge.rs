@@ -82,7 +82,13 @@ impl Game {
                 self.note(|_| format!("{socket} has ended"));
                 self.people[socket].has_ended = true;
                 if self.is_in(socket) {
-                    self.people[socket].stay = Stay::Out;
+                    match happened {
+                        // What was asked before is answered, and the room is informed at once.
+                        Happened::End(_) if !self.people[socket].was_closed => {
+                            self.leaves(socket, " left");
+                        }
+                        _ => self.people[socket].stay = Stay::Out,
+                    }
                 }
             }
             Happened::Wrote { socket, bytes } => self.was_written(socket, &bytes),
