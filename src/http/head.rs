@@ -61,6 +61,8 @@ pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Re
             b'\n' | b'\r' | b'\t' => {}
             // The first byte of a TLS record that carries a handshake (RFC 8446 §5.1).
             0x16 if at == 0 => return Err(Refusal::SpeaksTls),
+            // The signature of PROXY protocol version 2 goes on with "\r\nQUIT\n" (its §2.2).
+            0 if bytes[..at] == *b"\r\n\r\n" => return Err(Refusal::SpeaksProxyProtocol),
             byte if byte.is_ascii_control() => {
                 return Err(Refusal::BadHead {
                     reason: "There is a control character in the head.",
@@ -94,6 +96,8 @@ fn check_request_line(line: &[u8], start: usize) -> Result<(), Refusal> {
     match httparse::Request::new(&mut []).parse(line) {
         Ok(_) => Ok(()),
         Err(_) if line[start..].starts_with(b"PRI * HTTP/2") => Err(Refusal::SpeaksHttp2),
+        // Version 1 is a line of text (PROXY protocol §2.1).
+        Err(_) if line[start..].starts_with(b"PROXY ") => Err(Refusal::SpeaksProxyProtocol),
         Err(error) => Err(refusal(error)),
     }
 }
@@ -234,6 +238,16 @@ mod tests {
         assert_eq!(end(b"\x16"), Err(Refusal::SpeaksTls));
         assert_eq!(end(b"\x16\x03\x01\x02\x00"), Err(Refusal::SpeaksTls));
         assert_eq!(end(b"PRI * HTTP/2.0\r\n"), Err(Refusal::SpeaksHttp2));
+        for bytes in [
+            &b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 8080\r\nGET / HTTP/1.1\r\n"[..],
+            b"PROXY TCP6 2001:db8::7 2001:db8::1 56324 8080\r\n",
+            b"PROXY UNKNOWN\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\xc0\0\x02\x01\xdc\x04\x1f\x90",
+            // The command LOCAL, which load balancers send with their health checks.
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        ] {
+            assert_eq!(end(bytes), Err(Refusal::SpeaksProxyProtocol));
+        }
         for bytes in [
             &b"SSH-2.0-OpenSSH_9.9\r\n"[..],
             b"\x81\x85",

@@ -15,6 +15,8 @@ pub enum Refusal {
     SpeaksTls,
     /// The bytes are the preface of HTTP/2 with prior knowledge (RFC 9113 §3.4).
     SpeaksHttp2,
+    /// The bytes are a header of the PROXY protocol, version 1 or 2.
+    SpeaksProxyProtocol,
     /// The bytes are no head of an HTTP/1 request, or one that contradicts itself.
     BadHead { reason: &'static str },
     /// The request line is longer than 2 KiB.
@@ -72,6 +74,7 @@ impl Refusal {
         match self {
             Self::SpeaksTls
             | Self::SpeaksHttp2
+            | Self::SpeaksProxyProtocol
             | Self::BadHead { .. }
             | Self::BadHost
             | Self::NotUtf8
@@ -97,6 +100,10 @@ impl Refusal {
         match self {
             Self::SpeaksTls => "This port speaks plain HTTP; TLS belongs in front of it.",
             Self::SpeaksHttp2 => "This port speaks HTTP/1.1, not HTTP/2.",
+            Self::SpeaksProxyProtocol => {
+                "These bytes are a PROXY protocol header, which is not understood here: turn it \
+                 off in the proxy and let it send X-Forwarded-For."
+            }
             Self::BadHead { reason } | Self::RoomName { reason } => reason,
             Self::TargetTooLong => "The request line is longer than 2048 bytes.",
             Self::HeadTooLong => "The head of the request is longer than 8192 bytes.",
@@ -165,6 +172,7 @@ impl Refusal {
             }
             Self::SpeaksTls
             | Self::SpeaksHttp2
+            | Self::SpeaksProxyProtocol
             | Self::BadHead { .. }
             | Self::TargetTooLong
             | Self::HeadTooLong
@@ -272,6 +280,12 @@ mod tests {
                 "this port speaks plain http; tls belongs in front of it",
             ),
             (Refusal::SpeaksHttp2, 400, "not http/2"),
+            (
+                Refusal::SpeaksProxyProtocol,
+                400,
+                "proxy protocol header, which is not understood here: turn it off in the proxy \
+                 and let it send x-forwarded-for",
+            ),
             (Refusal::BadHead { reason }, 400, "a reason."),
             (Refusal::TargetTooLong, 414, "2048"),
             (Refusal::HeadTooLong, 431, "8192"),

@@ -76,14 +76,24 @@ fn an_endless_head_is_refused_at_its_limit() {
 }
 
 #[test]
-fn a_client_that_speaks_tls_is_told_so() {
+fn another_protocol_is_named_in_the_refusal() {
     let server = Server::start(&[]);
-    let mut client = server.connect();
-    client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
-    let response = client.response();
-    assert_eq!(response.status, 400);
-    contains(&response.body, "TLS");
-    client.ends();
+    for (bytes, name) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], "TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"),
+        (
+            b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 8080\r\n",
+            "PROXY protocol",
+        ),
+        (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", "PROXY protocol"),
+    ] {
+        let mut client = server.connect();
+        client.send(bytes);
+        let response = client.response();
+        assert_eq!(response.status, 400);
+        contains(&response.body, name);
+        client.ends();
+    }
 }
 
 #[test]
