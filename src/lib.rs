@@ -40,7 +40,8 @@
 //! - [`server`]: the turn of the loop. Owns all tables, calls everything below, decides the order.
 //! - [`conn`]: one connection without a socket. All its states, transitions and deadlines
 //!   ([`conn::state`]: how does a connection end?), and the bounded queue of what waits for it.
-//! - [`http`]: a request's bytes in; an upgrade, a page or a refusal out.
+//! - [`http`]: a request's bytes in; an upgrade, a plain request or a refusal out. [`page`]: the
+//!   chat page and its files, which answer plain requests.
 //! - [`ws`]: WebSocket bytes in; messages, or why the connection must be closed, out.
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
@@ -75,6 +76,7 @@ pub mod id;
 pub mod load;
 pub mod net;
 pub mod options;
+pub mod page;
 pub mod rate;
 pub mod server;
 pub mod stats;

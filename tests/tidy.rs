@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 16] = [
+const MAY_NAME: [(&str, &[&str]); 17] = [
     (
         "server",
         &[
-            "net", "http", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
+            "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
             "config", "stats",
         ],
     ),
     ("config", &["net", "http", "ws", "conn", "chat", "options"]),
     ("net", &["id"]),
     ("http", &["id"]),
+    ("page", &["http"]),
     ("ws", &["frame"]),
     ("wire", &["chat"]),
     ("chat", &["chance", "rate", "id"]),

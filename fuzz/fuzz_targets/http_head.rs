@@ -1,12 +1,18 @@
-//! Any bytes in any pieces are at most one response or one upgrade at a time, the same whole and
-//! cut; and no more than the limit is ever kept. Responses are read back by another's parser.
+//! Any bytes, however they are cut, lead to one response or one upgrade per request, and never are
+//! more bytes kept than the limit. Responses are read back by httparse.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlor::http::{self, AllowedOrigin, HEAD_BYTES_MAX, Request, Settings};
+use parlor::http::{self, AllowedOrigin, Date, HEAD_BYTES_MAX, Method, Refusal, Request, Settings};
+use parlor::page;
 
-/// What comes of a request that arrives in pieces, as the server would keep them.
-fn receive_in_pieces(bytes: &[u8], cuts: &[u8], from_proxy: bool, settings: &Settings) -> Request {
+/// The outcome of a request that arrives in pieces, which are kept as the server keeps them.
+fn receive_in_pieces<'b>(
+    bytes: &'b [u8],
+    cuts: &[u8],
+    from_proxy: bool,
+    settings: &Settings,
+) -> Request<'b> {
     let mut cuts = cuts.iter().cycle();
     let (mut already, mut end) = (0, 0);
     while end < bytes.len() {
@@ -24,7 +30,8 @@ fn receive_in_pieces(bytes: &[u8], cuts: &[u8], from_proxy: bool, settings: &Set
     Request::Partial
 }
 
-/// One whole response, with this status or any, with the body that its head announces.
+/// Checks that these bytes are one response with the body that its head announces, and returns its
+/// status.
 fn check_response(response: &[u8], to_head: bool) -> u16 {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut parsed = httparse::Response::new(&mut headers);
@@ -41,22 +48,26 @@ fn check_response(response: &[u8], to_head: bool) -> u16 {
                 .expect("a number")
         })
         .collect();
+    let dates = parsed.headers.iter().filter(|field| field.name == "Date");
+    let status = parsed.code.expect("a status");
+    assert_eq!(dates.count(), usize::from(status != 101));
     let body = &response[head_len..];
     match lengths[..] {
         [] => assert!(body.is_empty(), "a body without a length"),
         [len] => assert!(body.len() == len || to_head && body.is_empty()),
         _ => panic!("two lengths"),
     }
-    parsed.code.expect("a status")
+    status
 }
 
-/// Checks what came of the first `bytes`; true if another request may follow.
-fn check(request: &Request, bytes: &[u8]) -> bool {
+/// Checks the outcome of the first `bytes`; true if another request may follow.
+fn check(request: &Request<'_>, bytes: &[u8]) -> bool {
     let start = bytes
         .iter()
         .position(|byte| !b"\r\n".contains(byte))
         .unwrap_or(0);
-    let to_head = bytes[start..].starts_with(b"HEAD ");
+    let is_head = bytes[start..].starts_with(b"HEAD ");
+    let date = Date::at(784_111_777);
     match request {
         Request::Partial => assert!(bytes.len() < HEAD_BYTES_MAX, "too long to be kept"),
         Request::Upgrade { upgrade, consumed } => {
@@ -64,22 +75,27 @@ fn check(request: &Request, bytes: &[u8]) -> bool {
             assert_eq!(check_response(&upgrade.response, false), 101);
             assert!(!upgrade.room.is_empty() && upgrade.nick.as_deref() != Some(""));
         }
-        Request::Answer {
-            response,
-            consumed,
-            keep_alive,
-        } => {
+        Request::Get { get, consumed } => {
             assert!((1..=HEAD_BYTES_MAX).contains(consumed) && *consumed <= bytes.len());
-            let status = check_response(response, to_head);
-            assert!(
-                matches!(status, 200 | 304) || to_head && !keep_alive,
-                "{status}"
-            );
-            return *keep_alive;
+            assert_eq!(get.method == Method::Head, is_head);
+            match page::answer(get, date) {
+                Ok(response) => {
+                    let status = check_response(&response, is_head);
+                    assert_eq!(status == 204, get.method == Method::Options);
+                    assert!(matches!(status, 200 | 204 | 304), "{status}");
+                    return get.keep_alive;
+                }
+                Err(why) => assert_eq!(why, Refusal::NoSuchPath),
+            }
         }
-        Request::Refused(why) => {
-            let response = why.response();
-            assert_eq!(check_response(&response, false), why.status());
+        Request::Refused { why, to_head } => {
+            assert!(!to_head || is_head);
+            let response = if *to_head {
+                why.response_to_head(date)
+            } else {
+                why.response(date)
+            };
+            assert_eq!(check_response(&response, *to_head), why.status());
             assert!(why.status() >= 400);
         }
     }
@@ -99,7 +115,7 @@ fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
         ];
     }
     let from_proxy = options & 4 != 0;
-    // One request after the other, as long as the connection stays.
+    // One request after the other, as long as the connection is kept.
     while !bytes.is_empty() {
         let whole = http::receive(bytes, 0, from_proxy, &settings);
         let goes_on = check(&whole, bytes);
@@ -114,16 +130,16 @@ fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
             "one by one"
         );
         match whole {
-            Request::Answer { consumed, .. } if goes_on => bytes = &bytes[consumed..],
-            Request::Upgrade { consumed, .. } | Request::Answer { consumed, .. } => {
-                // What follows a head does not change what it means.
+            Request::Get { consumed, .. } if goes_on => bytes = &bytes[consumed..],
+            Request::Upgrade { consumed, .. } | Request::Get { consumed, .. } => {
+                // What follows a head does not change its meaning.
                 assert_eq!(
                     whole,
                     http::receive(&bytes[..consumed], 0, from_proxy, &settings)
                 );
                 return;
             }
-            Request::Partial | Request::Refused(_) => return,
+            Request::Partial | Request::Refused { .. } => return,
         }
     }
 });

@@ -1,94 +1,148 @@
-//! Bytes of a request in, what to do about it out: a WebSocket, a page, or a refusal.
-//! Knows no socket and no clock, and nothing of rooms but that they have a name.
+//! The bytes of a request in; an upgrade, a plain request or a refusal out.
+//! Knows no socket and no clock, no page, and nothing of rooms but that they have a name.
 //!
-//! The way of a request: `head` finds its end and parses it, [`receive`] looks at the path,
-//! `upgrade` checks a WebSocket (with `origin` and `forwarded`), `pages` has the rest, and
-//! `response` knows how to say no. Nothing of a request is ever echoed in a response.
+//! `head` finds the end of a request's head and parses it, [`receive`] sorts requests by method and
+//! path, `upgrade` checks the request for a WebSocket (with `origin` and `forwarded`). [`Response`]
+//! and [`Refusal::response`] render what goes back; no response repeats anything of a request.
 
+mod date;
 mod forwarded;
 mod head;
 mod origin;
-mod pages;
 mod response;
 mod settings;
 mod upgrade;
 
 use self::head::{Field, Head};
 
+pub use self::date::{Date, DateCache};
 pub use self::forwarded::is_trusted;
 pub use self::head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use self::origin::AllowedOrigin;
-pub use self::response::Refusal;
+pub use self::response::{Content, Refusal, Response};
 pub use self::settings::{Settings, TrustedProxy};
 pub use self::upgrade::{DEFAULT_ROOM, Upgrade, accept_key, new_key};
 
 /// What the bytes received so far amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum Request<'b> {
     /// The head is not complete. Keep the bytes, fewer than [`HEAD_BYTES_MAX`] of them, and call
-    /// again with more behind them.
+    /// [`receive`] again with more behind them.
     Partial,
     /// A correct request for a WebSocket. The head took `consumed` bytes; what follows it are
-    /// frames, and may be here already.
+    /// frames, and may have arrived already.
     Upgrade { upgrade: Upgrade, consumed: usize },
-    /// A plain request, and the whole response to it. Another request may follow after `consumed`
-    /// bytes if `keep_alive`; otherwise close once the response is sent.
-    Answer {
-        response: Vec<u8>,
-        consumed: usize,
-        keep_alive: bool,
-    },
-    /// Send [`Refusal::response`], nothing after it, and close.
-    Refused(Refusal),
+    /// A correct plain request, whose path may not exist. Answer it with a [`Response`] or a
+    /// [`Refusal`]. The head took `consumed` bytes.
+    Get { get: Get<'b>, consumed: usize },
+    /// Send [`Refusal::response`], or [`Refusal::response_to_head`] if `to_head`, and nothing after
+    /// it, and close.
+    Refused { why: Refusal, to_head: bool },
+}
+
+/// A plain request: one of the safe methods (RFC 9110 §9.2.1), which carry no body here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Get<'b> {
+    pub method: Method,
+    /// As it was sent: without the query, percent-encoding not undone. `*` for a request about the
+    /// server as a whole (RFC 9112 §3.2.4), which only OPTIONS can make.
+    pub path: &'b str,
+    /// Another request may follow on the connection (RFC 9112 §9.3). Otherwise close it once the
+    /// response is sent.
+    pub keep_alive: bool,
+    is_http_11: bool,
+    if_none_match: Vec<&'b [u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    /// To be answered like GET; the response is rendered without its body.
+    Head,
+    /// Asks which methods are allowed. Load balancers send it to learn whether a server is alive.
+    Options,
+}
+
+impl Method {
+    fn parse(method: &str) -> Option<Self> {
+        match method {
+            "GET" => Some(Self::Get),
+            "HEAD" => Some(Self::Head),
+            "OPTIONS" => Some(Self::Options),
+            _ => None,
+        }
+    }
+}
+
+impl Get<'_> {
+    /// Whether the client has the version with this entity tag already (If-None-Match, RFC 9110
+    /// §13.1.2); the answer is then 304. The comparison is the weak one (RFC 9110 §8.8.3.2): a
+    /// proxy that compresses may have made a weak tag of ours.
+    pub fn has_version(&self, etag: &str) -> bool {
+        self.if_none_match
+            .iter()
+            .flat_map(|value| head::list(value))
+            .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+    }
 }
 
 /// Looks at the bytes of a connection, from the beginning of a request on. The first `already` of
-/// them were in an earlier call that returned [`Request::Partial`]; 0 if there was none. With it
-/// the work is the same however small the pieces are, and so is the outcome. `from_proxy`: the
+/// them were in an earlier call that returned [`Request::Partial`]; 0 if there was none. With it,
+/// the work does not depend on how the bytes are cut. The outcome never does. `from_proxy`: the
 /// peer is a trusted proxy ([`is_trusted`]), whose `X-Forwarded-For` is believed.
-pub fn receive(bytes: &[u8], already: usize, from_proxy: bool, settings: &Settings) -> Request {
+pub fn receive<'b>(
+    bytes: &'b [u8],
+    already: usize,
+    from_proxy: bool,
+    settings: &Settings,
+) -> Request<'b> {
+    let refused = |why| Request::Refused {
+        why,
+        to_head: false,
+    };
     let consumed = match head::find_end(bytes, already) {
         Ok(Some(end)) => end,
         Ok(None) => return Request::Partial,
-        Err(refusal) => return Request::Refused(refusal),
+        Err(why) => return refused(why),
     };
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let head = match Head::parse(&bytes[..consumed], &mut headers) {
         Ok(head) => head,
-        Err(refusal) => return Request::Refused(refusal),
+        Err(why) => return refused(why),
     };
     match route(&head, from_proxy, settings) {
         Ok(Route::Upgrade(upgrade)) => Request::Upgrade { upgrade, consumed },
-        Ok(Route::Page(page)) => {
-            let keep_alive = keeps_alive(&head);
-            Request::Answer {
-                response: page.answer(&head, keep_alive),
-                consumed,
-                keep_alive,
-            }
-        }
-        // Whoever sent HEAD takes a body for the next response.
-        Err(refusal) if head.method == "HEAD" => Request::Answer {
-            response: refusal.response_to_head(),
-            consumed,
-            keep_alive: false,
+        Ok(Route::Get(get)) => Request::Get { get, consumed },
+        Err(why) => Request::Refused {
+            why,
+            to_head: head.method == "HEAD",
         },
-        Err(refusal) => Request::Refused(refusal),
     }
 }
 
-enum Route {
+enum Route<'b> {
     Upgrade(Upgrade),
-    Page(&'static pages::Page),
+    Get(Get<'b>),
 }
 
-fn route(head: &Head<'_, '_>, from_proxy: bool, settings: &Settings) -> Result<Route, Refusal> {
-    let target = Target::parse(head.target).ok_or(Refusal::BadHead {
+fn route<'b>(
+    head: &Head<'_, 'b>,
+    from_proxy: bool,
+    settings: &Settings,
+) -> Result<Route<'b>, Refusal> {
+    let target = Target::of(head).ok_or(Refusal::BadHead {
         reason: "The request target is neither a path nor an http URL.",
     })?;
     let host = host(head, &target)?;
-    if let Some(room) = target.room() {
-        allow(head, "GET")?;
+    let method = Method::parse(head.method);
+    if let Some(room) = room(target.path)
+        && method != Some(Method::Options)
+    {
+        if method != Some(Method::Get) {
+            return Err(Refusal::MethodNotAllowed {
+                allow: ROOM_METHODS,
+            });
+        }
         refuse_body(head)?;
         return upgrade::check(head, host, room, target.query, from_proxy, settings)
             .map(Route::Upgrade);
@@ -96,22 +150,41 @@ fn route(head: &Head<'_, '_>, from_proxy: bool, settings: &Settings) -> Result<R
     if upgrade::is_wanted(head) {
         return Err(Refusal::NoWebSocketHere);
     }
-    let page = pages::find(target.path).ok_or(Refusal::NoSuchPath)?;
-    allow(head, "GET, HEAD")?;
+    let method = method.ok_or(Refusal::MethodNotAllowed {
+        allow: PLAIN_METHODS,
+    })?;
     refuse_body(head)?;
-    Ok(Route::Page(page))
+    Ok(Route::Get(Get {
+        method,
+        path: target.path,
+        keep_alive: keeps_alive(head),
+        is_http_11: head.is_http_11,
+        if_none_match: head.values("If-None-Match").collect(),
+    }))
 }
 
-fn allow(head: &Head<'_, '_>, allow: &'static str) -> Result<(), Refusal> {
-    if allow.split(", ").any(|method| method == head.method) {
-        Ok(())
-    } else {
-        Err(Refusal::MethodNotAllowed { allow })
+/// The value of Allow for everything that can be fetched.
+pub const PLAIN_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// The value of Allow where a WebSocket can be opened.
+pub const ROOM_METHODS: &str = "GET, OPTIONS";
+
+/// The room, still encoded, if a WebSocket can be opened at this path: `/ws`, `/ws/` (both without
+/// a room) or `/ws/ROOM`.
+fn room(path: &str) -> Option<&str> {
+    match path.strip_prefix("/ws")? {
+        "" => Some(""),
+        rest => rest.strip_prefix('/').filter(|room| !room.contains('/')),
     }
 }
 
-/// Nothing here takes a body, and where one ends is what smuggled requests are made of: so it is
-/// not skipped but refused, and the connection ends (RFC 9112 §6.3).
+/// Whether a WebSocket can be opened at this path.
+pub fn is_room(path: &str) -> bool {
+    room(path).is_some()
+}
+
+/// No request here has a use for a body. A body is refused, not skipped, and the connection ends:
+/// request smuggling lives on disagreement about where a body ends (RFC 9112 §6.3, §11.2).
 fn refuse_body(head: &Head<'_, '_>) -> Result<(), Refusal> {
     if head.values("Transfer-Encoding").next().is_some() {
         return Err(Refusal::HasBody);
@@ -129,8 +202,9 @@ fn refuse_body(head: &Head<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What the client calls the server: the Host, which HTTP/1.1 must have, or what a whole URL as
-/// the target says instead (RFC 9112 §3.2.2). Empty if HTTP/1.0 says neither.
+/// The host and port by which the client calls the server: those of the target if it is a whole
+/// URL (RFC 9112 §3.2.2), else the Host field, which HTTP/1.1 requires. Empty if a request of
+/// HTTP/1.0 has neither.
 fn host<'b>(head: &Head<'_, 'b>, target: &Target<'b>) -> Result<&'b str, Refusal> {
     let host = match head.only("Host") {
         Field::Once(host) => str::from_utf8(host).map_err(|_| Refusal::BadHost)?,
@@ -145,8 +219,8 @@ fn host<'b>(head: &Head<'_, 'b>, target: &Target<'b>) -> Result<&'b str, Refusal
     }
 }
 
-/// The characters of a name, an address or a port (RFC 3986 §3.2.2), less the comma, which is in
-/// no name and joins two Hosts into one. No `@`: there is nobody before the host.
+/// The characters of a name, an address or a port (RFC 3986 §3.2.2). Not the comma, which is in no
+/// name and could join two Host fields; not `@`, which ends a user name.
 fn may_be_in_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
 }
@@ -167,10 +241,18 @@ struct Target<'b> {
 }
 
 impl<'b> Target<'b> {
-    /// Takes a path, or a whole URL, which every server must understand (RFC 9112 §3.2.2).
-    fn parse(target: &'b str) -> Option<Self> {
+    /// Accepts a path, a whole URL, which every server must understand (RFC 9112 §3.2.2), and the
+    /// `*` of an OPTIONS request (§3.2.4).
+    fn of(head: &Head<'_, 'b>) -> Option<Self> {
+        let target = head.target;
         let (authority, rest) = if target.starts_with('/') {
             (None, target)
+        } else if target == "*" {
+            return (head.method == "OPTIONS").then_some(Self {
+                authority: None,
+                path: "*",
+                query: "",
+            });
         } else {
             let (scheme, rest) = target.split_once("://")?;
             if !["http", "https", "ws", "wss"]
@@ -189,15 +271,7 @@ impl<'b> Target<'b> {
             query,
         })
     }
-
-    /// The room, if this is a path of WebSockets: `/ws`, `/ws/` (both without one) or `/ws/ROOM`.
-    fn room(&self) -> Option<&'b str> {
-        match self.path.strip_prefix("/ws")? {
-            "" => Some(""),
-            rest => rest.strip_prefix('/').filter(|room| !room.contains('/')),
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

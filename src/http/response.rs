@@ -1,14 +1,14 @@
-//! What goes back: refusals with their status and text, and the fields all responses share.
-//! Knows no request: texts are fixed, so nothing a client sent is ever sent back to it.
-//!
-//! No response has a Date: that is for servers with a clock (RFC 9110 §6.6.1), and here is none.
-//! Nothing of ours is cached by age, so nobody misses it.
+//! What goes back: refusals with their status and text, and the fields that all responses share.
+//! Refusals know no request: their texts are fixed, so nothing that a client sent is sent back.
 
 use std::fmt;
 use std::io::Write;
 
-/// Why a request is not granted. Whoever gets one sends [`Refusal::response`] and nothing after
-/// it, and closes.
+use super::date::Date;
+use super::{Get, Method};
+
+/// Why a request is not granted. The caller sends [`Refusal::response`] and nothing after it, and
+/// closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The bytes are a TLS hello.
@@ -25,9 +25,9 @@ pub enum Refusal {
     HeadTooLong,
     /// There are more fields than [`super::HEADERS_MAX`].
     TooManyHeaders,
-    /// The request brings a body, which nothing here takes.
+    /// The request has a body, for which there is no use here.
     HasBody,
-    /// HTTP/1.1 wants exactly one Host (RFC 9112 §3.2).
+    /// A request of HTTP/1.1 has exactly one Host field (RFC 9112 §3.2).
     BadHost,
     /// A room or nick is not UTF-8 once its percent-encoding is undone.
     NotUtf8,
@@ -144,25 +144,25 @@ impl Refusal {
     }
 
     /// The whole response: the head with `Connection: close` and the text as its body.
-    pub fn response(&self) -> Vec<u8> {
-        self.render(true)
+    pub fn response(&self, date: Date) -> Vec<u8> {
+        self.render(date, true)
     }
 
     /// The head alone, which is all that may answer a HEAD request (RFC 9110 §9.3.2).
-    pub(super) fn response_to_head(&self) -> Vec<u8> {
-        self.render(false)
+    pub fn response_to_head(&self, date: Date) -> Vec<u8> {
+        self.render(date, false)
     }
 
-    fn render(&self, with_body: bool) -> Vec<u8> {
+    fn render(&self, date: Date, with_body: bool) -> Vec<u8> {
         let text = self.text();
-        let mut response = begin(self.status(), text.len() + 1);
+        let mut response = begin(self.status(), date, text.len() + 1);
         field(&mut response, "Content-Type", "text/plain; charset=utf-8");
         content_length(&mut response, text.len() + 1);
         field(&mut response, "Cache-Control", "no-store");
         field(&mut response, "X-Content-Type-Options", "nosniff");
         match self {
             Self::MethodNotAllowed { allow } => field(&mut response, "Allow", allow),
-            // Who sends Upgrade names it in Connection too (RFC 9110 §7.8).
+            // A sender of Upgrade names it in Connection, too (RFC 9110 §7.8).
             Self::NoUpgrade | Self::WrongVersion => {
                 field(&mut response, "Upgrade", "websocket");
                 field(&mut response, "Sec-WebSocket-Version", "13");
@@ -215,10 +215,57 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The status line, with room for all that comes: [`field`]s, then [`end`], then the body.
-pub(super) fn begin(status: u16, body_bytes: usize) -> Vec<u8> {
+/// A response to a plain request.
+#[derive(Clone, Copy, Debug)]
+pub struct Response<'a> {
+    pub status: u16,
+    /// Fields besides Date, Connection and those of the content. Names and values are ours, never a
+    /// client's.
+    pub fields: &'a [(&'static str, &'a str)],
+    /// `None`: the status has no content (204, 304).
+    pub content: Option<Content<'a>>,
+}
+
+/// The body of a response and what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+}
+
+impl Response<'_> {
+    /// The bytes that answer `get`; for HEAD, without the body.
+    pub fn render(&self, get: &Get<'_>, date: Date) -> Vec<u8> {
+        let body_bytes = self.content.map_or(0, |content| content.body.len());
+        let mut response = begin(self.status, date, body_bytes);
+        if let Some(content) = self.content {
+            field(&mut response, "Content-Type", content.content_type);
+            content_length(&mut response, body_bytes);
+        }
+        for (name, value) in self.fields {
+            field(&mut response, name, value);
+        }
+        match (get.keep_alive, get.is_http_11) {
+            // The default of each version need not be mentioned (RFC 9112 §9.3).
+            (true, true) => {}
+            (true, false) => field(&mut response, "Connection", "keep-alive"),
+            (false, _) => field(&mut response, "Connection", "close"),
+        }
+        end(&mut response);
+        match self.content {
+            Some(content) if get.method != Method::Head => response.extend_from_slice(content.body),
+            Some(_) | None => {}
+        }
+        response
+    }
+}
+
+/// The status line and the date, with capacity for all that follows: [`field`]s, then [`end`], then
+/// the body.
+fn begin(status: u16, date: Date, body_bytes: usize) -> Vec<u8> {
     let phrase = match status {
         200 => "OK",
+        204 => "No Content",
         304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
@@ -238,31 +285,32 @@ pub(super) fn begin(status: u16, body_bytes: usize) -> Vec<u8> {
         &mut response,
         format_args!("HTTP/1.1 {status} {phrase}\r\n"),
     );
+    field(&mut response, "Date", date.as_str());
     response
 }
 
 /// One field. Names and values are ours, never a client's.
-pub(super) fn field(response: &mut Vec<u8>, name: &'static str, value: &str) {
-    debug_assert!(!value.contains(['\r', '\n']));
+fn field(response: &mut Vec<u8>, name: &'static str, value: &str) {
+    debug_assert!(!value.contains(['\r', '\n']), "{name} would end early");
     for part in [name, ": ", value, "\r\n"] {
         response.extend_from_slice(part.as_bytes());
     }
 }
 
 /// How long the body is, or would be if this were not the answer to HEAD.
-pub(super) fn content_length(response: &mut Vec<u8>, len: usize) {
+fn content_length(response: &mut Vec<u8>, len: usize) {
     write(response, format_args!("Content-Length: {len}\r\n"));
 }
 
 /// The blank line.
-pub(super) fn end(response: &mut Vec<u8>) {
+fn end(response: &mut Vec<u8>) {
     response.extend_from_slice(b"\r\n");
 }
 
 fn write(response: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     response
         .write_fmt(text)
-        .expect("a Vec takes all that is written to it");
+        .expect("writing to a Vec does not fail");
 }
 
 #[cfg(test)]
@@ -310,7 +358,8 @@ mod tests {
             (Refusal::TooManyFromAddress, 503, "your address"),
             (Refusal::Stopping, 503, "stopping"),
         ] {
-            let bytes = refusal.response();
+            let date = Date::at(784_111_777);
+            let bytes = refusal.response(date);
             let response = Parsed::from(&bytes);
             assert_eq!(
                 (response.status, refusal.status()),
@@ -340,7 +389,12 @@ mod tests {
             );
             assert_eq!(response.field("Allow"), (status == 405).then_some("GET"));
 
-            let head = refusal.response_to_head();
+            assert_eq!(
+                response.field("Date"),
+                Some("Sun, 06 Nov 1994 08:49:37 GMT")
+            );
+
+            let head = refusal.response_to_head(date);
             assert!(
                 head.ends_with(b"\r\n\r\n") && bytes.starts_with(&head),
                 "{refusal:?}"

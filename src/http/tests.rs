@@ -35,14 +35,14 @@ const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A response, read back by somebody else's parser. Its body has the length it says.
-pub(super) struct Parsed {
-    pub(super) status: u16,
-    fields: Vec<(String, String)>,
-    body: Vec<u8>,
+pub(crate) struct Parsed {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Parsed {
-    pub(super) fn from(bytes: &[u8]) -> Self {
+    pub(crate) fn from(bytes: &[u8]) -> Self {
         let parsed = Self::from_head(bytes);
         let len = parsed
             .field("Content-Length")
@@ -52,7 +52,7 @@ impl Parsed {
     }
 
     /// The same for an answer to HEAD.
-    fn from_head(bytes: &[u8]) -> Self {
+    pub(crate) fn from_head(bytes: &[u8]) -> Self {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut response = httparse::Response::new(&mut headers);
         let len = response.parse(bytes).unwrap().unwrap();
@@ -67,7 +67,7 @@ impl Parsed {
         }
     }
 
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut values = self
             .fields
             .iter()
@@ -77,13 +77,13 @@ impl Parsed {
         value
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         str::from_utf8(&self.body).unwrap()
     }
 }
 
 /// The outcome of bytes that come in pieces of this length.
-fn receive_in_pieces(bytes: &[u8], len: usize, settings: &Settings) -> Request {
+fn receive_in_pieces<'b>(bytes: &'b [u8], len: usize, settings: &Settings) -> Request<'b> {
     let mut already = 0;
     while already < bytes.len() {
         let end = bytes.len().min(already + len);
@@ -96,7 +96,7 @@ fn receive_in_pieces(bytes: &[u8], len: usize, settings: &Settings) -> Request {
 }
 
 /// The outcome of these bytes, whole, one by one, and cut in two anywhere: always the same.
-fn receive_any_way(bytes: &[u8], settings: &Settings) -> Request {
+fn receive_any_way<'b>(bytes: &'b [u8], settings: &Settings) -> Request<'b> {
     let outcome = receive(bytes, 0, FROM_PROXY, settings);
     let shown = bytes.escape_ascii();
     assert_eq!(
@@ -118,9 +118,9 @@ fn receive_any_way(bytes: &[u8], settings: &Settings) -> Request {
 
 /// What comes of a request with the default configuration. A good one is not answered before
 /// its last byte.
-fn ask(request: &str) -> Request {
+fn ask(request: &str) -> Request<'_> {
     let outcome = receive_any_way(request.as_bytes(), &Settings::default());
-    if let Request::Upgrade { consumed, .. } | Request::Answer { consumed, .. } = outcome {
+    if let Request::Upgrade { consumed, .. } | Request::Get { consumed, .. } = outcome {
         assert_eq!(consumed, request.len());
         for cut in 0..consumed {
             let prefix = &request.as_bytes()[..cut];
@@ -142,20 +142,24 @@ fn upgrade(request: &str) -> Upgrade {
 #[track_caller]
 fn refusal(request: &str) -> Refusal {
     match ask(request) {
-        Request::Refused(refusal) => refusal,
+        Request::Refused { why, .. } => why,
         outcome => panic!("{outcome:?}: {request}"),
     }
 }
 
 #[track_caller]
-fn answer(request: &str) -> (Parsed, bool) {
+fn get(request: &str) -> Get<'_> {
     match ask(request) {
-        Request::Answer {
-            response,
-            keep_alive,
-            ..
-        } => (Parsed::from(&response), keep_alive),
+        Request::Get { get, .. } => get,
         outcome => panic!("{outcome:?}: {request}"),
+    }
+}
+
+/// A refusal of a request that is not HEAD.
+fn refused(why: Refusal) -> Request<'static> {
+    Request::Refused {
+        why,
+        to_head: false,
     }
 }
 
@@ -212,7 +216,9 @@ fn what_matters_is_refused() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let version = "Sec-WebSocket-Version: 13\r\n";
     let bad_head = |reason| Refusal::BadHead { reason };
-    let get = Refusal::MethodNotAllowed { allow: "GET" };
+    let get = Refusal::MethodNotAllowed {
+        allow: "GET, OPTIONS",
+    };
     for (from, to, expected) in [
         ("GET", "POST", get),
         ("GET", "get", get),
@@ -371,7 +377,7 @@ fn a_head_too_big_in_any_way_is_refused() {
     ] {
         for len in [1, 100, 10_000] {
             let outcome = receive_in_pieces(request.as_bytes(), len, &Settings::default());
-            assert_eq!(outcome, Request::Refused(expected));
+            assert_eq!(outcome, refused(expected));
         }
     }
 }
@@ -422,12 +428,17 @@ fn the_origin_is_checked_against_host_and_configuration() {
         require_origin: true,
         ..Settings::default()
     };
-    let outcome = |request: &str| receive_any_way(request.as_bytes(), &settings);
     for request in [&own, &foreign, &null] {
-        assert!(matches!(outcome(request), Request::Upgrade { .. }));
+        let outcome = receive_any_way(request.as_bytes(), &settings);
+        assert!(matches!(outcome, Request::Upgrade { .. }));
     }
-    assert_eq!(outcome(&two), Request::Refused(Refusal::RepeatedOrigin));
-    assert_eq!(outcome(LEAST), Request::Refused(Refusal::NoOrigin));
+    for (request, why) in [
+        (two.as_str(), Refusal::RepeatedOrigin),
+        (LEAST, Refusal::NoOrigin),
+    ] {
+        let outcome = receive_any_way(request.as_bytes(), &settings);
+        assert_eq!(outcome, refused(why));
+    }
 
     // A whole URL as the target overrules the Host.
     upgrade(&foreign.replace("/ws", "http://b.example/ws"));
@@ -464,155 +475,115 @@ fn bytes_after_the_head_are_left_alone() {
     let page = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let bytes = [page, page].concat().into_bytes();
     let outcome = receive_any_way(&bytes, &Settings::default());
-    let Request::Answer {
-        consumed,
-        keep_alive,
-        ..
-    } = outcome
-    else {
+    let Request::Get { get, consumed } = outcome else {
         panic!("{outcome:?}")
     };
-    assert_eq!((consumed, keep_alive), (page.len(), true));
+    assert_eq!((consumed, get.keep_alive), (page.len(), true));
 }
 
 #[test]
-fn the_page_and_its_files_are_served() {
-    for (path, content_type) in [
-        ("/", "text/html; charset=utf-8"),
-        ("/?nick=ann", "text/html; charset=utf-8"),
-        ("http://a", "text/html; charset=utf-8"),
-        ("/app.js", "text/javascript; charset=utf-8"),
-        ("/style.css", "text/css; charset=utf-8"),
-        ("/icon.svg", "image/svg+xml"),
-        ("/favicon.ico", "image/svg+xml"),
+fn plain_request_is_returned_with_its_method_and_path() {
+    for (request, method, path) in [
+        ("GET / HTTP/1.1", Method::Get, "/"),
+        ("GET /?nick=ann HTTP/1.1", Method::Get, "/"),
+        ("GET http://a HTTP/1.1", Method::Get, "/"),
+        ("GET http://a/app.js?x HTTP/1.1", Method::Get, "/app.js"),
+        ("GET /no%20page HTTP/1.1", Method::Get, "/no%20page"),
+        ("GET //ws HTTP/1.1", Method::Get, "//ws"),
+        ("HEAD /metrics HTTP/1.1", Method::Head, "/metrics"),
+        ("OPTIONS / HTTP/1.1", Method::Options, "/"),
+        ("OPTIONS * HTTP/1.1", Method::Options, "*"),
+        ("OPTIONS /ws/den HTTP/1.1", Method::Options, "/ws/den"),
     ] {
-        let get = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        let (response, keep_alive) = answer(&get);
-        assert_eq!((response.status, keep_alive), (200, true), "{path}");
-        assert!(!response.body.is_empty());
-        assert_eq!(response.field("Content-Type"), Some(content_type));
-        assert_eq!(response.field("Connection"), None);
-        assert_eq!(response.field("Cache-Control"), Some("no-cache"));
-        assert_eq!(response.field("X-Content-Type-Options"), Some("nosniff"));
-        assert_eq!(response.field("Referrer-Policy"), Some("no-referrer"));
-        let policy = response.field("Content-Security-Policy").unwrap();
-        assert!(policy.contains("script-src 'self';"));
-
-        let etag = response.field("ETag").unwrap();
-        let again = get.replace(
-            "Host: a",
-            &format!("Host: a\r\nIf-None-Match: \"x\", {etag}"),
-        );
-        let (unchanged, keep_alive) = answer(&again);
-        assert_eq!((unchanged.status, keep_alive), (304, true));
-        assert_eq!(unchanged.field("ETag"), Some(etag));
-        assert_eq!(unchanged.field("Content-Length"), None);
-
-        let other = get.replace("Host: a", "Host: a\r\nIf-None-Match: \"x\"");
-        assert_eq!(answer(&other).0.status, 200);
+        let request = format!("{request}\r\nHost: a\r\n\r\n");
+        let get = get(&request);
+        assert_eq!((get.method, get.path), (method, path));
     }
+    // HAProxy's health check.
+    let get = get("OPTIONS / HTTP/1.0\r\n\r\n");
+    assert_eq!((get.method, get.keep_alive), (Method::Options, false));
 }
 
 #[test]
-fn healthz_is_never_cached() {
-    let (response, _) = answer("GET /healthz HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n");
-    assert_eq!((response.status, response.text()), (200, "ok\n"));
-    assert_eq!(response.field("Cache-Control"), Some("no-store"));
-    assert_eq!(
-        response.field("Content-Type"),
-        Some("text/plain; charset=utf-8")
-    );
-    assert_eq!(response.field("ETag"), None);
-}
-
-#[test]
-fn head_is_get_without_the_body() {
-    for (path, status, keeps) in [
-        ("/", 200, true),
-        ("/app.js", 200, true),
-        ("/healthz", 200, true),
-        ("/nothing", 404, false),
-        ("/ws", 405, false),
-    ] {
-        let outcome = ask(&format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        let Request::Answer {
-            response,
-            keep_alive,
-            ..
-        } = outcome
-        else {
-            panic!("{outcome:?}")
-        };
-        let parsed = Parsed::from_head(&response);
-        assert_eq!((parsed.status, keep_alive), (status, keeps), "{path}");
-        assert!(parsed.body.is_empty());
-        if keeps {
-            let (get, _) = answer(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
-            assert_eq!(get.fields, parsed.fields);
-        } else {
-            assert_eq!(parsed.field("Connection"), Some("close"));
-        }
-    }
-}
-
-#[test]
-fn a_connection_is_kept_as_its_version_and_its_client_say() {
-    for (version, connection, keep_alive, says) in [
-        ("1.1", "", true, None),
-        ("1.1", "Connection: keep-alive\r\n", true, None),
-        ("1.1", "Connection: Close\r\n", false, Some("close")),
-        ("1.1", "Connection: x, close\r\n", false, Some("close")),
-        ("1.0", "", false, Some("close")),
+fn client_has_a_version_that_its_list_of_tags_names() {
+    for (fields, has_version) in [
+        ("If-None-Match: \"tag\"\r\n", true),
+        ("If-None-Match: W/\"tag\"\r\n", true),
+        ("If-None-Match: \"other\", W/\"other\" , \"tag\"\r\n", true),
         (
-            "1.0",
-            "Connection: Keep-Alive\r\n",
+            "If-None-Match: \"other\"\r\nIf-None-Match: \"tag\"\r\n",
             true,
-            Some("keep-alive"),
         ),
-        (
-            "1.0",
-            "Connection: keep-alive, close\r\n",
-            false,
-            Some("close"),
-        ),
+        ("If-None-Match: *\r\n", true),
+        ("If-None-Match: \"other\"\r\n", false),
+        ("If-None-Match: tag\r\n", false),
+        ("If-None-Match: w/\"tag\"\r\n", false),
+        ("If-None-Match:\r\n", false),
+        ("If-Match: \"tag\"\r\n", false),
+        ("", false),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        assert_eq!(
+            get(&request).has_version("\"tag\""),
+            has_version,
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn connection_is_kept_as_its_version_and_its_client_say() {
+    for (version, connection, keep_alive) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: keep-alive\r\n", true),
+        ("1.1", "Connection: Close\r\n", false),
+        ("1.1", "Connection: x, close\r\n", false),
+        ("1.0", "", false),
+        ("1.0", "Connection: Keep-Alive\r\n", true),
+        ("1.0", "Connection: keep-alive, close\r\n", false),
     ] {
         let request = format!("GET / HTTP/{version}\r\nHost: a\r\n{connection}\r\n");
-        let (response, kept) = answer(&request);
-        assert_eq!(
-            (kept, response.field("Connection")),
-            (keep_alive, says),
-            "{request}"
+        assert_eq!(get(&request).keep_alive, keep_alive, "{request}");
+    }
+    assert!(!get("GET / HTTP/1.0\r\n\r\n").keep_alive);
+}
+
+#[test]
+fn refusal_of_a_head_request_is_marked() {
+    for (request, to_head) in [
+        ("HEAD /ws HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        (
+            "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n",
+            true,
+        ),
+        ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+    ] {
+        let outcome = ask(request);
+        assert!(
+            matches!(outcome, Request::Refused { to_head: is, .. } if is == to_head),
+            "{outcome:?}"
         );
     }
-    let (_, keep_alive) = answer("GET / HTTP/1.0\r\n\r\n");
-    assert!(!keep_alive);
 }
 
 #[test]
 fn other_plain_requests_are_refused() {
-    let allow = "GET, HEAD";
+    let allow = "GET, HEAD, OPTIONS";
     let close = "Host: a\r\n\r\n";
     for (request, expected) in [
         (
-            format!("GET /nothing HTTP/1.1\r\n{close}"),
-            Refusal::NoSuchPath,
-        ),
-        (
-            format!("GET /app.js/ HTTP/1.1\r\n{close}"),
-            Refusal::NoSuchPath,
-        ),
-        (format!("GET //ws HTTP/1.1\r\n{close}"), Refusal::NoSuchPath),
-        (
             format!("POST /nothing HTTP/1.1\r\n{close}"),
-            Refusal::NoSuchPath,
+            Refusal::MethodNotAllowed { allow },
         ),
         (
             format!("POST / HTTP/1.1\r\n{close}"),
             Refusal::MethodNotAllowed { allow },
         ),
         (
-            format!("OPTIONS / HTTP/1.1\r\n{close}"),
-            Refusal::MethodNotAllowed { allow },
+            format!("GET * HTTP/1.1\r\n{close}"),
+            Refusal::BadHead {
+                reason: "The request target is neither a path nor an http URL.",
+            },
         ),
         (format!("GET /ws HTTP/1.1\r\n{close}"), Refusal::NoUpgrade),
         (format!("GET /ws HTTP/1.0\r\n{close}"), Refusal::HttpTooOld),
@@ -635,10 +606,9 @@ fn other_plain_requests_are_refused() {
 }
 
 #[test]
-fn nothing_of_a_request_is_echoed() {
+fn response_repeats_nothing_of_its_request() {
     for request in [
-        "GET /canary HTTP/1.1\r\nHost: canary\r\nX: canary\r\n\r\n",
-        "GET /?canary HTTP/1.1\r\nHost: canary\r\nIf-None-Match: \"canary\"\r\n\r\n",
+        "PUT /canary HTTP/1.1\r\nHost: canary\r\nX: canary\r\n\r\n",
         "CANARY / HTTP/1.1\r\nHost: canary\r\n\r\n",
         &least_with("a.example", "canary"),
         &least_with("a.example", "canary\r\nSec-WebSocket-Protocol: canary"),
@@ -646,10 +616,9 @@ fn nothing_of_a_request_is_echoed() {
         &least_with("/ws", "/ws/canary?nick=canary"),
     ] {
         let response = match ask(request) {
-            Request::Partial => panic!("{request}"),
+            Request::Partial | Request::Get { .. } => panic!("{request}"),
             Request::Upgrade { upgrade, .. } => upgrade.response,
-            Request::Answer { response, .. } => response,
-            Request::Refused(refusal) => refusal.response(),
+            Request::Refused { why, .. } => why.response(Date::at(0)),
         };
         let text = String::from_utf8(response).unwrap();
         assert!(!text.to_lowercase().contains("canary"), "{text}");
@@ -699,9 +668,9 @@ fn disturbed_requests_never_panic_and_never_depend_on_cuts() {
             let pieces = receive_in_pieces(&bytes, len, &settings);
             assert_eq!(whole, pieces, "seed {seed:#x}, round {round}");
         }
-        if let Request::Refused(refusal) = whole {
+        if let Request::Refused { why, .. } = whole {
             // This reason would mean that httparse sees another end of the head than we do.
-            assert_ne!(refusal.text(), "The head is malformed.", "round {round}");
+            assert_ne!(why.text(), "The head is malformed.", "round {round}");
         }
     }
 }

@@ -135,10 +135,9 @@ impl<N: Net> Server<N> {
 
     /// Not left hanging: told and closed, with the descriptor that is held back for this.
     fn turn_away(&mut self, listener: usize) -> Next {
-        match self
-            .net
-            .turn_away(listener, &Refusal::TooManyConnections.response())
-        {
+        let date = self.date.at(self.net.wall());
+        let response = Refusal::TooManyConnections.response(date);
+        match self.net.turn_away(listener, &response) {
             TurnAway::Done => {
                 self.stats.turned_away += 1;
                 Next::Another

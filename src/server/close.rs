@@ -37,6 +37,11 @@ impl<N: Net> Server<N> {
 
     /// The one response to a request that is not granted; nothing follows it.
     pub(super) fn refuse(&mut self, id: ConnId, why: &Refusal, now: Tick) {
+        self.refuse_request(id, why, false, now);
+    }
+
+    /// The same when the request is known; the response to a HEAD request has no body.
+    pub(super) fn refuse_request(&mut self, id: ConnId, why: &Refusal, to_head: bool, now: Tick) {
         match why {
             Refusal::TooManyConnections | Refusal::TooManyFromAddress => {
                 self.stats.turned_away += 1;
@@ -44,8 +49,13 @@ impl<N: Net> Server<N> {
             _ => self.stats.refused += 1,
         }
         self.log_connection(id, format_args!("is refused with {}", why.status()));
-        self.connections
-            .push_control(id, Frame::http(&why.response()));
+        let date = self.date.at(self.net.wall());
+        let response = if to_head {
+            why.response_to_head(date)
+        } else {
+            why.response(date)
+        };
+        self.connections.push_control(id, Frame::http(&response));
         self.drain(id, now);
     }
 

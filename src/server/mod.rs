@@ -22,7 +22,7 @@ use crate::chat::Chat;
 use crate::config::Config;
 use crate::conn::Deadlines;
 use crate::frame::HEADER_BYTES_MAX;
-use crate::http;
+use crate::http::{self, DateCache};
 use crate::id::{ConnId, Tick, ticks};
 use crate::net::{Net, Ready, Signal};
 use crate::stats::Stats;
@@ -49,6 +49,8 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 pub struct Server<N: Net> {
     net: N,
     http: http::Settings,
+    /// The Date of responses.
+    date: DateCache,
     /// Connections from one address; 0: no limit.
     per_address_max: u32,
     /// From the signal to the exit.
@@ -131,6 +133,7 @@ impl<N: Net> Server<N> {
             lifecycle: Lifecycle::Serving,
             stats: Stats::default(),
             http,
+            date: DateCache::new(net.wall()),
             per_address_max: max_connections_per_address,
             grace_ticks: ticks(grace_timeout),
             protocol,

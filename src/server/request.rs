@@ -5,9 +5,10 @@ use super::Server;
 use super::receive::Flow;
 use crate::chat::RoomName;
 use crate::frame::Frame;
-use crate::http::{self, Refusal, Request, Upgrade};
+use crate::http::{self, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
+use crate::page;
 use crate::wire::Protocol;
 
 const ROOM_NAME_RULE: &str =
@@ -31,35 +32,43 @@ impl<N: Net> Server<N> {
                 self.rearm(id);
                 Flow::More
             }
-            Request::Answer {
-                response,
-                consumed,
-                keep_alive,
-            } => {
-                self.stats.answered += 1;
-                self.log_connection(id, format_args!("asked for a page"));
-                self.connections.push_control(id, Frame::http(&response));
-                if !keep_alive {
-                    self.drain(id, now);
-                    return Flow::More;
-                }
-                if let Some(connection) = self.connections.get_mut(id) {
-                    let rest = bytes.get(consumed..).unwrap_or_default().to_vec();
-                    connection.state.answered(rest, &self.deadlines, now);
-                    self.rearm(id);
-                }
-                // Read on when the response was accepted (drained.rs).
-                Flow::Enough
+            Request::Get { get, consumed } => {
+                self.answer(id, &get, bytes.get(consumed..).unwrap_or_default(), now)
             }
             Request::Upgrade { upgrade, consumed } => {
                 self.open(id, upgrade, now);
                 self.take_frames(id, bytes.get(consumed..).unwrap_or_default(), now)
             }
-            Request::Refused(why) => {
-                self.refuse(id, &why, now);
+            Request::Refused { why, to_head } => {
+                self.refuse_request(id, &why, to_head, now);
                 Flow::More
             }
         }
+    }
+
+    /// Answers a plain request. `rest` came after it.
+    fn answer(&mut self, id: ConnId, get: &Get<'_>, rest: &[u8], now: Tick) -> Flow {
+        let response = match page::answer(get, self.date.at(self.net.wall())) {
+            Ok(response) => response,
+            Err(why) => {
+                self.refuse_request(id, &why, get.method == Method::Head, now);
+                return Flow::More;
+            }
+        };
+        self.stats.answered += 1;
+        self.log_connection(id, format_args!("is answered"));
+        self.connections.push_control(id, Frame::http(&response));
+        if !get.keep_alive {
+            self.drain(id, now);
+            return Flow::More;
+        }
+        if let Some(connection) = self.connections.get_mut(id) {
+            let rest = rest.to_vec();
+            connection.state.answered(rest, &self.deadlines, now);
+            self.rearm(id);
+        }
+        // Read on when the response was accepted (drained.rs).
+        Flow::Enough
     }
 
     /// The upgrade: the one response, and from here on a member.

@@ -1,6 +1,6 @@
 //! Plain HTTP on the same port: the chat page, the health check, and everything that is not there.
 
-use super::support::{Server, contains};
+use super::support::{Server, contains, upgrade_request};
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -54,6 +54,56 @@ fn head_is_get_without_the_body() {
     assert_ne!(response.field("Content-Length"), Some("0"));
     client.send(get("/healthz").as_bytes());
     assert_eq!(client.response().body, "ok\n");
+}
+
+/// HAProxy's `option httpchk` asks in HTTP/1.0 and without a Host.
+#[test]
+fn health_check_by_options_is_answered_with_204_and_the_methods() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    for target in ["*", "/", "/healthz"] {
+        client.send(get(target).replace("GET", "OPTIONS").as_bytes());
+        let response = client.response();
+        assert_eq!(response.status, 204, "{target}");
+        assert_eq!(response.field("Allow"), Some("GET, HEAD, OPTIONS"));
+    }
+    let mut client = server.connect();
+    client.send(b"OPTIONS / HTTP/1.0\r\n\r\n");
+    assert_eq!(client.response().status, 204);
+    client.ends();
+}
+
+#[test]
+fn every_response_but_an_upgrade_has_the_date() {
+    let server = Server::start(&["--max-connections", "1"]);
+    let has_date = |request: &str| {
+        let mut client = server.connect();
+        client.send(request.as_bytes());
+        let response = client.response();
+        let date = response.field("Date").map(str::to_owned);
+        assert!(
+            date.as_deref()
+                .is_none_or(|date| date.len() == 29 && date.ends_with(" GMT")),
+            "{date:?}"
+        );
+        (response.status, date.is_some(), client)
+    };
+    for (request, status) in [
+        (get("/"), 200),
+        (get("/nothing"), 404),
+        (get("/").replace("GET", "OPTIONS"), 204),
+        (get("/ws"), 426),
+    ] {
+        let (answered, has_date, client) = has_date(&request);
+        assert_eq!((answered, has_date), (status, true), "{request}");
+        drop(client);
+        server.is_empty();
+    }
+    let (status, has_one, member) = has_date(&upgrade_request("/ws"));
+    assert_eq!((status, has_one), (101, false));
+    let (status, has_one, _) = has_date(&get("/"));
+    assert_eq!((status, has_one), (503, true));
+    member.leaves();
 }
 
 #[test]
@@ -134,6 +184,7 @@ fn what_is_not_there_is_404_and_other_methods_are_405() {
         (get("/nothing"), 404),
         (get("/../etc/passwd"), 404),
         (get("/").replace("GET", "DELETE"), 405),
+        (get("/nothing").replace("GET", "OPTIONS"), 404),
     ] {
         let mut client = server.connect();
         client.send(request.as_bytes());
