@@ -266,7 +266,7 @@ impl<N: Net> Server<N> {
     ///
     /// An outbox is filled up to its limit, or it was empty and took one frame or one run. A run ends
     /// when it has half of what an outbox takes, so it has at most that and one event more. In
-    /// general no event is longer than [`wire::event_bytes_max`].
+    /// general no event is longer than [`crate::wire::event_bytes_max`].
     pub fn outbox_bytes_max(&self, event_bytes_max: usize) -> usize {
         let bytes_max = self.connections.limits().bytes_max;
         let frame_bytes_max = HEADER_BYTES_MAX + event_bytes_max;
