@@ -33,12 +33,13 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 9] = [
+const BELONGS: [(&str, &[&str]); 10] = [
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
     ("clap_mangen", &["options"]),
     ("libc", &["net"]),
     ("mio", &["net"]),
+    ("nix", &["net"]),
     ("socket2", &["net"]),
     ("rustix", &["net"]),
     ("signal_hook", &["net"]),

@@ -2,6 +2,7 @@
 //! manual page come from here as well; the defaults come from each module's settings.
 
 use super::Config;
+use crate::net::parse_mode;
 use crate::options::{
     Group, Table, count, count32, custom, help, hidden, list, parse_count, secret, switch, time,
     version,
@@ -50,6 +51,29 @@ SIGUSR1 writes a line of counters to stderr.
                         Ok(())
                     },
                     |c| words(&c.net.listen),
+                ),
+                custom(
+                    "unix-mode",
+                    "MODE",
+                    "permissions of a Unix socket, in octal; who may write may connect",
+                    |c, value| {
+                        c.net.unix_mode = parse_mode(value)?;
+                        Ok(())
+                    },
+                    |c| format!("{:04o}", c.net.unix_mode),
+                ),
+                custom(
+                    "unix-group",
+                    "GROUP",
+                    "group of a Unix socket, by name or number, like the group of the proxy",
+                    |c, value| {
+                        if value.is_empty() {
+                            return Err(String::from("expected a name or a number"));
+                        }
+                        c.net.unix_group = Some(value.to_owned());
+                        Ok(())
+                    },
+                    |_| String::from("the server's own"),
                 ),
                 count32(
                     "backlog",

@@ -4,6 +4,7 @@
 
 use super::defer::defer_accept;
 use super::unsent::{reset_on_close, unsent_bytes};
+use super::unix::{self, SocketFile, UnixError};
 use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Write, heap};
 use crate::id::{ConnId, Peer, Tick};
 use mio::event::{Event, Source};
@@ -13,12 +14,12 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{fmt, fs};
 
 /// A token is a [`ConnId`] in one word.
 const _: () = assert!(usize::BITS == 64, "a token holds a slot and a generation");
@@ -34,7 +35,15 @@ pub(super) const EVENTS_MAX: usize = 1024;
 /// Why the server cannot start.
 #[derive(Debug)]
 pub enum StartError {
-    Listen { address: String, error: io::Error },
+    Tcp {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    Unix {
+        path: PathBuf,
+        error: UnixError,
+    },
+
     Poll(io::Error),
     Signals(io::Error),
 }
@@ -42,13 +51,16 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen { address, error } if error.kind() == ErrorKind::AddrInUse => {
+            Self::Tcp { address, error } if error.kind() == ErrorKind::AddrInUse => {
                 write!(
                     f,
                     "cannot listen on {address}: it is in use; choose another with --listen"
                 )
             }
-            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Tcp { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Unix { path, error } => {
+                write!(f, "cannot listen on unix:{}: {error}", path.display())
+            }
             Self::Poll(error) => write!(f, "cannot set up the poll: {error}"),
             Self::Signals(error) => write!(f, "cannot watch for signals: {error}"),
         }
@@ -90,13 +102,9 @@ impl MioNet {
         let poll = Poll::new().map_err(StartError::Poll)?;
         let mut listeners = Vec::new();
         for address in &settings.listen {
-            let failed = |error| StartError::Listen {
-                address: address.to_string(),
-                error,
-            };
-            let mut listener = Listener::bind(address, settings).map_err(failed)?;
+            let mut listener = Listener::bind(address, settings)?;
             let id = ConnId::new(listeners.len() as u32, OURS);
-            listener.watch(&poll, id).map_err(failed)?;
+            listener.watch(&poll, id).map_err(StartError::Poll)?;
             listeners.push(listener);
         }
         let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
@@ -417,23 +425,37 @@ impl Stream {
 /// One listening socket.
 enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    /// The file comes first: it is removed while the socket is still open.
+    Unix(SocketFile, UnixListener),
 }
 
 impl Listener {
-    fn bind(address: &ListenAddr, settings: &Settings) -> io::Result<Self> {
+    fn bind(address: &ListenAddr, settings: &Settings) -> Result<Self, StartError> {
         match address {
-            ListenAddr::Tcp(address) => bind_tcp(*address, settings).map(Self::Tcp),
-            ListenAddr::Unix(path) => {
-                bind_unix(path, settings).map(|listener| Self::Unix(listener, path.clone()))
-            }
+            ListenAddr::Tcp(address) => match bind_tcp(*address, settings) {
+                Ok(listener) => Ok(Self::Tcp(listener)),
+                Err(error) => Err(StartError::Tcp {
+                    address: *address,
+                    error,
+                }),
+            },
+            ListenAddr::Unix(path) => match unix::bind(path, settings) {
+                Ok((socket, file)) => {
+                    let listener = std::os::unix::net::UnixListener::from(socket);
+                    Ok(Self::Unix(file, UnixListener::from_std(listener)))
+                }
+                Err(error) => Err(StartError::Unix {
+                    path: path.clone(),
+                    error,
+                }),
+            },
         }
     }
 
     fn watch(&mut self, poll: &Poll, id: ConnId) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => watch(poll, listener, id, Interest::READABLE),
-            Self::Unix(listener, _) => watch(poll, listener, id, Interest::READABLE),
+            Self::Unix(_, listener) => watch(poll, listener, id, Interest::READABLE),
         }
     }
 
@@ -443,7 +465,7 @@ impl Listener {
                 let (stream, address) = listener.accept()?;
                 Ok((Stream::Tcp(stream), Peer::Ip(address.ip())))
             }
-            Self::Unix(listener, _) => {
+            Self::Unix(_, listener) => {
                 let (stream, _) = listener.accept()?;
                 Ok((Stream::Unix(stream), Peer::Unix))
             }
@@ -456,16 +478,7 @@ impl Listener {
                 Ok(address) => format!("http://{address}/"),
                 Err(error) => format!("an unknown address: {error}"),
             },
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // Nobody can connect to it any more; if it is gone already, so much the better.
-            let _ = fs::remove_file(path);
+            Self::Unix(file, _) => format!("unix:{}", file.path().display()),
         }
     }
 }
@@ -492,32 +505,6 @@ fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener>
     // mio and std would listen with 128, too few for a crowd that reconnects.
     socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
-}
-
-fn bind_unix(path: &Path, settings: &Settings) -> io::Result<UnixListener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_send_buffer_size(settings.send_buffer_bytes)?;
-    socket.set_nonblocking(true)?;
-    let address = socket2::SockAddr::unix(path)?;
-    if let Err(error) = socket.bind(&address) {
-        if error.kind() != ErrorKind::AddrInUse || !is_left_over(path) {
-            return Err(error);
-        }
-        fs::remove_file(path)?;
-        socket.bind(&address)?;
-    }
-    socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
-    Ok(UnixListener::from_std(
-        std::os::unix::net::UnixListener::from(socket),
-    ))
-}
-
-/// A socket file that nobody listens on: its server was killed.
-fn is_left_over(path: &Path) -> bool {
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => false,
-        Err(error) => error.kind() == ErrorKind::ConnectionRefused,
-    }
 }
 
 /// Signals as bytes in streams that the poll watches.

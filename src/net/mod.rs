@@ -10,8 +10,9 @@ mod heap;
 pub mod mio;
 mod settings;
 mod unsent;
+mod unix;
 
-pub use settings::{ListenAddr, Settings};
+pub use settings::{ListenAddr, Settings, parse_mode};
 
 use crate::id::{ConnId, Peer, Tick};
 use std::io::IoSlice;

@@ -13,6 +13,10 @@ pub struct Settings {
     pub backlog: u32,
     /// What the kernel may hold for one connection (SO_SNDBUF; Linux counts its own overhead too).
     pub send_buffer_bytes: usize,
+    /// Mode of the file of a Unix socket. Who may write may connect.
+    pub unix_mode: u32,
+    /// Group of the file of a Unix socket, by name or number; `None`: the process's own.
+    pub unix_group: Option<String>,
 }
 
 impl Default for Settings {
@@ -25,6 +29,8 @@ impl Default for Settings {
             )))],
             backlog: 4096,
             send_buffer_bytes: 16 * 1024,
+            unix_mode: 0o660,
+            unix_group: None,
         }
     }
 }
@@ -59,6 +65,36 @@ impl fmt::Display for ListenAddr {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Permissions in octal digits, as chmod(1) takes them.
+///
+/// # Errors
+/// What is allowed.
+pub fn parse_mode(value: &str) -> Result<u32, String> {
+    let is_octal =
+        (1..=4).contains(&value.len()) && value.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    match u32::from_str_radix(value, 8) {
+        Ok(mode) if is_octal && mode <= 0o777 => Ok(mode),
+        Ok(_) | Err(_) => Err(String::from(
+            "expected permissions in octal digits, like 0660, at most 0777",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mode_is_octal_and_has_permissions_only() {
+        for (text, mode) in [("0660", 0o660), ("660", 0o660), ("0777", 0o777), ("0", 0)] {
+            assert_eq!(parse_mode(text), Ok(mode), "{text}");
+        }
+        for text in ["", "0o660", "+660", "00660", "0888", "1777", "rw", "-1"] {
+            assert!(parse_mode(text).is_err(), "{text}");
         }
     }
 }

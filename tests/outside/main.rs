@@ -16,3 +16,4 @@ mod room;
 mod shutdown;
 mod start;
 mod support;
+mod unix;
