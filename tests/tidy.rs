@@ -14,7 +14,10 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
             "config", "stats",
         ],
     ),
-    ("config", &["net", "http", "ws", "conn", "chat", "options"]),
+    (
+        "config",
+        &["net", "http", "ws", "conn", "chat", "id", "options"],
+    ),
     ("net", &["id"]),
     ("http", &["id"]),
     ("page", &["http"]),

@@ -1,14 +1,69 @@
 //! What no single option shows: settings that do not go together.
+//!
+//! Compared in the units that the server counts in: ticks and what comes in one of them.
 
 use super::Config;
+use crate::id::{Tick, ticks};
+use crate::options::show_duration;
+use std::time::Duration;
+
+/// Ticks in a second.
+const TICKS_PER_SECOND: u32 = 1000 / Tick::MILLIS as u32;
 
 impl Config {
+    /// # Errors
+    /// A sentence about two settings, their values and what to do.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.conn.silent_timeout <= self.conn.ping_after {
-            return Err(String::from(
-                "--silent-timeout must be longer than --ping-after, or nobody could answer a ping",
-            ));
+        self.check_silence()?;
+        self.check_rate()?;
+        self.check_outbox()
+    }
+
+    /// A ping needs a tick of its own before the connection is given up.
+    fn check_silence(&self) -> Result<(), String> {
+        let (ping, silent) = (self.conn.ping_after, self.conn.silent_timeout);
+        if ticks(silent) > ticks(ping) {
+            return Ok(());
         }
-        Ok(())
+        let length = |ticks| show_duration(Duration::from_millis(u64::from(ticks) * Tick::MILLIS));
+        let because = if silent > ping {
+            format!("both count as {}", length(ticks(ping)))
+        } else {
+            String::from("silence would end a connection before the answer to a ping could")
+        };
+        Err(format!(
+            "--silent-timeout {} must be longer than --ping-after {}: {because}; it must be at \
+             least {}",
+            show_duration(silent),
+            show_duration(ping),
+            length(ticks(ping) + 1)
+        ))
+    }
+
+    /// The allowance grows once a tick, up to the burst: what a tick brings beyond it is lost.
+    fn check_rate(&self) -> Result<(), String> {
+        let (rate, burst) = (self.chat.message_rate, self.chat.message_burst);
+        let least = rate.div_ceil(TICKS_PER_SECOND);
+        if burst >= least {
+            return Ok(());
+        }
+        Err(format!(
+            "--message-rate {rate} cannot be reached with --message-burst {burst}: {least} \
+             messages may come within {}ms; raise --message-burst to {least}",
+            Tick::MILLIS
+        ))
+    }
+
+    /// An empty outbox takes one frame of any length, so longer messages would only come through
+    /// to members for whom nothing waits. The echo of a conformance suite needs no more.
+    fn check_outbox(&self) -> Result<(), String> {
+        let (outbox, message) = (self.conn.outbox.bytes_max, self.ws.max_message_bytes);
+        if outbox >= message || self.echo {
+            return Ok(());
+        }
+        Err(format!(
+            "--outbox-bytes {outbox} must not be less than --max-message-bytes {message}: two \
+             messages in a row would never be delivered to a member"
+        ))
     }
 }

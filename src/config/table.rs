@@ -12,6 +12,10 @@ use crate::options::{
 const COUNT_MAX: usize = 10_000_000;
 const COUNT32_MAX: u32 = 10_000_000;
 const BYTES_MAX: usize = 64 << 20;
+/// Times are kept in ticks, and a shorter one would be longer than it says.
+const TICK_MILLIS: u32 = 100;
+/// A deadline may come up to a tick early, so one of a single tick might come at once.
+const DEADLINE_MILLIS: u32 = 2 * TICK_MILLIS;
 /// Rates count in tenths of a message, in 32 bits.
 const RATE_MAX: u32 = 10_000;
 
@@ -25,13 +29,13 @@ parlor completions SHELL           a script for bash, elvish, fish, powershell o
 parlor man [load]                  the manual page, for man -l -",
     intro: "\
 Without options it serves http://127.0.0.1:8080/ - open it in a browser and talk.
-Durations are written 500ms, 25s or 2m; a plain number is seconds.
+Durations are written 500ms, 25s or 2m; a plain number is seconds. They are rounded up to 100ms.
 Every option can be set in the environment too: --ping-after as PARLOR_PING_AFTER, a list separated
 by commas or spaces, an option without a value as on or off. An option wins over its variable.
 ",
     outro: "\
-Signals: SIGTERM and SIGINT close every connection with 1001 and exit, a second one exits at once;
-SIGUSR1 writes a line of counters to stderr.
+Signals: SIGTERM, SIGINT and SIGHUP close every connection with 1001 and exit, a second one exits at
+once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ignored.
 ",
     positional: None,
     environment: Some("PARLOR_"),
@@ -148,34 +152,43 @@ SIGUSR1 writes a line of counters to stderr.
             rows: &[
                 time(
                     "handshake-timeout",
+                    DEADLINE_MILLIS,
                     "from accept to the end of the request's head",
                     |c| &mut c.conn.handshake_timeout,
                 ),
-                time("ping-after", "silence after which a ping is sent", |c| {
-                    &mut c.conn.ping_after
-                }),
+                time(
+                    "ping-after",
+                    TICK_MILLIS,
+                    "silence after which a ping is sent",
+                    |c| &mut c.conn.ping_after,
+                ),
                 time(
                     "silent-timeout",
+                    DEADLINE_MILLIS,
                     "silence after which a connection is closed",
                     |c| &mut c.conn.silent_timeout,
                 ),
                 time(
                     "stall-timeout",
+                    DEADLINE_MILLIS,
                     "how long a client may read nothing, or miss messages",
                     |c| &mut c.conn.stall_timeout,
                 ),
                 time(
                     "message-timeout",
+                    DEADLINE_MILLIS,
                     "from the first to the last byte of a message",
                     |c| &mut c.conn.message_timeout,
                 ),
                 time(
                     "close-timeout",
+                    DEADLINE_MILLIS,
                     "how long the server waits for the answer to its close frame",
                     |c| &mut c.conn.close_timeout,
                 ),
                 time(
                     "grace-timeout",
+                    DEADLINE_MILLIS,
                     "from the signal to stop to the exit",
                     |c| &mut c.grace_timeout,
                 ),
@@ -245,9 +258,12 @@ SIGUSR1 writes a line of counters to stderr.
                      summed up",
                     |c| &mut c.chat.notice_members,
                 ),
-                time("notice-interval", "how often they are summed up", |c| {
-                    &mut c.chat.notice_interval
-                }),
+                time(
+                    "notice-interval",
+                    TICK_MILLIS,
+                    "how often they are summed up",
+                    |c| &mut c.chat.notice_interval,
+                ),
                 secret(custom(
                     "operator-token",
                     "TOKEN",

@@ -97,7 +97,16 @@ fn a_wrong_option_is_named_with_its_value_and_what_is_allowed() {
             &["--outbox-frames", "0"],
             "--outbox-frames \"0\": expected a number from 1 to 65535",
         ),
-        (&["--ping-after", "60s"], "must be longer than --ping-after"),
+        (
+            &["--close-timeout", "199ms"],
+            "--close-timeout \"199ms\": expected a time of at least 200ms",
+        ),
+        (
+            &["--ping-after", "99ms"],
+            "expected a time of at least 100ms",
+        ),
+        (&["--unix-mode", "0o660"], "expected permissions in octal"),
+        (&["--unix-group", ""], "expected a name or a number"),
         (
             &["--operator-token", ""],
             "--operator-token: the operator token must not be empty",
@@ -231,4 +240,59 @@ fn filters_of_the_log_are_checked() {
     ] {
         assert!(parse(&["--log", filters]).is_ok(), "{filters}");
     }
+}
+
+/// Both are given in milliseconds but counted in ticks of 100 ms.
+#[test]
+fn silence_must_outlast_the_wait_for_a_ping_by_a_tick() {
+    for (ping, silent, why) in [
+        (
+            "410ms",
+            "450ms",
+            "both count as 500ms; it must be at least 600ms",
+        ),
+        ("410ms", "500ms", "both count as 500ms"),
+        ("401ms", "500ms", "both count as 500ms"),
+        ("60s", "60s", "before the answer to a ping could"),
+        ("25s", "24s", "it must be at least 25100ms"),
+    ] {
+        let sentence = parse(&["--ping-after", ping, "--silent-timeout", silent]).unwrap_err();
+        assert!(
+            sentence.starts_with("--silent-timeout ") && sentence.contains(why),
+            "{sentence}"
+        );
+    }
+    for (ping, silent) in [("400ms", "401ms"), ("410ms", "501ms"), ("100ms", "200ms")] {
+        assert!(parse(&["--ping-after", ping, "--silent-timeout", silent]).is_ok());
+    }
+}
+
+/// The allowance grows once a tick, and never beyond the burst.
+#[test]
+fn burst_holds_what_the_rate_allows_in_a_tick() {
+    for (rate, burst, is_right) in [
+        ("10", "1", true),
+        ("11", "1", false),
+        ("10000", "1000", true),
+        ("10000", "999", false),
+        ("0", "1", true),
+    ] {
+        let outcome = parse(&["--message-rate", rate, "--message-burst", burst]);
+        assert_eq!(outcome.is_ok(), is_right, "{rate} {burst}");
+        if let Err(sentence) = outcome {
+            assert!(sentence.contains("raise --message-burst to"), "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn outbox_holds_the_longest_message() {
+    let sentence = parse(&["--outbox-bytes", "16383"]).unwrap_err();
+    assert!(
+        sentence
+            .starts_with("--outbox-bytes 16383 must not be less than --max-message-bytes 16384: "),
+        "{sentence}"
+    );
+    assert!(parse(&["--outbox-bytes", "16384"]).is_ok());
+    assert!(parse(&["--echo", "--max-message-bytes", "1000000"]).is_ok());
 }

@@ -339,9 +339,12 @@ Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wron
                      are never split between them, so chat needs N rooms or more",
                     |o| &mut o.processes,
                 ),
-                time("duration", "how long it is measured; for idle: held", |o| {
-                    &mut o.duration
-                }),
+                time(
+                    "duration",
+                    1,
+                    "how long it is measured; for idle: held",
+                    |o| &mut o.duration,
+                ),
                 custom(
                     "warmup",
                     "TIME",

@@ -1,17 +1,17 @@
-//! Newcomers who have said nothing yet stay with the kernel. With `heap.rs` and `unsent.rs` the only unsafe code:
-//! an option that has no safe name.
+//! Connections that have sent nothing yet stay in the kernel. With `heap.rs` and `unsent.rs` the only
+//! unsafe code: an option that has no safe name.
 
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// How long the kernel keeps a connection that has sent nothing, before it is offered all the same;
-/// it rounds this up to when it would answer the newcomer again, some one to three seconds.
+/// How long the kernel keeps a connection that has sent nothing before it offers it nevertheless.
+/// It rounds this up to its next retransmission of the SYN-ACK, some one to three seconds.
 static DEFER_SECONDS: c_int = 1;
 
 /// Lets a listener offer a connection when its request is there, or after [`DEFER_SECONDS`]
-/// (TCP_DEFER_ACCEPT, tcp(7)). A client speaks first here: it then costs one wake-up instead of two,
-/// and one that says nothing costs no descriptor at first.
+/// (TCP_DEFER_ACCEPT, tcp(7)). The client sends first in HTTP: its connection then costs one wake-up
+/// instead of two, and one that sends nothing costs no descriptor at first.
 pub(super) fn defer_accept(listener: &impl AsFd) -> io::Result<()> {
     let seconds = &raw const DEFER_SECONDS;
     #[expect(unsafe_code, reason = "no library in the tree names this option")]

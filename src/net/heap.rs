@@ -1,8 +1,12 @@
-//! The allocator's free memory and the system. With `defer.rs` and `unsent.rs` the only unsafe code: a call that has
-//! no safe name.
+//! The allocator's free memory and the system. With `defer.rs` and `unsent.rs` the only unsafe code:
+//! a call that has no safe name.
+//!
+//! `malloc_trim` is glibc's. On other targets nothing is called: musl's allocator returns whole
+//! free groups of blocks by itself and keeps those that are partly in use, so memory that a crowd
+//! took is used again for the next one, but the resident size may stay where it was.
 
-/// Gives what is free back to the system, also from between what is in use. Nothing where the
-/// allocator is not glibc's.
+/// Returns free memory to the system, also from between blocks that are in use. Does nothing where
+/// the allocator is not glibc's.
 pub(super) fn trim() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(

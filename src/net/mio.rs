@@ -3,8 +3,8 @@
 //! signal-hook, and the only one with a clock.
 
 use super::defer::defer_accept;
-use super::unsent::{reset_on_close, unsent_bytes};
 use super::unix::{self, SocketFile, UnixError};
+use super::unsent::{reset_on_close, unsent_bytes};
 use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Write, heap};
 use crate::id::{ConnId, Peer, Tick};
 use mio::event::{Event, Source};
@@ -12,7 +12,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::fs::File;
@@ -515,7 +515,14 @@ struct Signals {
 
 impl Signals {
     fn watch(poll: &Poll) -> io::Result<Self> {
-        let stop = Self::stream(poll, STOP, &[SIGTERM, SIGINT])?;
+        // Until there is something to reload, the end of a session is a reason to stop. nohup(1)
+        // asks for the opposite by having it ignored.
+        let stop: &[i32] = if is_ignored(SIGHUP) {
+            &[SIGTERM, SIGINT]
+        } else {
+            &[SIGTERM, SIGINT, SIGHUP]
+        };
+        let stop = Self::stream(poll, STOP, stop)?;
         let report = Self::stream(poll, REPORT, &[SIGUSR1])?;
         Ok(Self { stop, report })
     }
@@ -530,4 +537,14 @@ impl Signals {
         watch(poll, &mut receiver, id, Interest::READABLE)?;
         Ok(receiver)
     }
+}
+
+/// Whether the process was started with a signal ignored. Without /proc it counts as not ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

@@ -1,16 +1,19 @@
 //! What the server asks of the operating system, as one trait.
 //!
-//! The real answer is [`mio::MioNet`]; with [`dial`], which connects to a server as its clients do,
-//! the only place with system calls, sockets, signals and the clock. A simulated one runs the very same server in the tests. Every error of the system is
-//! sorted here into what the server can do about it; nobody else looks at an error number.
+//! [`mio::MioNet`] implements it for the real system; the tests run the same server over a simulated
+//! one. With [`dial`], the client's side of a connection, this module is the only place with
+//! sockets, signals and clocks. Elsewhere, `main` reads the environment and writes to the standard
+//! streams, and the load tester starts processes and reads and writes files. Every error of a
+//! socket is sorted here into what the server can do about it; no other module looks at an error
+//! number.
 
 mod defer;
 pub mod dial;
 mod heap;
 pub mod mio;
 mod settings;
-mod unsent;
 mod unix;
+mod unsent;
 
 pub use settings::{ListenAddr, Settings, parse_mode};
 
@@ -19,7 +22,7 @@ use std::io::IoSlice;
 
 /// The sockets, the poll and the clock under a server.
 ///
-/// Readiness is edge-triggered: an event is told once, so whoever is told must read until
+/// Readiness is edge-triggered: an event is reported once. After it the server must read until
 /// [`Read::Blocked`] or remember that there is more, and write until [`Write::Blocked`].
 pub trait Net {
     /// One accepted connection. Dropping it closes it.
@@ -56,7 +59,7 @@ pub trait Net {
     /// Writes several slices by one system call.
     fn write_vectored(&mut self, stream: &mut Self::Stream, slices: &[IoSlice<'_>]) -> Write;
 
-    /// Tells the peer that nothing more will come. Errors do not matter: the peer is gone then.
+    /// Ends our side of the connection (FIN). Errors do not matter: the peer is gone then.
     fn shutdown_write(&mut self, stream: &mut Self::Stream);
 
     /// Whether the system holds bytes of ours that the peer has not acknowledged. After an ordinary
@@ -93,7 +96,7 @@ pub enum Ready {
 /// A signal to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM or SIGINT.
+    /// SIGTERM, SIGINT or SIGHUP.
     Stop,
     /// SIGUSR1: write the counters.
     Report,

@@ -14,7 +14,8 @@ mod walk;
 pub use clap::Command;
 pub use parse::{parse_count, parse_duration};
 pub use row::{
-    Field, Group, Row, count, count32, custom, help, hidden, list, secret, switch, time, version,
+    Field, Group, Row, count, count32, custom, help, hidden, list, secret, show_duration, switch,
+    time, version,
 };
 pub use shell::{completions, manual, with_printers};
 pub use walk::{Asked, BadOption, Given};

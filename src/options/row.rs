@@ -24,7 +24,11 @@ pub struct Row<C> {
 /// Where a value goes, and what is allowed.
 pub enum Field<C> {
     Switch(fn(&mut C) -> &mut bool),
-    Time(fn(&mut C) -> &mut Duration),
+    /// The least is in milliseconds.
+    Time {
+        field: fn(&mut C) -> &mut Duration,
+        least: u32,
+    },
     Count {
         field: fn(&mut C) -> &mut usize,
         least: usize,
@@ -76,13 +80,14 @@ pub const fn switch<C>(
     row(name, "", help, Field::Switch(field))
 }
 
-/// A duration.
+/// A duration of at least `least` milliseconds.
 pub const fn time<C>(
     name: &'static str,
+    least: u32,
     help: &'static str,
     field: fn(&mut C) -> &mut Duration,
 ) -> Row<C> {
-    row(name, "TIME", help, Field::Time(field))
+    row(name, "TIME", help, Field::Time { field, least })
 }
 
 /// A number from `least` to `most`.
@@ -162,7 +167,15 @@ impl<C> Row<C> {
     pub(super) fn set(&self, settings: &mut C, value: &str) -> Result<(), String> {
         match &self.field {
             Field::Switch(field) => *field(settings) = parse_switch(value)?,
-            Field::Time(field) => *field(settings) = parse_duration(value)?,
+            Field::Time { field, least } => {
+                let length = parse_duration(value)?;
+                if length < Duration::from_millis((*least).into()) {
+                    return Err(format!(
+                        "expected a time of at least {least}ms, at most 24h"
+                    ));
+                }
+                *field(settings) = length;
+            }
             Field::Count { field, least, most } => {
                 *field(settings) = parse_count(value, *least, *most)?;
             }
@@ -181,7 +194,7 @@ impl<C> Row<C> {
     pub(super) fn show(&self, settings: &mut C) -> Option<String> {
         match &self.field {
             Field::Switch(field) => Some(if *field(settings) { "on" } else { "off" }.to_owned()),
-            Field::Time(field) => Some(show_duration(*field(settings))),
+            Field::Time { field, .. } => Some(show_duration(*field(settings))),
             Field::Count { field, .. } => Some(field(settings).to_string()),
             Field::Count32 { field, .. } => Some(field(settings).to_string()),
             Field::Custom { show, .. } | Field::List { show, .. } => Some(show(settings)),
@@ -190,7 +203,8 @@ impl<C> Row<C> {
     }
 }
 
-fn show_duration(length: Duration) -> String {
+/// As [`parse_duration`] reads it.
+pub fn show_duration(length: Duration) -> String {
     let millis = length.as_millis();
     if millis.is_multiple_of(1000) {
         format!("{}s", millis / 1000)

@@ -63,9 +63,10 @@ impl<C> Row<C> {
                 .default_missing_value("on")
                 .value_parser(OsStringValueParser::new()),
             Field::List { .. } => value(arg).action(ArgAction::Append),
-            Field::Time(_) | Field::Count { .. } | Field::Count32 { .. } | Field::Custom { .. } => {
-                value(arg).action(ArgAction::Set)
-            }
+            Field::Time { .. }
+            | Field::Count { .. }
+            | Field::Count32 { .. }
+            | Field::Custom { .. } => value(arg).action(ArgAction::Set),
         }
     }
 }

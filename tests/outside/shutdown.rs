@@ -1,24 +1,35 @@
-//! How it ends: everybody is told, what is queued is sent, and nobody can keep it from ending.
+//! How the server ends: every connection is closed with a code, what is queued is sent, and no
+//! client can delay the end beyond the grace time.
 
-use super::support::{Frame, Server, eventually, now};
+use super::support::{Frame, Server, command, eventually, now};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
+/// A server that was started with SIGHUP ignored or not, however the tests themselves were.
+fn server_with_hangup(disposition: &str) -> Server {
+    let mut env = Command::new("env");
+    env.arg(format!("--{disposition}-signal=HUP"));
+    let parlor = command();
+    env.arg(parlor.get_program());
+    Server::spawn(env.args(["--listen", "127.0.0.1:0"]), 1)
+}
+
 #[test]
-fn everybody_is_told_and_the_exit_code_is_0() {
-    for signal in ["TERM", "INT"] {
-        let mut server = Server::start(&[]);
+fn clients_are_closed_with_1001_and_the_exit_code_is_0() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut server = server_with_hangup("default");
         let address = server.address();
         let mut ann = server.join("ann");
         let mut bob = server.join("bob");
         ann.hears("* bob joined");
         let mut reader = server.connect();
         reader.send(b"GET /he");
-        // Who was not let in yet is not told.
-        eventually("all are let in", || server.counter("connections") == 3);
+        // A connection that was not accepted yet gets no answer.
+        eventually("all are accepted", || server.counter("connections") == 3);
         server.signal(signal);
         for client in [&mut ann, &mut bob] {
-            // The close is the first thing: nobody hears the others leave.
+            // The close comes first: no client is notified of the others' leaving.
             assert!(matches!(client.frame(), Frame::Close(Some(1001), _)));
             client.try_send(&super::support::frame(0x88, b"\x03\xe9"));
             assert_eq!(client.frame(), Frame::End);
@@ -29,13 +40,13 @@ fn everybody_is_told_and_the_exit_code_is_0() {
         assert_eq!(server.exit_status().code(), Some(0));
         assert!(
             TcpStream::connect(address).is_err(),
-            "nobody listens any more"
+            "no socket listens any more"
         );
     }
 }
 
 #[test]
-fn who_does_not_answer_delays_the_end_by_no_more_than_the_grace_time() {
+fn client_that_does_not_answer_delays_the_end_by_no_more_than_the_grace_time() {
     let mut server = Server::start(&["--grace-timeout", "500ms", "--close-timeout", "60s"]);
     let _silent = server.join("ann");
     let start = now();
@@ -56,4 +67,20 @@ fn a_second_signal_ends_it_at_once() {
     assert!(matches!(ann.frame(), Frame::Close(Some(1001), _)));
     server.signal("TERM");
     assert_eq!(server.exit_status().code(), Some(1));
+}
+
+/// As under nohup(1), where the end of the session must not end the server.
+#[test]
+fn hangup_that_was_ignored_at_the_start_stays_ignored() {
+    let mut server = server_with_hangup("ignore");
+    let mut ann = server.join("ann");
+    server.signal("HUP");
+    // Signals are handled in the order of their numbers, so a hangup would have come first.
+    assert_eq!(server.counter("connections"), 1);
+    ann.says("still here");
+    ann.hears("ann: still here");
+    server.signal("TERM");
+    assert!(matches!(ann.frame(), Frame::Close(Some(1001), _)));
+    drop(ann);
+    assert_eq!(server.exit_status().code(), Some(0));
 }
