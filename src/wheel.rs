@@ -260,9 +260,9 @@ mod tests {
         let mut wheel = Wheel::new(Tick(0));
         wheel.arm(3, Tick(10));
         assert!(!wheel.is_empty());
-        assert_eq!(expire(&mut wheel, 9), []);
+        assert_eq!(expire(&mut wheel, 9), [0; 0]);
         assert_eq!(expire(&mut wheel, 10), [3]);
-        assert_eq!(expire(&mut wheel, 600), []);
+        assert_eq!(expire(&mut wheel, 600), [0; 0]);
         assert!(wheel.is_empty());
     }
 
@@ -271,7 +271,7 @@ mod tests {
         let mut wheel = Wheel::new(Tick(0));
         wheel.arm(1, Tick(10));
         wheel.arm(1, Tick(20));
-        assert_eq!(expire(&mut wheel, 15), []);
+        assert_eq!(expire(&mut wheel, 15), [0; 0]);
         assert_eq!(wheel.due(1), Some(Tick(20)));
         assert_eq!(expire(&mut wheel, 20), [1]);
     }
@@ -290,7 +290,7 @@ mod tests {
         let mut wheel = Wheel::new(Tick(0));
         wheel.arm(1, Tick(3 * 512 + 5));
         for now in [5, 512 + 5, 2 * 512 + 5, 3 * 512 + 4] {
-            assert_eq!(expire(&mut wheel, now), []);
+            assert_eq!(expire(&mut wheel, now), [0; 0]);
         }
         assert_eq!(expire(&mut wheel, 3 * 512 + 5), [1]);
     }

@@ -117,7 +117,6 @@ impl Sample {
             Some(format!("{count} {what}"))
         })
         .chain(self.silent_members())
-        .chain(self.tester_limits())
         .collect()
     }
 
@@ -128,8 +127,9 @@ impl Sample {
         (sent < connected).then(|| format!("only {sent} of {connected} members sent a message"))
     }
 
-    /// The tester's own warnings: what it measured is partly its own limit.
-    fn tester_limits(&self) -> Vec<String> {
+    /// The tester's warnings that it, not the server, is the limit. They concern latencies: what a
+    /// server costs is its own, and how much it delivers is bounded by the tester by design.
+    pub(crate) fn tester_limits(&self) -> Vec<String> {
         let warnings = self.result.pointer("/tester/warnings");
         let warnings = warnings.and_then(Value::as_array);
         let texts = warnings.into_iter().flatten().filter_map(Value::as_str);
@@ -362,16 +362,20 @@ const GROWTH: &[Measure] = &[
 ];
 
 impl Setting {
-    /// Whether servers can be measured at the same time: something that is read is a server's own.
-    pub(crate) fn can_be_shared(&self) -> bool {
-        let is_open_loop = matches!(
+    /// Latencies are measured.
+    pub(crate) const fn is_open_loop(&self) -> bool {
+        matches!(
             self.load,
             Load::Chat {
                 pace: Pace::Share { .. },
                 ..
             }
-        );
-        !is_open_loop && !self.with_slope && self.measures.iter().any(|m| !m.alone_only)
+        )
+    }
+
+    /// Whether servers can be measured at the same time: something that is read is a server's own.
+    pub(crate) fn can_be_shared(&self) -> bool {
+        !self.is_open_loop() && !self.with_slope && self.measures.iter().any(|m| !m.alone_only)
     }
 }
 

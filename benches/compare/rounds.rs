@@ -144,10 +144,11 @@ impl Comparison {
                     let is_read = !self.together || !measure.alone_only;
                     is_read.then(|| (measure.read)(&sample)).flatten()
                 };
-                (
-                    Ok(about.measures.iter().map(read).collect()),
-                    sample.blemishes(),
-                )
+                let mut blemishes = sample.blemishes();
+                if about.is_open_loop() {
+                    blemishes.extend(sample.tester_limits());
+                }
+                (Ok(about.measures.iter().map(read).collect()), blemishes)
             }
             Err(why) => (Err(why), Vec::new()),
         };

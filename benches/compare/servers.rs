@@ -1,4 +1,4 @@
-//! The servers that are compared: how each is started, and that each is gone afterwards.
+//! The servers that are compared: how each is started, and that each has ended afterwards.
 //! Knows processes, not figures.
 
 use super::now;
@@ -11,14 +11,14 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A server says within this time where it listens.
+/// The longest time until a server prints where it listens.
 const START_MAX: Duration = Duration::from_secs(10);
 
-/// One that can be started.
+/// A program that can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     Parlor,
-    /// With join and leave notices as they are by default.
+    /// With the default settings of join and leave notices.
     ParlorNotices,
     Floor,
     FloorCoalescing,
@@ -29,7 +29,7 @@ pub(crate) enum Server {
     Axum,
 }
 
-/// How it is asked to send heartbeats.
+/// When a server sends pings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heartbeat {
     Usual,
@@ -64,7 +64,7 @@ impl Server {
         }
     }
 
-    /// Near enough to parlor that one round of it would not tell them apart.
+    /// So close to parlor that a single round would not show which is better.
     pub(crate) fn is_close(self) -> bool {
         match self {
             Self::Parlor
@@ -76,7 +76,7 @@ impl Server {
         }
     }
 
-    /// What a user would pick instead of parlor.
+    /// A server that a user would choose instead of parlor.
     pub(crate) fn is_peer(self) -> bool {
         match self {
             Self::Uws | Self::Gorilla | Self::Ws | Self::TokioTungstenite | Self::Axum => true,
@@ -89,9 +89,8 @@ impl Server {
         !matches!(self, Self::TokioTungstenite | Self::Axum)
     }
 
-    /// Seconds from one ping of an idle connection to its next, if it is asked for pings after
-    /// `seconds` of silence. Parlor spreads them over up to a quarter more; the floor's interval is
-    /// made as long as that is on average.
+    /// Seconds between two pings of an idle connection, if the server pings after `seconds` of
+    /// silence. Parlor adds up to a quarter at random; the floor is given the average of that.
     pub(crate) fn ping_interval(self, seconds: u32) -> f64 {
         match self {
             Self::Parlor | Self::ParlorNotices | Self::Floor | Self::FloorCoalescing => {
@@ -143,7 +142,7 @@ impl Server {
             Self::Uws | Self::Ws => vec![String::from("node"), program, String::from("0")],
             Self::Parlor | Self::ParlorNotices => {
                 let mut words = vec![program];
-                // One tester is all clients: limits that are meant for one client are off.
+                // The tester plays all clients from one address: the limits of a client are off.
                 words.extend(
                     "--listen 127.0.0.1:0 --message-rate 0 --max-connections-per-address 0 \
                      --backlog 4096"
@@ -159,7 +158,7 @@ impl Server {
             | Self::Axum => vec![program, String::from("0")],
         };
         match self {
-            // The others have none: they are counted apart.
+            // The other servers have no notices: parlor-notices measures them.
             Self::Parlor => words
                 .extend(["--notice-members", "0", "--notice-interval", "24h"].map(String::from)),
             Self::FloorCoalescing => words.push(String::from("--coalesce")),
@@ -187,13 +186,13 @@ impl Server {
                 vec![String::from("--heartbeat"), interval.to_string()]
             }
             Self::Gorilla | Self::Ws => vec![seconds.to_string()],
-            // It pings 8 seconds before its time-out, if that is from 16 to 39 seconds.
+            // It pings 8 seconds before its time-out, if the time-out is from 16 to 39 seconds.
             Self::Uws => vec![(seconds + 8).to_string()],
             Self::TokioTungstenite | Self::Axum => Vec::new(),
         }
     }
 
-    /// Starts it on its core and waits until it listens.
+    /// Starts the server on its core and waits until it listens.
     pub(crate) fn start(self, place: &Place, heartbeat: Heartbeat) -> Result<Running, String> {
         let log = place.scratch(&format!("{}.log", self.name()));
         let log = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
@@ -207,18 +206,18 @@ impl Server {
             .map_err(|error| format!("it cannot be started: {error}"))?;
         let stdout = child.stdout.take();
         let mut running = Running { child, port: 0 };
-        let (tell, told) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            // Reads on to the end, or the server could wait for its own output.
+            // Reads to the end, or the server could wait for its output to be read.
             for line in stdout
                 .into_iter()
                 .flat_map(|out| BufReader::new(out).lines())
             {
-                let _ = line.map(|line| tell.send(line));
+                let _ = line.map(|line| sender.send(line));
             }
         });
         let end = now() + START_MAX;
-        while let Ok(line) = told.recv_timeout(end.saturating_duration_since(now())) {
+        while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(now())) {
             if let Some(port) = port_in(&line) {
                 running.port = port;
                 return Ok(running);
@@ -231,7 +230,7 @@ impl Server {
     }
 }
 
-/// The last number of a line that says where somebody listens.
+/// The last number of a line that says where a server listens.
 pub(crate) fn port_in(line: &str) -> Option<u16> {
     line.split_once("listening on ")?
         .1
@@ -252,8 +251,7 @@ impl Running {
         self.child.id()
     }
 
-    /// User and system time of all its threads, read when so much time has passed and again
-    /// after the watch.
+    /// The CPU time of all threads from `after` now on, for as long as it `lasts`.
     pub(crate) fn watch(&self, after: Duration, lasts: Duration) -> JoinHandle<Option<u64>> {
         let pid = self.pid();
         thread::spawn(move || {
@@ -271,13 +269,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails if it has ended by itself, which is as good.
+        // Fails if the server has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The process's own schedstat is that of its first thread only.
+/// The schedstat of the process is that of its first thread only.
 fn cpu_nanos(pid: u32) -> Option<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
@@ -287,7 +285,7 @@ fn cpu_nanos(pid: u32) -> Option<u64> {
     Some(sum)
 }
 
-/// Runs a command to its end, which comes after `most` at the latest.
+/// Runs a command, which is killed after `most`.
 pub(crate) fn run_bounded(command: &mut Command, most: Duration) -> Result<(), String> {
     let mut child = command
         .spawn()
@@ -299,7 +297,7 @@ pub(crate) fn run_bounded(command: &mut Command, most: Duration) -> Result<(), S
             Ok(Some(status)) => return Err(format!("it ended with {status}")),
             Ok(None) if now() < end => thread::sleep(Duration::from_millis(10)),
             Ok(None) => {
-                // It may end by itself in this very moment.
+                // Fails if it ends by itself at this moment.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(format!("it took longer than {} s", most.as_secs()));

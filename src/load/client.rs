@@ -1,181 +1,43 @@
-//! One connection as its client sees it: the request, the answer, and what is half received or
-//! half sent. Knows no other connection and reads no socket by itself.
+//! One connection to the server under test: its socket, how far it is, and what is half received
+//! or half sent. Knows no other connection.
 
-use super::options::Options;
-use super::url;
-use crate::http::{accept_key, new_key};
+use super::reader::Reader;
 use crate::net::dial::Micros;
 use crate::net::mio::Stream;
 
-/// The longest answer to the request for an upgrade.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-const HEADERS_MAX: usize = 64;
-
-/// One connection.
 pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) phase: Phase,
-    pub(super) begun: Micros,
-    /// The beginning of a head or of a frame whose end has not come yet.
-    pub(super) rest: Vec<u8>,
-    /// The fragments of a message so far.
-    pub(super) message: Option<Vec<u8>>,
-    /// What the socket did not take yet.
+    /// The moment at which the connection was due to be opened.
+    pub(super) due: Micros,
+    pub(super) reader: Reader,
+    /// Bytes that the socket has not accepted.
     pub(super) unsent: Vec<u8>,
 }
 
-/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// The system connects.
     Dialing,
-    Upgrading(Box<Request>),
+    /// The request is sent.
+    Upgrading,
     Open,
-    /// We have said goodbye.
-    Leaving,
-    /// The server has, and was answered.
+    /// Our close frame is sent; the server ends the connection. Since: the moment at which a
+    /// churn step was due.
+    Leaving {
+        since: Option<Micros>,
+    },
+    /// The server's close frame is answered; the server ends the connection.
     Dismissed,
 }
 
-impl Client {
-    pub(super) fn new(stream: Stream, now: Micros) -> Self {
-        Self {
-            stream,
-            phase: Phase::Dialing,
-            begun: now,
-            rest: Vec::new(),
-            message: None,
-            unsent: Vec::new(),
-        }
-    }
-}
-
-/// A request for an upgrade.
-pub(super) struct Request {
-    pub(super) bytes: Vec<u8>,
-    accept: String,
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// There is no end of the head yet.
-    Partial,
-    /// Frames follow after so many bytes.
-    Upgraded(usize),
-    /// This status instead of 101.
-    Turned(u16),
-    /// No HTTP, or a 101 that does not answer this request.
-    Bad,
-}
-
-impl Request {
-    pub(super) fn new(options: &Options, room: usize, number: usize) -> Self {
-        let key = new_key();
-        let mut text = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",
-            url::fill(&options.url.path, room, number),
-            options.url.host(),
-        );
-        if let Some(name) = &options.subprotocol {
-            text += &format!("Sec-WebSocket-Protocol: {name}\r\n");
-        }
-        for header in &options.headers {
-            text += header;
-            text += "\r\n";
-        }
-        text += "\r\n";
-        Self {
-            bytes: text.into_bytes(),
-            accept: accept_key(key.as_bytes()),
-        }
+impl Phase {
+    pub(super) const fn is_pending(self) -> bool {
+        matches!(self, Self::Dialing | Self::Upgrading)
     }
 
-    /// Looks at all that has come so far.
-    pub(super) fn answer(&self, bytes: &[u8]) -> Answer {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut response = httparse::Response::new(&mut headers);
-        match response.parse(bytes) {
-            Ok(httparse::Status::Complete(len)) => match response.code {
-                Some(101) if self.is_accepted_by(&response) => Answer::Upgraded(len),
-                Some(101) | None => Answer::Bad,
-                Some(status) => Answer::Turned(status),
-            },
-            Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Answer::Partial,
-            Ok(httparse::Status::Partial) | Err(_) => Answer::Bad,
-        }
-    }
-
-    /// RFC 6455 §4.1, the client's checks of the response.
-    fn is_accepted_by(&self, response: &httparse::Response<'_, '_>) -> bool {
-        let value = |name: &str| {
-            let mut fields = response.headers.iter();
-            fields
-                .find(|field| field.name.eq_ignore_ascii_case(name))
-                .map_or(&b""[..], |field| field.value)
-        };
-        value("Upgrade").eq_ignore_ascii_case(b"websocket")
-            && value("Connection").eq_ignore_ascii_case(b"upgrade")
-            && value("Sec-WebSocket-Accept") == self.accept.as_bytes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::options::Scenario;
-    use super::*;
-    use crate::http;
-    use crate::http::Settings;
-
-    fn options() -> Options {
-        Options {
-            headers: vec![String::from("Origin: http://example.org")],
-            subprotocol: Some(String::from("parlor.v1")),
-            ..Options::new(Scenario::Idle)
-        }
-    }
-
-    #[test]
-    fn the_request_asks_for_what_was_told() {
-        let request = Request::new(&options(), 3, 7);
-        let text = String::from_utf8(request.bytes).unwrap();
-        assert!(text.starts_with("GET /ws/load3?nick=u7 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"));
-        assert!(text.contains("\r\nSec-WebSocket-Protocol: parlor.v1\r\n"));
-        assert!(text.ends_with("\r\nOrigin: http://example.org\r\n\r\n"));
-    }
-
-    #[test]
-    fn the_servers_own_answer_is_accepted_whole_and_not_before() {
-        let request = Request::new(&Options::new(Scenario::Idle), 0, 0);
-        let settings = Settings::default();
-        let http::Request::Upgrade { upgrade, .. } =
-            http::receive(&request.bytes, 0, false, &settings)
-        else {
-            panic!("the server does not understand the request");
-        };
-        let mut answer = upgrade.response;
-        for cut in 0..answer.len() {
-            assert_eq!(request.answer(&answer[..cut]), Answer::Partial);
-        }
-        let len = answer.len();
-        answer.extend_from_slice(b"\x81\x02hi");
-        assert_eq!(request.answer(&answer), Answer::Upgraded(len));
-        let other = Request::new(&Options::new(Scenario::Idle), 0, 0);
-        assert_eq!(other.answer(&answer), Answer::Bad);
-    }
-
-    #[test]
-    fn other_answers_are_told_apart() {
-        let request = Request::new(&Options::new(Scenario::Idle), 0, 0);
-        for (bytes, answer) in [
-            (
-                &b"HTTP/1.1 503 Busy\r\nA: b\r\n\r\nbody"[..],
-                Answer::Turned(503),
-            ),
-            (b"HTTP/1.1 101 Yes\r\n\r\n", Answer::Bad),
-            (b"SSH-2.0-x\r\n", Answer::Bad),
-            (&[b' '; HEAD_BYTES_MAX], Answer::Bad),
-        ] {
-            assert_eq!(request.answer(bytes), answer);
-        }
+    /// A close frame is sent, and the server must end the connection.
+    pub(super) const fn is_ending(self) -> bool {
+        matches!(self, Self::Leaving { .. } | Self::Dismissed)
     }
 }

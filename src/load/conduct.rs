@@ -1,5 +1,5 @@
-//! One run from the first connection to the last: which phase follows which, and how long each may
-//! last at most. Watches the server meanwhile. Every wait here has a bound.
+//! One run from the first connection to the last: the order of the phases, and the longest time
+//! each may take. Watches the server meanwhile. Every wait here has a bound.
 
 use super::crew::Crew;
 use super::measure;
@@ -17,30 +17,32 @@ use std::time::Duration;
 const STEP_MICROS: Micros = 50_000;
 /// One step while connections are opened, for that is timed.
 const OPENING_STEP_MICROS: Micros = 5_000;
-/// How long it must be quiet.
+/// How long a quiet server must be quiet.
 const QUIET_MICROS: Micros = 300_000;
 /// A quiet server uses less than this part of a core.
 const QUIET_CPU_SHARE: f64 = 0.05;
-/// How long it is waited for that.
+/// The longest wait for a quiet server.
 const SETTLE_MICROS_MAX: Micros = 3_000_000;
-/// How long it is waited for the last messages.
+/// The longest wait for the last messages.
 const DRAIN_MICROS_MAX: Micros = 10_000_000;
 /// Without a message for so long, no more will come.
 const DRAIN_QUIET_MICROS: Micros = 2_000_000;
-/// How long leaving may take for all together; who is still there then is dropped.
+/// The longest time to close all connections; what is left then is dropped.
 pub(super) const LEAVE_MICROS_MAX: Micros = 30_000_000;
-/// A server that takes connections more slowly than it is offered them may need this much longer.
+/// How much longer than at the connect rate it may take to open the connections.
 const OPENING_SLACK_MICROS: Micros = 2 * worker::CONNECT_MICROS_MAX;
-/// Looks at the server, besides those at the slope's points.
+/// The longest wait for pending connections after a churn: each is upgraded or has failed by then.
+const PENDING_MICROS_MAX: Micros = worker::CONNECT_MICROS_MAX + 1_000_000;
+/// How often the server is sampled, besides the slope's points.
 const SAMPLE_MICROS_MIN: Micros = 250_000;
 const SAMPLES: Micros = 400;
-/// Parts into which the slope's way is divided.
+/// Steps from the first to the last point of the slope.
 const SLOPE_STEPS: usize = 8;
 
-/// Runs what the options say. `arguments` starts other processes with the same options.
+/// Runs the scenario of the options. Helper processes are started with the same `arguments`.
 ///
 /// # Errors
-/// Why it could not be run or not be brought to its end.
+/// The run cannot begin, or a helper process fails.
 pub(super) fn conduct(
     options: &Options,
     arguments: &[OsString],
@@ -84,7 +86,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         let counts = self.crew.counts();
         if counts.of(Count::Open) == 0 {
             self.outcome.aborted = Some(if counts.of(Count::Connected) == 0 {
-                "nobody could connect"
+                "no connection was made"
             } else {
                 "the server ended all connections"
             });
@@ -104,6 +106,9 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         if self.options.scenario.talks() {
             self.drain()?;
         }
+        if self.options.scenario == Scenario::Churn {
+            self.finish_connects()?;
+        }
         if self.options.scenario != Scenario::Idle {
             self.pass(micros(self.options.rest), "resting")?;
         }
@@ -116,7 +121,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         Ok(())
     }
 
-    /// The phase that counts.
+    /// The phase in which is counted.
     fn measured(&mut self, phase: &str) -> io::Result<()> {
         self.crew.command(Command::Count)?;
         let before = self.server_cpu();
@@ -145,7 +150,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         self.open_until(total)
     }
 
-    /// How many connections to have when memory is measured.
+    /// The numbers of connections at which memory is measured.
     fn slope_points(&self) -> Vec<usize> {
         if self.options.scenario != Scenario::Idle || self.options.pid.is_none() {
             return Vec::new();
@@ -186,7 +191,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         Ok(())
     }
 
-    /// Waits until nothing comes any more and the server has nothing left to do.
+    /// Waits until no frame arrives any more and the server has nothing left to do.
     fn settle(&mut self) -> io::Result<()> {
         let deadline = self.crew.now() + SETTLE_MICROS_MAX;
         while self.crew.now() < deadline {
@@ -199,7 +204,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
                     let used = (after - before) as f64 / 1000.0;
                     used < QUIET_CPU_SHARE * (self.crew.now() - since) as f64
                 }
-                // Without its process all that is seen of a server is what it sends.
+                // Without its process only the frames of a server show that it works.
                 _ => self.crew.counts().of(Count::Frames) == frames,
             };
             if is_quiet {
@@ -219,7 +224,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
 
     // Waiting.
 
-    /// Lets so much time pass; ends early when there is nobody left.
+    /// Lets so much time pass; ends early when no connection is left.
     fn pass(&mut self, lasts: Micros, phase: &str) -> io::Result<()> {
         let begun = self.crew.now();
         let until = begun + lasts;
@@ -237,7 +242,17 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         }
     }
 
-    /// Waits for the messages that are still under way.
+    /// Waits until every connection that was begun is upgraded or has failed.
+    fn finish_connects(&mut self) -> io::Result<()> {
+        let deadline = self.crew.now() + PENDING_MICROS_MAX;
+        while self.crew.counts().of(Count::Pending) > 0 && self.crew.now() < deadline {
+            self.step(self.crew.now() + STEP_MICROS)?;
+            self.show("waiting", 1.0);
+        }
+        Ok(())
+    }
+
+    /// Waits for the messages that are still in flight.
     fn drain(&mut self) -> io::Result<()> {
         let deadline = self.crew.now() + DRAIN_MICROS_MAX;
         let mut arrivals = 0;
@@ -252,7 +267,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
             let is_all_there = counts.lost() == 0;
             let is_over = is_all_there || counts.of(Count::Open) == 0;
             if is_over || now > deadline || now > changed + DRAIN_QUIET_MICROS {
-                // What comes twice may come a little later.
+                // A second copy may arrive a little later.
                 return self.step(now + STEP_MICROS);
             }
             self.step(now + STEP_MICROS)?;
@@ -305,7 +320,7 @@ fn summary(counts: &Counts, scenario: Scenario) -> String {
     );
     if scenario.talks() {
         text += &format!(
-            ", {} sent, {} delivered, {} under way",
+            ", {} sent, {} delivered, {} in flight",
             counts.of(Count::Sent),
             counts.of(Count::Delivered),
             counts.lost()

@@ -1,5 +1,6 @@
-//! Those who do the work: this process alone, or several of its kind. Passes commands on and adds
-//! up what they count. Each has connections and descriptors of its own; they share nothing.
+//! The processes that do the work: this one alone, or several helpers of the same program. Passes
+//! commands on and adds up the counts. Each process has connections and descriptors of its own;
+//! they share nothing. Every wait for a helper is bounded.
 
 use super::options::Options;
 use super::tally::{Count, Counts, Tally};
@@ -12,17 +13,20 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-/// How often others tell what they have counted.
-const TELLING_MICROS: Micros = 50_000;
+/// How often helpers report their counts.
+const REPORT_MICROS: Micros = 50_000;
+/// The longest time a helper may take to obey a command. Starting and resolving a name is part of
+/// the first one.
+const OBEY_MICROS_MAX: Micros = 30_000_000;
 
-/// One worker or many.
+/// One worker, or several helpers.
 pub(super) enum Crew {
     Own(Box<Worker>),
     Others(Others),
 }
 
 impl Crew {
-    /// `arguments` is the command line after `load`, for others to be started with.
+    /// `arguments` is the command line after `load`, with which helpers are started.
     ///
     /// # Errors
     /// Why the work cannot begin.
@@ -40,10 +44,10 @@ impl Crew {
         }
     }
 
-    /// Returns when all have obeyed, so that what is counted next is what the command led to.
+    /// Returns when all processes have obeyed: the counts from then on contain the effect.
     ///
     /// # Errors
-    /// One of the others is gone.
+    /// A helper has ended or does not obey.
     pub(super) fn command(&mut self, command: Command) -> io::Result<()> {
         match self {
             Self::Own(worker) => {
@@ -57,7 +61,7 @@ impl Crew {
     /// Lets the work go on until the moment has come.
     ///
     /// # Errors
-    /// One of the others is gone.
+    /// A helper has ended.
     pub(super) fn advance(&mut self, until: Micros) -> io::Result<()> {
         match self {
             Self::Own(worker) => {
@@ -75,10 +79,10 @@ impl Crew {
         }
     }
 
-    /// Leaves with everybody and adds up.
+    /// Closes all connections, for as long as the patience lasts, and adds up the tallies.
     ///
     /// # Errors
-    /// One of the others is gone.
+    /// A helper has ended early or does not end.
     pub(super) fn dismiss(self, patience: Micros) -> io::Result<Tally> {
         match self {
             Self::Own(mut worker) => {
@@ -87,6 +91,7 @@ impl Crew {
                 while !worker.is_empty() && worker.now() < deadline {
                     worker.run(worker.now() + 10_000);
                 }
+                worker.abandon();
                 Ok(worker.tally().clone())
             }
             Self::Others(others) => others.dismiss(patience),
@@ -94,12 +99,13 @@ impl Crew {
     }
 }
 
-/// Processes of our own kind, commanded through their standard input.
+/// Processes of the same program, commanded through their standard input.
 pub(super) struct Others {
     clock: Clock,
     helpers: Vec<Helper>,
     lines: Receiver<(usize, String)>,
     commands: u64,
+    obey_micros_max: Micros,
 }
 
 struct Helper {
@@ -117,6 +123,7 @@ impl Others {
             helpers: Vec::with_capacity(count),
             lines,
             commands: 0,
+            obey_micros_max: OBEY_MICROS_MAX,
         };
         for index in 0..count {
             let mut child = std::process::Command::new(std::env::current_exe()?)
@@ -127,10 +134,10 @@ impl Others {
                 .stdout(Stdio::piped())
                 .spawn()?;
             let (Some(commands), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-                return Err(io::Error::other("a process without pipes"));
+                return Err(io::Error::other("a helper process has no pipes"));
             };
             let sender = sender.clone();
-            thread::spawn(move || tell_lines(index, output, &sender));
+            thread::spawn(move || pass_lines(index, output, &sender));
             others.helpers.push(Helper {
                 child,
                 commands,
@@ -147,13 +154,20 @@ impl Others {
             write_command(command, &mut helper.commands)?;
         }
         let obeyed = self.commands * self.helpers.len() as u64;
+        let deadline = self.clock.now() + self.obey_micros_max;
         while self.counts().of(Count::Obeyed) < obeyed {
-            self.advance(self.clock.now() + TELLING_MICROS)?;
+            if self.clock.now() > deadline {
+                let seconds = self.obey_micros_max as f64 / 1e6;
+                return Err(io::Error::other(format!(
+                    "a helper process has not obeyed a command within {seconds} s"
+                )));
+            }
+            self.advance(self.clock.now() + REPORT_MICROS)?;
         }
         Ok(())
     }
 
-    /// Takes what the others tell.
+    /// Takes the reports of the helpers.
     fn advance(&mut self, until: Micros) -> io::Result<()> {
         loop {
             let left = Duration::from_micros(until.saturating_sub(self.clock.now()));
@@ -183,15 +197,13 @@ impl Others {
         for helper in &mut self.helpers {
             write_command(Command::Leave, &mut helper.commands)?;
         }
-        // They keep the same patience themselves; what they tell then needs a moment more.
+        // The helpers have the same patience; their last reports take a moment longer.
         let deadline = self.clock.now() + 2 * patience;
         while !self.helpers.iter().all(|helper| helper.is_done) {
             if self.clock.now() > deadline {
-                return Err(io::Error::other(
-                    "a process of ours does not come to an end",
-                ));
+                return Err(io::Error::other("a helper process does not end"));
             }
-            self.advance(self.clock.now() + TELLING_MICROS)?;
+            self.advance(self.clock.now() + REPORT_MICROS)?;
         }
         let mut sum = Tally::default();
         for helper in &self.helpers {
@@ -204,16 +216,16 @@ impl Others {
 impl Drop for Others {
     fn drop(&mut self) {
         for helper in &mut self.helpers {
-            // They have ended, or have nothing left to do.
+            // The helper has ended, or has nothing left to do.
             let _ = helper.child.kill();
             let _ = helper.child.wait();
         }
     }
 }
 
-/// The last line a helper tells.
+/// The last line of a helper that has done its work.
 const DONE: &str = "done";
-/// What stands before its last counts and all the rest of its tally.
+/// Follows when the helper's output has ended.
 const GONE: &str = "gone";
 
 impl Helper {
@@ -222,24 +234,24 @@ impl Helper {
             self.is_done = true;
         } else if line == GONE {
             if !self.is_done {
-                return Err(io::Error::other("a process of ours has ended early"));
+                return Err(io::Error::other("a helper process has ended early"));
             }
         } else if !self.tally.take_line(line) {
             return Err(io::Error::other(format!(
-                "a process of ours does not make sense: {line}"
+                "a helper process has reported a line without meaning: {line}"
             )));
         }
         Ok(())
     }
 }
 
-fn tell_lines(index: usize, output: impl io::Read, sender: &Sender<(usize, String)>) {
+fn pass_lines(index: usize, output: impl io::Read, sender: &Sender<(usize, String)>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
         if sender.send((index, line)).is_err() {
             return;
         }
     }
-    // Nobody listens any more if this fails.
+    // Fails if the run is over already.
     let _ = sender.send((index, GONE.to_owned()));
 }
 
@@ -269,11 +281,11 @@ fn parse_command(line: &str) -> Option<Command> {
     }
 }
 
-/// The life of one of the others: obeys what comes through standard input, tells on `output` what
-/// it counts, and ends when it is told to leave or nobody commands it any more.
+/// What a helper does: obeys the commands on standard input, reports its counts on `output`, and
+/// ends after [`Command::Leave`] or when standard input ends.
 ///
 /// # Errors
-/// Nobody listens, or the work cannot begin.
+/// The output is closed, a command is unknown, or the work cannot begin.
 pub(super) fn help(options: Options, patience: Micros, output: &mut dyn Write) -> io::Result<()> {
     let (sender, commands) = mpsc::channel();
     thread::spawn(move || {
@@ -284,7 +296,7 @@ pub(super) fn help(options: Options, patience: Micros, output: &mut dyn Write) -
         }
     });
     let mut worker = Worker::new(options)?;
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         worker.run(worker.now() + 5_000);
         let mut is_asked = false;
@@ -292,7 +304,7 @@ pub(super) fn help(options: Options, patience: Micros, output: &mut dyn Write) -
             match commands.try_recv() {
                 Ok(line) => {
                     let command = parse_command(&line)
-                        .ok_or_else(|| io::Error::other(format!("what is {line:?}?")))?;
+                        .ok_or_else(|| io::Error::other(format!("unknown command {line:?}")))?;
                     if command == Command::Leave {
                         let tally = Crew::Own(Box::new(worker)).dismiss(patience)?;
                         tally.write(output)?;
@@ -306,8 +318,8 @@ pub(super) fn help(options: Options, patience: Micros, output: &mut dyn Write) -
                 Err(TryRecvError::Disconnected) => return Ok(()),
             }
         }
-        if is_asked || worker.now() > told + TELLING_MICROS {
-            told = worker.now();
+        if is_asked || worker.now() > reported + REPORT_MICROS {
+            reported = worker.now();
             worker.tally().counts.write(output)?;
             output.flush()?;
         }
@@ -318,8 +330,51 @@ pub(super) fn help(options: Options, patience: Micros, output: &mut dyn Write) -
 mod tests {
     use super::*;
 
+    /// Helpers that are played by a shell script.
+    fn others(script: &str) -> Others {
+        let (sender, lines) = mpsc::channel();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        thread::spawn(move || pass_lines(0, output, &sender));
+        Others {
+            clock: Clock::new(),
+            helpers: vec![Helper {
+                commands: child.stdin.take().unwrap(),
+                child,
+                tally: Tally::default(),
+                is_done: false,
+            }],
+            lines,
+            commands: 0,
+            obey_micros_max: 200_000,
+        }
+    }
+
     #[test]
-    fn commands_survive_the_way_to_another_process() {
+    fn helper_that_does_not_obey_is_not_waited_for_longer_than_allowed() {
+        let error = others("exec sleep 60").command(Command::Begin).unwrap_err();
+        assert!(error.to_string().contains("has not obeyed"), "{error}");
+    }
+
+    #[test]
+    fn helper_that_ends_early_is_an_error() {
+        let error = others("read line").command(Command::Begin).unwrap_err();
+        assert!(error.to_string().contains("has ended early"), "{error}");
+    }
+
+    #[test]
+    fn helper_that_does_not_end_is_not_waited_for_longer_than_allowed() {
+        let error = others("exec sleep 60").dismiss(100_000).unwrap_err();
+        assert!(error.to_string().contains("does not end"), "{error}");
+    }
+
+    #[test]
+    fn written_commands_are_parsed_as_the_same() {
         for command in [
             Command::Open(12),
             Command::Begin,

@@ -1,8 +1,8 @@
-//! Frames as a server sends them, found in place (RFC 6455 §5.2). Copies nothing and knows no
-//! connection. Ours, because a context of tungstenite per connection would cost the tester more
-//! than the server under test.
+//! Parses frames of a server in place (RFC 6455 §5.2). Copies nothing and knows no connection.
+//! Written by hand, because a tungstenite context per connection would cost the tester more than
+//! the server under test.
 
-/// The longest frame and the longest message that is taken.
+/// The longest frame and the longest message that are accepted.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 pub(super) const CONTINUATION: u8 = 0x0;
@@ -17,7 +17,7 @@ const RESERVED: u8 = 0x70;
 const OPCODE: u8 = 0x0F;
 const MASKED: u8 = 0x80;
 
-/// What stands at the front of some bytes.
+/// What some bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Front<'b> {
     Frame {
@@ -27,13 +27,13 @@ pub(super) enum Front<'b> {
         /// Header and payload.
         len: usize,
     },
-    /// More must come first.
+    /// The frame is not complete.
     Partial,
-    /// No server may send this.
+    /// A frame that no server may send.
     Bad,
 }
 
-/// Looks at the front of `bytes`.
+/// Parses the first frame.
 pub(super) fn front(bytes: &[u8]) -> Front<'_> {
     let (Some(first), Some(second)) = (bytes.first(), bytes.get(1)) else {
         return Front::Partial;
@@ -79,7 +79,7 @@ mod tests {
     use crate::frame::Frame;
 
     #[test]
-    fn what_the_server_encodes_is_found_whole_and_not_before() {
+    fn frame_of_parlor_is_found_once_it_is_whole() {
         for size in [0, 1, 125, 126, 65_535, 65_536] {
             let text = "x".repeat(size);
             let mut bytes = Frame::text(&text).bytes().to_vec();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_is_not_final() {
+    fn fragment_is_not_final() {
         assert_eq!(
             front(b"\x02\x01a"),
             Front::Frame {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_may_send_is_refused() {
+    fn frame_that_no_server_may_send_is_refused() {
         for bytes in [
             &b"\x81\x81mask_"[..],
             b"\xC1\x01a",

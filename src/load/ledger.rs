@@ -1,28 +1,28 @@
-//! Who has received which message: what is lost, what came twice, what came late.
+//! Which member has received which message: what is lost, what arrived twice, what arrived late.
 //! Knows numbers, not connections. One word per receiver and sender while nothing goes wrong.
 
 use std::collections::HashMap;
 
-/// Gaps that are remembered, to tell a late message from a second one. Beyond that many a late
-/// one counts as doubled, and stays lost.
+/// Gaps that are remembered, to distinguish a late message from a second copy. Beyond so many, a
+/// late message counts as doubled and stays lost.
 const GAPS_MAX: usize = 1_000_000;
 
 /// What a message is to its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// The next one, or one after a gap.
+    /// The next message, or one after a gap.
     InOrder,
-    /// One that was passed over before: the sender's messages have changed places.
+    /// A message out of a gap: the sender's messages have changed their order.
     Late,
-    /// One that came before.
+    /// A second copy.
     Doubled,
 }
 
-/// What every receiver has received of every sender.
+/// The messages that every receiver has received from every sender.
 pub(super) struct Ledger {
-    /// The highest number by receiver and sender; 0: nothing yet.
+    /// The highest number by receiver and sender; 0: no message yet.
     highest: Vec<u32>,
-    /// The numbers that were passed over, as ranges without their end.
+    /// The numbers that were skipped, as ranges without their end.
     gaps: HashMap<u32, Vec<(u32, u32)>>,
     gap_count: usize,
 }
@@ -37,7 +37,7 @@ impl Ledger {
         }
     }
 
-    /// Notes that the message `number` (from 1) has come to this pair.
+    /// Records that the message `number` (from 1) has arrived for this pair.
     pub(super) fn take(&mut self, pair: usize, number: u32) -> Arrival {
         let highest = self.highest[pair];
         if number > highest {
@@ -62,7 +62,7 @@ impl Ledger {
         }
     }
 
-    /// Takes a number out of the gap it is in, if there is one.
+    /// Takes a number out of its gap, if it is in one.
     #[cold]
     fn fill(&mut self, pair: usize, number: u32) -> bool {
         let Some(gaps) = self.gaps.get_mut(&(pair as u32)) else {
@@ -105,12 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn one_after_the_other_is_in_order() {
+    fn consecutive_numbers_are_in_order() {
         assert_eq!(arrivals(&[1, 2, 3]), [InOrder, InOrder, InOrder]);
     }
 
     #[test]
-    fn a_second_one_is_doubled_and_a_third_one_again() {
+    fn every_further_copy_is_doubled() {
         assert_eq!(
             arrivals(&[1, 2, 1, 2]),
             [InOrder, InOrder, Doubled, Doubled]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_passed_over_is_late_once_and_then_doubled() {
+    fn skipped_number_is_late_once_and_then_doubled() {
         assert_eq!(arrivals(&[2, 1, 1]), [InOrder, Late, Doubled]);
         assert_eq!(
             arrivals(&[1, 6, 4, 2, 3, 5, 4]),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_do_not_know_each_other() {
+    fn pairs_are_independent() {
         let mut ledger = Ledger::new(2);
         assert_eq!(ledger.take(0, 1), InOrder);
         assert_eq!(ledger.take(0, 3), InOrder);
@@ -139,7 +139,7 @@ mod tests {
 
     /// The same messages in a ledger and in a plain set.
     #[test]
-    fn it_agrees_with_a_set() {
+    fn ledger_agrees_with_a_set() {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let mut ledger = Ledger::new(1);
         let mut set = BTreeSet::new();

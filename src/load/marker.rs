@@ -1,22 +1,22 @@
-//! The marker by which a message is known again when it comes back:
-//! `~ROOM.SENDER.NUMBER.INTENDED_MICROS~`. Whatever a server puts around it does not matter.
+//! The marker by which a message is recognised when it arrives:
+//! `~ROOM.SENDER.NUMBER.INTENDED_MICROS~`. A server may put anything around it.
 
-/// What a message says about itself.
+/// What a message contains about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marker {
     pub(super) room: u32,
     /// The place of the sender among those of the room.
     pub(super) sender: u32,
-    /// Counts the messages of the sender, from 1.
+    /// The number of the message among those of the sender, from 1.
     pub(super) number: u32,
-    /// When it was to be sent, by the clock of the process that sent it.
+    /// When it was due to be sent, by the clock of the process that sent it.
     pub(super) intended: u64,
 }
 
 const EDGE: u8 = b'~';
 const PADDING: u8 = b'x';
 
-/// A message with this marker, padded to `size` bytes. Longer if the marker is.
+/// A message with this marker, padded to `size` bytes, or longer if the marker is.
 pub(super) fn write(marker: Marker, size: usize, message: &mut Vec<u8>) {
     message.clear();
     message.push(EDGE);
@@ -47,7 +47,7 @@ fn push_decimal(number: u64, message: &mut Vec<u8>) {
     message.extend_from_slice(&digits[at..]);
 }
 
-/// The first marker anywhere in what was received.
+/// The first marker anywhere in a received text.
 pub(super) fn find(mut text: &[u8]) -> Option<Marker> {
     loop {
         let at = text.iter().position(|byte| *byte == EDGE)?;
@@ -71,7 +71,7 @@ fn parse(text: &[u8]) -> Option<Marker> {
     })
 }
 
-/// A number and what comes after the byte that ends it.
+/// A number, and the text after the byte that ends it.
 fn decimal(text: &[u8], end: u8) -> Option<(u64, &[u8])> {
     let mut number = 0_u64;
     for (at, byte) in text.iter().enumerate() {
@@ -105,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_the_size_asked_for_and_at_least_its_marker() {
+    fn message_has_its_size_and_at_least_its_marker() {
         assert_eq!(written(0), b"~3.0.4294967295.1234567~");
         assert_eq!(written(30), b"~3.0.4294967295.1234567~xxxxxx");
     }
 
     #[test]
-    fn it_is_found_whatever_is_around_it() {
+    fn marker_is_found_in_any_text() {
         for (before, after) in [
             ("", ""),
             ("u7: ", ""),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_one_is_none() {
+    fn texts_that_look_similar_are_no_markers() {
         for text in [
             "",
             "~",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_is_cut_is_none() {
+    fn part_of_a_marker_is_no_marker() {
         let whole = written(0);
         for cut in 0..whole.len() {
             assert_eq!(find(&whole[..cut]), None);

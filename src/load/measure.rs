@@ -1,28 +1,33 @@
-//! What Linux tells about the server's process and about the kernel, and what follows from it.
+//! What Linux reports about the server's process and about the kernel, and what follows from it.
 //! Reads /proc and nothing else; what cannot be read is `None`.
 
 use std::fs;
 
-/// One look at the server and at the kernel.
+/// What the server's process uses at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     /// User and system time of all threads.
     pub(super) cpu_nanos: Option<u64>,
-    /// Proportional set size: what is shared with others counts in part.
+    /// Proportional set size: memory that several processes share counts in part.
     pub(super) user_bytes: Option<u64>,
 }
 
 /// The CPU time of a process so far.
 pub(super) fn cpu_nanos(pid: u32) -> Option<u64> {
-    // The process's own schedstat is that of its first thread only.
+    // The schedstat of the process is that of its first thread only.
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut sum = 0;
     for task in tasks.flatten() {
-        // A thread may end between the listing and the look.
+        // A thread may end between the listing and the read.
         let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         sum += first_number(&text).unwrap_or(0);
     }
     Some(sum)
+}
+
+/// The CPU time of this process so far.
+pub(super) fn own_cpu_nanos() -> Option<u64> {
+    cpu_nanos(std::process::id())
 }
 
 /// The memory of a process.
@@ -44,7 +49,7 @@ pub(super) fn descriptors(pid: u32) -> Option<u64> {
 }
 
 /// What the kernel of this machine holds in its slabs and in buffers of TCP: for both ends of
-/// connections that do not leave the machine, and for everybody else on it.
+/// connections within the machine, and for all its other processes.
 pub(super) fn kernel_bytes() -> Option<u64> {
     const PAGE_BYTES: u64 = 4096;
     let slabs = kib(&fs::read_to_string("/proc/meminfo").ok()?, "Slab:")?;
@@ -65,8 +70,8 @@ fn first_number(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The slope of the line that fits the points best (least squares). None for fewer than two
-/// different places.
+/// The slope of the line that fits the points best (least squares). `None` for fewer than two
+/// different x.
 pub(super) fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let count = points.len() as f64;
     let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
@@ -85,32 +90,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slope_of_a_line_is_exact() {
+    fn slope_of_a_line_is_exact() {
         let points = [(2000.0, 1300.0), (10_000.0, 5300.0), (18_000.0, 9300.0)];
         assert_eq!(slope(&points), Some(0.5));
     }
 
     #[test]
-    fn the_slope_of_a_cloud_is_that_of_the_least_squares() {
+    fn slope_of_scattered_points_is_that_of_the_least_squares() {
         // By hand: sum of (x - 2)(y - 3) is 6, sum of (x - 2)^2 is 10.
         let points = [(0.0, 2.0), (1.0, 1.0), (2.0, 4.0), (3.0, 5.0), (4.0, 3.0)];
         assert_eq!(slope(&points), Some(0.6));
     }
 
     #[test]
-    fn without_two_places_there_is_no_slope() {
+    fn points_with_a_single_x_have_no_slope() {
         assert_eq!(slope(&[]), None);
         assert_eq!(slope(&[(1.0, 2.0)]), None);
         assert_eq!(slope(&[(1.0, 2.0), (1.0, 3.0)]), None);
     }
 
     #[test]
-    fn this_very_process_can_be_measured() {
+    fn own_process_can_be_measured() {
         let pid = std::process::id();
         let before = read(pid);
         let mut sum = 0_u64;
         let mut after = before;
-        // CPU time is brought up to date a few times a second.
+        // The kernel updates CPU times a few times a second.
         for round in 0..1_000_000_000_u64 {
             sum = std::hint::black_box(sum.wrapping_add(round));
             if round % 10_000_000 == 0 {
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_not_there_has_no_figures() {
+    fn process_that_does_not_exist_has_no_figures() {
         assert_eq!(read(u32::MAX), Reading::default());
         assert_eq!(descriptors(u32::MAX), None);
     }

@@ -1,47 +1,60 @@
-//! The load tester: `parlor load`. Opens connections to any WebSocket server, holds them, talks
-//! over them, and tells what became of every message. Knows a server only by its sockets and, if
-//! it is told its process, by what the system says about that.
+//! The load tester: `parlor load`. Opens connections to any WebSocket server, holds them, sends
+//! messages over them, and accounts for every message. Knows a server only by its sockets and, with
+//! `--pid`, by what the system reports about its process.
 //!
-//! In the order in which a run goes through them: `options` and `url` say what is wanted; `conduct`
-//! decides how long each phase lasts and watches the server (`measure`); it commands a `crew`,
-//! which is this process or several like it; each has a `worker`, the loop over its connections
-//! (`client`, `inbound`), and the `talk` they make (`marker`, `ledger`); all is counted in a
-//! `tally`, and told by `report`.
+//! In the order of a run: `options` and `url` parse what is wanted; `holder` checks that the process
+//! of `--pid` is the server; `conduct` decides how long each phase lasts and watches the server
+//! (`measure`); it commands a `crew`, which is this process or several helpers; each has a `worker`,
+//! the loop over its connections (`client`, `request`, `reader`, `inbound`, `schedule`, `timeouts`),
+//! and the `talk` that they make (`marker`, `ledger`); everything is counted in a `tally` and
+//! reported by `report`.
+//!
+//! Every wait of the tester has a bound, but for two that are the system's: the resolver's for a
+//! host name, and the one for a reader of the tester's output.
 
 mod client;
 mod conduct;
 mod crew;
+mod holder;
 mod inbound;
 mod ledger;
 mod marker;
 mod measure;
 mod options;
+mod reader;
 mod report;
+mod request;
+mod schedule;
 mod screen;
 mod talk;
 mod tally;
+mod timeouts;
 mod url;
 mod worker;
 
 pub use screen::Screen;
 
+use crate::net::dial::Target;
 use crate::net::mio::raise_descriptor_limit;
 use crate::options::{BadOption, Command};
+use holder::Remark;
 use options::{Asked, Options, TABLE};
+use report::Outcome;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
+use url::Place;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     AsExpected,
-    /// A stated expectation is broken, nobody could connect, or the server went away.
+    /// An expectation is broken, no connection was made, or the server ended all connections.
     NotAsExpected,
 }
 
-/// Why there was no run, or none that can be told of.
+/// Why there was no run, or no result.
 #[derive(Debug)]
 pub enum LoadError {
     Misused(BadOption),
@@ -53,15 +66,15 @@ pub fn described(name: &'static str) -> Command {
     TABLE.described(name)
 }
 
-/// Understands the arguments after `load`, runs, and tells.
+/// Parses the arguments after `load`, runs the scenario, and reports the result.
 ///
 /// # Errors
-/// A sentence about what stood in the way.
+/// A sentence about what prevented it.
 pub fn run(arguments: Vec<OsString>, mut screen: Screen<'_>) -> Result<Verdict, LoadError> {
     let options = match Options::parse(arguments.iter().cloned()) {
         Ok(Asked::Run(options)) => *options,
         Ok(Asked::Help) => {
-            // Whoever closed our standard output does not want the rest.
+            // Fails if the reader has closed standard output, and so does not want the rest.
             let _ = screen.output.write_all(TABLE.help().as_bytes());
             return Ok(Verdict::AsExpected);
         }
@@ -73,10 +86,11 @@ pub fn run(arguments: Vec<OsString>, mut screen: Screen<'_>) -> Result<Verdict, 
             .map(|()| Verdict::AsExpected)
             .map_err(|error| LoadError::System(error.to_string()));
     }
+    check_pid(&options, &mut screen)?;
     let outcome = conduct::conduct(&options, &arguments, &mut screen)
         .map_err(|error| LoadError::System(error.to_string()))?;
     let broken = outcome.broken();
-    tell(&outcome, &broken, &mut screen)?;
+    show(&outcome, &broken, &mut screen)?;
     Ok(if broken.is_empty() {
         Verdict::AsExpected
     } else {
@@ -84,16 +98,47 @@ pub fn run(arguments: Vec<OsString>, mut screen: Screen<'_>) -> Result<Verdict, 
     })
 }
 
-fn tell(
-    outcome: &report::Outcome,
-    broken: &[String],
-    screen: &mut Screen<'_>,
-) -> Result<(), LoadError> {
+/// Where the URL points.
+fn target(options: &Options) -> io::Result<Target> {
+    match &options.url.place {
+        Place::Host { name, port } => Target::resolve(name, *port),
+        Place::Socket(path) => Ok(Target::Unix(path.clone())),
+    }
+}
+
+/// The process of `--pid` should be the server: if it surely is not, there is no run.
+fn check_pid(options: &Options, screen: &mut Screen<'_>) -> Result<(), LoadError> {
+    let Some(pid) = options.pid else {
+        return Ok(());
+    };
+    let target = target(options).map_err(|error| LoadError::System(error.to_string()))?;
+    match holder::find(pid, &target).remark(pid, &options.url.text) {
+        None => Ok(()),
+        Some(Remark::Warning(sentence)) => {
+            warn(&sentence, screen);
+            Ok(())
+        }
+        Some(Remark::Error(sentence)) => {
+            let sentence = format!("--pid {pid}: {sentence}");
+            Err(LoadError::Misused(TABLE.bad(sentence)))
+        }
+    }
+}
+
+fn warn(sentence: &str, screen: &mut Screen<'_>) {
+    // A closed standard error is no reason to stop.
+    let _ = writeln!(screen.errors, "parlor load: warning: {sentence}");
+}
+
+fn show(outcome: &Outcome, broken: &[String], screen: &mut Screen<'_>) -> Result<(), LoadError> {
     let options = &outcome.options;
-    let json = options.json.as_ref().map(|_| report::json(outcome, broken));
+    let json = options
+        .json
+        .as_ref()
+        .map(|_| report::json(outcome, broken).to_string());
     let is_json_shown = options.json.as_deref() == Some(Path::new("-"));
     let table = report::table(outcome);
-    // Whoever closed our output does not want the rest.
+    // A closed standard output is no reason to leave out the files.
     if let Some(json) = json.as_ref().filter(|_| is_json_shown) {
         let _ = writeln!(screen.output, "{json}");
         let _ = screen.errors.write_all(table.as_bytes());
@@ -108,6 +153,9 @@ fn tell(
     }
     if let Some(path) = &options.report {
         write_file(path, &report::page(outcome, broken))?;
+    }
+    for sentence in outcome.warnings() {
+        warn(&sentence, screen);
     }
     for sentence in broken {
         let _ = writeln!(screen.errors, "parlor load: not as expected: {sentence}");

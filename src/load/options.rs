@@ -307,7 +307,8 @@ Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wron
                 custom(
                     "pid",
                     "PID",
-                    "the server's process: its memory and CPU time are reported",
+                    "the server's process, which listens where the URL points: its memory and CPU time \
+                     are reported",
                     |o, value| {
                         o.pid = Some(parse_count(value, 1, i32::MAX as usize)? as u32);
                         Ok(())
@@ -497,7 +498,7 @@ Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wron
                     "expect-p99",
                     "TIME",
                     "... if the latency of one in a hundred messages, or in idle and churn \
-                     connects, was longer",
+                     connects, was longer; a message that never arrives is longer than any",
                     |o, value| {
                         o.expect.p99 = Some(parse_duration(value)?);
                         Ok(())

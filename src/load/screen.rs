@@ -1,5 +1,5 @@
-//! How far a run is, for whoever is watching: one line that is drawn again and again on a
-//! terminal, and now and then a line of its own elsewhere.
+//! The progress of a run: on a terminal one line that is drawn again and again, elsewhere a new line
+//! every two seconds.
 
 use crate::net::dial::Micros;
 use std::io::Write;
@@ -12,7 +12,7 @@ pub struct Screen<'a> {
     pub is_terminal: bool,
 }
 
-/// The line about how far it is.
+/// The progress line.
 pub(super) struct Progress {
     is_terminal: bool,
     due: Micros,
@@ -32,7 +32,7 @@ impl Progress {
         }
     }
 
-    /// Whether it is time for another line.
+    /// Whether it is time to draw again.
     pub(super) const fn is_due(&self, now: Micros) -> bool {
         now >= self.due
     }
@@ -47,7 +47,7 @@ impl Progress {
         to: &mut dyn Write,
     ) {
         let part = part.clamp(0.0, 1.0);
-        // A screen that takes nothing is no reason to stop.
+        // A closed standard error is no reason to stop the run.
         if self.is_terminal {
             self.due = now + REDRAW_MICROS;
             let full = (part * BAR_WIDTH as f64) as usize;
@@ -61,7 +61,7 @@ impl Progress {
         let _ = to.flush();
     }
 
-    /// Leaves nothing of a drawn line.
+    /// Removes a drawn line.
     pub(super) fn clear(&mut self, to: &mut dyn Write) {
         if std::mem::take(&mut self.is_drawn) {
             let _ = write!(to, "\r\x1b[K");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_has_one_line_that_disappears() {
+    fn terminal_has_one_line_that_disappears() {
         let bar = format!("{}{}", "█".repeat(12), "░".repeat(12));
         assert_eq!(
             shown(true),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_lines_are_plain() {
+    fn other_outputs_have_plain_lines() {
         assert_eq!(shown(false), "opening 50 %: 500 open\n");
     }
 }

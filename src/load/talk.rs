@@ -1,20 +1,21 @@
-//! Who says what when, and who has heard it: the schedule of a chat and its accounts.
-//! Knows places in rooms and moments, no sockets.
+//! Which member sends which message when, and which member has received it: the schedule of a chat
+//! and its accounts. Knows places in rooms and moments, no sockets.
 
 use super::ledger::{Arrival, Ledger};
 use super::marker::Marker;
 use super::options::{Options, Pace};
+use super::schedule::Schedule;
 use crate::net::dial::Micros;
 use std::collections::VecDeque;
+use std::mem;
 
-/// A message that some have not received by then is not waited for any longer, so that a lossy
-/// server does not bring the closed loop to a halt.
+/// A window waits no longer than this for a message, so that a loss does not close it for ever.
 const GIVEN_UP_MICROS: Micros = 2_000_000;
 
-/// One process's part of a chat. Members are numbered through all rooms: those of one room follow
-/// each other, the senders first.
+/// One process's part of a chat. Members are numbered through all rooms: the members of one room
+/// follow each other, the senders first.
 pub(super) struct Talk {
-    /// The number of our first room among those of all processes.
+    /// The number of the first room among the rooms of all processes.
     first_room: usize,
     members: usize,
     senders: usize,
@@ -23,22 +24,29 @@ pub(super) struct Talk {
     /// By room and sender: the last number used, and the first one that is counted.
     sent: Vec<u32>,
     counted_from: Vec<u32>,
-    /// By room: members who read and are there.
+    /// By room: members that are connected and read.
     present: Vec<u32>,
-    /// By room: those who were when counting began, each of whom must receive every message.
+    /// By room: the members that were present when counting began. Each must receive every message.
     counted: Vec<u32>,
     ledger: Ledger,
-    /// Rooms in which a message has just reached everybody.
+    /// Rooms in which a message has just reached all members.
     freed: Vec<usize>,
+    gone: SenderGone,
+}
+
+/// Counted messages that were due while their sender was not connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SenderGone {
+    pub(super) messages: u64,
+    /// To how many members they would have been delivered.
+    pub(super) deliveries: u64,
 }
 
 enum Pacing {
+    /// Messages of all senders at one rate.
     Rate {
-        begun: Micros,
-        /// Between two messages, whoever sends them.
-        step_micros: f64,
-        /// Messages that were due so far.
-        count: u64,
+        per_second: f64,
+        schedule: Schedule,
     },
     Window {
         limit: u32,
@@ -46,27 +54,27 @@ enum Pacing {
     },
 }
 
-/// The messages of one room that are under way. Senders take turns, so a message's place follows
+/// The messages of one room that are in flight. Senders take turns, so a message's place follows
 /// from its sender and its number.
 #[derive(Clone, Default)]
 struct Window {
-    under_way: u32,
+    in_flight: u32,
     /// The place of the first entry.
     first: u64,
-    entries: VecDeque<UnderWay>,
+    entries: VecDeque<InFlight>,
 }
 
 #[derive(Clone, Copy)]
-struct UnderWay {
-    /// Members who have not received it.
+struct InFlight {
+    /// Members that have not received the message.
     missing: u32,
     since: Micros,
 }
 
-/// What a message was to the one who received it.
+/// What a message is to the member that received it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Nothing that was said in this room.
+    /// No message of this room and this run.
     Foreign,
     Once {
         is_counted: bool,
@@ -83,22 +91,24 @@ pub(super) struct Due {
     /// The sender, as a member.
     pub(super) member: usize,
     pub(super) marker: Marker,
-    /// How many must receive it; `None`: it is not counted.
+    /// How many members must receive it; `None`: the message is not counted.
     pub(super) expected: Option<u32>,
 }
 
 impl Talk {
-    /// `rooms` of ours begin at `first_room`.
+    /// This process has `rooms` rooms from `first_room` on.
     pub(super) fn new(options: &Options, first_room: usize, rooms: usize) -> Self {
         let Options {
             members, senders, ..
         } = *options;
         let pacing = match options.pace() {
-            Pace::Rate(rate) => Pacing::Rate {
-                begun: 0,
-                step_micros: 1e6 / (rate * (rooms * senders) as f64),
-                count: 0,
-            },
+            Pace::Rate(rate) => {
+                let per_second = rate * (rooms * senders) as f64;
+                Pacing::Rate {
+                    per_second,
+                    schedule: Schedule::new(0, per_second),
+                }
+            }
             Pace::Window(limit) => Pacing::Window {
                 limit,
                 rooms: vec![Window::default(); rooms],
@@ -116,15 +126,16 @@ impl Talk {
             counted: vec![0; rooms],
             ledger: Ledger::new(rooms * members * senders),
             freed: Vec::new(),
+            gone: SenderGone::default(),
         }
     }
 
-    /// A member who reads is there.
+    /// A member that reads is connected.
     pub(super) fn joined(&mut self, member: usize) {
         self.present[member / self.members] += 1;
     }
 
-    /// And is there no more.
+    /// A member that reads is no longer connected.
     pub(super) fn left(&mut self, member: usize) {
         self.present[member / self.members] -= 1;
     }
@@ -132,12 +143,15 @@ impl Talk {
     pub(super) fn begin(&mut self, now: Micros) {
         self.is_sending = true;
         match &mut self.pacing {
-            Pacing::Rate { begun, .. } => *begun = now,
+            Pacing::Rate {
+                per_second,
+                schedule,
+            } => *schedule = Schedule::new(now, *per_second),
             Pacing::Window { rooms, .. } => self.freed.extend(0..rooms.len()),
         }
     }
 
-    /// From here on it counts.
+    /// From here on messages are counted.
     pub(super) fn count(&mut self) {
         for (from, sent) in self.counted_from.iter_mut().zip(&self.sent) {
             *from = sent + 1;
@@ -149,21 +163,17 @@ impl Talk {
         self.is_sending = false;
     }
 
-    /// When [`Talk::next`] is to be called again, if nothing arrives before.
+    /// When [`Talk::next`] must be called again, if nothing arrives before.
     pub(super) fn due(&self) -> Option<Micros> {
         match &self.pacing {
             _ if !self.is_sending => None,
-            Pacing::Rate {
-                begun,
-                step_micros,
-                count,
-            } => Some(begun + (*count as f64 * step_micros) as Micros),
+            Pacing::Rate { schedule, .. } => Some(schedule.due()),
             Pacing::Window { .. } => (!self.freed.is_empty()).then_some(0),
         }
     }
 
-    /// The next message that is due, until there is none. `is_open` tells whether a member can
-    /// send; whose connection is gone is passed over.
+    /// The next message that is due; to be called until there is none. `is_open` returns whether a
+    /// member can send; messages of other members are passed over.
     pub(super) fn next(&mut self, now: Micros, is_open: impl Fn(usize) -> bool) -> Option<Due> {
         if !self.is_sending {
             self.freed.clear();
@@ -177,24 +187,33 @@ impl Talk {
 
     fn next_by_rate(&mut self, now: Micros, is_open: impl Fn(usize) -> bool) -> Option<Due> {
         loop {
-            let intended = self.due().filter(|due| *due <= now)?;
-            let Pacing::Rate { count, .. } = &mut self.pacing else {
+            let Pacing::Rate { schedule, .. } = &mut self.pacing else {
                 return None;
             };
-            // One of each room, then the next sender of each: rooms are loaded evenly.
-            let turn = (*count % self.sent.len() as u64) as usize;
-            *count += 1;
+            // A sender of each room, then the next sender of each: rooms are loaded evenly.
+            let turn = (schedule.count() % self.sent.len() as u64) as usize;
+            let intended = schedule.take(now)?;
             let rooms = self.present.len();
             let (room, sender) = (turn % rooms, turn / rooms);
             if is_open(room * self.members + sender) {
                 return Some(self.send(room, sender, intended));
             }
+            if self.counted_from[room * self.senders + sender] != u32::MAX {
+                self.gone.messages += 1;
+                self.gone.deliveries += u64::from(self.counted[room]);
+            }
         }
+    }
+
+    /// What was due since the last call and could not be sent. Closed loops have no such messages,
+    /// since the next sender takes the turn.
+    pub(super) fn take_gone(&mut self) -> SenderGone {
+        mem::take(&mut self.gone)
     }
 
     fn next_by_window(&mut self, now: Micros, is_open: impl Fn(usize) -> bool) -> Option<Due> {
         while let Some(room) = self.freed.last().copied() {
-            // When nobody can send any more there is nobody left to try after one round.
+            // After one round without a message no sender of the room is connected.
             for _ in 0..self.senders {
                 let Some(sender) = self.next_in_window(room, now) else {
                     break;
@@ -209,28 +228,28 @@ impl Talk {
         None
     }
 
-    /// The sender whose turn it is, and an entry for the message; `None`: the window is full.
+    /// Makes an entry for the next message and returns its sender; `None`: the window is full.
     fn next_in_window(&mut self, room: usize, now: Micros) -> Option<usize> {
         let Pacing::Window { limit, rooms } = &mut self.pacing else {
             return None;
         };
         let window = &mut rooms[room];
-        if window.under_way >= *limit {
+        if window.in_flight >= *limit {
             return None;
         }
         let place = window.first + window.entries.len() as u64;
         let missing = self.present[room];
         if missing > 0 {
-            window.under_way += 1;
+            window.in_flight += 1;
         }
-        window.entries.push_back(UnderWay {
+        window.entries.push_back(InFlight {
             missing,
             since: now,
         });
         Some((place % self.senders as u64) as usize)
     }
 
-    /// Uses a number without a message, so that the others keep their places.
+    /// Uses a number without a message, so that the other senders keep their places.
     fn pass_over(&mut self, room: usize, sender: usize) {
         self.sent[room * self.senders + sender] += 1;
         if let Pacing::Window { rooms, .. } = &mut self.pacing {
@@ -266,7 +285,7 @@ impl Talk {
         }
         let place = room * self.senders + sender;
         if marker.number == 0 || marker.number > self.sent[place] {
-            // From an earlier run, out of somebody's history.
+            // From an earlier run, out of the room's history.
             return Heard::Foreign;
         }
         let is_counted = marker.number >= self.counted_from[place];
@@ -288,7 +307,7 @@ impl Talk {
         }
     }
 
-    /// Gives up what has been under way for too long. To be called now and then.
+    /// Gives up messages that have been in flight for too long. To be called now and then.
     pub(super) fn give_up(&mut self, now: Micros) {
         let Pacing::Window { rooms, .. } = &mut self.pacing else {
             return;
@@ -302,18 +321,18 @@ impl Talk {
 }
 
 impl Window {
-    /// Nobody will receive the newest one.
+    /// No member will receive the newest message.
     fn take_back(&mut self) {
         if let Some(entry) = self.entries.back_mut()
             && entry.missing > 0
         {
             entry.missing = 0;
-            self.under_way -= 1;
+            self.in_flight -= 1;
         }
         self.trim();
     }
 
-    /// True: that was the last one who missed it.
+    /// True: that was the last member without the message.
     fn arrived(&mut self, place: u64) -> bool {
         let Some(at) = place.checked_sub(self.first) else {
             return false;
@@ -324,11 +343,11 @@ impl Window {
                 if entry.missing > 0 {
                     return false;
                 }
-                self.under_way -= 1;
+                self.in_flight -= 1;
                 self.trim();
                 true
             }
-            // It was given up.
+            // The message was given up.
             Some(_) | None => false,
         }
     }
@@ -341,7 +360,7 @@ impl Window {
             }
             if entry.missing > 0 {
                 entry.missing = 0;
-                self.under_way -= 1;
+                self.in_flight -= 1;
                 some = true;
             }
         }
@@ -362,7 +381,7 @@ mod tests {
     use super::super::options::Scenario;
     use super::*;
 
-    /// One room of three, of whom two send.
+    /// One room of three members, two of them senders.
     fn talk(pace: Pace) -> Talk {
         let mut options = Options {
             members: 3,
@@ -392,7 +411,7 @@ mod tests {
     };
 
     #[test]
-    fn by_rate_senders_take_turns_at_their_moments_however_late_it_is() {
+    fn senders_with_a_rate_take_turns_at_their_moments_however_late_the_call_is() {
         let mut talk = talk(Pace::Rate(100.0));
         assert_eq!(talk.due(), Some(1000));
         let sent: Vec<(u32, u32, Micros)> = due(&mut talk, 17_000)
@@ -407,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_opens_when_everybody_has_a_message() {
+    fn window_opens_when_all_members_have_a_message() {
         let mut talk = talk(Pace::Window(2));
         let first = due(&mut talk, 1000);
         assert_eq!(first.len(), 2);
@@ -423,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_does_not_close_the_window_for_ever() {
+    fn lost_message_does_not_close_the_window_for_ever() {
         let mut talk = talk(Pace::Window(1));
         let lost = due(&mut talk, 1000);
         talk.give_up(1000 + GIVEN_UP_MICROS - 1);
@@ -431,7 +450,7 @@ mod tests {
         talk.give_up(1000 + GIVEN_UP_MICROS);
         let next = due(&mut talk, 1000 + GIVEN_UP_MICROS);
         assert_eq!(next.len(), 1);
-        // Coming after all it counts, and opens nothing a second time.
+        // A late arrival counts, and does not open the window a second time.
         for member in 0..3 {
             assert_eq!(talk.hear(member, lost[0].marker), HEARD);
         }
@@ -439,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_connection_is_gone_is_passed_over() {
+    fn sender_without_a_connection_is_passed_over() {
         for pace in [Pace::Window(3), Pace::Rate(1000.0)] {
             let mut talk = talk(pace);
             let is_open = |member: usize| member == 1;
@@ -451,7 +470,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_said_here_is_foreign() {
+    fn messages_that_were_due_without_a_sender_are_counted() {
+        let mut talk = talk(Pace::Rate(1000.0));
+        let sent = std::iter::from_fn(|| talk.next(2999, |member| member == 1)).count();
+        assert_eq!(sent, 2);
+        let gone = SenderGone {
+            messages: 2,
+            deliveries: 6,
+        };
+        assert_eq!(talk.take_gone(), gone);
+        assert_eq!(talk.take_gone(), SenderGone::default());
+    }
+
+    #[test]
+    fn message_that_was_not_sent_in_this_run_is_foreign() {
         let mut talk = talk(Pace::Window(1));
         let said = due(&mut talk, 1000)[0].marker;
         for marker in [
@@ -470,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_before_it_counts_is_heard_and_not_counted() {
+    fn message_from_before_the_count_is_received_and_not_counted() {
         let mut talk = talk(Pace::Window(1));
         let early = due(&mut talk, 1000)[0];
         talk.count();

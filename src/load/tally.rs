@@ -1,20 +1,20 @@
-//! What one process has counted, how several are added up, and the lines in which one tells
-//! another. Knows no connection.
+//! What one process has counted, how the counts of several are added up, and the lines in which
+//! one process reports its counts to another. Knows no connection.
 
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// What is counted. Gauges among them say how it is now.
+/// What is counted. The gauges among them are current values, the others only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
-    /// Commands obeyed, so that whoever gave them knows what the other counts tell.
+    /// Commands that were obeyed: the other counts contain their effect.
     Obeyed,
-    /// Gauge: connections that are to be opened and are not yet begun.
+    /// Gauge: connections that are to be opened and have not been begun.
     Unopened,
-    /// Gauge: connections between the first step and the upgrade.
+    /// Gauge: connections that are begun and not upgraded.
     Pending,
-    /// Gauge: upgraded, and neither side has said goodbye.
+    /// Gauge: upgraded connections on which neither side has sent a close frame.
     Open,
     Connected,
     Refused,
@@ -22,52 +22,72 @@ pub(super) enum Count {
     Reset,
     /// Answered with another status than 101; by status in [`Tally::statuses`].
     Turned,
-    /// No descriptor of our own was left.
+    /// The tester had no descriptor left.
     Descriptors,
-    /// No port of our own was left.
+    /// The tester had no port left.
     Ports,
     /// Answered with something that is no handshake, or ended without an answer.
     Unanswered,
+    /// Neither upgraded nor failed when the tester left.
+    Unfinished,
+    /// Never begun, because the time to open all connections was up.
+    NotBegun,
     /// The server sent a close frame; by code in [`Tally::codes`].
     Closed,
-    /// The server ended the stream without one.
+    /// The server ended the stream without a close frame.
     Ended,
     Broken,
-    /// The server sent what is no WebSocket frame.
+    /// The server sent bytes that are no WebSocket frame.
     Garbled,
     /// Members that stop reading.
     Slow,
     SlowGone,
-    /// Left because we wanted to, and the server agreed.
+    /// The tester sent a close frame, and the server ended the connection.
     Left,
-    /// The server did not end the connection after our close frame.
+    /// The server did not end the connection after the tester's close frame.
     Ignored,
+    /// Churn steps for which there was no connection to close and no free place for another.
+    StepsSkipped,
     Sent,
-    /// Not sent because the server took nothing from the sender.
+    /// Messages not sent because the server accepted no more bytes from the sender.
     HeldBack,
+    /// Messages not sent because the sender's connection was gone.
+    SenderGone,
+    /// Deliveries that these two kinds of messages would have been.
+    Unsent,
     Expected,
     Delivered,
     Doubled,
     Late,
-    /// Messages without a marker of ours.
+    /// Messages without a marker of this run.
     Other,
     /// Frames of all kinds.
     Frames,
-    /// First arrivals of all messages with a marker, also those that are not counted.
+    /// First arrivals of messages with a marker, those that are not counted included.
     Arrivals,
-    /// Those while it was counted.
+    /// Arrivals in the measured time.
     Counted,
+    /// How long was measured, and what the tester's own process did in that time: the wall time
+    /// in which it did not wait for events, and its CPU time.
     CountedMicros,
+    BusyMicros,
+    OwnCpuNanos,
 }
 
 impl Count {
-    const LAST: Self = Self::CountedMicros;
+    const LAST: Self = Self::OwnCpuNanos;
     const LEN: usize = Self::LAST as usize + 1;
 }
 
 /// All counts of one process or of several.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counts([u64; Count::LEN]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; Count::LEN])
+    }
+}
 
 impl Counts {
     pub(super) const fn of(&self, count: Count) -> u64 {
@@ -96,9 +116,11 @@ impl Counts {
             + self.of(Count::Descriptors)
             + self.of(Count::Ports)
             + self.of(Count::Unanswered)
+            + self.of(Count::Unfinished)
+            + self.of(Count::NotBegun)
     }
 
-    /// Connections that the server ended, and that were not asked to be slow.
+    /// Connections that the server ended, those of slow members excluded.
     pub(super) const fn disconnected(&self) -> u64 {
         self.of(Count::Closed)
             + self.of(Count::Ended)
@@ -111,6 +133,11 @@ impl Counts {
             .saturating_sub(self.of(Count::Delivered))
     }
 
+    /// Deliveries that were due and never happened, whatever the reason.
+    pub(super) fn missing(&self) -> u64 {
+        self.lost() + self.of(Count::Unsent)
+    }
+
     pub(super) fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         write!(to, "counts")?;
         for value in self.0 {
@@ -119,7 +146,7 @@ impl Counts {
         writeln!(to)
     }
 
-    /// Understands what [`Counts::write`] wrote, without its first word.
+    /// Parses what [`Counts::write`] wrote, without its first word.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut counts = Self::default();
         let mut words = text.split_ascii_whitespace();
@@ -130,40 +157,74 @@ impl Counts {
     }
 }
 
-/// Longer latencies count as this long.
-const LATENCY_MICROS_MAX: u64 = 3_600_000_000;
+/// Longer times count as this long.
+const MICROS_MAX: u64 = 3_600_000_000;
 
-/// All that is known at the end.
+/// What is measured in microseconds, each time by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// From the moment at which a message was due to its arrival at a member; with a window,
+    /// from the moment at which it was sent.
+    Latency,
+    /// From the moment at which a connection was due to the upgrade, or to the end of the
+    /// tester's patience.
+    Connecting,
+    /// From the moment at which a churn step was due to the end of the connection.
+    Leaving,
+    /// How late the tester itself sent a message that was due.
+    SendLag,
+    /// How late the tester itself began a connection that was due.
+    ConnectLag,
+    /// From one wait for events to the next.
+    Turn,
+}
+
+impl Time {
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::Latency, "latency"),
+        (Self::Connecting, "connecting"),
+        (Self::Leaving, "leaving"),
+        (Self::SendLag, "send-lag"),
+        (Self::ConnectLag, "connect-lag"),
+        (Self::Turn, "turn"),
+    ];
+}
+
+/// Everything that one process has counted and measured.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub(super) counts: Counts,
     /// HTTP statuses of refused upgrades.
     pub(super) statuses: BTreeMap<u16, u64>,
-    /// Codes of the server's close frames; 0: none.
+    /// Codes of the server's close frames; 0: no code.
     pub(super) codes: BTreeMap<u16, u64>,
-    /// From the intended moment of a message to its arrival, in microseconds.
-    pub(super) latency: Histogram<u64>,
-    /// From the first step of a connection to the upgrade, in microseconds.
-    pub(super) connecting: Histogram<u64>,
+    times: [Histogram<u64>; Time::NAMES.len()],
 }
 
 impl Default for Tally {
     fn default() -> Self {
         let histogram = || {
-            Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)
+            Histogram::new_with_bounds(1, MICROS_MAX, 3)
                 .expect("the bounds of a histogram are in order")
         };
         Self {
             counts: Counts::default(),
             statuses: BTreeMap::new(),
             codes: BTreeMap::new(),
-            latency: histogram(),
-            connecting: histogram(),
+            times: Time::NAMES.map(|_| histogram()),
         }
     }
 }
 
 impl Tally {
+    pub(super) fn of(&self, time: Time) -> &Histogram<u64> {
+        &self.times[time as usize]
+    }
+
+    pub(super) fn record(&mut self, time: Time, micros: u64) {
+        self.times[time as usize].saturating_record(micros);
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
         for (status, count) in &other.statuses {
@@ -172,11 +233,9 @@ impl Tally {
         for (code, count) in &other.codes {
             *self.codes.entry(*code).or_default() += count;
         }
-        for (mine, theirs) in [
-            (&mut self.latency, &other.latency),
-            (&mut self.connecting, &other.connecting),
-        ] {
-            mine.add(theirs).expect("all have the same bounds");
+        for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
+            mine.add(theirs)
+                .expect("all histograms have the same bounds");
         }
     }
 
@@ -188,8 +247,8 @@ impl Tally {
         for (code, count) in &self.codes {
             writeln!(to, "code {code} {count}")?;
         }
-        for (name, histogram) in [("latency", &self.latency), ("connecting", &self.connecting)] {
-            for step in histogram.iter_recorded() {
+        for (time, name) in Time::NAMES {
+            for step in self.of(time).iter_recorded() {
                 let micros = step.value_iterated_to();
                 writeln!(to, "{name} {micros} {}", step.count_at_value())?;
             }
@@ -197,7 +256,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Takes one line of what [`Tally::write`] wrote. False: it is none.
+    /// Takes one line that [`Tally::write`] wrote. False: the line is none.
     pub(super) fn take_line(&mut self, line: &str) -> bool {
         self.try_line(line).is_some()
     }
@@ -213,11 +272,10 @@ impl Tally {
         match name {
             "status" => *self.statuses.entry(key.parse().ok()?).or_default() += count,
             "code" => *self.codes.entry(key.parse().ok()?).or_default() += count,
-            "latency" => self.latency.saturating_record_n(key.parse().ok()?, count),
-            "connecting" => self
-                .connecting
-                .saturating_record_n(key.parse().ok()?, count),
-            _ => return None,
+            name => {
+                let (time, _) = Time::NAMES.iter().find(|(_, theirs)| *theirs == name)?;
+                self.times[*time as usize].saturating_record_n(key.parse().ok()?, count);
+            }
         }
         Some(())
     }
@@ -233,14 +291,16 @@ mod tests {
         tally.counts.add(Count::CountedMicros, factor);
         tally.statuses.insert(503, factor);
         tally.codes.insert(0, 2);
-        for micros in [0, 1, 50, 1_000, 77_777, 9_000_000] {
-            tally.latency.saturating_record_n(micros * factor, factor);
+        for (time, _) in Time::NAMES {
+            for micros in [0, 1, 50, 1_000, 77_777, 9_000_000] {
+                tally.record(time, micros * factor + time as u64);
+            }
         }
-        tally.connecting.saturating_record(200);
         tally
     }
 
-    fn told(tally: &Tally) -> Tally {
+    /// A copy through the lines that one process writes and another reads.
+    fn copy(tally: &Tally) -> Tally {
         let mut lines = Vec::new();
         tally.write(&mut lines).unwrap();
         let mut copy = Tally::default();
@@ -254,27 +314,43 @@ mod tests {
         assert_eq!(one.counts, other.counts);
         assert_eq!(one.statuses, other.statuses);
         assert_eq!(one.codes, other.codes);
-        assert_eq!(one.latency, other.latency);
-        assert_eq!(one.connecting, other.connecting);
+        assert_eq!(one.times, other.times);
     }
 
     #[test]
-    fn what_is_told_is_what_was_counted() {
-        assert_same(&told(&sample(7)), &sample(7));
+    fn lines_carry_everything_that_was_counted() {
+        assert_same(&copy(&sample(7)), &sample(7));
     }
 
     #[test]
-    fn two_are_added_up_as_if_one_had_counted_all() {
+    fn every_time_has_a_name_at_its_own_place() {
+        for (at, (time, _)) in Time::NAMES.into_iter().enumerate() {
+            assert_eq!(time as usize, at);
+        }
+    }
+
+    #[test]
+    fn merging_gives_what_one_process_would_have_counted() {
         let mut sum = sample(1);
-        sum.merge(&told(&sample(2)));
+        sum.merge(&copy(&sample(2)));
         assert_eq!(sum.counts.of(Count::Sent), 9);
         assert_eq!(sum.statuses[&503], 3);
-        assert_eq!(sum.latency.len(), 6 + 12);
-        assert_eq!(sum.connecting.len(), 2);
+        for (time, _) in Time::NAMES {
+            assert_eq!(sum.of(time).len(), 12);
+        }
     }
 
     #[test]
-    fn other_lines_are_not_taken() {
+    fn missing_deliveries_are_those_lost_and_those_never_sent() {
+        let mut counts = Counts::default();
+        counts.add(Count::Expected, 10);
+        counts.add(Count::Delivered, 7);
+        counts.add(Count::Unsent, 5);
+        assert_eq!((counts.lost(), counts.missing()), (3, 8));
+    }
+
+    #[test]
+    fn other_lines_are_refused() {
         let mut tally = Tally::default();
         for line in ["", "counts 1 2", "latency x 1", "hello 1 2", "status 1"] {
             assert!(!tally.take_line(line), "{line}");

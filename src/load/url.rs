@@ -1,5 +1,4 @@
-//! Where the load goes: the parts of a URL, and what is filled in for each connection.
-//! Looks up no name and opens nothing.
+//! The parts of a URL, and what is filled in for each connection. Resolves no name and opens nothing.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -7,14 +6,14 @@ use std::path::PathBuf;
 /// A WebSocket URL with places to fill in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
-    /// As it was given.
+    /// As given on the command line.
     pub(super) text: String,
     pub(super) place: Place,
     /// The path and the query.
     pub(super) path: String,
 }
 
-/// Who is connected to.
+/// What clients connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Host { name: String, port: u16 },
@@ -74,7 +73,7 @@ impl Url {
 
 fn parse_host(text: &str) -> Option<Place> {
     let (name, port) = match text.rsplit_once(':') {
-        // A colon in brackets belongs to an address.
+        // A colon in brackets is part of an address.
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()?),
         Some(_) | None => (text, 80),
     };
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_has_a_host_a_port_and_a_path() {
+    fn url_has_a_host_a_port_and_a_path() {
         for (text, host, path) in [
             (
                 "ws://127.0.0.1:8080/ws/{room}",
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "localhost",
@@ -137,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_loopback_address_has_several_sources() {
+    fn only_loopback_addresses_of_ipv4_have_several_sources() {
         assert!(Url::parse("ws://127.8.8.8:1/").unwrap().is_loopback_v4());
         assert!(!Url::parse("ws://10.0.0.1:1/").unwrap().is_loopback_v4());
         assert!(!Url::parse("ws://localhost:1/").unwrap().is_loopback_v4());
     }
 
     #[test]
-    fn every_place_is_filled_in_and_other_braces_are_left() {
+    fn placeholders_are_filled_in_and_other_braces_are_kept() {
         assert_eq!(
             fill(r#"{"join":"{room}","as":"{nick}","id":{n}}"#, 3, 42),
             r#"{"join":"load3","as":"u42","id":42}"#

@@ -1,49 +1,46 @@
-//! The load tester against the server, and against servers that do wrong, so that its counting is
-//! shown to be able to find something.
+//! The load tester against the server, and against servers that do wrong, which it must find.
 
 use super::support::{PATIENCE, Server, command, contains, eventually, finish, frame, now};
 use parlor::http::accept_key;
+use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Room for a crowd from one address that talks a lot.
+/// Options for many clients with one address that send many messages.
 const CROWD: [&str; 4] = ["--message-rate", "0", "--max-connections-per-address", "0"];
 
 /// A run of `parlor load` that is over.
 struct Run {
     status: ExitStatus,
-    json: String,
+    json: Value,
     errors: String,
 }
 
 impl Run {
-    /// A figure, by the last key of this name: it is used again only in the parts before.
+    /// A value, by the keys on the way to it, with slashes between.
     #[track_caller]
-    fn figure(&self, key: &str) -> u64 {
-        let text = self.text(key);
-        text.parse()
-            .unwrap_or_else(|_| panic!("{key} is {text:?} in {}", self.json))
-    }
-
-    /// What stands behind a key, up to the next comma or brace.
-    #[track_caller]
-    fn text(&self, key: &str) -> &str {
-        let key = format!("\"{key}\":");
-        let Some((_, after)) = self.json.rsplit_once(&key) else {
-            panic!("no {key} in {:?}, but {}", self.json, self.errors);
-        };
-        after
-            .split([',', '}'])
-            .next()
-            .expect("there is always a first part")
+    fn value(&self, path: &str) -> &Value {
+        let value = self.json.pointer(&format!("/{path}"));
+        value.unwrap_or_else(|| panic!("no {path} in {}, but {}", self.json, self.errors))
     }
 
     #[track_caller]
-    fn is(&self, key: &str, value: u64) {
-        assert_eq!(self.figure(key), value, "{key} in {}", self.json);
+    fn figure(&self, path: &str) -> u64 {
+        let figure = self.value(path).as_u64();
+        figure.unwrap_or_else(|| panic!("{path} is no number in {}", self.json))
+    }
+
+    #[track_caller]
+    fn is(&self, path: &str, expected: impl Into<Value>) {
+        assert_eq!(
+            *self.value(path),
+            expected.into(),
+            "{path} in {}",
+            self.json
+        );
     }
 
     #[track_caller]
@@ -58,7 +55,7 @@ fn run(arguments: &[&str]) -> Run {
     let (status, json, errors) = finish(&mut load);
     Run {
         status,
-        json,
+        json: json.parse().unwrap_or_default(),
         errors,
     }
 }
@@ -67,7 +64,7 @@ fn url(address: SocketAddr) -> String {
     format!("ws://{address}/ws/{{room}}?nick={{nick}}")
 }
 
-/// Runs a scenario against the server, which is told to the tester with its process.
+/// Runs a scenario against the server, with its process as `--pid`.
 fn run_at(server: &Server, arguments: &[&str]) -> Run {
     let (url, pid) = (url(server.address()), server.pid().to_string());
     run(&[arguments, &["--url", &url, "--pid", &pid]].concat())
@@ -102,20 +99,16 @@ fn idle_connections_are_held_and_answer_pings() {
     run.is("connected", 60);
     run.is("left", 60);
     run.is("not_let_go", 0);
-    assert!(run.figure("descriptors") > 60);
-    assert!(run.figure("user_bytes_end") > 100_000);
-    assert!(run.text("user_bytes_per_connection") != "null");
-    assert_eq!(
-        run.json.matches("\"connections\":").count(),
-        9,
-        "{}",
-        run.json
-    );
+    assert!(run.figure("server/descriptors") > 60);
+    assert!(run.figure("server/user_bytes_end") > 100_000);
+    assert!(run.value("server/user_bytes_per_connection").is_number());
+    let points = run.value("points").as_array().expect("a list");
+    assert_eq!(points.len(), 9, "{}", run.json);
     server.is_empty();
 }
 
 #[test]
-fn a_chat_by_rate_delivers_every_message_to_every_member_once() {
+fn chat_with_a_rate_delivers_every_message_to_every_member_once() {
     let server = Server::start(&CROWD);
     let run = run_at(
         &server,
@@ -151,7 +144,7 @@ fn a_chat_by_rate_delivers_every_message_to_every_member_once() {
 }
 
 #[test]
-fn a_chat_by_window_in_two_processes_counts_as_one() {
+fn chat_with_a_window_in_two_processes_counts_as_one() {
     let server = Server::start(&CROWD);
     let run = run_at(
         &server,
@@ -182,7 +175,7 @@ fn a_chat_by_window_in_two_processes_counts_as_one() {
 }
 
 #[test]
-fn who_stops_reading_is_left_out_of_the_losses_and_ended_by_the_server() {
+fn slow_members_are_ended_by_the_server_and_count_in_no_loss() {
     let server = Server::start(
         &[
             &CROWD[..],
@@ -219,7 +212,7 @@ fn who_stops_reading_is_left_out_of_the_losses_and_ended_by_the_server() {
 }
 
 #[test]
-fn nobody_says_anything_during_the_rest() {
+fn no_message_is_sent_during_the_rest() {
     let server = Server::start(&CROWD);
     let began = now();
     let run = run_at(
@@ -246,7 +239,7 @@ fn nobody_says_anything_during_the_rest() {
 }
 
 #[test]
-fn churn_leaves_and_joins() {
+fn churn_closes_and_opens_connections() {
     let server = Server::start(&CROWD);
     let run = run_at(
         &server,
@@ -268,11 +261,12 @@ fn churn_leaves_and_joins() {
     assert!(run.figure("connected") > 60, "{}", run.json);
     run.is("left", run.figure("connected"));
     run.is("not_let_go", 0);
+    assert!(run.figure("leave_latency_us/p99") > 0, "{}", run.json);
     server.is_empty();
 }
 
 #[test]
-fn a_unix_socket_can_be_loaded_too() {
+fn unix_socket_can_be_loaded() {
     let path = std::env::temp_dir().join(format!("parlor-load-{}.sock", std::process::id()));
     let path = path.to_str().expect("a path of this machine");
     let server = Server::spawn(command().args(["--listen", &format!("unix:{path}")]), 1);
@@ -292,7 +286,7 @@ fn a_unix_socket_can_be_loaded_too() {
 }
 
 #[test]
-fn a_broken_expectation_is_said_in_one_line() {
+fn broken_expectation_is_reported_in_one_line() {
     let server = Server::start(&[
         "--max-connections-per-address",
         "4",
@@ -319,11 +313,12 @@ fn a_broken_expectation_is_said_in_one_line() {
     );
     run.is("connected", 4);
     run.is("failed", 6);
-    contains(&run.json, "\"broken\":[\"connections that failed: 6");
+    let broken = "connections that failed: 6, more than --expect-failures 5";
+    run.is("broken", json!([broken]));
 }
 
 #[test]
-fn a_report_is_a_page_of_its_own() {
+fn report_is_a_page_without_references() {
     let server = Server::start(&CROWD);
     let path = std::env::temp_dir().join(format!("parlor-load-{}.html", std::process::id()));
     let path = path.to_str().expect("a path of this machine");
@@ -342,16 +337,16 @@ fn a_report_is_a_page_of_its_own() {
     run.is_as_expected();
     let page = std::fs::read_to_string(path).expect("the report is there");
     std::fs::remove_file(path).expect("it can be removed");
-    contains(&page, "<h2>Latency of messages</h2><svg ");
+    contains(&page, "<h2>Latency of messages, open loop</h2><svg ");
     contains(&page, "<h2>Server's memory against connections</h2><svg ");
     assert!(!page.contains("src=") && !page.contains("href="));
 }
 
 #[test]
-fn a_wrong_option_is_a_sentence_and_no_run() {
+fn wrong_option_is_a_sentence_and_no_run() {
     let run = run(&["chat", "--members", "0"]);
     assert_eq!(run.status.code(), Some(2));
-    assert_eq!(run.json, "");
+    assert_eq!(run.json, Value::Null);
     assert_eq!(
         run.errors,
         "parlor load: --members \"0\": expected a number from 1 to 2000000; \
@@ -360,18 +355,18 @@ fn a_wrong_option_is_a_sentence_and_no_run() {
 }
 
 #[test]
-fn where_nobody_listens_nobody_is_connected() {
+fn address_without_a_listener_connects_no_client() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = free.local_addr().expect("an address");
     drop(free);
     let run = run(&["idle", "--url", &url(address), "--connections", "5"]);
     assert_eq!(run.status.code(), Some(1));
-    run.is("refused", 5);
-    contains(&run.errors, "not as expected: nobody could connect\n");
+    run.is("failures/refused", 5);
+    contains(&run.errors, "not as expected: no connection was made\n");
 }
 
 #[test]
-fn it_ends_when_the_server_is_killed() {
+fn run_ends_when_the_server_is_killed() {
     for scenario in [
         &["idle", "--connections", "30"][..],
         &["chat", "--members", "30", "--window", "2"],
@@ -405,16 +400,16 @@ fn it_ends_when_the_server_is_killed() {
     }
 }
 
-// Servers that do wrong.
+// Servers that do wrong, played by a test.
 
-/// A connection of a server that is played by a test.
+/// A connection of such a server.
 struct Stub {
     reader: BufReader<TcpStream>,
 }
 
 impl Stub {
     fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().expect("somebody connects");
+        let (stream, _) = listener.accept().expect("a client connects");
         stream
             .set_read_timeout(Some(3 * PATIENCE))
             .expect("a socket option");
@@ -478,8 +473,8 @@ impl Stub {
     }
 }
 
-/// Four members of whom the first one sends. The second misses every fifth message, the third gets
-/// every seventh twice, and the fourth gets every eleventh after the one that follows it.
+/// Four members, of which the first sends. The second misses every fifth message, the third receives
+/// every seventh twice, and the fourth receives every eleventh after the one that follows it.
 fn careless_server(listener: TcpListener) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut members: Vec<Stub> = (0..4)
@@ -520,7 +515,7 @@ fn careless_server(listener: TcpListener) -> JoinHandle<()> {
 }
 
 #[test]
-fn what_a_server_loses_doubles_and_reorders_is_counted_exactly() {
+fn lost_doubled_and_reordered_messages_are_counted_exactly() {
     for pace in [["--send-rate", "200"], ["--window", "400"]] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = url(listener.local_addr().expect("an address"));
@@ -536,7 +531,7 @@ fn what_a_server_loses_doubles_and_reorders_is_counted_exactly() {
         assert_eq!(run.status.code(), Some(1), "{}", run.json);
         let sent = run.figure("sent");
         assert!(sent > 20, "{}", run.json);
-        // The last one may be held back for ever.
+        // The last message may stay held back.
         let held = u64::from(sent.is_multiple_of(11));
         let wrong = [
             ("expected", 4 * sent),
@@ -557,13 +552,13 @@ fn what_a_server_loses_doubles_and_reorders_is_counted_exactly() {
 }
 
 #[test]
-fn an_answer_to_another_request_is_no_upgrade() {
+fn answer_to_another_request_is_no_upgrade() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = url(listener.local_addr().expect("an address"));
     let server = thread::spawn(move || {
         let mut client = Stub::accept(&listener);
         client.key();
-        client.answer(&accept_key(b"the key of somebody else"));
+        client.answer(&accept_key(b"another key"));
         // The tester is the first to go.
         assert!(
             matches!(client.message(), Err(error) if error.kind() != io::ErrorKind::WouldBlock)
@@ -574,11 +569,11 @@ fn an_answer_to_another_request_is_no_upgrade() {
     assert_eq!(run.status.code(), Some(1));
     run.is("connected", 0);
     run.is("failed", 1);
-    contains(&run.json, "\"no_port\":0,\"other\":1}");
+    run.is("failures/other", 1);
 }
 
 #[test]
-fn pings_and_closes_of_a_server_are_answered_and_its_ends_told_apart() {
+fn pings_and_closes_are_answered_and_ends_are_distinguished() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = url(listener.local_addr().expect("an address"));
     let server = thread::spawn(move || {
@@ -595,11 +590,11 @@ fn pings_and_closes_of_a_server_are_answered_and_its_ends_told_apart() {
         assert_eq!(pong, Some(b"ping".to_vec()));
         clients[0].write(b"\x88\x02\x03\xf1");
         assert_eq!(clients[0].message().expect("a close"), None);
-        // Without a word, and with words that no server may say: a masked frame.
+        // Without a close frame, and with a frame that no server may send: a masked one.
         drop(clients.remove(1));
         clients[1].write(&frame(0x81, b"masked"));
         assert!(clients[1].message().is_err());
-        // The last one stays until it is left.
+        // The last one stays until the tester closes it.
         assert_eq!(clients[2].message().expect("a close"), None);
     });
     let run = run(&[
@@ -618,9 +613,182 @@ fn pings_and_closes_of_a_server_are_answered_and_its_ends_told_apart() {
     server.join().expect("the server has seen what it expects");
     assert_eq!(run.status.code(), Some(1));
     run.is("disconnects", 3);
-    contains(
-        &run.json,
-        "\"disconnect_kinds\":{\"closed\":{\"1009\":1},\"ended\":1,\"reset\":0,\"garbled\":1}",
-    );
+    let kinds = json!({"closed": {"1009": 1}, "ended": 1, "reset": 0, "garbled": 1});
+    run.is("disconnect_kinds", kinds);
     run.is("left", 1);
+}
+
+/// A server that upgrades the first `quick` connections at once and each later one after `pause`.
+/// It ends a connection when the client does; its threads end with the test's process.
+fn slow_to_upgrade(listener: TcpListener, quick: usize, pause: Duration) {
+    thread::spawn(move || {
+        for number in 0.. {
+            let mut client = Stub::accept(&listener);
+            thread::spawn(move || {
+                let key = client.key();
+                if number >= quick {
+                    thread::sleep(pause);
+                }
+                client.answer(&accept_key(key.as_bytes()));
+                while matches!(client.message(), Ok(Some(_))) {}
+            });
+        }
+    });
+}
+
+#[test]
+fn churn_waits_for_slow_upgrades_and_counts_them_from_when_they_were_due() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = url(listener.local_addr().expect("an address"));
+    slow_to_upgrade(listener, 4, Duration::from_millis(1500));
+    let run = run(&[
+        &["churn", "--url", &url, "--connections", "4"][..],
+        &["--churn-rate", "20", "--warmup", "0", "--duration", "2s"],
+        &["--expect-failures", "0", "--expect-p99", "1s"],
+    ]
+    .concat());
+    assert_eq!(run.status.code(), Some(1), "{}{}", run.json, run.errors);
+    contains(&run.errors, "p99 in microseconds: ");
+    assert!(
+        run.figure("connect_latency_us/p99") >= 1_500_000,
+        "{}",
+        run.json
+    );
+    // Four, and each of them at least once again: none was dropped on the way.
+    assert!(run.figure("connected") >= 8, "{}", run.json);
+    run.is("failed", 0);
+    assert!(run.figure("churn_steps_skipped") > 0, "{}", run.json);
+    run.is("connect_latency_us/missing", 0);
+}
+
+#[test]
+fn connection_that_is_never_upgraded_times_out_and_counts_in_the_latency() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = url(listener.local_addr().expect("an address"));
+    slow_to_upgrade(listener, 1, Duration::from_secs(60));
+    let run = run(&[
+        "idle",
+        "--url",
+        &url,
+        "--connections",
+        "2",
+        "--duration",
+        "100ms",
+    ]);
+    run.is("connected", 1);
+    run.is("failures/timeout", 1);
+    assert!(
+        run.figure("connect_latency_us/p99") >= 10_000_000,
+        "{}",
+        run.json
+    );
+}
+
+#[test]
+fn lost_messages_count_in_the_percentiles() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = url(listener.local_addr().expect("an address"));
+    let server = careless_server(listener);
+    let run = run(&[
+        &["chat", "--url", &url, "--join", "hello from {nick}"][..],
+        &["--members", "4", "--senders", "1", "--connect-rate", "50"],
+        &["--warmup", "0", "--duration", "500ms", "--expect-p99", "1m"],
+        &["--send-rate", "200"],
+    ]
+    .concat());
+    server.join().expect("the server has seen what it expects");
+    assert_eq!(run.status.code(), Some(1), "{}", run.json);
+    run.is("latency_us/p99", Value::Null);
+    run.is("latency_us/missing", run.figure("lost"));
+    assert!(run.value("latency_us/p50").is_number(), "{}", run.json);
+    contains(
+        &run.errors,
+        "one delivery in a hundred or more never arrived",
+    );
+}
+
+#[test]
+fn latency_of_a_window_is_named_closed_loop_everywhere() {
+    let server = Server::start(&CROWD);
+    let path = std::env::temp_dir().join(format!("parlor-loop-{}.html", std::process::id()));
+    let path = path.to_str().expect("a path of this machine");
+    for (pace, name) in [
+        (["--window", "2"], "closed"),
+        (["--send-rate", "20"], "open"),
+    ] {
+        let chat = &[
+            "chat",
+            "--members",
+            "5",
+            "--senders",
+            "1",
+            "--duration",
+            "300ms",
+        ][..];
+        let run = run_at(&server, &[chat, &pace, &["--report", path]].concat());
+        run.is_as_expected();
+        run.is("latency_loop", name);
+        contains(&run.errors, &format!("latency, {name} loop"));
+        let page = std::fs::read_to_string(path).expect("the report is there");
+        contains(&page, &format!("Latency of messages, {name} loop"));
+    }
+    std::fs::remove_file(path).expect("it can be removed");
+}
+
+#[test]
+fn tester_reports_its_own_lag_and_warns_when_it_is_the_limit() {
+    let server = Server::start(&CROWD);
+    let chat = &[
+        "chat",
+        "--members",
+        "2",
+        "--senders",
+        "1",
+        "--duration",
+        "500ms",
+    ][..];
+    let quiet = run_at(&server, &[chat, &["--send-rate", "20"]].concat());
+    quiet.is_as_expected();
+    for figure in [
+        "tester/send_lag_us/p99",
+        "tester/connect_lag_us/p99",
+        "tester/turn_us/p99",
+    ] {
+        assert!(
+            quiet.value(figure).is_number(),
+            "{figure} in {}",
+            quiet.json
+        );
+    }
+    let busy_share = quiet.value("tester/busy_share").as_f64().expect("a number");
+    assert!((0.0..0.9).contains(&busy_share), "{}", quiet.json);
+    // More than one process can send.
+    let hurried = run_at(&server, &[chat, &["--send-rate", "1000000"]].concat());
+    contains(&hurried.errors, "parlor load: warning: the tester");
+    let warnings = hurried.value("tester/warnings").as_array().expect("a list");
+    assert!(!warnings.is_empty(), "{}", hurried.json);
+}
+
+#[test]
+fn process_that_is_not_the_server_is_refused_and_the_server_is_named() {
+    let server = Server::start(&CROWD);
+    let mut wrapper = Command::new("sleep").arg("60").spawn().expect("it starts");
+    let (url, pid) = (url(server.address()), wrapper.id().to_string());
+    let run = run(&["idle", "--connections", "1", "--url", &url, "--pid", &pid]);
+    wrapper.kill().expect("it runs");
+    wrapper.wait().expect("it ends");
+    assert_eq!(run.status.code(), Some(2), "{}", run.errors);
+    let expected = format!(
+        "parlor load: --pid {pid}: the process does not listen on the address of {url}, nor on \
+         any other; process {} (parlor) does",
+        server.pid()
+    );
+    contains(&run.errors, &expected);
+}
+
+#[test]
+fn process_that_does_not_exist_is_refused() {
+    let run = run(&["idle", "--connections", "1", "--pid", "2147483647"]);
+    assert_eq!(run.status.code(), Some(2), "{}", run.errors);
+    contains(&run.errors, "--pid 2147483647: there is no such process");
 }

@@ -1,207 +1,175 @@
-//! The figures for programs. One object, always with all its keys.
+//! The figures for programs: one object, always with all its keys. What is unknown is null.
 
-use super::Outcome;
-use crate::load::tally::Count;
-use hdrhistogram::Histogram;
+use super::{Outcome, Times};
+use crate::load::options::Pace;
+use crate::load::tally::{Count, Time};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
-/// The whole object, on one line.
-pub(in crate::load) fn json(outcome: &Outcome, broken: &[String]) -> String {
+pub(in crate::load) fn json(outcome: &Outcome, broken: &[String]) -> Value {
+    let of = |count: Count| outcome.of(count);
     let counts = &outcome.tally.counts;
-    let mut all = Object::new();
-    all.text("scenario", outcome.options.scenario.name());
-    all.text("url", &outcome.options.url.text);
-    all.number("connected", counts.of(Count::Connected));
-    all.number("failed", counts.failed());
-    all.raw("failures", &failures(outcome));
-    all.number("disconnects", counts.disconnected());
-    all.raw("disconnect_kinds", &disconnects(outcome));
-    all.decimal("connect_seconds", Some(outcome.connect_seconds()));
-    all.decimal("connects_per_second", outcome.connects_per_second());
-    all.decimal("connect_server_cpu_us", outcome.connect_cpu_us());
-    all.raw(
-        "connect_latency_us",
-        &percentiles(&outcome.tally.connecting),
-    );
-    all.decimal("seconds", Some(outcome.seconds()));
-    all.number("sent", counts.of(Count::Sent));
-    all.number("held_back", counts.of(Count::HeldBack));
-    all.number("expected", counts.of(Count::Expected));
-    all.number("deliveries", counts.of(Count::Delivered));
-    all.decimal("deliveries_per_second", outcome.deliveries_per_second());
-    all.number("lost", counts.lost());
-    all.number("doubled", counts.of(Count::Doubled));
-    all.number("reordered", counts.of(Count::Late));
-    all.number("other", counts.of(Count::Other));
-    all.raw("latency_us", &percentiles(&outcome.tally.latency));
-    all.number("left", counts.of(Count::Left));
-    all.number("not_let_go", counts.of(Count::Ignored));
-    all.number("slow_members", counts.of(Count::Slow));
-    all.number("slow_disconnects", counts.of(Count::SlowGone));
-    all.raw("server", &server(outcome));
-    all.raw("points", &points(outcome));
-    match outcome.aborted {
-        Some(why) => all.text("aborted", why),
-        None => all.raw("aborted", "null"),
-    }
-    let sentences: Vec<String> = broken.iter().map(|sentence| quoted(sentence)).collect();
-    all.raw("broken", &format!("[{}]", sentences.join(",")));
-    all.end()
+    json!({
+        "scenario": outcome.options.scenario.name(),
+        "url": outcome.options.url.text,
+        "connected": of(Count::Connected),
+        "failed": counts.failed(),
+        "failures": failures(outcome),
+        "disconnects": counts.disconnected(),
+        "disconnect_kinds": {
+            "closed": by_number(&outcome.tally.codes),
+            "ended": of(Count::Ended),
+            "reset": of(Count::Broken),
+            "garbled": of(Count::Garbled),
+        },
+        "connect_seconds": rounded(Some(outcome.connect_seconds())),
+        "connects_per_second": rounded(outcome.connects_per_second()),
+        "connect_server_cpu_us": rounded(outcome.connect_cpu_us()),
+        "connect_latency_us": times(outcome.times(Time::Connecting)),
+        "seconds": rounded(Some(outcome.seconds())),
+        "sent": of(Count::Sent),
+        "held_back": of(Count::HeldBack),
+        "sender_gone": of(Count::SenderGone),
+        "expected": of(Count::Expected),
+        "deliveries": of(Count::Delivered),
+        "deliveries_per_second": rounded(outcome.deliveries_per_second()),
+        "lost": counts.lost(),
+        "doubled": of(Count::Doubled),
+        "reordered": of(Count::Late),
+        "other": of(Count::Other),
+        "latency_loop": outcome.options.scenario.talks().then(|| match outcome.options.pace() {
+            Pace::Rate(_) => "open",
+            Pace::Window(_) => "closed",
+        }),
+        "latency_us": times(outcome.times(Time::Latency)),
+        "left": of(Count::Left),
+        "not_let_go": of(Count::Ignored),
+        "leave_latency_us": times(outcome.times(Time::Leaving)),
+        "churn_steps_skipped": of(Count::StepsSkipped),
+        "slow_members": of(Count::Slow),
+        "slow_disconnects": of(Count::SlowGone),
+        "server": server(outcome),
+        "tester": tester(outcome),
+        "points": points(outcome),
+        "aborted": outcome.aborted,
+        "broken": broken,
+    })
 }
 
-fn failures(outcome: &Outcome) -> String {
-    let counts = &outcome.tally.counts;
-    let mut object = Object::new();
-    object.number("refused", counts.of(Count::Refused));
-    object.number("timeout", counts.of(Count::TimedOut));
-    object.number("reset", counts.of(Count::Reset));
-    object.raw("http", &by_number(&outcome.tally.statuses));
-    object.number("no_descriptor", counts.of(Count::Descriptors));
-    object.number("no_port", counts.of(Count::Ports));
-    object.number("other", counts.of(Count::Unanswered));
-    object.end()
+fn failures(outcome: &Outcome) -> Value {
+    let of = |count: Count| outcome.of(count);
+    json!({
+        "refused": of(Count::Refused),
+        "timeout": of(Count::TimedOut),
+        "reset": of(Count::Reset),
+        "http": by_number(&outcome.tally.statuses),
+        "no_descriptor": of(Count::Descriptors),
+        "no_port": of(Count::Ports),
+        "unfinished": of(Count::Unfinished),
+        "not_begun": of(Count::NotBegun),
+        "other": of(Count::Unanswered),
+    })
 }
 
-fn disconnects(outcome: &Outcome) -> String {
-    let counts = &outcome.tally.counts;
-    let mut object = Object::new();
-    object.raw("closed", &by_number(&outcome.tally.codes));
-    object.number("ended", counts.of(Count::Ended));
-    object.number("reset", counts.of(Count::Broken));
-    object.number("garbled", counts.of(Count::Garbled));
-    object.end()
+fn by_number(counts: &BTreeMap<u16, u64>) -> Value {
+    counts
+        .iter()
+        .map(|(number, count)| (number.to_string(), json!(count)))
+        .collect()
 }
 
-fn by_number(counts: &BTreeMap<u16, u64>) -> String {
-    let mut object = Object::new();
-    for (number, count) in counts {
-        object.number(&number.to_string(), *count);
-    }
-    object.end()
+/// Percentiles count what never arrived as later than everything else, so they are null where it
+/// lies; the mean and the maximum are of what arrived.
+fn times(times: Times<'_>) -> Value {
+    let at = |share: f64| times.at(share).micros();
+    json!({
+        "p50": at(0.5),
+        "p90": at(0.9),
+        "p99": at(0.99),
+        "p999": at(0.999),
+        "max": times.max(),
+        "mean": rounded(times.mean()),
+        "missing": times.missing,
+    })
 }
 
-fn percentiles(histogram: &Histogram<u64>) -> String {
-    let mut object = Object::new();
-    let is_empty = histogram.is_empty();
-    for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)] {
-        let value = histogram.value_at_quantile(quantile);
-        object.maybe_number(name, (!is_empty).then_some(value));
-    }
-    object.maybe_number("max", (!is_empty).then(|| histogram.max()));
-    object.decimal("mean", (!is_empty).then(|| histogram.mean()));
-    object.end()
+fn server(outcome: &Outcome) -> Value {
+    json!({
+        "cpu_seconds": rounded(outcome.cpu_nanos.map(|nanos| nanos as f64 / 1e9)),
+        "cpu_us_per_delivery": rounded(outcome.cpu_us_per_delivery()),
+        "user_bytes_start": outcome.user_bytes_start,
+        "user_bytes_peak": outcome.user_bytes_peak(),
+        "user_bytes_end": outcome.user_bytes_end,
+        "user_bytes_per_connection": rounded(outcome.user_bytes_per_connection()),
+        "kernel_bytes_per_connection": rounded(outcome.kernel_bytes_per_connection()),
+        "descriptors": outcome.descriptors,
+    })
 }
 
-fn server(outcome: &Outcome) -> String {
-    let mut object = Object::new();
-    let cpu_seconds = outcome.cpu_nanos.map(|nanos| nanos as f64 / 1e9);
-    object.decimal("cpu_seconds", cpu_seconds);
-    object.decimal("cpu_us_per_delivery", outcome.cpu_us_per_delivery());
-    object.maybe_number("user_bytes_start", outcome.user_bytes_start);
-    object.maybe_number("user_bytes_peak", outcome.user_bytes_peak());
-    object.maybe_number("user_bytes_end", outcome.user_bytes_end);
-    object.decimal(
-        "user_bytes_per_connection",
-        outcome.user_bytes_per_connection(),
-    );
-    object.decimal(
-        "kernel_bytes_per_connection",
-        outcome.kernel_bytes_per_connection(),
-    );
-    object.maybe_number("descriptors", outcome.descriptors);
-    object.end()
+fn tester(outcome: &Outcome) -> Value {
+    json!({
+        "processes": outcome.options.processes,
+        "cpu_share": rounded(outcome.tester_cpu_share()),
+        "busy_share": rounded(outcome.tester_busy_share()),
+        "turn_us": times(outcome.times(Time::Turn)),
+        "send_lag_us": times(outcome.times(Time::SendLag)),
+        "connect_lag_us": times(outcome.times(Time::ConnectLag)),
+        "warnings": outcome.warnings(),
+    })
 }
 
-fn points(outcome: &Outcome) -> String {
+fn points(outcome: &Outcome) -> Value {
     let points = outcome.points.iter().map(|point| {
-        let mut object = Object::new();
-        object.number("connections", point.connections);
-        object.maybe_number("user_bytes", point.user_bytes);
-        object.maybe_number("kernel_bytes", point.kernel_bytes);
-        object.end()
+        json!({
+            "connections": point.connections,
+            "user_bytes": point.user_bytes,
+            "kernel_bytes": point.kernel_bytes,
+        })
     });
-    format!("[{}]", points.collect::<Vec<String>>().join(","))
+    points.collect()
 }
 
-/// An object being written.
-struct Object(String);
-
-impl Object {
-    fn new() -> Self {
-        Self(String::from("{"))
-    }
-
-    /// `value` is JSON already.
-    fn raw(&mut self, key: &str, value: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        let _ = write!(self.0, "{}:{value}", quoted(key));
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.raw(key, &quoted(value));
-    }
-
-    fn number(&mut self, key: &str, value: u64) {
-        self.raw(key, &value.to_string());
-    }
-
-    fn maybe_number(&mut self, key: &str, value: Option<u64>) {
-        match value {
-            Some(value) => self.number(key, value),
-            None => self.raw(key, "null"),
-        }
-    }
-
-    /// JSON knows no infinity and no NaN.
-    fn decimal(&mut self, key: &str, value: Option<f64>) {
-        match value.filter(|value| value.is_finite()) {
-            Some(value) => self.raw(key, &format!("{value:.3}")),
-            None => self.raw(key, "null"),
-        }
-    }
-
-    fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-/// A string as JSON writes it (RFC 8259 §7).
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            c if c < ' ' => {
-                let _ = write!(quoted, "\\u{:04x}", c as u32);
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+/// Three decimals. JSON has no infinity and no NaN: they are null.
+fn rounded(value: Option<f64>) -> Option<f64> {
+    let rounded = value.map(|value| (value * 1000.0).round() / 1000.0);
+    rounded.filter(|value| value.is_finite())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::options::{Options, Scenario};
 
     #[test]
-    fn strings_are_escaped() {
-        assert_eq!(quoted("a\"b\\c\nd é"), r#""a\"b\\c\u000ad é""#);
+    fn run_in_which_nothing_happened_has_all_keys_and_nulls() {
+        let json = json(&Outcome::new(Options::new(Scenario::Chat)), &[]);
+        assert_eq!(json["sent"], 0);
+        for unknown in [
+            "/latency_us/p99",
+            "/latency_us/mean",
+            "/connects_per_second",
+            "/server/user_bytes_end",
+            "/tester/cpu_share",
+            "/aborted",
+        ] {
+            assert_eq!(json.pointer(unknown), Some(&Value::Null), "{unknown}");
+        }
     }
 
     #[test]
-    fn what_is_unknown_is_null() {
-        let mut object = Object::new();
-        object.maybe_number("a", None);
-        object.decimal("b", Some(f64::NAN));
-        object.decimal("c", Some(0.5));
-        object.text("d", "e");
-        assert_eq!(object.end(), r#"{"a":null,"b":null,"c":0.500,"d":"e"}"#);
+    fn latency_says_of_which_loop_it_is() {
+        let of = |options: Options| json(&Outcome::new(options), &[])["latency_loop"].clone();
+        let chat = || Options::new(Scenario::Chat);
+        assert_eq!(of(chat()), "open");
+        let window = Some(1);
+        assert_eq!(of(Options { window, ..chat() }), "closed");
+        assert_eq!(of(Options::new(Scenario::Idle)), Value::Null);
+    }
+
+    #[test]
+    fn numbers_have_three_decimals_and_are_finite() {
+        assert_eq!(rounded(Some(0.12345)), Some(0.123));
+        assert_eq!(rounded(Some(f64::NAN)), None);
+        assert_eq!(rounded(Some(f64::INFINITY)), None);
     }
 }

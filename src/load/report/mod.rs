@@ -1,10 +1,11 @@
-//! What a run has shown, in figures. How they look is for the files below: for programs, for a
-//! terminal, as a page.
+//! The result of a run, as figures. The files below write them down: for programs, for a terminal,
+//! and as a page.
 
 mod json;
 mod page;
 mod plot;
 mod table;
+mod times;
 
 pub(super) use json::json;
 pub(super) use page::page;
@@ -12,10 +13,18 @@ pub(super) use table::table;
 
 use super::measure;
 use super::options::{Options, Scenario};
-use super::tally::{Count, Tally};
+use super::tally::{Count, Tally, Time};
 use crate::net::dial::Micros;
+use times::{Quantile, Times};
 
-/// All that is known of a run.
+/// A tester that is busy for more of the time is the limit, unless the server is busy as well.
+const BUSY_SHARE_MAX: f64 = 0.9;
+/// A tester whose own lag is less does not matter.
+const LAG_MICROS_MIN: u64 = 1000;
+/// A tester's lag matters from this part of what was measured on.
+const LAG_SHARE: u64 = 10;
+
+/// Everything that is known of a run.
 pub(super) struct Outcome {
     pub(super) options: Options,
     pub(super) tally: Tally,
@@ -23,13 +32,13 @@ pub(super) struct Outcome {
     pub(super) aborted: Option<&'static str>,
     /// The time in which connections were opened, without the pauses for measuring.
     pub(super) connect_micros: Micros,
-    /// What the server's processor did in that time.
+    /// The server's CPU time in that time.
     pub(super) connect_cpu_nanos: Option<u64>,
-    /// Connections that were open then, or had been.
+    /// Connections that were open at the end of that time, or had been.
     pub(super) opened: u64,
     pub(super) counted_from: Micros,
     pub(super) counted_to: Micros,
-    /// What the server's processor did while it was counted.
+    /// The server's CPU time while it was counted.
     pub(super) cpu_nanos: Option<u64>,
     pub(super) points: Vec<Point>,
     pub(super) samples: Vec<Sample>,
@@ -38,7 +47,7 @@ pub(super) struct Outcome {
     pub(super) descriptors: Option<u64>,
 }
 
-/// Memory at a number of connections, measured when all was quiet.
+/// Memory at a number of connections, measured when the server was quiet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
     pub(super) connections: u64,
@@ -46,7 +55,7 @@ pub(super) struct Point {
     pub(super) kernel_bytes: Option<u64>,
 }
 
-/// A look at a moment, whatever was going on.
+/// The counts and the server at a moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub(super) at: Micros,
@@ -100,7 +109,7 @@ impl Outcome {
         Some(nanos as f64 / 1000.0 / self.opened as f64)
     }
 
-    /// All that arrived while it was counted, whenever it was sent.
+    /// Of all messages that arrived while it was counted, whenever they were sent.
     fn deliveries_per_second(&self) -> Option<f64> {
         (self.seconds() > 0.0).then(|| self.of(Count::Counted) as f64 / self.seconds())
     }
@@ -134,14 +143,84 @@ impl Outcome {
         measure::slope(&points?)
     }
 
-    /// What was measured for `--expect-p99`.
-    fn p99_micros(&self) -> Option<u64> {
-        let histogram = if self.options.scenario.talks() {
-            &self.tally.latency
+    /// All times of a kind. Deliveries that never happened belong to the latencies.
+    fn times(&self, time: Time) -> Times<'_> {
+        Times {
+            histogram: self.tally.of(time),
+            missing: match time {
+                Time::Latency => self.tally.counts.missing(),
+                Time::Connecting
+                | Time::Leaving
+                | Time::SendLag
+                | Time::ConnectLag
+                | Time::Turn => 0,
+            },
+        }
+    }
+
+    /// What `--expect-p99` is about.
+    fn p99(&self) -> Quantile {
+        let time = if self.options.scenario.talks() {
+            Time::Latency
         } else {
-            &self.tally.connecting
+            Time::Connecting
         };
-        (!histogram.is_empty()).then(|| histogram.value_at_quantile(0.99))
+        self.times(time).at(0.99)
+    }
+
+    /// The share of one core that the tester's processes used on average.
+    fn tester_cpu_share(&self) -> Option<f64> {
+        let micros = self.of(Count::CountedMicros);
+        (micros > 0).then(|| self.of(Count::OwnCpuNanos) as f64 / 1000.0 / micros as f64)
+    }
+
+    /// The share of the time in which the tester's processes did not wait for events.
+    fn tester_busy_share(&self) -> Option<f64> {
+        let micros = self.of(Count::CountedMicros);
+        (micros > 0).then(|| self.of(Count::BusyMicros) as f64 / micros as f64)
+    }
+
+    fn server_cpu_share(&self) -> Option<f64> {
+        let seconds = self.seconds();
+        let nanos = self.cpu_nanos.filter(|_| seconds > 0.0)?;
+        Some(nanos as f64 / 1e9 / seconds)
+    }
+
+    /// A sentence for each sign that the tester, not the server, is the limit.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let (lag, measured, did, what) = if self.options.scenario.talks() {
+            (Time::SendLag, Time::Latency, "sent messages", "latency")
+        } else {
+            let connecting = Time::Connecting;
+            let what = "time to connect";
+            (Time::ConnectLag, connecting, "began connections", what)
+        };
+        let lag_p99 = self.times(lag).at(0.99).micros().unwrap_or(0);
+        let measured_p99 = self.times(measured).at(0.99).micros();
+        let matters = measured_p99.is_none_or(|measured| lag_p99 * LAG_SHARE > measured);
+        if lag_p99 > LAG_MICROS_MIN && matters {
+            warnings.push(format!(
+                "the tester itself {did} late (p99 {}), which is part of the {what}: the tester, \
+                 not the server, may be the limit; lower the rate, or add --processes",
+                table::time(lag_p99)
+            ));
+        }
+        let is_busy = |share: &f64| *share > BUSY_SHARE_MAX;
+        let server = self.server_cpu_share();
+        if let Some(busy) = self.tester_busy_share().filter(is_busy)
+            && !server.as_ref().is_some_and(is_busy)
+        {
+            let server = server.map_or_else(String::new, |server| {
+                format!(", the server {:.0} %", server * 100.0)
+            });
+            warnings.push(format!(
+                "the tester was busy {:.0} % of the measured time{server}: the tester, not the \
+                 server, is the limit; lower the load, or add --processes",
+                busy * 100.0
+            ));
+        }
+        warnings
     }
 
     /// A sentence for each expectation that does not hold.
@@ -164,11 +243,16 @@ impl Outcome {
             "expect-loss",
             "deliveries lost, doubled or reordered",
         );
+        let p99 = self.p99();
         check(
             expect.p99.map(|p99| p99.as_micros() as u64),
-            self.p99_micros(),
+            p99.micros(),
             "expect-p99",
-            "p99 in microseconds",
+            if p99 == Quantile::Never {
+                "p99 in microseconds: one delivery in a hundred or more never arrived"
+            } else {
+                "p99 in microseconds"
+            },
         );
         check(
             expect.failures,

@@ -1,5 +1,4 @@
-//! The figures as a page: one file with everything in it, which asks nobody for anything.
-//! Knows figures and colours; what they mean is said elsewhere.
+//! The figures as a page: one file that contains everything and refers to no other.
 
 use super::table::sections;
 use super::{Outcome, plot};
@@ -84,7 +83,7 @@ mod tests {
     use super::super::{Point, Sample};
     use super::*;
     use crate::load::options::{Options, Scenario};
-    use crate::load::tally::Count;
+    use crate::load::tally::{Count, Time};
 
     fn outcome(scenario: Scenario) -> Outcome {
         let mut outcome = Outcome::new(Options {
@@ -93,8 +92,8 @@ mod tests {
         });
         outcome.tally.counts.set(Count::Connected, 1000);
         for micros in [100, 200, 200, 5_000] {
-            outcome.tally.latency.saturating_record(micros);
-            outcome.tally.connecting.saturating_record(micros);
+            outcome.tally.record(Time::Latency, micros);
+            outcome.tally.record(Time::Connecting, micros);
         }
         for step in 0..5_u64 {
             outcome.samples.push(Sample {
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_scenario_has_a_page_that_asks_nobody() {
+    fn page_of_every_scenario_has_plots_and_no_references() {
         for scenario in [
             Scenario::Idle,
             Scenario::Chat,
@@ -132,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_said_and_markup_is_not_taken_over() {
+    fn broken_expectations_are_shown_and_escaped() {
         let html = page(&outcome(Scenario::Chat), &[String::from("<b> & \"c\"")]);
         assert!(html.contains("Not as expected: &lt;b&gt; &amp; &quot;c&quot;"));
         assert!(!html.contains("As expected."));
     }
 
     #[test]
-    fn a_run_in_which_nothing_happened_has_a_page_as_well() {
+    fn run_in_which_nothing_happened_has_a_page() {
         let empty = Outcome::new(Options::new(Scenario::Chat));
         let html = page(&empty, &[]);
         assert!(html.ends_with("</html>\n"));

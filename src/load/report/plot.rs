@@ -1,11 +1,12 @@
-//! Plots as SVG: lines and dots over two axes. Colours are the page's.
+//! Plots as SVG: lines and dots over two axes. The page has the colours.
 
 use super::table::grouped;
 use super::{Outcome, measure};
+use crate::load::tally::Time;
 use hdrhistogram::Histogram;
 use std::fmt::Write;
 
-/// One plot and what it shows.
+/// A plot and its title.
 pub(super) struct Plot {
     pub(super) title: &'static str,
     pub(super) svg: String,
@@ -15,9 +16,9 @@ pub(super) struct Plot {
 pub(super) fn plots(outcome: &Outcome) -> Vec<Plot> {
     [
         memory_by_connections(outcome),
-        percentiles("Latency of messages", &outcome.tally.latency),
+        percentiles(latency_title(outcome), outcome.tally.of(Time::Latency)),
         rate(outcome),
-        percentiles("Time to connect", &outcome.tally.connecting),
+        percentiles("Time to connect", outcome.tally.of(Time::Connecting)),
         connections(outcome),
         memory_by_time(outcome),
         cpu(outcome),
@@ -25,6 +26,13 @@ pub(super) fn plots(outcome: &Outcome) -> Vec<Plot> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+const fn latency_title(outcome: &Outcome) -> &'static str {
+    match outcome.options.window {
+        None => "Latency of messages, open loop",
+        Some(_) => "Latency of messages, closed loop",
+    }
 }
 
 type Line = Vec<(f64, f64)>;
@@ -43,7 +51,7 @@ fn memory_by_connections(outcome: &Outcome) -> Option<Plot> {
         let at = |x: f64| (x, mean_y + slope * (x - mean_x));
         fit.extend([at(points[0].0), at(points[points.len() - 1].0)]);
     } else {
-        // Without points of their own, where it has been at all.
+        // Scenarios without points at rest have samples.
         let samples = outcome.samples.iter();
         points = samples
             .filter_map(|sample| Some((sample.open as f64, sample.user_bytes? as f64)))
@@ -56,7 +64,7 @@ fn memory_by_connections(outcome: &Outcome) -> Option<Plot> {
     drawing.end("Server's memory against connections", "connections")
 }
 
-/// Percentiles against the share of messages that are slower, so that the tail has room.
+/// Percentiles over a logarithmic axis of the share that is slower, so that the tail is visible.
 fn percentiles(title: &'static str, histogram: &Histogram<u64>) -> Option<Plot> {
     if histogram.is_empty() {
         return None;
@@ -121,7 +129,7 @@ fn cpu(outcome: &Outcome) -> Option<Plot> {
     drawing.end("Server's CPU, of one core", "time")
 }
 
-/// How fast a sum has grown between every two samples.
+/// The growth of a sum per second between every two samples.
 fn per_second(outcome: &Outcome, sum: impl Fn(&super::Sample) -> Option<f64>) -> Line {
     let pairs = outcome.samples.windows(2);
     pairs
@@ -135,11 +143,11 @@ fn per_second(outcome: &Outcome, sum: impl Fn(&super::Sample) -> Option<f64>) ->
 
 // Axes.
 
-/// The stretch of both axes. Both begin at zero, so that nothing looks larger than it is.
+/// The ends of both axes, which begin at zero, so that no difference looks larger than it is.
 struct Axes {
     right: f64,
     top: f64,
-    /// What a unit of the upper axis is made of: bytes are counted in powers of two.
+    /// The unit of the upper axis: bytes have powers of two.
     base: f64,
 }
 
@@ -164,7 +172,7 @@ impl Axes {
         let top = points().map(|point| point.1).fold(0.0, f64::max);
         Some(Self {
             right: if right > 0.0 { right } else { 1.0 },
-            // Room above the highest point, up to the next round number.
+            // Up to the next round number above the highest point.
             top: next_tick(if top > 0.0 { top / base } else { 1.0 }) * base,
             base,
         })
@@ -213,7 +221,7 @@ fn micros_label(value: f64) -> String {
     in_unit(value, &[("s", 1e6), ("ms", 1e3)], "us")
 }
 
-/// In the largest unit of which it is one at least, with no digit more than it needs.
+/// In the largest unit that is not above the value, without superfluous digits.
 fn in_unit(value: f64, units: &[(&str, f64)], least: &str) -> String {
     let fitting = units.iter().find(|(_, size)| value >= *size);
     let (name, size) = fitting.copied().unwrap_or((least, 1.0));
@@ -258,7 +266,7 @@ impl<'a> Drawing<'a> {
         Self::with_step(axes, None, label_x, label_y)
     }
 
-    /// `step_x`: the distance of the numbers on the lower axis, if it is not for us to choose.
+    /// `step_x`: the distance of the numbers on the lower axis, if it is fixed.
     fn with_step(axes: &'a Axes, step_x: Option<f64>, label_x: Label, label_y: Label) -> Self {
         let mut drawing = Self {
             axes,
@@ -300,7 +308,7 @@ impl<'a> Drawing<'a> {
         );
     }
 
-    /// Says which colour is what, from left to right above the plot.
+    /// Names a colour, from left to right above the plot.
     fn legend(&mut self, class: &str, name: &str) {
         if !name.is_empty() {
             let x = LEFT + 110.0 * self.labels as f64;
@@ -375,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn units_fit_and_have_no_digit_too_many() {
+    fn units_fit_and_numbers_have_no_superfluous_digits() {
         assert_eq!(bytes_label(0.0), "0 B");
         assert_eq!(bytes_label(512.0 * 1024.0), "512 KiB");
         assert_eq!(bytes_label(2.5 * 1_048_576.0), "2.5 MiB");
@@ -384,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_draw_is_no_plot() {
+    fn fewer_than_two_points_are_no_plot() {
         assert!(Axes::around(&[&Line::new()]).is_none());
         assert!(Axes::around(&[&vec![(1.0, 1.0)]]).is_none());
     }

@@ -1,9 +1,9 @@
 //! The figures for people, as a table.
 
 use super::Outcome;
-use crate::load::options::Scenario;
-use crate::load::tally::Count;
-use hdrhistogram::Histogram;
+use super::times::{Quantile, Times};
+use crate::load::options::{Pace, Scenario};
+use crate::load::tally::{Count, Time};
 use std::collections::BTreeMap;
 
 /// A title and the rows below it.
@@ -12,7 +12,7 @@ pub(super) struct Section {
     pub(super) rows: Vec<(&'static str, String)>,
 }
 
-/// All that is worth telling, section by section.
+/// The figures of a run that mean something for its scenario, section by section.
 pub(super) fn sections(outcome: &Outcome) -> Vec<Section> {
     let mut sections = vec![connections(outcome)];
     if outcome.options.scenario.talks() {
@@ -24,6 +24,7 @@ pub(super) fn sections(outcome: &Outcome) -> Vec<Section> {
     if outcome.options.pid.is_some() {
         sections.push(server(outcome));
     }
+    sections.push(tester(outcome));
     sections
 }
 
@@ -52,7 +53,10 @@ fn connections(outcome: &Outcome) -> Section {
                 optional(outcome.connects_per_second(), 0)
             ),
         ),
-        ("connecting took", percentiles(&outcome.tally.connecting)),
+        (
+            "connecting took",
+            percentiles(outcome.times(Time::Connecting)),
+        ),
         ("failed", grouped(counts.failed())),
     ];
     for (name, count) in [
@@ -62,13 +66,15 @@ fn connections(outcome: &Outcome) -> Section {
         ("  no descriptor left here", Count::Descriptors),
         ("  no port left here", Count::Ports),
         ("  no handshake", Count::Unanswered),
+        ("  unfinished at the end", Count::Unfinished),
+        ("  not begun in time", Count::NotBegun),
     ] {
         if counts.of(count) > 0 {
             rows.push((name, grouped(counts.of(count))));
         }
     }
     if !outcome.tally.statuses.is_empty() {
-        rows.push(("  turned away with", by_number(&outcome.tally.statuses)));
+        rows.push(("  refused with", by_number(&outcome.tally.statuses)));
     }
     rows.push(("ended by the server", grouped(counts.disconnected())));
     if !outcome.tally.codes.is_empty() {
@@ -113,10 +119,18 @@ fn messages(outcome: &Outcome) -> Section {
         ("doubled", grouped(counts.of(Count::Doubled))),
         ("reordered", grouped(counts.of(Count::Late))),
         ("other messages", grouped(counts.of(Count::Other))),
-        ("latency", percentiles(&outcome.tally.latency)),
+        (
+            latency_name(outcome),
+            percentiles(outcome.times(Time::Latency)),
+        ),
     ];
-    if counts.of(Count::HeldBack) > 0 {
-        rows.push(("held back", grouped(counts.of(Count::HeldBack))));
+    for (name, count) in [
+        ("held back, not sent", Count::HeldBack),
+        ("sender gone, not sent", Count::SenderGone),
+    ] {
+        if counts.of(count) > 0 {
+            rows.push((name, grouped(counts.of(count))));
+        }
     }
     if counts.of(Count::Slow) > 0 {
         let gone = grouped(counts.of(Count::SlowGone));
@@ -131,10 +145,60 @@ fn messages(outcome: &Outcome) -> Section {
     }
 }
 
+/// With a window the next message waits for the ones before, so a slow server slows the senders
+/// down and the latency hides what an open loop would show.
+pub(super) fn latency_name(outcome: &Outcome) -> &'static str {
+    match outcome.options.pace() {
+        Pace::Rate(_) => "latency, open loop",
+        Pace::Window(_) => "latency, closed loop",
+    }
+}
+
 fn churn(outcome: &Outcome) -> Section {
+    let mut rows = vec![
+        ("left", grouped(outcome.of(Count::Left))),
+        ("leaving took", percentiles(outcome.times(Time::Leaving))),
+    ];
+    let skipped = outcome.of(Count::StepsSkipped);
+    if skipped > 0 {
+        rows.push((
+            "steps skipped",
+            format!("{}: all places were busy", grouped(skipped)),
+        ));
+    }
     Section {
         title: "Leaves and joins",
-        rows: vec![("left in good order", grouped(outcome.of(Count::Left)))],
+        rows,
+    }
+}
+
+fn tester(outcome: &Outcome) -> Section {
+    let share = |share: Option<f64>| match share {
+        Some(share) => format!("{:.0} %", share * 100.0),
+        None => String::from("unknown"),
+    };
+    let mut rows = vec![
+        ("CPU, of one core", share(outcome.tester_cpu_share())),
+        ("busy, of the time", share(outcome.tester_busy_share())),
+        (
+            "a turn of its loop took",
+            percentiles(outcome.times(Time::Turn)),
+        ),
+        (
+            "connects begun late by",
+            percentiles(outcome.times(Time::ConnectLag)),
+        ),
+    ];
+    if outcome.options.scenario.talks() && matches!(outcome.options.pace(), Pace::Rate(_)) {
+        rows.push((
+            "messages sent late by",
+            percentiles(outcome.times(Time::SendLag)),
+        ));
+    }
+    rows.extend(outcome.warnings().into_iter().map(|text| ("warning", text)));
+    Section {
+        title: "Tester",
+        rows,
     }
 }
 
@@ -188,13 +252,26 @@ fn server(outcome: &Outcome) -> Section {
     }
 }
 
-fn percentiles(histogram: &Histogram<u64>) -> String {
-    if histogram.is_empty() {
+fn percentiles(times: Times<'_>) -> String {
+    let parts =
+        [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)].map(|(name, share)| {
+            match times.at(share) {
+                Quantile::Known(micros) => format!("{name} {}", time(micros)),
+                Quantile::Never => format!("{name} never"),
+                Quantile::Unknown => String::new(),
+            }
+        });
+    if times.at(0.0) == Quantile::Unknown {
         return String::from("unknown");
     }
-    let parts = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)]
-        .map(|(name, quantile)| format!("{name} {}", time(histogram.value_at_quantile(quantile))));
-    format!("{}, max {}", parts.join(", "), time(histogram.max()))
+    let mut text = parts.join(", ");
+    if let Some(max) = times.max() {
+        text += &format!(", max {}", time(max));
+    }
+    if times.missing > 0 {
+        text += &format!("; {} never arrived", grouped(times.missing));
+    }
+    text
 }
 
 fn by_number(counts: &BTreeMap<u16, u64>) -> String {
@@ -205,8 +282,8 @@ fn by_number(counts: &BTreeMap<u16, u64>) -> String {
     parts.collect::<Vec<String>>().join(", ")
 }
 
-/// Microseconds, in the unit that leaves the fewest digits.
-fn time(micros: u64) -> String {
+/// Microseconds, in the unit that needs the fewest digits.
+pub(super) fn time(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} us"),
         1_000..1_000_000 => format!("{:.2} ms", micros as f64 / 1e3),
@@ -214,7 +291,7 @@ fn time(micros: u64) -> String {
     }
 }
 
-/// Bytes, in a unit that can be read.
+/// Bytes, in the largest fitting unit.
 fn size(bytes: u64) -> String {
     match bytes {
         0..10_240 => format!("{bytes} B"),
@@ -247,6 +324,27 @@ pub(super) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::load::options::Options;
+
+    #[test]
+    fn latency_counts_what_never_arrived_and_names_its_loop() {
+        let mut outcome = Outcome::new(Options::new(Scenario::Chat));
+        for _ in 0..95 {
+            outcome.tally.record(Time::Latency, 200);
+        }
+        outcome.tally.counts.add(Count::Expected, 98);
+        outcome.tally.counts.add(Count::Delivered, 95);
+        outcome.tally.counts.add(Count::Unsent, 2);
+        let row = "latency, open loop           p50 200 us, p90 200 us, p99 never, p99.9 never, \
+                   max 200 us; 5 never arrived\n";
+        let text = table(&outcome);
+        assert!(text.contains(row), "{text}");
+        outcome.options.window = Some(1);
+        let text = table(&outcome);
+        assert!(text.contains("latency, closed loop "), "{text}");
+        assert!(!text.contains("messages sent late by"), "{text}");
+    }
 
     #[test]
     fn numbers_are_grouped_in_threes() {
