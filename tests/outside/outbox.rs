@@ -103,6 +103,60 @@ fn client_that_sends_but_does_not_read_is_removed_at_the_stall_deadline() {
     server.is_empty();
 }
 
+/// A FIN would leave their unsent bytes with the kernel for minutes, outside every limit.
+#[test]
+fn kernel_keeps_nothing_of_clients_that_were_removed_at_the_stall_deadline() {
+    const CLIENTS: usize = 15;
+    let server = start(&["--stall-timeout", "500ms", "--close-timeout", "300ms"]);
+    let mut ann = server.join("ann");
+    let deaf: Vec<Client> = (0..CLIENTS)
+        .map(|n| server.join_with_small_window(&format!("n{n}")))
+        .collect();
+    for n in 0..CLIENTS {
+        ann.hears(&format!("* n{n} joined"));
+    }
+    talk_until_missed(&server, &mut ann);
+    eventually("all but ann are removed", || {
+        server.counter("connections") == 1
+    });
+    assert_eq!(server.counter("stalled"), CLIENTS as u64);
+    assert_eq!(
+        sockets_of(&server),
+        1,
+        "the kernel has ann's connection alone"
+    );
+    drop(deaf);
+}
+
+/// What the kernel holds for the server's port, but for the listener and what has nothing to send
+/// any more (TIME_WAIT).
+fn sockets_of(server: &Server) -> usize {
+    const TIME_WAIT: &str = "06";
+    const LISTEN: &str = "0A";
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+    let port = format!(":{:04X}", server.address().port());
+    let of_server = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().expect("an address");
+        let state = fields.nth(1).expect("a state");
+        local.ends_with(&port) && ![TIME_WAIT, LISTEN].contains(&state)
+    };
+    table.lines().skip(1).filter(of_server).count()
+}
+
+#[test]
+fn client_that_asks_and_shuts_its_side_in_one_packet_is_answered() {
+    let server = start(&[]);
+    let mut ann = server.join("ann");
+    let mut bob = server.join("bob");
+    ann.hears("* bob joined");
+    bob.send(&frame(0x81, b"/who"));
+    bob.shut();
+    bob.hears("* in lobby: ann, bob");
+    bob.ends();
+    ann.hears("* bob left");
+}
+
 /// Each client is alone in its room and reads nothing, so no two outboxes share a frame.
 #[test]
 fn memory_of_unread_outboxes_is_bounded() {
