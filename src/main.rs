@@ -10,9 +10,9 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Something outside went wrong: an address is in use, a second signal came.
+/// Something outside the program is wrong, such as an address in use, or a second signal came.
 const FAILED: ExitCode = ExitCode::FAILURE;
-/// The command line is wrong.
+/// An option or a variable is wrong.
 fn misused() -> ExitCode {
     ExitCode::from(2)
 }
@@ -152,7 +152,7 @@ fn run(mut server: Server<MioNet>) -> ExitCode {
         match server.turn() {
             Turn::Again => {}
             Turn::Report => {
-                // Whoever was to read it may be gone, which is no reason to go as well.
+                // The reader of standard error may be gone, which is no reason to end.
                 let _ = writeln!(io::stderr(), "parlor: {}", server.summary());
             }
             Turn::Stopped => return ExitCode::SUCCESS,
@@ -164,7 +164,7 @@ fn run(mut server: Server<MioNet>) -> ExitCode {
 fn start_logging(filters: &str) {
     env_logger::Builder::new()
         .parse_filters(filters)
-        // It logs what people write.
+        // Its trace and debug lines contain what members write.
         .filter_module("tungstenite", LevelFilter::Warn)
         .init();
 }

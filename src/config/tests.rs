@@ -27,11 +27,10 @@ fn without_options_it_is_the_default() {
     assert_eq!(parse(&[]), Ok(Config::default()));
 }
 
-/// Every default that the help shows can be typed, and means what it says.
-#[test]
-fn the_defaults_of_the_help_can_be_given_as_options() {
+/// The names and defaults of the options in the help that have a value to give.
+fn defaults_of_the_help() -> Vec<(String, String)> {
     let help = TABLE.help();
-    let mut arguments = Vec::new();
+    let mut defaults = Vec::new();
     let mut option = None;
     for line in help.lines() {
         if let Some(name) = line.strip_prefix("  --") {
@@ -42,12 +41,43 @@ fn the_defaults_of_the_help_can_be_given_as_options() {
             && !["max-connections", "operator-token", "unix-group"].contains(&name)
         {
             option = None;
-            arguments.extend(default.split(' ').map(|value| format!("--{name}={value}")));
+            defaults.push((name.to_owned(), default.to_owned()));
         }
     }
-    assert_eq!(arguments.len(), 27, "{arguments:?}");
+    assert_eq!(defaults.len(), 25, "{defaults:?}");
+    defaults
+}
+
+#[test]
+fn defaults_of_the_help_can_be_given_as_options() {
+    let mut arguments = Vec::new();
+    for (name, default) in defaults_of_the_help() {
+        arguments.extend(default.split(' ').map(|value| format!("--{name}={value}")));
+    }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(parse(&arguments), Ok(Config::default()));
+}
+
+#[test]
+fn every_option_can_be_set_in_the_environment() {
+    let variable = |name: &str| format!("PARLOR_{}", name.replace('-', "_").to_uppercase());
+    for (name, default) in defaults_of_the_help() {
+        let name = variable(&name);
+        assert_eq!(parse_in(&[(&name, &default)], &[]), Ok(Config::default()));
+        let sentence = parse_in(&[(&name, "no such value")], &[]).unwrap_err();
+        assert!(sentence.starts_with(&name), "{sentence}");
+    }
+    for name in ["max-connections", "operator-token", "unix-group", "echo"] {
+        let changed = parse_in(&[(&variable(name), "1")], &[]).unwrap();
+        assert_ne!(changed, Config::default(), "{name}");
+    }
+}
+
+#[test]
+fn help_has_lines_of_at_most_100_columns() {
+    for line in TABLE.help().lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
 }
 
 #[test]
@@ -182,7 +212,6 @@ fn a_value_that_is_not_utf_8_is_refused_by_its_name() {
     );
 }
 
-/// Every row can be set in the environment, and an option wins over its variable.
 #[test]
 fn an_option_wins_over_its_variable_and_that_over_the_default() {
     let environment = [

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What happens.
+/// What the connections do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scenario {
     Idle,
@@ -63,7 +63,7 @@ pub(super) struct Share {
     pub(super) of: usize,
 }
 
-/// Everything that can be told.
+/// The values of all options.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) scenario: Scenario,
@@ -91,7 +91,7 @@ pub(super) struct Options {
     pub(super) json: Option<PathBuf>,
     pub(super) report: Option<PathBuf>,
     pub(super) expect: Expectations,
-    /// Set by the program itself when it starts others of its kind.
+    /// Set by the tester itself for the processes that it starts.
     pub(super) share: Option<Share>,
 }
 
@@ -108,7 +108,7 @@ const PAIRS_MAX: usize = 500_000_000;
 const RATE_MAX: u32 = 10_000_000;
 const SIZE_MAX: usize = 8 << 20;
 
-/// Sent by each sender in a second if nothing else is said.
+/// Messages a second from each sender, without an option.
 const SEND_RATE: f64 = 1.0;
 
 impl Options {
@@ -224,7 +224,7 @@ impl Options {
         }
     }
 
-    /// All connections there are to be.
+    /// All connections of the run.
     pub(super) const fn total(&self) -> usize {
         if self.scenario.talks() {
             self.rooms * self.members
@@ -567,7 +567,7 @@ fn parse_scenario(value: &str) -> Result<Scenario, String> {
     }
 }
 
-/// Something that stands in the request, and must not end its line.
+/// Text for a line of the request, which must not end the line.
 fn parse_line(value: &str) -> Result<String, String> {
     if value.is_empty() || value.chars().any(char::is_control) {
         return Err(String::from("expected text without line ends"));
@@ -589,7 +589,7 @@ fn parse_rate(value: &str) -> Result<f64, String> {
     }
 }
 
-/// Zero is a length here.
+/// A duration that may be zero.
 fn parse_pause(value: &str) -> Result<Duration, String> {
     if matches!(value, "0" | "0s" | "0ms") {
         return Ok(Duration::ZERO);
@@ -658,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn wrong_option_is_named_with_what_is_allowed() {
         for (arguments, part) in [
             (&[][..], "which scenario?"),
             (&["talk"], "there is no scenario \"talk\""),
@@ -715,7 +715,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_of_the_members_is_slow_unless_it_is_said_how_many() {
+    fn tenth_of_the_members_is_slow_without_the_option() {
         let options = parse(&["slow", "--members", "11", "--senders", "1"]).unwrap();
         assert_eq!(options.slow_members(), 2);
         let options = parse(&["slow", "--members", "1000", "--slow-members", "1"]).unwrap();
@@ -724,7 +724,7 @@ mod tests {
     }
 
     #[test]
-    fn help_wins_over_everything_before_it() {
+    fn help_wins_over_a_wrong_value_before_it() {
         let arguments = ["--rooms", "0", "--help"].map(OsString::from);
         assert_eq!(Options::parse(arguments), Ok(Asked::Help));
     }

@@ -1,5 +1,5 @@
-//! The other side of the sockets: connections to a server, many at a time, none of them waited
-//! for. For the load tester; knows addresses and bytes, and nothing of what is said.
+//! The client's side: connections to a server, many at a time, without waiting for any of them.
+//! For the load tester. Knows addresses and bytes, not what the bytes mean.
 
 use super::mio::{EVENTS_MAX, Stream, clock, connection_event, wait, watch_stream};
 use super::{Read, Ready, Write};
@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 /// A moment: microseconds since its clock was started. Or a length of time.
 pub type Micros = u64;
 
-/// A clock of one's own. Never goes back.
+/// A clock with its own start. Never goes back.
 pub struct Clock(Instant);
 
 impl Clock {
-    /// Starts it at zero.
+    /// A clock that starts at zero.
     #[expect(
         clippy::new_without_default,
-        reason = "a clock that is started is no default value"
+        reason = "a running clock is no default value"
     )]
     pub fn new() -> Self {
         Self(clock())
@@ -45,7 +45,7 @@ impl Target {
     /// The first address that a host's name and a port stand for.
     ///
     /// # Errors
-    /// What the resolver said.
+    /// The resolver's error.
     pub fn resolve(host: &str, port: u16) -> io::Result<Self> {
         let mut addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs()?;
         addresses
@@ -55,14 +55,14 @@ impl Target {
     }
 }
 
-/// Why there is no connection.
+/// Why a connection was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialError {
     Refused,
     Reset,
-    /// The system gave up waiting.
+    /// The server did not answer in the system's time, or the backlog of its Unix socket is full.
     TimedOut,
-    /// This process may open no more.
+    /// The process has no descriptor left.
     Descriptors,
     /// All ports of the source address are in use.
     Ports,
@@ -77,7 +77,7 @@ impl DialError {
         } else if is(Errno::CONNRESET) || is(Errno::CONNABORTED) || is(Errno::PIPE) {
             Self::Reset
         } else if is(Errno::TIMEDOUT) || is(Errno::AGAIN) {
-            // A Unix socket whose backlog is full does not make anybody wait.
+            // A Unix socket with a full backlog answers a nonblocking connect with EAGAIN.
             Self::TimedOut
         } else if is(Errno::MFILE) || is(Errno::NFILE) {
             Self::Descriptors
@@ -114,12 +114,12 @@ impl Dialer {
         self.clock.now()
     }
 
-    /// Begins to connect; the first writable event says that [`Dialer::connected`] knows more.
-    /// `from` is the source address, `receive_bytes` the size of the kernel's receive buffer, if
-    /// they matter.
+    /// Begins to connect. After the first writable event [`Dialer::connected`] has the outcome.
+    /// `from` is the source address, `receive_bytes` the size of the kernel's receive buffer;
+    /// `None`: the system's choice.
     ///
     /// # Errors
-    /// Why it did not even begin.
+    /// Why the attempt could not begin.
     pub fn connect(
         &self,
         target: &Target,
@@ -133,10 +133,10 @@ impl Dialer {
         Ok(stream)
     }
 
-    /// Whether a connection that was begun has come about; `Ok(false)`: not yet.
+    /// Whether an attempt to connect has succeeded; `Ok(false)`: it is still under way.
     ///
     /// # Errors
-    /// Why it will not.
+    /// Why it failed.
     pub fn connected(&self, stream: &Stream) -> Result<bool, DialError> {
         let (error, is_there) = match stream {
             Stream::Tcp(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
@@ -149,9 +149,9 @@ impl Dialer {
     }
 
     /// Waits until something happens or a moment is reached, and appends what happened. `until`
-    /// may be passed by a millisecond, which is as exact as the poll's timeout is. `exactly` is
-    /// not: in the last fraction of a millisecond before it nobody waits, but others may run, and
-    /// callers come back at once.
+    /// may be exceeded by a millisecond, the resolution of the poll's timeout. `exactly` is not:
+    /// in the last fraction of a millisecond before it the call only yields the processor and
+    /// returns, and the caller calls again.
     pub fn poll(&mut self, until: Micros, exactly: Option<Micros>, ready: &mut Vec<Ready>) {
         let now = self.now();
         let left = until.saturating_sub(now).div_ceil(1000);
@@ -178,7 +178,7 @@ impl Dialer {
         stream.write(bytes)
     }
 
-    /// Tells the server that nothing more will come.
+    /// Ends the client's side of the connection (FIN).
     pub fn shutdown_write(&mut self, stream: &mut Stream) {
         stream.shutdown_write();
     }
@@ -201,7 +201,7 @@ fn open(target: &Target, from: Option<IpAddr>, receive_bytes: Option<usize>) -> 
         }
     };
     if let Some(bytes) = receive_bytes {
-        // Before connecting, or the window has been promised already.
+        // Before connecting: the window of the SYN is already announced by this size.
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.set_nonblocking(true)?;

@@ -1,6 +1,5 @@
-//! The real [`Net`]: mio's poll, the listeners, the sockets, the signals and the clock.
-//! With `dial.rs`, its counterpart for clients, the only file that names mio, socket2, rustix or
-//! signal-hook, and the only one with a clock.
+//! The real [`Net`]: mio's poll, the listeners, the sockets, the signals and the clocks.
+//! `dial.rs` is its counterpart for clients and uses its clock.
 
 use super::defer::defer_accept;
 use super::unix::{self, SocketFile, UnixError};
@@ -43,7 +42,6 @@ pub enum StartError {
         path: PathBuf,
         error: UnixError,
     },
-
     Poll(io::Error),
     Signals(io::Error),
 }
@@ -91,7 +89,7 @@ pub struct MioNet {
     events: Events,
     listeners: Vec<Listener>,
     signals: Signals,
-    /// Given up for a moment to accept and turn somebody away when all other descriptors are used.
+    /// Closed for a moment to accept a connection and turn it away when no other descriptor is left.
     reserve: Option<File>,
     start: Instant,
 }
@@ -100,6 +98,8 @@ impl MioNet {
     /// Listens on all addresses of the settings and watches for signals.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
         let poll = Poll::new().map_err(StartError::Poll)?;
+        // First, so that a signal during the start does not leave a socket's file behind.
+        let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
         let mut listeners = Vec::new();
         for address in &settings.listen {
             let mut listener = Listener::bind(address, settings)?;
@@ -107,7 +107,6 @@ impl MioNet {
             listener.watch(&poll, id).map_err(StartError::Poll)?;
             listeners.push(listener);
         }
-        let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
@@ -118,7 +117,8 @@ impl MioNet {
         })
     }
 
-    /// Where it listens, as somebody would type it; port 0 is replaced by the port it got.
+    /// The addresses of the listeners, in the form in which a browser or `--listen` takes them; a
+    /// port 0 is replaced by the port that the kernel chose.
     pub fn addresses(&self) -> Vec<String> {
         self.listeners.iter().map(Listener::address).collect()
     }
@@ -127,7 +127,7 @@ impl MioNet {
         let mut bytes = [0; 64];
         loop {
             match stream.read(&mut bytes) {
-                // No event would tell of the signal again.
+                // No further event would report the signal.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 outcome => return outcome.unwrap_or(0),
             }
@@ -135,7 +135,7 @@ impl MioNet {
     }
 }
 
-/// The clock of the whole program.
+/// The monotonic clock of the whole program.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the clock is asked"
@@ -144,7 +144,7 @@ pub(super) fn clock() -> Instant {
     Instant::now()
 }
 
-/// The system's time of day. Before 1970, which only a clock that was never set shows: 0.
+/// The system's time of day in seconds; 0 for times before 1970, as of a clock that was never set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the clock is asked"
@@ -164,7 +164,7 @@ fn watch(poll: &Poll, source: &mut impl Source, id: ConnId, interest: Interest) 
         .register(source, Token(id.to_u64() as usize), interest)
 }
 
-/// Watches a connection both ways, once and for its whole life.
+/// Watches a connection for reading and writing, once and for its whole life.
 pub(super) fn watch_stream(poll: &Poll, stream: &mut Stream, id: ConnId) -> io::Result<()> {
     let interest = Interest::READABLE | Interest::WRITABLE;
     match stream {
@@ -173,7 +173,7 @@ pub(super) fn watch_stream(poll: &Poll, stream: &mut Stream, id: ConnId) -> io::
     }
 }
 
-/// Waits for events. False: a signal handler ran instead.
+/// Waits for events. False: a signal handler interrupted the wait.
 pub(super) fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> bool {
     match poll.poll(events, timeout) {
         Ok(()) => true,
@@ -252,7 +252,7 @@ impl Net for MioNet {
             }
             Err(error) => match Failure::sort(&error) {
                 Failure::Empty => TurnAway::Empty,
-                // Whoever it was is gone: that one needs no turning away.
+                // The connection was aborted by its client.
                 Failure::Again => TurnAway::Done,
                 Failure::Exhausted => TurnAway::Failed,
             },
@@ -321,7 +321,7 @@ fn is_passing(error: &io::Error) -> bool {
     raw == Some(Errno::NOBUFS.raw_os_error()) || raw == Some(Errno::NOMEM.raw_os_error())
 }
 
-/// Why nobody was accepted.
+/// Why no connection was accepted.
 enum Failure {
     Empty,
     Again,
@@ -329,8 +329,8 @@ enum Failure {
 }
 
 impl Failure {
-    /// accept(2) also returns errors of the connection it would have returned; those, and
-    /// whatever else it invents, are no reason to stop accepting.
+    /// accept(2) also returns pending errors of the connection that it would have returned. Those,
+    /// and errors that are not known here, are no reason to stop accepting.
     fn sort(error: &io::Error) -> Self {
         const EXHAUSTED: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
         if error.kind() == ErrorKind::WouldBlock {
@@ -388,7 +388,7 @@ impl Stream {
     }
 
     pub(super) fn shutdown_write(&self) {
-        // An error means that the peer is gone already, which the next read tells.
+        // An error means that the peer is gone already, which the next read reports.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
@@ -405,13 +405,13 @@ impl Stream {
 
     fn reset(&self) {
         if let Self::Tcp(stream) = self {
-            // If it fails the kernel gives up by itself, only later.
+            // If it fails, the kernel gives the connection up by itself, but later.
             let _ = reset_on_close(stream);
         }
     }
 
-    /// Best effort for somebody who is closed at once: what they already sent is taken out, for
-    /// closing with unread input would reset the connection and could lose the words.
+    /// Best effort for a connection that is closed at once: what the client already sent is read,
+    /// because a close with unread input resets the connection, and the words could be lost.
     fn say_last(&mut self, words: &[u8]) {
         let mut unread = [0; 4096];
         let _ = match self {
@@ -491,18 +491,19 @@ fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener>
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // [::] and 0.0.0.0 can then be given side by side, each meaning what it says.
+        // [::] serves IPv6 alone on every system, and can be given beside 0.0.0.0. Addresses then
+        // never come as IPv4-mapped ones.
         socket.set_only_v6(true)?;
     }
     socket.set_tcp_nodelay(true)?;
-    // With the default a client that never reads makes the kernel swallow 4 MB before a write
+    // With the default the kernel buffers 4 MB for a client that never reads before a write
     // blocks: the bound of the outbox would mean nothing.
     socket.set_send_buffer_size(settings.send_buffer_bytes)?;
     socket.set_tcp_notsent_lowat(u32::try_from(settings.send_buffer_bytes).unwrap_or(u32::MAX))?;
     defer_accept(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    // mio and std would listen with 128, too few for a crowd that reconnects.
+    // mio and std listen with a backlog of 128, too few for a crowd that reconnects.
     socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
 }
@@ -515,8 +516,8 @@ struct Signals {
 
 impl Signals {
     fn watch(poll: &Poll) -> io::Result<Self> {
-        // Until there is something to reload, the end of a session is a reason to stop. nohup(1)
-        // asks for the opposite by having it ignored.
+        // There is nothing to reload, so SIGHUP stops the server, unless nohup(1) or the like started
+        // it with that signal ignored.
         let stop: &[i32] = if is_ignored(SIGHUP) {
             &[SIGTERM, SIGINT]
         } else {

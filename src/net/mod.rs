@@ -43,7 +43,7 @@ pub trait Net {
     fn accept(&mut self, listener: usize) -> Accept<Self::Stream>;
 
     /// Takes one waiting connection only to send it `last_words` and close it. Works when the
-    /// process is out of descriptors, for which one is held back.
+    /// process is out of descriptors: one is reserved for it.
     fn turn_away(&mut self, listener: usize, last_words: &[u8]) -> TurnAway;
 
     /// Watches the connection for reading and writing, once and for its whole life. False: the
@@ -106,22 +106,22 @@ pub enum Signal {
 #[derive(Debug)]
 pub enum Accept<S> {
     Connection(S, Peer),
-    /// Nobody waits; an event tells when somebody does.
+    /// No connection waits; an event reports the next one.
     Empty,
     /// That one failed (it was aborted, or a signal came); there may be more.
     Again,
-    /// No descriptor or no memory is left. Those who wait go on waiting, and no event tells of
-    /// them again.
+    /// No descriptor or no memory is left. The connections that wait go on waiting, and no event
+    /// reports them again.
     Exhausted,
 }
 
-/// What came of turning somebody away.
+/// What came of turning a connection away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TurnAway {
     Done,
-    /// Nobody waits.
+    /// No connection waits.
     Empty,
-    /// Not even that was possible; try again later.
+    /// Not even that was possible; to be tried again later.
     Failed,
 }
 
@@ -130,7 +130,7 @@ pub enum TurnAway {
 pub enum Read {
     /// So many bytes, at least one.
     Bytes(usize),
-    /// Nothing now; an event tells when there is.
+    /// Nothing to read; an event reports when there is.
     Blocked,
     /// The system is short of memory for a moment. No event tells when it has some: try again.
     Retry,
@@ -145,7 +145,7 @@ pub enum Read {
 pub enum Write {
     /// So many bytes, at least one.
     Bytes(usize),
-    /// No room now; an event tells when there is.
+    /// No room; an event reports when there is.
     Blocked,
     /// The system is short of memory for a moment. No event tells when it has some: try again.
     Retry,

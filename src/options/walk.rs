@@ -107,12 +107,12 @@ impl<C> Table<C> {
                     continue;
                 }
                 if let Some(value) = variable(&name) {
-                    values.push(self.from_environment(row, name, &value)?);
+                    values.push(self.values_of_variable(row, name, &value)?);
                 }
             }
         }
         for row in self.rows() {
-            if let Some(value) = self.from_matches(row, &matches)? {
+            if let Some(value) = self.values_of_option(row, &matches)? {
                 values.push(value);
             }
         }
@@ -142,7 +142,7 @@ impl<C> Table<C> {
             .ok_or_else(|| self.bad(format!("the value of {source} is not valid UTF-8")))
     }
 
-    fn from_environment(
+    fn values_of_variable(
         &self,
         row: &'static Row<C>,
         name: String,
@@ -170,7 +170,7 @@ impl<C> Table<C> {
         })
     }
 
-    fn from_matches(
+    fn values_of_option(
         &self,
         row: &'static Row<C>,
         matches: &ArgMatches,

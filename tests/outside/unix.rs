@@ -200,6 +200,45 @@ fn one_of_several_starts_at_once_listens() {
     }
 }
 
+/// Both servers find a socket that is left over, and each waits before it removes what it found.
+#[test]
+#[ignore = "needs strace; tests/run runs it"]
+fn start_does_not_remove_the_socket_of_another_that_was_faster() {
+    let folder = Folder::new("unix-race");
+    let path = folder.path("socket");
+    drop(UnixListener::bind(&path).expect("a socket that is left over"));
+    let start = |delay| {
+        let parlor = command();
+        let mut strace = Command::new("strace");
+        // The process that is started becomes the server, and strace its child.
+        strace.args([
+            "-D",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=unlink,unlinkat",
+        ]);
+        strace.arg("-e");
+        strace.arg(format!("inject=unlink,unlinkat:delay_enter={delay}ms"));
+        strace
+            .arg(parlor.get_program())
+            .args(["--listen", &unix(&path)]);
+        let piped = strace.stdout(Stdio::piped()).stderr(Stdio::null());
+        piped.spawn().expect("strace is installed")
+    };
+    let mut children = [start(500), start(1000)];
+    let outputs = children
+        .each_mut()
+        .map(|child| lines(child.stdout.take().expect("a pipe")));
+    let listens = outputs.map(|output| output.recv_timeout(Duration::from_secs(10)).is_ok());
+    for child in &mut children {
+        child.kill().expect("it is a child");
+        child.wait().expect("it is a child");
+    }
+    assert_eq!(listens.into_iter().filter(|listens| *listens).count(), 1);
+}
+
 #[test]
 fn socket_is_removed_at_the_end() {
     let folder = Folder::new("unix-end");
