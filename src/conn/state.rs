@@ -602,7 +602,7 @@ impl State {
     #[must_use]
     pub fn stalls(&mut self, now: Tick) -> bool {
         let begins = self.stalled_since.is_none();
-        self.stalled_since.get_or_insert(Since::at(now));
+        self.stalled_since.get_or_insert_with(|| Since::at(now));
         begins
     }
 

@@ -112,7 +112,7 @@ impl<'a> Site<'a> {
         Some(Self {
             scheme,
             host,
-            port: port.or(default_port(scheme)),
+            port: port.or_else(|| default_port(scheme)),
         })
     }
 
