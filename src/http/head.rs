@@ -6,27 +6,29 @@ use httparse::{Error, Header};
 
 use super::response::Refusal;
 
-/// The longest head, request line and blank line included. A browser's is below 1 KiB; cookies
-/// of other services on the same host may make it a few.
-pub const HEAD_BYTES_MAX: usize = 8 * 1024;
-
-/// The most header fields a head may have.
-pub const HEADERS_MAX: usize = 64;
+/// The most header fields a head may have. Apache, Envoy and HAProxy pass on 100 (101), so what comes
+/// through such a proxy passes here too. A browser sends about 15, all cookies in one of them.
+pub const HEADERS_MAX: usize = 100;
 
 /// The longest request line. The longest of ours is `/ws/ROOM?nick=NICK`, at most three times
 /// the bytes of its names.
 pub(super) const LINE_BYTES_MAX: usize = 2 * 1024;
 
-/// Empty lines before a request are tolerated (RFC 9112 §2.2), but not as a way to keep us busy.
+/// Empty lines before a request are tolerated (RFC 9112 §2.2), as some clients send one.
 const EMPTY_LINE_BYTES_MAX: usize = 8;
 
-/// The index after the blank line, or `None` while there is none. What `already` bytes said was
-/// looked at in an earlier call, so that a head that comes byte by byte is read only once.
+/// The index after the blank line, or `None` while there is none. The first `already` bytes were
+/// searched in an earlier call, so a head that arrives byte by byte is searched once. A head of more
+/// than `max_bytes`, the blank line included, is refused; after `None`, `bytes` are fewer than that.
 ///
-/// Refuses as soon as it can be seen that no request will come of these bytes: a TLS hello, an
-/// HTTP/2 preface, another protocol's greeting. Their senders wait for us and would see nothing
-/// but the deadline.
-pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Refusal> {
+/// Bytes that cannot become a request are refused at once: a TLS hello, an HTTP/2 preface, the
+/// greeting of another protocol. Their senders wait for an answer and would otherwise get none
+/// before the deadline.
+pub(super) fn find_end(
+    bytes: &[u8],
+    already: usize,
+    max_bytes: usize,
+) -> Result<Option<usize>, Refusal> {
     let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let start = bytes.iter().take_while(|byte| is_line_end(byte)).count();
     if start > EMPTY_LINE_BYTES_MAX {
@@ -35,12 +37,12 @@ pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Re
         });
     }
     let from = already.min(bytes.len()).max(start);
-    // At most one request line is searched again for each piece that arrives.
+    // Of the bytes searched before, only a request line is searched again.
     let mut in_request_line = !bytes[start..from].contains(&b'\n');
     let mut at = from;
-    let end = bytes.len().min(HEAD_BYTES_MAX);
+    let end = bytes.len().min(max_bytes);
     while at < end {
-        // Most of a head is nothing that is looked at below.
+        // Skips printable characters, which is what most of a head consists of.
         let skippable = match in_request_line {
             false => end,
             true if at > start => end.min(start + LINE_BYTES_MAX),
@@ -80,8 +82,8 @@ pub(super) fn find_end(bytes: &[u8], already: usize) -> Result<Option<usize>, Re
         }
         at += 1;
     }
-    if bytes.len() >= HEAD_BYTES_MAX {
-        return Err(Refusal::HeadTooLong);
+    if bytes.len() >= max_bytes {
+        return Err(Refusal::HeadTooLong { max_bytes });
     }
     Ok(None)
 }
@@ -91,7 +93,7 @@ fn ends_with_blank_line(bytes: &[u8]) -> bool {
     bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n")
 }
 
-/// Refuses a complete request line that is none, before the headers are there.
+/// Refuses a malformed request line before the fields have arrived.
 fn check_request_line(line: &[u8], start: usize) -> Result<(), Refusal> {
     match httparse::Request::new(&mut []).parse(line) {
         Ok(_) => Ok(()),
@@ -117,7 +119,7 @@ fn refusal(error: Error) -> Refusal {
 /// A complete head, its parts borrowed from the bytes it came in.
 pub(super) struct Head<'h, 'b> {
     pub(super) method: &'b str,
-    /// As it was sent (RFC 9112 §3.2): not yet cut, not yet decoded.
+    /// As it was sent (RFC 9112 §3.2): with the query, percent-encoding not undone.
     pub(super) target: &'b str,
     /// HTTP/1.1, not 1.0.
     pub(super) is_http_11: bool,
@@ -125,7 +127,7 @@ pub(super) struct Head<'h, 'b> {
 }
 
 impl<'h, 'b> Head<'h, 'b> {
-    /// Parses what [`find_end`] has cut off; `headers` is room for the fields.
+    /// Parses a head whose end [`find_end`] has found. `headers` is memory for the fields.
     pub(super) fn parse(bytes: &'b [u8], headers: &'h mut [Header<'b>]) -> Result<Self, Refusal> {
         let mut request = httparse::Request::new(headers);
         let status = request.parse(bytes).map_err(refusal)?;
@@ -140,8 +142,8 @@ impl<'h, 'b> Head<'h, 'b> {
                     headers: request.headers,
                 })
             }
-            // httparse and `find_end` agree on what a blank line is; a test holds them to it.
-            // Should they ever not, a refusal is the safe answer.
+            // httparse and `find_end` agree on what a blank line is, which a test checks. If they
+            // ever disagreed, a refusal would be the safe answer.
             _ => Err(Refusal::BadHead {
                 reason: "The head is malformed.",
             }),
@@ -175,7 +177,7 @@ impl<'h, 'b> Head<'h, 'b> {
     }
 }
 
-/// How often a field is there that must not be there twice.
+/// How often a field occurs that must not occur twice.
 #[derive(Clone, Copy)]
 pub(super) enum Field<'b> {
     Missing,
@@ -196,10 +198,12 @@ pub(super) fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
-    /// The outcome of bytes that come in one at a time.
+    const MAX_BYTES: usize = 4096;
+
+    /// The outcome of bytes that arrive one at a time.
     fn find_end_dripped(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         for len in 1..=bytes.len() {
-            match find_end(&bytes[..len], len - 1) {
+            match find_end(&bytes[..len], len - 1, MAX_BYTES) {
                 Ok(None) => {}
                 outcome => return outcome,
             }
@@ -207,9 +211,9 @@ mod tests {
         Ok(None)
     }
 
-    /// Looks at the bytes whole and one by one; both must come to the same end.
+    /// The outcome of bytes that arrive at once, which must be the same as one by one.
     fn end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
-        let outcome = find_end(bytes, 0);
+        let outcome = find_end(bytes, 0, MAX_BYTES);
         assert_eq!(outcome, find_end_dripped(bytes), "{}", bytes.escape_ascii());
         outcome
     }
@@ -273,15 +277,18 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_at_most_8_kib() {
+    fn head_has_at_most_the_bytes_of_the_limit() {
         let mut head = b"GET / HTTP/1.1\r\nX: ".to_vec();
-        head.resize(HEAD_BYTES_MAX - 4, b'x');
+        head.resize(MAX_BYTES - 4, b'x');
         head.extend_from_slice(b"\r\n\r\n");
-        assert_eq!(end(&head), Ok(Some(HEAD_BYTES_MAX)));
+        assert_eq!(end(&head), Ok(Some(MAX_BYTES)));
         head.insert(20, b'x');
-        assert_eq!(end(&head), Err(Refusal::HeadTooLong));
-        assert_eq!(end(&head[..HEAD_BYTES_MAX - 1]), Ok(None));
-        assert_eq!(end(&head[..HEAD_BYTES_MAX]), Err(Refusal::HeadTooLong));
+        let too_long = Refusal::HeadTooLong {
+            max_bytes: MAX_BYTES,
+        };
+        assert_eq!(end(&head), Err(too_long));
+        assert_eq!(end(&head[..MAX_BYTES - 1]), Ok(None));
+        assert_eq!(end(&head[..MAX_BYTES]), Err(too_long));
     }
 
     #[test]

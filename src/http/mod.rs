@@ -17,7 +17,7 @@ use self::head::{Field, Head};
 
 pub use self::date::{Date, DateCache};
 pub use self::forwarded::is_trusted;
-pub use self::head::{HEAD_BYTES_MAX, HEADERS_MAX};
+pub use self::head::HEADERS_MAX;
 pub use self::origin::AllowedOrigin;
 pub use self::response::{Content, Refusal, Response};
 pub use self::settings::{Settings, TrustedProxy};
@@ -26,7 +26,7 @@ pub use self::upgrade::{DEFAULT_ROOM, Upgrade, accept_key, new_key};
 /// What the bytes received so far amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request<'b> {
-    /// The head is not complete. Keep the bytes, fewer than [`HEAD_BYTES_MAX`] of them, and call
+    /// The head is not complete. Keep the bytes, fewer than [`Settings::max_head_bytes`], and call
     /// [`receive`] again with more behind them.
     Partial,
     /// A correct request for a WebSocket. The head took `consumed` bytes; what follows it are
@@ -100,7 +100,7 @@ pub fn receive<'b>(
         why,
         to_head: false,
     };
-    let consumed = match head::find_end(bytes, already) {
+    let consumed = match head::find_end(bytes, already, settings.max_head_bytes) {
         Ok(Some(end)) => end,
         Ok(None) => return Request::Partial,
         Err(why) => return refused(why),

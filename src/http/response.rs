@@ -1,6 +1,7 @@
 //! What goes back: refusals with their status and text, and the fields that all responses share.
 //! Refusals know no request: their texts are fixed, so nothing that a client sent is sent back.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 
@@ -21,8 +22,8 @@ pub enum Refusal {
     BadHead { reason: &'static str },
     /// The request line is longer than 2 KiB.
     TargetTooLong,
-    /// There is no blank line within [`super::HEAD_BYTES_MAX`].
-    HeadTooLong,
+    /// There is no blank line within this many bytes.
+    HeadTooLong { max_bytes: usize },
     /// There are more fields than [`super::HEADERS_MAX`].
     TooManyHeaders,
     /// The request has a body, for which there is no use here.
@@ -90,14 +91,21 @@ impl Refusal {
             Self::HasBody => 413,
             Self::TargetTooLong => 414,
             Self::NoUpgrade | Self::WrongVersion => 426,
-            Self::HeadTooLong | Self::TooManyHeaders => 431,
+            Self::HeadTooLong { .. } | Self::TooManyHeaders => 431,
             Self::TooManyConnections | Self::TooManyFromAddress | Self::Stopping => 503,
         }
     }
 
     /// What was wrong and, where that is known, what helps: whole sentences.
-    pub fn text(&self) -> &'static str {
-        match self {
+    pub fn text(&self) -> Cow<'static, str> {
+        let text = match self {
+            Self::HeadTooLong { max_bytes } => {
+                return format!(
+                    "The head of the request is longer than {max_bytes} bytes. (The operator can \
+                     allow more with --max-head-bytes.)"
+                )
+                .into();
+            }
             Self::SpeaksTls => "This port speaks plain HTTP; TLS belongs in front of it.",
             Self::SpeaksHttp2 => "This port speaks HTTP/1.1, not HTTP/2.",
             Self::SpeaksProxyProtocol => {
@@ -106,8 +114,7 @@ impl Refusal {
             }
             Self::BadHead { reason } | Self::RoomName { reason } => reason,
             Self::TargetTooLong => "The request line is longer than 2048 bytes.",
-            Self::HeadTooLong => "The head of the request is longer than 8192 bytes.",
-            Self::TooManyHeaders => "The request has more than 64 header fields.",
+            Self::TooManyHeaders => "The request has more than 100 header fields.",
             Self::HasBody => "The request has a body; nothing here takes one.",
             Self::BadHost => "The request must have exactly one valid Host header field.",
             Self::NotUtf8 => "The room or the nick is not UTF-8 in percent-encoding.",
@@ -140,7 +147,8 @@ impl Refusal {
             Self::TooManyConnections => "The server is full. Try again later.",
             Self::TooManyFromAddress => "Your address has too many connections. Close one.",
             Self::Stopping => "The server is stopping. Try again later.",
-        }
+        };
+        text.into()
     }
 
     /// The whole response: the head with `Connection: close` and the text as its body.
@@ -175,7 +183,7 @@ impl Refusal {
             | Self::SpeaksProxyProtocol
             | Self::BadHead { .. }
             | Self::TargetTooLong
-            | Self::HeadTooLong
+            | Self::HeadTooLong { .. }
             | Self::TooManyHeaders
             | Self::HasBody
             | Self::BadHost
@@ -336,8 +344,12 @@ mod tests {
             ),
             (Refusal::BadHead { reason }, 400, "a reason."),
             (Refusal::TargetTooLong, 414, "2048"),
-            (Refusal::HeadTooLong, 431, "8192"),
-            (Refusal::TooManyHeaders, 431, "64"),
+            (
+                Refusal::HeadTooLong { max_bytes: 5000 },
+                431,
+                "longer than 5000 bytes. (the operator can allow more with --max-head-bytes.)",
+            ),
+            (Refusal::TooManyHeaders, 431, "100"),
             (Refusal::HasBody, 413, "body"),
             (Refusal::BadHost, 400, "host"),
             (Refusal::NotUtf8, 400, "utf-8"),

@@ -40,7 +40,7 @@ use stop::Lifecycle;
 use talk::Talk;
 use trim::Trimming;
 
-/// What all reads share. A head is at most half of it, a message usually far less.
+/// What all reads share: the longest head by default, and more than most messages.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// A chat server over whatever [`Net`] it is given.

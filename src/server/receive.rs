@@ -5,7 +5,6 @@
 use super::Server;
 use crate::conn::RETRY_TICKS;
 use crate::conn::state::{Input, Phase, Resume};
-use crate::http::HEAD_BYTES_MAX;
 use crate::id::{ConnId, Tick};
 use crate::net::{Net, Read};
 use std::mem;
@@ -55,9 +54,14 @@ impl<N: Net> Server<N> {
                 return;
             };
             let window = match connection.state.phase() {
-                // What follows a head that is answered first must be kept: keep it small.
-                Phase::Head { .. } | Phase::Answering { .. } | Phase::Idle { .. } => {
-                    HEAD_BYTES_MAX.min(buffer.len())
+                // What is read here may have to be kept: with the part of a head that is kept
+                // already, it is never more than the longest head.
+                Phase::Head { received, .. } => {
+                    let free = self.http.max_head_bytes.saturating_sub(received.len());
+                    free.clamp(1, buffer.len())
+                }
+                Phase::Answering { .. } | Phase::Idle { .. } => {
+                    self.http.max_head_bytes.min(buffer.len())
                 }
                 Phase::Open { .. } | Phase::Closing { .. } | Phase::Draining { .. } => buffer.len(),
             };

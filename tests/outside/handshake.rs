@@ -50,14 +50,14 @@ fn each_refusal_is_one_fitting_response_and_nothing_after_it() {
     );
     refused(&changed("Host:", "Content-Length: 5\r\nHost:"), 413, "body");
     refused(
-        &changed("Host:", &("X: y\r\n".repeat(65) + "Host:")),
+        &changed("Host:", &("X: y\r\n".repeat(100) + "Host:")),
         431,
-        "64",
+        "100",
     );
     refused(
-        &changed("Host:", &format!("X: {}\r\nHost:", "y".repeat(9000))),
+        &changed("Host:", &format!("X: {}\r\nHost:", "y".repeat(17_000))),
         431,
-        "8192",
+        "longer than 16384 bytes",
     );
     server.is_empty();
     assert_eq!(server.counter("upgraded"), 0);
@@ -68,11 +68,30 @@ fn an_endless_head_is_refused_at_its_limit() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     client.send(b"GET / HTTP/1.1\r\n");
-    for _ in 0..10 {
+    for _ in 0..20 {
         client.try_send(&b"X-Long: 0123456789012345678901234567890123456789\r\n".repeat(20));
     }
     assert_eq!(client.response().status, 431);
     client.ends();
+}
+
+#[test]
+fn head_with_12_kb_of_cookies_is_granted() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let cookie = format!("Cookie: session={}\r\nHost:", "y".repeat(12_000));
+    client.send(changed("Host:", &cookie).as_bytes());
+    assert_eq!(client.response().status, 101);
+}
+
+#[test]
+fn head_is_bounded_by_the_option() {
+    let server = Server::start(&["--max-head-bytes", "65536"]);
+    let with_field = |len| changed("Host:", &format!("X: {}\r\nHost:", "y".repeat(len)));
+    let mut client = server.connect();
+    client.send(with_field(65_000).as_bytes());
+    assert_eq!(client.response().status, 101);
+    refused(&server, &with_field(66_000), 431, "longer than 65536 bytes");
 }
 
 #[test]

@@ -38,7 +38,7 @@ const FRAME_BYTES_MAX: usize = 4096;
 
 /// What a connection may hold besides its outbox: a page or a head before the upgrade, and after
 /// it half a message with the pings that came in its middle, and control frames.
-const OTHER_BYTES_MAX: usize = 3 * 8192;
+const OTHER_BYTES_MAX: usize = 16 * 1024 + 2 * 8192;
 
 /// Small limits, so that the edges are reached.
 fn config(chance: &mut Chance) -> Config {

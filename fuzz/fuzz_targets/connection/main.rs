@@ -291,7 +291,10 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 fuzz_target!(|game: Game<'_>| {
     let config = config(&game);
     // An outbox with one frame above its bound, what is never refused, and a page.
-    let each = config.conn.outbox.bytes_max + 4 * (config.ws.max_message_bytes + 1024) + 2 * 8192;
+    let each = config.conn.outbox.bytes_max
+        + 4 * (config.ws.max_message_bytes + 1024)
+        + 8192
+        + config.http.max_head_bytes;
     let net = Network::new(game.faults, 8 * usize::from(game.window) + 1);
     let mut play = Play {
         server: Server::new(config, net, MAX_CONNECTIONS, u64::from(game.options)),
