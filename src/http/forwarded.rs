@@ -1,6 +1,7 @@
-//! Who is behind a proxy, if the proxy is one whose word is taken.
-//! Knows `X-Forwarded-For` only: what nginx, Caddy, HAProxy and the like send. Whoever is not
-//! trusted may write into it what they like, so it is read from the right, from the proxy we know.
+//! Which client is behind a trusted proxy.
+//! Knows `X-Forwarded-For` only, which nginx, Caddy, HAProxy and others send. Each proxy appends the
+//! address of its own peer, and a client can send the field too, so it is read from the right: an
+//! element counts only if the proxy that wrote it is trusted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,8 +9,21 @@ use super::head::list;
 use super::settings::TrustedProxy;
 use crate::id::Peer;
 
-/// Whether `peer` is one whose word about the client's address is taken. An IPv4 address is the
-/// same in its IPv6 clothes (`::ffff:10.0.0.1`, RFC 4291 §2.5.5.2), in `peer` and in `proxies`.
+/// What a connection counts for, as far as its request decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// No trusted proxy named a client: there is no field or no trusted proxy, or only proxies are
+    /// named.
+    Unnamed,
+    /// The client's address.
+    Client(IpAddr),
+    /// A trusted proxy named a client, but not by an address. The connection counts for the proxy:
+    /// otherwise such clients would have no limit at all.
+    Unreadable,
+}
+
+/// Whether `peer` is a trusted proxy. An IPv4 address and its IPv4-mapped IPv6 address
+/// (`::ffff:10.0.0.1`, RFC 4291 §2.5.5.2) are the same, in `peer` and in `proxies`.
 pub fn is_trusted(peer: Peer, proxies: &[TrustedProxy]) -> bool {
     proxies.iter().any(|proxy| match (*proxy, peer) {
         (TrustedProxy::Unix, Peer::Unix) => true,
@@ -20,8 +34,8 @@ pub fn is_trusted(peer: Peer, proxies: &[TrustedProxy]) -> bool {
 
 fn is_within(ip: IpAddr, network: IpAddr, prefix: u8) -> bool {
     let (network, prefix) = match (network, network.to_canonical()) {
-        // Of a mapped network, the first 96 bits are the clothes. One that is wider than these
-        // holds more than IPv4 and stays what it is.
+        // The first 96 bits of an IPv4-mapped network are constant. A network with a shorter prefix
+        // contains more than IPv4 and remains one of IPv6.
         (IpAddr::V6(_), v4 @ IpAddr::V4(_)) if prefix >= 96 => (v4, prefix - 96),
         _ => (network, prefix),
     };
@@ -40,26 +54,36 @@ fn is_within(ip: IpAddr, network: IpAddr, prefix: u8) -> bool {
     }
 }
 
-/// The client's address according to the `X-Forwarded-For` fields of a trusted proxy: from the
-/// right the first that is no trusted proxy itself. `None` if they say nothing, or something that
-/// is no address.
+/// The client according to the `X-Forwarded-For` fields of a trusted proxy: from the right, the first
+/// element that is not a trusted proxy itself.
 pub(super) fn client<'b>(
     fields: impl DoubleEndedIterator<Item = &'b [u8]>,
     proxies: &[TrustedProxy],
-) -> Option<IpAddr> {
+) -> Forwarded {
     for element in fields.rev().flat_map(|field| list(field).rev()) {
-        // What stands left of something unreadable was not written by somebody we trust.
-        let ip = address(element)?;
-        if !is_trusted(Peer::Ip(ip), proxies) {
-            return Some(ip);
+        let peer = match address(element) {
+            Some(ip) => Peer::Ip(ip),
+            None if element == UNIX_PEER => Peer::Unix,
+            // What is left of this element was written by a peer that is not known to be trusted.
+            None => return Forwarded::Unreadable,
+        };
+        match peer {
+            peer if is_trusted(peer, proxies) => {}
+            Peer::Ip(ip) => return Forwarded::Client(ip),
+            Peer::Unix => return Forwarded::Unreadable,
         }
     }
-    None
+    Forwarded::Unnamed
 }
 
-/// `ip`, `ip:port`, `[ip]` and `[ip]:port` are all in use.
+/// nginx writes this for a peer that comes through a Unix socket, such as another nginx.
+const UNIX_PEER: &[u8] = b"unix:";
+
+/// The address in an element: `ip`, `ip:port`, `[ip]` and `[ip]:port` are all in use, and link-local
+/// addresses with a zone (RFC 4007 §11).
 fn address(element: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(element).ok()?;
+    let text = str::from_utf8(element).ok()?;
+    let text = text.split_once('%').map_or(text, |(address, _)| address);
     let bare = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))
@@ -132,37 +156,78 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_first_from_the_right_that_is_no_proxy() {
-        let proxies = [net("127.0.0.0/8"), net("10.0.0.0/8"), net("::1/128")];
+    fn client_is_the_first_from_the_right_that_is_no_proxy() {
+        let proxies = [
+            net("127.0.0.0/8"),
+            net("10.0.0.0/8"),
+            net("::1/128"),
+            TrustedProxy::Unix,
+        ];
         for (fields, client_is) in [
-            (&["203.0.113.7"][..], Some("203.0.113.7")),
-            (&["203.0.113.7:4711"], Some("203.0.113.7")),
-            (&["2001:db8::7"], Some("2001:db8::7")),
-            (&["[2001:db8::7]"], Some("2001:db8::7")),
-            (&["[2001:db8::7]:4711"], Some("2001:db8::7")),
-            (&["::ffff:203.0.113.7"], Some("203.0.113.7")),
+            (&["203.0.113.7"][..], "203.0.113.7"),
+            (&["203.0.113.7:4711"], "203.0.113.7"),
+            (&["2001:db8::7"], "2001:db8::7"),
+            (&["[2001:db8::7]"], "2001:db8::7"),
+            (&["[2001:db8::7]:4711"], "2001:db8::7"),
+            (&["::ffff:203.0.113.7"], "203.0.113.7"),
             // What the client itself wrote stands on the left and does not count.
-            (&["1.2.3.4, 203.0.113.7"], Some("203.0.113.7")),
-            (&["1.2.3.4", "203.0.113.7"], Some("203.0.113.7")),
-            (&["nonsense, 203.0.113.7"], Some("203.0.113.7")),
-            (&["203.0.113.7, 10.0.0.1,127.0.0.1"], Some("203.0.113.7")),
-            (&["203.0.113.7, 10.0.0.1", "10.0.0.2"], Some("203.0.113.7")),
-            (&["203.0.113.7, ::ffff:10.0.0.1"], Some("203.0.113.7")),
-            (&["203.0.113.7,, ,"], Some("203.0.113.7")),
-            (&["203.0.113.7", ""], Some("203.0.113.7")),
-            (&["203.0.113.7, nonsense"], None),
-            (&["203.0.113.7, unknown, 10.0.0.1"], None),
-            (&["203.0.113.7:99999"], None),
-            (&["fe80::1%eth0"], None),
-            (&["[203.0.113.7"], None),
-            (&["\u{661}.2.3.4"], None),
-            (&["10.0.0.1"], None),
-            (&[""], None),
-            (&[], None),
+            (&["1.2.3.4, 203.0.113.7"], "203.0.113.7"),
+            (&["1.2.3.4", "203.0.113.7"], "203.0.113.7"),
+            (&["nonsense, 203.0.113.7"], "203.0.113.7"),
+            (&["203.0.113.7, unix:"], "203.0.113.7"),
+            (&["fe80::1%eth0"], "fe80::1"),
+            (&["203.0.113.7, 10.0.0.1,127.0.0.1"], "203.0.113.7"),
+            (&["203.0.113.7, 10.0.0.1", "10.0.0.2"], "203.0.113.7"),
+            (&["203.0.113.7, ::ffff:10.0.0.1"], "203.0.113.7"),
+            (&["203.0.113.7,, ,"], "203.0.113.7"),
+            (&["203.0.113.7", ""], "203.0.113.7"),
         ] {
             let values = || fields.iter().map(|field| field.as_bytes());
-            let expected = client_is.map(ip);
+            let expected = Forwarded::Client(ip(client_is));
             assert_eq!(client(values(), &proxies), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn element_that_is_no_address_is_unreadable_and_no_client() {
+        let proxies = [net("127.0.0.0/8"), net("10.0.0.0/8"), net("::1/128")];
+        for fields in [
+            &["203.0.113.7, nonsense"][..],
+            &["203.0.113.7, unknown, 10.0.0.1"],
+            &["203.0.113.7", "unknown"],
+            &["unknown"],
+            &["_hidden"],
+            &["203.0.113.7:99999"],
+            &["[203.0.113.7"],
+            &["\u{661}.2.3.4"],
+            // A Unix socket is not among the trusted proxies here.
+            &["203.0.113.7, unix:"],
+        ] {
+            let values = fields.iter().map(|field| field.as_bytes());
+            assert_eq!(
+                client(values, &proxies),
+                Forwarded::Unreadable,
+                "{fields:?}"
+            );
+        }
+        assert_eq!(
+            client([&b"\xff"[..]].into_iter(), &proxies),
+            Forwarded::Unreadable
+        );
+    }
+
+    #[test]
+    fn field_without_an_element_but_proxies_names_no_client() {
+        let proxies = [net("127.0.0.0/8"), net("10.0.0.0/8")];
+        for fields in [
+            &[][..],
+            &[""],
+            &[" , "],
+            &["10.0.0.1"],
+            &["127.0.0.1, 10.0.0.1"],
+        ] {
+            let values = fields.iter().map(|field: &&str| field.as_bytes());
+            assert_eq!(client(values, &proxies), Forwarded::Unnamed, "{fields:?}");
         }
     }
 }

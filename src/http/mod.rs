@@ -16,7 +16,7 @@ mod upgrade;
 use self::head::{Field, Head};
 
 pub use self::date::{Date, DateCache};
-pub use self::forwarded::is_trusted;
+pub use self::forwarded::{Forwarded, is_trusted};
 pub use self::head::HEADERS_MAX;
 pub use self::origin::AllowedOrigin;
 pub use self::response::{Content, Refusal, Response};

@@ -176,7 +176,7 @@ fn a_browser_and_the_simplest_client_get_their_websocket() {
         let upgrade = upgrade(request);
         assert_eq!(upgrade.response, ACCEPTED.as_bytes());
         assert_eq!((upgrade.room.as_str(), upgrade.nick), ("lobby", None));
-        assert_eq!(upgrade.forwarded_for, None);
+        assert_eq!(upgrade.forwarded_for, Forwarded::Unnamed);
     }
 }
 
@@ -477,13 +477,13 @@ fn a_trusted_proxy_names_the_client() {
     let request = least_with("Host:", forwarded);
     assert_eq!(
         upgrade(&request).forwarded_for,
-        Some("203.0.113.7".parse().unwrap())
+        Forwarded::Client("203.0.113.7".parse().unwrap())
     );
     let outcome = receive(request.as_bytes(), 0, false, &Settings::default());
     let Request::Upgrade { upgrade, .. } = outcome else {
         panic!("{outcome:?}")
     };
-    assert_eq!(upgrade.forwarded_for, None);
+    assert_eq!(upgrade.forwarded_for, Forwarded::Unnamed);
 }
 
 #[test]

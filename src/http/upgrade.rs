@@ -4,13 +4,11 @@
 //!
 //! We choose no subprotocol and no extension, which is said by silence (RFC 6455 §4.2.2, 5).
 
-use std::net::IpAddr;
-
 use percent_encoding::percent_decode;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
-use super::forwarded;
+use super::forwarded::{self, Forwarded};
 use super::head::{Field, Head};
 use super::origin;
 use super::response::Refusal;
@@ -37,9 +35,8 @@ pub struct Upgrade {
     pub room: String,
     /// The nick asked for, decoded but not judged; never empty.
     pub nick: Option<String>,
-    /// The client's address, if a trusted proxy names one; the limit by address counts this one
-    /// instead of the proxy's.
-    pub forwarded_for: Option<IpAddr>,
+    /// The client according to a trusted proxy. The limit by address counts the connection for it.
+    pub forwarded_for: Forwarded,
     /// The whole 101 (RFC 6455 §4.2.2).
     pub response: Vec<u8>,
 }
@@ -92,9 +89,11 @@ pub(super) fn check(
     Ok(Upgrade {
         room,
         nick: nick(query)?,
-        forwarded_for: from_proxy
-            .then(|| forwarded::client(fields, &settings.trusted_proxies))
-            .flatten(),
+        forwarded_for: if from_proxy {
+            forwarded::client(fields, &settings.trusted_proxies)
+        } else {
+            Forwarded::Unnamed
+        },
         response: switching_protocols(key),
     })
 }

@@ -2,6 +2,7 @@
 //! Comes last in a turn, with a budget. Knows no bytes but those of a refusal.
 
 use super::Server;
+use super::connection::Source;
 use crate::conn::State;
 use crate::http::{self, Refusal};
 use crate::id::{ConnId, Peer, Tick};
@@ -26,6 +27,9 @@ const PAUSE_TICKS: u32 = 5;
 /// Ticks between two lines of the log about that: whoever causes it could fill a disk with them.
 const WARN_TICKS: u32 = 100;
 
+/// Ticks between two lines of the log about an address at its limit: a minute.
+const WARN_OF_ADDRESS_TICKS: u32 = 600;
+
 /// How many connections fit into `descriptors` open files.
 pub fn connections_within(descriptors: usize) -> usize {
     descriptors
@@ -43,6 +47,8 @@ pub(super) struct Listeners {
     is_exhausted: bool,
     /// When the log may say again that the system has nothing left.
     warn_at: Tick,
+    /// When the log may report again that an address is at its limit.
+    warn_of_address_at: Tick,
 }
 
 impl Listeners {
@@ -53,6 +59,7 @@ impl Listeners {
             paused_until: None,
             is_exhausted: false,
             warn_at: Tick(0),
+            warn_of_address_at: Tick(0),
         }
     }
 
@@ -65,6 +72,15 @@ impl Listeners {
     /// When the next newcomer can be taken, if one waits.
     pub(super) fn next_try(&self) -> Option<Tick> {
         (!self.waiting.is_empty()).then(|| self.paused_until.unwrap_or_default())
+    }
+
+    /// Whether the log may report that an address is at its limit: not more than once a minute.
+    fn may_warn_of_address(&mut self, now: Tick) -> bool {
+        let may = now >= self.warn_of_address_at;
+        if may {
+            self.warn_of_address_at = now + WARN_OF_ADDRESS_TICKS;
+        }
+        may
     }
 
     pub(super) fn stop(&mut self) {
@@ -150,8 +166,13 @@ impl<N: Net> Server<N> {
     fn welcome(&mut self, stream: N::Stream, peer: Peer, now: Tick) {
         self.stats.accepted += 1;
         let from_proxy = http::is_trusted(peer, &self.http.trusted_proxies);
+        let source = if from_proxy {
+            Source::Proxy(peer)
+        } else {
+            Source::Uncounted
+        };
         let state = State::new(&self.deadlines, now);
-        let id = self.connections.insert(stream, from_proxy, state);
+        let id = self.connections.insert(stream, source, state);
         self.rearm(id);
         self.log_connection(id, format_args!("came from {peer}"));
         let Some(connection) = self.connections.get_mut(id) else {
@@ -166,7 +187,7 @@ impl<N: Net> Server<N> {
             self.refuse(id, &Refusal::TooManyConnections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy
-            && !self.count_for(id, address)
+            && !self.count_for(id, address, now)
         {
             self.refuse(id, &Refusal::TooManyFromAddress, now);
         }
@@ -174,14 +195,24 @@ impl<N: Net> Server<N> {
 
     /// Counts the connection for an address. False: the address has too many.
     #[must_use]
-    pub(super) fn count_for(&mut self, id: ConnId, address: IpAddr) -> bool {
+    pub(super) fn count_for(&mut self, id: ConnId, address: IpAddr, now: Tick) -> bool {
         let Some(connection) = self.connections.get_mut(id) else {
             return true;
         };
-        if connection.counted_for.is_some() {
+        if connection.source.counted_for().is_some() {
             return true;
         }
-        connection.counted_for = self.addresses.enter(address, self.per_address_max);
-        connection.counted_for.is_some()
+        if let Some(counted_for) = self.addresses.enter(address, self.per_address_max) {
+            connection.source = Source::Counted(counted_for);
+            return true;
+        }
+        if self.listeners.may_warn_of_address(now) {
+            warn!(target: "parlor::accept",
+                "{address} has {} connections, the limit of one address \
+                 (--max-connections-per-address); if it is a reverse proxy, name it with \
+                 --trusted-proxy and let it send X-Forwarded-For with its client's address",
+                self.per_address_max);
+        }
+        false
     }
 }

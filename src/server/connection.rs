@@ -7,7 +7,7 @@
 use crate::conn::outbox::{Limits, Pushed};
 use crate::conn::{Deadlines, State};
 use crate::frame::Frame;
-use crate::id::{ConnId, Tick};
+use crate::id::{ConnId, Peer, Tick};
 use crate::wheel::Wheel;
 use crate::wire::Protocol;
 use slab::Slab;
@@ -18,17 +18,35 @@ use std::net::IpAddr;
 pub(super) struct Connection<S> {
     pub(super) stream: S,
     pub(super) state: State,
-    /// The address it counts for; `None` if it counts for none.
-    pub(super) counted_for: Option<IpAddr>,
+    pub(super) source: Source,
     generation: u32,
-    /// It comes from a proxy whose word about the address is taken.
-    pub(super) from_proxy: bool,
     pub(super) protocol: Protocol,
     /// The peer closed its side or an error waits: a short read does not mean that all was read.
     pub(super) ended: bool,
     on_dirty: bool,
     on_readable: bool,
     on_ending: bool,
+}
+
+/// What a connection counts for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// For no address, and it is not limited by one.
+    Uncounted,
+    /// It comes from a trusted proxy, and for what it counts is known with its request.
+    Proxy(Peer),
+    /// For this address.
+    Counted(IpAddr),
+}
+
+impl Source {
+    /// The address that the connection is counted for.
+    pub(super) const fn counted_for(self) -> Option<IpAddr> {
+        match self {
+            Self::Counted(address) => Some(address),
+            Self::Uncounted | Self::Proxy(_) => None,
+        }
+    }
 }
 
 impl<S> Connection<S> {
@@ -99,16 +117,15 @@ impl<S> Connections<S> {
     }
 
     /// A new connection. Its deadline is to be armed.
-    pub(super) fn insert(&mut self, stream: S, from_proxy: bool, state: State) -> ConnId {
+    pub(super) fn insert(&mut self, stream: S, source: Source, state: State) -> ConnId {
         let generation = self.next_generation;
         // The last generation marks what is not a connection (net/mio.rs).
         self.next_generation = (generation + 1) % u32::MAX;
         let slot = self.slab.insert(Connection {
             stream,
             state,
-            counted_for: None,
+            source,
             generation,
-            from_proxy,
             protocol: Protocol::Plain,
             ended: false,
             on_dirty: false,
@@ -324,7 +341,7 @@ mod tests {
 
     fn insert(connections: &mut Connections<()>) -> ConnId {
         let lengths = Deadlines::new(&Settings::default());
-        connections.insert((), false, State::new(&lengths, Tick(0)))
+        connections.insert((), Source::Uncounted, State::new(&lengths, Tick(0)))
     }
 
     /// The order of a turn makes this unreachable from outside, so it is shown here.

@@ -60,7 +60,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let command = if self.guesses.may_try(connection.counted_for, now) {
+        let command = if self.guesses.may_try(connection.source.counted_for(), now) {
             Command::Op { token }
         } else {
             Command::OpTooOften
@@ -73,7 +73,7 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let address = connection.counted_for;
+        let address = connection.source.counted_for();
         self.guesses.failed(address, now);
         let from = address.map_or_else(|| String::from("no address"), |ip| ip.to_string());
         warn!(target: "parlor::operator", "a wrong operator token from {from}");

@@ -299,7 +299,7 @@ impl<N: Net> Server<N> {
         let counted = self
             .connections
             .iter()
-            .filter(|c| c.counted_for.is_some())
+            .filter(|c| c.source.counted_for().is_some())
             .count();
         assert_eq!(
             counted,

@@ -14,7 +14,7 @@ impl<N: Net> Server<N> {
             let Some(connection) = self.connections.remove(id) else {
                 continue;
             };
-            if let Some(address) = connection.counted_for {
+            if let Some(address) = connection.source.counted_for() {
                 self.addresses.leave(address);
             }
             self.trimming.was_freed(now);

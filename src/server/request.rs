@@ -2,17 +2,23 @@
 //! Knows what `http` makes of a head, not how a head looks.
 
 use super::Server;
+use super::connection::Source;
 use super::receive::Flow;
 use crate::chat::RoomName;
 use crate::frame::Frame;
-use crate::http::{self, Get, Method, Refusal, Request, Upgrade};
-use crate::id::{ConnId, Tick};
+use crate::http::{self, Forwarded, Get, Method, Refusal, Request, Upgrade};
+use crate::id::{ConnId, Peer, Tick};
 use crate::net::Net;
 use crate::page;
 use crate::wire::Protocol;
+use std::net::{IpAddr, Ipv6Addr};
 
 const ROOM_NAME_RULE: &str =
     "A room's name has 1 to 32 letters, digits, hyphens, underscores or full stops.";
+
+/// What connections count for that come through a Unix socket and whose client the proxy names by
+/// something that is no address. No client has this address.
+const UNIX_PROXY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 impl<N: Net> Server<N> {
     /// `bytes` is all that came of the head so far, of which `searched` were looked at before.
@@ -26,7 +32,8 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return Flow::Enough;
         };
-        match http::receive(bytes, searched, connection.from_proxy, &self.http) {
+        let from_proxy = matches!(connection.source, Source::Proxy(_));
+        match http::receive(bytes, searched, from_proxy, &self.http) {
             Request::Partial => {
                 connection.state.keep_head(bytes.to_vec());
                 self.rearm(id);
@@ -71,6 +78,20 @@ impl<N: Net> Server<N> {
         Flow::Enough
     }
 
+    /// The address that an upgraded connection of a trusted proxy counts for. `None`: it counts for
+    /// none, or is counted already.
+    fn client_address(&mut self, id: ConnId, forwarded: Forwarded) -> Option<IpAddr> {
+        let Source::Proxy(proxy) = self.connections.get_mut(id)?.source else {
+            return None;
+        };
+        match (forwarded, proxy) {
+            (Forwarded::Unnamed, _) => None,
+            (Forwarded::Client(address), _) => Some(address),
+            (Forwarded::Unreadable, Peer::Ip(address)) => Some(address),
+            (Forwarded::Unreadable, Peer::Unix) => Some(UNIX_PROXY),
+        }
+    }
+
     /// The upgrade: the one response, and from here on a member.
     fn open(&mut self, id: ConnId, upgrade: Upgrade, now: Tick) {
         let Ok(room) = RoomName::parse(&upgrade.room) else {
@@ -82,8 +103,8 @@ impl<N: Net> Server<N> {
                 now,
             );
         };
-        if let Some(address) = upgrade.forwarded_for
-            && !self.count_for(id, address)
+        if let Some(address) = self.client_address(id, upgrade.forwarded_for)
+            && !self.count_for(id, address, now)
         {
             return self.refuse(id, &Refusal::TooManyFromAddress, now);
         }

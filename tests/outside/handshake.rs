@@ -244,6 +244,50 @@ fn origins_are_ours_or_on_the_list() {
 }
 
 #[test]
+fn client_that_a_proxy_does_not_name_by_an_address_counts_for_the_proxy() {
+    let server = Server::start(&["--max-connections-per-address", "2"]);
+    let status = |forwarded: &str| {
+        let mut client = server.connect();
+        client.send(changed("Host:", &format!("{forwarded}Host:")).as_bytes());
+        (client.response().status, client)
+    };
+    let hidden = "X-Forwarded-For: 203.0.113.7, unknown\r\n";
+    let (first, _ann) = status(hidden);
+    let (second, _bob) = status(hidden);
+    let (third, _) = status(hidden);
+    assert_eq!((first, second, third), (101, 101, 503));
+    let (named, _cat) = status("X-Forwarded-For: 203.0.113.7\r\n");
+    assert_eq!(named, 101, "another address has its own limit");
+    let (unnamed, _dan) = status("");
+    assert_eq!(unnamed, 101, "without the field there is no limit");
+}
+
+#[test]
+fn address_at_its_limit_is_reported_once_with_what_to_do() {
+    let server = Server::start(&[
+        "--trusted-proxy",
+        "none",
+        "--max-connections-per-address",
+        "1",
+    ]);
+    let _member = server.join("ann");
+    for _ in 0..3 {
+        let mut client = server.connect();
+        client.send(upgrade_request("/ws").as_bytes());
+        assert_eq!(client.response().status, 503);
+        client.ends();
+    }
+    let line = server.error_line();
+    contains(
+        &line,
+        "127.0.0.1 has 1 connections, the limit of one address",
+    );
+    contains(&line, "--trusted-proxy");
+    server.signal("USR1");
+    contains(server.error_line(), "turned_away=3");
+}
+
+#[test]
 fn a_star_allows_every_origin() {
     let server = Server::start(&["--allow-origin", "*"]);
     let mut client = server.connect();
