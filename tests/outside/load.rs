@@ -337,9 +337,38 @@ fn report_is_a_page_without_references() {
     run.is_as_expected();
     let page = std::fs::read_to_string(path).expect("the report is there");
     std::fs::remove_file(path).expect("it can be removed");
-    contains(&page, "<h2>Latency of messages, open loop</h2><svg ");
-    contains(&page, "<h2>Server's memory against connections</h2><svg ");
+    contains(&page, "\"title\":\"Latency of messages, open loop\"");
     assert!(!page.contains("src=") && !page.contains("href="));
+}
+
+#[test]
+#[ignore = "needs Chromium; tests/run runs it"]
+fn report_draws_its_plots_in_a_browser() {
+    let server = Server::start(&CROWD);
+    let path = std::env::temp_dir().join(format!("parlor-plots-{}.html", std::process::id()));
+    let path = path.to_str().expect("a path of this machine");
+    let run = run_at(&server, &["idle", "--connections", "30", "--report", path]);
+    run.is_as_expected();
+    let (_, dom, errors) = finish(
+        Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+            .arg(format!("file://{path}")),
+    );
+    std::fs::remove_file(path).expect("it can be removed");
+    for title in [
+        "Server's memory against connections",
+        "Time to connect",
+        "Connects a second",
+        "Open connections",
+        "Server's memory",
+        "Server's CPU, of one core",
+    ] {
+        let plot = format!("<h2>{title}</h2><svg ");
+        assert!(dom.contains(&plot), "{title} is not in {dom}{errors}");
+    }
+    contains(&dom, "<polyline class=\"two\"");
+    contains(&dom, "<p class=\"good\">As expected.</p>");
+    assert!(!dom.contains("NaN") && !dom.contains("Infinity"), "{dom}");
 }
 
 #[test]

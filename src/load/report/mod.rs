@@ -3,7 +3,6 @@
 
 mod json;
 mod page;
-mod plot;
 mod table;
 mod times;
 

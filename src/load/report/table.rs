@@ -147,7 +147,7 @@ fn messages(outcome: &Outcome) -> Section {
 
 /// With a window the next message waits for the ones before, so a slow server slows the senders
 /// down and the latency hides what an open loop would show.
-pub(super) fn latency_name(outcome: &Outcome) -> &'static str {
+fn latency_name(outcome: &Outcome) -> &'static str {
     match outcome.options.pace() {
         Pace::Rate(_) => "latency, open loop",
         Pace::Window(_) => "latency, closed loop",
@@ -309,7 +309,7 @@ fn optional(value: Option<f64>, digits: usize) -> String {
 }
 
 /// A number with commas.
-pub(super) fn grouped(number: u64) -> String {
+fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

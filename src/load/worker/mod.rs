@@ -218,10 +218,9 @@ impl Worker {
         };
         let mut ready = mem::take(&mut self.ready);
         ready.append(&mut self.unread);
-        // A message that is sent late by the granularity of a poll would be the tester's latency.
-        let message_due = self.talk.as_ref().and_then(Talk::due);
+        let exactly = self.next_exactly_due();
         self.note_turn();
-        self.dialer.poll(wake, message_due, &mut ready);
+        self.dialer.poll(wake, exactly, &mut ready);
         self.woke = Some(self.now());
         for event in ready.drain(..) {
             self.take_event(event);
@@ -248,14 +247,21 @@ impl Worker {
 
     /// The moment by which a wait for events must end.
     fn next_due(&self) -> Micros {
-        let mut due = self.housekept + HOUSEKEEPING_MICROS;
-        due = due.min(self.opening.due().unwrap_or(Micros::MAX));
-        let churn = self.churn.as_ref().and_then(Churn::due);
-        due = due.min(churn.unwrap_or(Micros::MAX));
         if self.leaving.is_more_allowed() {
-            due = 0;
+            return 0;
         }
-        due
+        self.housekept + HOUSEKEEPING_MICROS
+    }
+
+    /// When the next message, connection or churn step is due. Their latencies count from that
+    /// moment, so the granularity of a poll would be part of them.
+    fn next_exactly_due(&self) -> Option<Micros> {
+        let message = self.talk.as_ref().and_then(Talk::due);
+        let step = self.churn.as_ref().and_then(Churn::due);
+        [message, step, self.opening.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// This process's part of a rate.
