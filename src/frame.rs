@@ -21,8 +21,8 @@ const PONG: u8 = 0xA;
 /// waits in a great many queues and each place counts.
 const COUNT_BYTES: usize = 4;
 
-/// Bytes ready for a socket: one WebSocket frame, or a [`Run`] of them, or an HTTP response. A clone
-/// shares them: one thread, so a plain reference count.
+/// Bytes ready for a socket: one WebSocket frame, or a [`Run`] of them, or an HTTP response. A
+/// clone shares them: one thread, so a plain reference count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame(Rc<[u8]>);
 
@@ -149,8 +149,8 @@ impl Frame {
     }
 }
 
-/// Text messages for the same receivers, in order, gathered to become one [`Frame`]: each receiver's
-/// queue then takes one thing instead of many, and the socket one piece.
+/// Text messages for the same receivers, in order, gathered to become one [`Frame`]: each
+/// receiver's queue then takes one thing instead of many, and the socket one piece.
 #[derive(Debug, Default)]
 pub struct Run {
     /// Begins with room for the count, unless it is empty.

@@ -1,5 +1,4 @@
-//! The small values everything is named by: connections, rooms, peers, moments.
-//! Knows nothing else.
+//! The small values that name things: connections, rooms, peers, moments.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 /// One connection: its slot in the slab and the generation of that slot.
 ///
-/// Slots are reused, last in first out, so a slot alone may mean somebody else by the time an
+/// Slots are reused, last in first out, so a slot alone may name another connection by the time an
 /// event, a timer or an answer arrives; the pair never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {

@@ -28,8 +28,7 @@
 //!          reap: out of every table, once                 server/reap.rs
 //! ```
 //!
-//! Data goes down once per turn. Nothing below calls back up; what a lower part has to say, it
-//! returns.
+//! Data goes down once per turn. Nothing below calls back up: lower parts return results.
 //!
 //! # Where things are
 //!
@@ -46,9 +45,9 @@
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
-//! - [`wheel`]: when deadlines come. [`id`]: what everything is named by. [`config`]: what can be set: each
-//!   module's own settings, and how [`options`] are written.
-//!   [`chance`]: what is left to it. [`stats`]: what is counted.
+//! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
+//!   can be set: each module's own settings, and how [`options`] are written.
+//!   [`chance`]: random numbers from a seed. [`stats`]: what is counted.
 //!
 //! - [`load`]: the load tester, a client of any WebSocket server. Shares only what is below.
 //!
@@ -56,12 +55,13 @@
 //!
 //! A clock outside `net/mio.rs`. A second encoder of frames. A second place that writes to a
 //! socket, or that ends a connection. Removing a connection in the middle of a turn. Shared
-//! mutable state behind reference counts. An allocation per receiver of a message. A decoder
-//! per idle connection.
+//! mutable state behind reference counts. An allocation per receiver of a message. A tungstenite
+//! context per idle connection.
 //!
 //! # Where to start
 //!
-//! - A new command: [`chat::Command`], its line in `wire/plain.rs`, its arm in [`chat::Chat::handle`].
+//! - A new command: [`chat::Command`], its line in `wire/plain.rs`, its arm in
+//!   [`chat::Chat::handle`].
 //! - A new limit: the settings of the module where it applies, and its option in [`config`].
 //! - A new state or deadline of a connection: [`conn::state`], then `server/expire.rs`.
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].

@@ -1,4 +1,4 @@
-//! A token bucket: so many a second, with a burst. Integers only; knows no clock.
+//! A token bucket: a number of tokens a second, with a burst. Integers only; knows no clock.
 
 use crate::id::Tick;
 
@@ -24,7 +24,7 @@ impl Rate {
     }
 }
 
-/// Tokens are counted in tenths, so that what comes in one tick is a whole number.
+/// Tokens are counted in tenths, so that a tick brings a whole number of them.
 const TENTH: u32 = 10;
 
 /// The tokens one connection has left.
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_can_be_told_to_people() {
+    fn the_rate_of_a_refusal_is_the_configured_one() {
         assert_eq!(Rate::new(7, 1).per_second(), 7);
     }
 }

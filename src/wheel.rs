@@ -1,10 +1,10 @@
 //! A timer wheel: which slot is due at which tick. A data structure over numbers; knows no
 //! connection and no clock.
 //!
-//! 512 spokes of one tick each. A deadline hangs on the spoke of its tick; one further away than a
-//! whole round hangs there too and is looked at once a round. Postponing only stores the new due
-//! time, and the entry moves when its old spoke passes: the usual case, a connection that is heard
-//! again and again, costs one store. Everything else is a list operation.
+//! 512 spokes of one tick each. A deadline is linked to the spoke of its tick; one further away
+//! than a whole round as well, where it is looked at once a round. Postponing only stores the new
+//! due time, and the entry moves when its old spoke passes: the usual case, a connection from which
+//! bytes keep coming, costs one store. Everything else is a list operation.
 
 use crate::id::Tick;
 
@@ -15,7 +15,7 @@ const WORDS: usize = SPOKES / 64;
 /// No slot: the end of a list.
 const NONE: u32 = u32::MAX;
 
-/// Where a slot hangs, in a table alongside the connections: 12 bytes each.
+/// Where a slot is linked, in a table alongside the connections: 12 bytes each.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// The slot before it on its spoke, or, for the first, `FIRST | spoke`.
@@ -57,8 +57,8 @@ impl Wheel {
         }
     }
 
-    /// Sets the deadline of a slot, whether it had one or not. One that has passed already comes with
-    /// the next tick. `slot` must be below 2³¹.
+    /// Sets the deadline of a slot, whether it had one or not. One that has passed already comes
+    /// with the next tick. `slot` must be below 2³¹.
     pub fn arm(&mut self, slot: u32, due: Tick) {
         assert!(slot < FIRST, "slots are counted from zero");
         let index = slot as usize;
@@ -75,7 +75,7 @@ impl Wheel {
         self.link(slot, due.0);
     }
 
-    /// Takes the deadline of a slot away, if it has one.
+    /// Removes the deadline of a slot, if it has one.
     pub fn disarm(&mut self, slot: u32) {
         if self.is_armed(slot) {
             self.unlink(slot);
@@ -136,9 +136,10 @@ impl Wheel {
             .is_some_and(|entry| entry.prev != NONE)
     }
 
-    /// Fires or moves what hangs on a spoke. False: the limit was reached, and some still hangs.
+    /// Fires or moves the slots of a spoke. False: the limit was reached, and due slots remain.
     fn visit(&mut self, spoke: usize, now: u32, limit: usize, fired: &mut Vec<u32>) -> bool {
-        // The list is walked as it was: what is linked here meanwhile is for the next round.
+        // The list is walked as it was: slots that are linked here meanwhile wait for the next
+        // round.
         let mut slot = self.spokes[spoke];
         while slot != NONE {
             let Entry { next, due, .. } = self.entries[slot as usize];
@@ -158,7 +159,7 @@ impl Wheel {
     }
 
     fn link(&mut self, slot: u32, due: u32) {
-        // What is due already hangs on the spoke that is visited next.
+        // A slot that is due already is linked to the spoke that is visited next.
         let spoke = due.max(self.next) as usize % SPOKES;
         let first = self.spokes[spoke];
         self.entries[slot as usize] = Entry {

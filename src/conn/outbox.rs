@@ -1,7 +1,7 @@
 //! The bounded queue of one connection. Knows frames, not sockets.
 //!
-//! A front frame that was partly written is never dropped or replaced: half a frame on the wire
-//! would make nonsense of all that follows.
+//! A front frame that was partly written is never dropped or replaced: after half a frame the peer
+//! could not decode anything that follows.
 
 use crate::frame::Frame;
 use std::collections::VecDeque;
@@ -31,7 +31,7 @@ impl Default for Limits {
 #[must_use]
 pub enum Pushed {
     Queued,
-    /// It did not fit and is counted; the owner is to be told when the queue has drained.
+    /// It did not fit and is counted; the owner gets a report when the queue has drained.
     Missed,
 }
 
@@ -41,7 +41,7 @@ pub struct Outbox {
     queue: Queue,
     /// Unwritten bytes of all frames.
     bytes: usize,
-    /// WebSocket frames in the queue, which holds several as one where they came together.
+    /// WebSocket frames in the queue; a run of several is one entry.
     count: u32,
     /// Bytes of the front frame that are written.
     front_written: u32,
@@ -51,7 +51,7 @@ pub struct Outbox {
     is_closed: bool,
 }
 
-/// Nearly always there is at most one frame, which needs no heap of its own.
+/// Usually holds at most one frame, which needs no heap of its own.
 #[derive(Debug, Default)]
 #[expect(
     clippy::box_collection,
@@ -64,8 +64,8 @@ enum Queue {
     Many(Box<VecDeque<Frame>>),
 }
 
-/// Places a queue gets with its second frame: where one has two in a turn, more follow, and
-/// growing from two to eight would copy twice.
+/// Capacity of a queue from its second frame on: a connection that gets two frames in a turn
+/// usually gets more, and growing from two to eight would copy twice.
 const SECOND_FRAME_CAPACITY: usize = 8;
 
 impl Queue {
@@ -116,7 +116,7 @@ impl Queue {
         }
     }
 
-    /// The heap goes with the last frame, not before: a queue that is used is used again.
+    /// Frees the heap with the last frame, not before: a queue that holds frames will hold more.
     fn pop_front(&mut self) {
         match self {
             Self::Empty => {}
@@ -134,12 +134,12 @@ impl Queue {
 impl Outbox {
     /// Queues an ordinary frame if it fits.
     ///
-    /// Once one was missed all are, until the owner was told ([`Outbox::take_missed`]): what is
-    /// missing is then missing at one place of the stream, and that is where the owner is told.
+    /// Once a frame was missed, all are until the count is reported ([`Outbox::take_missed`]): the
+    /// gap is then at one place of the stream, and the report stands there.
     #[inline]
     pub fn push(&mut self, frame: Frame, limits: Limits) -> Pushed {
         if self.is_closed {
-            // Nobody is to be told: they are leaving.
+            // Not missed: nothing can follow the close frame, so no report is due.
             return Pushed::Queued;
         }
         if self.missed > 0 || !self.has_room(&frame, limits) {
@@ -153,15 +153,15 @@ impl Outbox {
     }
 
     /// Queues a frame that must not be lost and of which there cannot be many: an HTTP response, a
-    /// last line, the line that tells what was missed. Not bound by the limits.
+    /// last line, the report of missed messages. Not bound by the limits.
     pub fn push_control(&mut self, frame: Frame) {
         if !self.is_closed {
             self.append(frame);
         }
     }
 
-    /// Queues the answer to a ping. Only the latest need be answered (RFC 6455 §5.5.3), so an
-    /// earlier one that was not begun gives way, in its place.
+    /// Queues the answer to a ping. Only the latest ping need be answered (RFC 6455 §5.5.3), so
+    /// this pong replaces an earlier one of which no byte is written, in its place.
     pub fn push_pong(&mut self, frame: Frame) {
         if self.is_closed {
             return;
@@ -178,12 +178,12 @@ impl Outbox {
         self.pong = u16::try_from(self.queue.len()).unwrap_or(0);
     }
 
-    /// A pong waits that the next would replace.
+    /// A pong waits that the next one would replace.
     pub fn has_pong(&self) -> bool {
         self.pong > 0
     }
 
-    /// Queues the close frame: the last this queue ever takes.
+    /// Queues the close frame, after which the queue accepts nothing.
     pub fn push_close(&mut self, frame: Frame) {
         if !self.is_closed {
             self.append(frame);
@@ -191,8 +191,9 @@ impl Outbox {
         }
     }
 
-    /// Drops what is queued, but for a front frame that is partly written or begins with the response
-    /// to a request, which nothing can go before. Returns how many messages were dropped.
+    /// Drops what is queued, except a front frame that is partly written or begins with the
+    /// response to a request: the client expects that response before anything else. Returns how
+    /// many messages were dropped.
     pub fn drop_unsent(&mut self) -> u32 {
         let front = self.queue.front();
         let kept = front.filter(|frame| self.front_written > 0 || frame.is_response());
@@ -202,7 +203,7 @@ impl Outbox {
         dropped
     }
 
-    /// Drops all but the front frame, or that too.
+    /// Drops all but `front`, or everything.
     fn keep(&mut self, front: Option<Frame>) {
         self.pong = 0;
         self.bytes = front
@@ -212,8 +213,8 @@ impl Outbox {
         self.queue = front.map_or(Queue::Empty, Queue::One);
     }
 
-    /// The connection is over: drops what is queued and takes nothing more. Without this, what
-    /// comes in the rest of the turn could still be sent, behind a gap that nobody was told of.
+    /// The connection is over: drops what is queued and accepts nothing more. Without this, a frame
+    /// that is queued later in the turn could be sent behind a gap that was not reported.
     pub fn seal(&mut self) {
         let front = self.queue.front();
         let begun = front.filter(|_| self.front_written > 0);
@@ -277,11 +278,11 @@ impl Outbox {
         count
     }
 
-    /// So many bytes were written. More than there were is a bug of the caller.
+    /// Removes so many written bytes from the front. More than are queued is a bug of the caller.
     pub fn advance(&mut self, mut written: usize) {
         assert!(written <= self.bytes, "more was written than was queued");
         if written == self.bytes {
-            // Nearly always: all at once is less work than one by one.
+            // The usual case, and cheaper than removing frame by frame.
             self.queue = Queue::Empty;
             (self.bytes, self.count, self.front_written, self.pong) = (0, 0, 0, 0);
             return;
@@ -295,7 +296,7 @@ impl Outbox {
             if written < rest {
                 self.front_written += u32::try_from(written).expect("a frame is not that long");
                 if self.pong == 1 {
-                    // Begun, so it cannot be replaced.
+                    // A byte of the pong is written, so it cannot be replaced.
                     self.pong = 0;
                 }
                 return;
@@ -308,18 +309,18 @@ impl Outbox {
         }
     }
 
-    /// Frames that were missed and of which the owner was not told.
+    /// Messages that were missed and not reported.
     pub fn missed(&self) -> u32 {
         self.missed
     }
 
-    /// How many frames were missed, for telling the owner. Ordinary frames are taken again.
+    /// Takes the number of missed messages, to be reported. Ordinary frames are accepted again.
     pub fn take_missed(&mut self) -> u32 {
         mem::take(&mut self.missed)
     }
 
-    /// What a newcomer is told first becomes one with the response that lets them in: one piece for
-    /// the socket, and no heap for a queue. False: there is no such response.
+    /// Appends the first frame of a new member to the upgrade response: one piece for the socket,
+    /// and no heap for a queue. False: the front is no such response.
     fn join_response(&mut self, frame: &Frame) -> bool {
         match &mut self.queue {
             Queue::One(front)

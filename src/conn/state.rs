@@ -57,10 +57,11 @@
 //! There are three ways to be over:
 //!
 //! - The peer has ended and nothing is unsent, or the socket failed. The close is an ordinary one.
-//! - The deadline of Closing or Draining came, or the peer was silent, and nothing is unsent: as well.
+//! - The deadline of Closing or Draining came, or the peer was silent, and nothing is unsent: as
+//!   well.
 //! - The same deadlines, or that of Answering, came with bytes unsent: the connection is reset
-//!   (SO_LINGER 0). After a FIN the system would keep what the peer does not accept, for minutes and
-//!   outside every limit. A close frame that the peer did not accept in time is lost with it.
+//!   (SO_LINGER 0). After a FIN the system would keep what the peer does not accept, for minutes
+//!   and outside every limit. A close frame that the peer did not accept in time is lost with it.
 
 #[cfg(doc)]
 use super::RETRY_TICKS;
@@ -205,8 +206,8 @@ pub enum Drained {
     },
     /// Reading stopped at a request; go on. Arm the deadline.
     Read,
-    /// Shut our side: nothing more will be written. If the peer has ended and the system has nothing
-    /// unsent, the connection is over.
+    /// Shut our side: nothing more will be written. If the peer has ended and the system has
+    /// nothing unsent, the connection is over.
     Shut {
         peer_ended: bool,
     },
@@ -232,13 +233,15 @@ pub enum Expired {
     Refuse,
     /// End the connection in good order: no request came.
     Drain,
-    /// The member leaves; what waits is dropped and the connection closed: the peer accepts nothing.
+    /// The member leaves; what waits is dropped and the connection closed: the peer accepts
+    /// nothing.
     Stalled,
     /// The member leaves, and the connection is closed: a message did not come whole in time.
     MessageTooSlow,
     /// The connection is over, and reset if anything is unsent: nothing came for too long.
     Silent,
-    /// The connection is over, and reset if anything is unsent: it did not end in good order in time.
+    /// The connection is over, and reset if anything is unsent: it did not end in good order in
+    /// time.
     Over,
 }
 
@@ -465,8 +468,8 @@ impl State {
         self.pings.take(lengths.pings, now)
     }
 
-    /// The peer will send nothing more (its FIN, RFC 9293 §3.6), and a member has left. The peer may
-    /// still read: what is queued, and what the system holds (`has_unsent`), is for it.
+    /// The peer will send nothing more (its FIN, RFC 9293 §3.6), and a member has left. The peer
+    /// may still read: what is queued, and what the system holds (`has_unsent`), is for it.
     pub fn peer_ended(&mut self, has_unsent: bool, lengths: &Deadlines, now: Tick) -> Ended {
         if self.outbox.is_empty() && !has_unsent {
             return Ended::Over;

@@ -1,5 +1,5 @@
-//! Newcomers: who is let in, who is turned away, and when accepting pauses.
-//! Comes last in a turn, with a budget. Knows no bytes but those of a refusal.
+//! New connections: which are accepted, which are turned away, and when accepting pauses.
+//! The last step of a turn, with a budget. Knows no bytes but those of a refusal.
 
 use super::Server;
 use super::connection::Source;
@@ -11,20 +11,20 @@ use log::warn;
 use std::mem;
 use std::net::IpAddr;
 
-/// Newcomers let in by one turn, over all listeners: at 10 µs each, some 3 ms.
+/// Connections accepted in one turn, over all listeners: at 10 µs each, some 3 ms.
 const ACCEPTS_PER_TURN: usize = 256;
 
-/// Connections above the limit that are told so in good order: they hold a slot until their last
-/// byte is taken. More than that are turned away with what one write takes.
+/// Connections above the limit that get a complete refusal: they hold a slot until their last byte
+/// is accepted. Further ones are turned away with one write.
 const SURPLUS_MAX: usize = 16;
 
 /// Descriptors that are not connections: standard streams, poll, listeners, signals, reserve.
 const OTHER_DESCRIPTORS: usize = 32;
 
-/// Ticks until accepting is tried again after the system had nothing left even to turn away with.
+/// Ticks until accepting is tried again after not even a descriptor for turning away was left.
 const PAUSE_TICKS: u32 = 5;
 
-/// Ticks between two lines of the log about that: whoever causes it could fill a disk with them.
+/// Ticks between two lines of the log about that: an attacker could fill a disk with them.
 const WARN_TICKS: u32 = 100;
 
 /// Ticks between two lines of the log about an address at its limit: a minute.
@@ -37,11 +37,11 @@ pub fn connections_within(descriptors: usize) -> usize {
         .max(1)
 }
 
-/// The listeners at which somebody may be waiting.
+/// The listeners at which connections may be waiting.
 pub(super) struct Listeners {
     waiting: Vec<usize>,
     max_connections: usize,
-    /// Not before this moment, for the system has nothing left.
+    /// Accepting pauses until this moment, because the system has nothing left.
     paused_until: Option<Tick>,
     /// Accepting failed for want of descriptors or memory, and has not succeeded since.
     is_exhausted: bool,
@@ -69,7 +69,7 @@ impl Listeners {
         }
     }
 
-    /// When the next newcomer can be taken, if one waits.
+    /// When the next connection can be accepted, if one may be waiting.
     pub(super) fn next_try(&self) -> Option<Tick> {
         (!self.waiting.is_empty()).then(|| self.paused_until.unwrap_or_default())
     }
@@ -91,14 +91,14 @@ impl Listeners {
 /// Whether to go on at a listener.
 enum Next {
     Another,
-    /// Nobody waits there any more.
-    Nobody,
-    /// Those who wait must wait.
+    /// No connection waits there any more.
+    Empty,
+    /// No connection can be accepted for a while.
     Pause,
 }
 
 impl<N: Net> Server<N> {
-    /// Takes newcomers until nobody waits or the budget of the turn is spent.
+    /// Accepts connections until none waits or the budget of the turn is spent.
     pub(super) fn accept(&mut self, now: Tick) {
         if self.listeners.paused_until.is_some_and(|until| now < until) {
             return;
@@ -111,7 +111,7 @@ impl<N: Net> Server<N> {
             match self.accept_one(listener, now) {
                 // In turns, so that one busy listener does not starve the others.
                 Next::Another => self.listeners.waiting.rotate_left(1),
-                Next::Nobody => {
+                Next::Empty => {
                     self.listeners.waiting.remove(0);
                 }
                 Next::Pause => {
@@ -132,7 +132,7 @@ impl<N: Net> Server<N> {
                 self.welcome(stream, peer, now);
                 Next::Another
             }
-            Accept::Empty => Next::Nobody,
+            Accept::Empty => Next::Empty,
             Accept::Again => Next::Another,
             Accept::Exhausted => {
                 if !mem::replace(&mut self.listeners.is_exhausted, true) {
@@ -149,7 +149,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// Not left hanging: told and closed, with the descriptor that is held back for this.
+    /// Sends a refusal and closes, with the descriptor that is held back for this.
     fn turn_away(&mut self, listener: usize) -> Next {
         let date = self.date.at(self.net.wall());
         let response = Refusal::TooManyConnections.response(date);
@@ -158,7 +158,7 @@ impl<N: Net> Server<N> {
                 self.stats.turned_away += 1;
                 Next::Another
             }
-            TurnAway::Empty => Next::Nobody,
+            TurnAway::Empty => Next::Empty,
             TurnAway::Failed => Next::Pause,
         }
     }

@@ -21,8 +21,8 @@ fn subscriber(address: IpAddr) -> IpAddr {
 }
 
 impl Addresses {
-    /// Counts one more connection and returns what it counts for, which [`Self::leave`] wants back.
-    /// `None`: the address has `limit` already (0: there is no limit).
+    /// Counts one more connection and returns the key it counts for, to be passed to
+    /// [`Self::leave`]. `None`: the address has `limit` already (0: there is no limit).
     pub(super) fn enter(&mut self, address: IpAddr, limit: u32) -> Option<IpAddr> {
         let address = subscriber(address);
         let count = self.counts.entry(address).or_insert(0);

@@ -1,8 +1,8 @@
 //! The table of all connections with what runs alongside: deadlines, and the lists of connections
 //! to read, to flush and to end. Knows frames, not what they say, nor what a state means.
 //!
-//! Everything that goes to a connection enters its outbox here and leaves it in `flush.rs`.
-//! Nothing is removed here: [`Connections::end`] puts a connection on a list that `reap.rs` works off.
+//! Everything that goes to a connection enters its outbox here and leaves it in `flush.rs`. Nothing
+//! is removed here: [`Connections::end`] puts a connection on a list that `reap.rs` works off.
 
 use crate::conn::outbox::{Limits, Pushed};
 use crate::conn::{Deadlines, State};
@@ -21,7 +21,8 @@ pub(super) struct Connection<S> {
     pub(super) source: Source,
     generation: u32,
     pub(super) protocol: Protocol,
-    /// The peer closed its side or an error waits: a short read does not mean that all was read.
+    /// The peer closed its side or an error is pending: a short read does not mean that all was
+    /// read.
     pub(super) ended: bool,
     on_dirty: bool,
     on_readable: bool,
@@ -68,7 +69,7 @@ pub(super) struct Connections<S> {
     pub(super) missed: u64,
 }
 
-/// Who needs something this turn. Each connection is on each list at most once.
+/// The connections that need something this turn. Each is on each list at most once.
 #[derive(Default)]
 pub(super) struct Lists {
     /// Something is queued, and the socket is not known to be blocked.
@@ -79,11 +80,11 @@ pub(super) struct Lists {
     pub(super) ending: Vec<ConnId>,
 }
 
-/// Places that a list keeps when memory is given back: what a turn of a calm server needs.
+/// Capacity that a list keeps when memory is given back: what a turn of a calm server needs.
 const LIST_KEPT: usize = 1024;
 
 impl Lists {
-    /// A crowd was on one of them at once, and its places are still there.
+    /// One of them has the capacity for a crowd.
     pub(super) fn are_large(&self) -> bool {
         let lists = [&self.dirty, &self.readable, &self.ending];
         lists.iter().any(|list| list.capacity() > 2 * LIST_KEPT)
@@ -150,13 +151,13 @@ impl<S> Connections<S> {
         Some(connection)
     }
 
-    /// `None` answers a stale event: that connection is gone, whoever has its slot.
+    /// `None` for a stale event: that connection is gone, even if its slot is in use again.
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection<S>> {
         let connection = self.slab.get_mut(id.slot() as usize)?;
         (connection.generation == id.generation()).then_some(connection)
     }
 
-    /// Who has this slot; for deadlines, which are disarmed before a slot is used again.
+    /// The connection in this slot; for deadlines, which are disarmed before a slot is used again.
     pub(super) fn id_of(&self, slot: u32) -> Option<ConnId> {
         let connection = self.slab.get(slot as usize)?;
         Some(ConnId::new(slot, connection.generation))
@@ -223,7 +224,7 @@ impl<S> Connections<S> {
         self.missed += u64::from(dropped);
     }
 
-    /// Queues a frame that must not be lost: an HTTP response, a last line, what was missed.
+    /// Queues a frame that must not be lost: an HTTP response, a last line, a report.
     pub(super) fn push_control(&mut self, id: ConnId, frame: Frame) {
         let Some(connection) = self.get_mut(id) else {
             return;
@@ -232,7 +233,7 @@ impl<S> Connections<S> {
         self.mark_dirty(id);
     }
 
-    /// Queues the answer to a ping; an older one that was not sent gives way.
+    /// Queues the answer to a ping, in place of an older one that was not sent.
     pub(super) fn push_pong(&mut self, id: ConnId, frame: Frame) {
         let Some(connection) = self.get_mut(id) else {
             return;
@@ -314,7 +315,7 @@ impl<S> Connections<S> {
             let waiting = !connection.state.outbox.is_empty() && !connection.on_ending;
             assert!(
                 !waiting || connection.state.is_blocked() || connection.on_dirty,
-                "connection {slot} has frames that nobody will flush"
+                "connection {slot} has frames that will not be flushed"
             );
         }
         assert!(
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_a_crowd_was_on_gives_its_places_back() {
+    fn a_list_shrinks_after_a_crowd_was_on_it() {
         let mut lists = Lists::default();
         lists.dirty.reserve(100);
         assert!(!lists.are_large());

@@ -62,10 +62,10 @@ impl Batch {
     }
 }
 
-/// What some members are to get: a frame per protocol.
+/// What members are sent: a frame per protocol.
 type Frames = [Option<Frame>; Protocol::COUNT];
 
-/// Makes text of events, and single frames. The last text is kept for its memory.
+/// Renders events as text, and as single frames. Keeps the memory of the last text.
 #[derive(Default)]
 pub(super) struct Encoder {
     text: String,
@@ -84,8 +84,8 @@ impl Encoder {
 }
 
 impl<N: Net> Server<N> {
-    /// Carries out all effects, in order, before the next command is handled; only what a room is
-    /// told waits for more of its kind, until [`Self::settle`].
+    /// Carries out all effects, in order, before the next command is handled; only what a whole
+    /// room is sent waits for more of its kind, until [`Self::settle`].
     pub(super) fn apply(&mut self, now: Tick) {
         let mut effects = self.talk.take_effects();
         for effect in effects.drain(..) {
@@ -93,7 +93,7 @@ impl<N: Net> Server<N> {
                 self.tell_room(room, &event, now);
                 continue;
             }
-            // Nobody may see it before what was said earlier.
+            // It must not overtake what the room was sent earlier.
             self.settle(now);
             match effect {
                 Effect::TellRoom { .. } => {}
@@ -158,14 +158,14 @@ impl<N: Net> Server<N> {
         };
         let frame = self.encoder.frame(event, connection.protocol);
         match event {
-            // The last thing somebody is told must not be lost; nothing can follow it.
+            // A member's last line must not be lost; nothing can follow it.
             Event::YouWereKicked { .. } => self.connections.push_control(id, frame),
             _ => self.give(id, frame, now),
         }
     }
 
-    /// Queues an ordinary frame, if need be after sending what is queued: full only because nothing
-    /// was flushed yet this turn is no fault of the reader.
+    /// Queues an ordinary frame. A full outbox is flushed first: it may be full only because
+    /// nothing was flushed yet this turn.
     fn give(&mut self, id: ConnId, frame: Frame, now: Tick) {
         let limits = self.connections.limits();
         let Some(connection) = self.connections.get_mut(id) else {

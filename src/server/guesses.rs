@@ -1,8 +1,8 @@
 //! How many wrong operator tokens each address may still try. Knows addresses, not tokens.
 //!
-//! The message rate alone would allow hundreds of guesses a second to one address and its
-//! connections, and who is closed for it comes again. A table of fixed size, so that nobody can
-//! make it grow: addresses that share a place share its tries.
+//! The message rate alone would allow hundreds of guesses a second to all connections of one
+//! address, and a client that is closed can connect again. The table has a fixed size, so that an
+//! attacker cannot make it grow: addresses that share a place share its tries.
 
 use super::Server;
 use crate::chat::Command;
@@ -22,9 +22,9 @@ const INTERVAL_TICKS: u32 = 600;
 const PLACES: usize = 1024;
 
 pub(super) struct Guesses {
-    /// When all tries are there again, by place.
+    /// When all tries are available again, by place.
     restored: Vec<Tick>,
-    /// Decides who shares a place.
+    /// Decides which addresses share a place.
     key: u64,
 }
 
@@ -36,12 +36,12 @@ impl Guesses {
         }
     }
 
-    /// Whether a token from there is looked at. `None`: it comes from no address.
+    /// Whether a token from this address is compared. `None`: it comes from no address.
     pub(super) fn may_try(&self, address: Option<IpAddr>, now: Tick) -> bool {
         self.restored[self.place(address)] <= now + (BURST - 1) * INTERVAL_TICKS
     }
 
-    /// A wrong one came from there.
+    /// A wrong token came from this address.
     pub(super) fn failed(&mut self, address: Option<IpAddr>, now: Tick) {
         let place = self.place(address);
         self.restored[place] = self.restored[place].max(now) + INTERVAL_TICKS;
@@ -55,7 +55,7 @@ impl Guesses {
 }
 
 impl<N: Net> Server<N> {
-    /// An operator token, which is not looked at after too many wrong ones from the same address.
+    /// An operator token, which is not compared after too many wrong ones from the same address.
     pub(super) fn take_token(&mut self, id: ConnId, token: &str, now: Tick) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn five_wrong_ones_at_once_and_then_one_a_minute() {
+    fn five_wrong_tokens_are_compared_at_once_and_then_one_a_minute() {
         let mut guesses = Guesses::new(7);
         let from = Some(IpAddr::from([203, 0, 113, 7]));
         let start = Tick(1_000);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn who_guesses_locks_out_hardly_anybody_else() {
+    fn guesses_of_one_address_lock_out_few_others() {
         let mut guesses = Guesses::new(7);
         let address = |n: u32| Some(IpAddr::from((0xCB00_7100_u32 + n).to_be_bytes()));
         looked_at(&mut guesses, address(0), Tick(0), 100);

@@ -43,7 +43,7 @@ use trim::Trimming;
 /// What all reads share: the longest head by default, and more than most messages.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-/// A chat server over whatever [`Net`] it is given.
+/// A chat server over any [`Net`].
 ///
 /// Everything happens in [`Server::turn`], which the owner calls until it says that it is over.
 pub struct Server<N: Net> {
@@ -83,18 +83,18 @@ pub struct Server<N: Net> {
 #[must_use]
 pub enum Turn {
     Again,
-    /// Somebody asked for [`Server::summary`]; then again.
+    /// A signal asked for [`Server::summary`]; then again.
     Report,
-    /// The server has stopped, and everybody was told.
+    /// The server has stopped; every connection was closed with a reason, or its time was over.
     Stopped,
-    /// A second signal came: it stops at once, whoever is still there.
+    /// A second signal came: the server stops at once, with its connections as they are.
     Aborted,
 }
 
 impl<N: Net> Server<N> {
     /// A server without connections. `max_connections` is what the configuration says or, if it
-    /// says nothing, what the system allows. `seed` decides all that is left to chance: made-up
-    /// nicks, hash keys.
+    /// says nothing, what the system allows. `seed` decides everything random: made-up nicks, hash
+    /// keys.
     pub fn new(config: Config, net: N, max_connections: usize, seed: u64) -> Self {
         let Config {
             conn,
@@ -142,10 +142,10 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// One pass: wait, take what came, do what is due, send what is queued, let newcomers in.
+    /// One pass: wait, read, handle deadlines, remove, write, accept.
     ///
-    /// Nobody is removed before the reaping, so that no event of this turn can meet the next
-    /// owner of a slot; newcomers come last, so that they cannot keep those inside waiting.
+    /// No connection is removed before the reaping, so that no event of this turn can reach the
+    /// next owner of a slot. Accepting comes last, so that new connections cannot delay the others.
     pub fn turn(&mut self) -> Turn {
         // A connection that ended in the last turn's flush or accept is not served in this one.
         if !self.connections.lists.ending.is_empty() {
@@ -187,7 +187,7 @@ impl<N: Net> Server<N> {
         .min()
     }
 
-    /// Sorts an event into the lists that the steps work off.
+    /// Puts an event on the list of the step that handles it.
     fn take_note(&mut self, event: Ready, now: Tick) {
         match event {
             Ready::Listener(listener) => self.listeners.has_waiting(listener),
@@ -217,7 +217,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// Who is here and what happened so far, for operators and tests.
+    /// The present counts and the counters so far, for operators and tests.
     pub fn summary(&self) -> String {
         format!(
             "connections={} members={} rooms={} deadlines={} addresses={} {}",
@@ -230,7 +230,7 @@ impl<N: Net> Server<N> {
         )
     }
 
-    /// What happened so far.
+    /// The counters so far.
     pub fn stats(&self) -> Stats {
         Stats {
             missed: self.connections.missed,
@@ -246,7 +246,7 @@ impl<N: Net> Server<N> {
         &mut self.net
     }
 
-    /// Nobody is connected, and nothing remembers anybody.
+    /// No connection is left, and no table holds anything of one.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
             && self.connections.wheel.is_empty()
@@ -264,8 +264,8 @@ impl<N: Net> Server<N> {
     /// The most that outboxes may hold where no event is longer than `event_bytes_max`, but for the
     /// few frames that are bound by no limit: a response, a pong, a last line, a close frame.
     ///
-    /// An outbox is filled up to its limit, or it was empty and took one frame or one run. A run ends
-    /// when it has half of what an outbox takes, so it has at most that and one event more. In
+    /// An outbox is filled up to its limit, or it was empty and took one frame or one run. A run
+    /// ends when it has half of what an outbox takes, so it has at most that and one event more. In
     /// general no event is longer than [`crate::wire::event_bytes_max`].
     pub fn outbox_bytes_max(&self, event_bytes_max: usize) -> usize {
         let bytes_max = self.connections.limits().bytes_max;
@@ -309,11 +309,11 @@ impl<N: Net> Server<N> {
         assert!(self.talk.is_settled(), "effects are carried out at once");
         assert!(
             self.batch.is_empty(),
-            "a room was told something that its members do not get"
+            "a room was sent something that its members do not get"
         );
     }
 
-    /// One line per event of a connection. Never what somebody wrote.
+    /// One line per event of a connection. Never what a member wrote.
     fn log_connection(&self, id: ConnId, what: fmt::Arguments<'_>) {
         debug!(target: "parlor::connection", "{}.{} {what}", id.slot(), id.generation());
     }

@@ -1,5 +1,5 @@
-//! The only place where a connection ends: it leaves the slab, the wheel, the rooms and the
-//! per-address table, once, and its socket is closed.
+//! The only place where connections are removed: from the slab, the wheel, the rooms and the
+//! per-address table, once. Their sockets are closed with them.
 
 use super::Server;
 use crate::id::Tick;
@@ -7,7 +7,7 @@ use crate::net::Net;
 use std::mem;
 
 impl<N: Net> Server<N> {
-    /// Removes every connection that is over. The notices that causes go out in this turn's flush.
+    /// Removes every connection that is over. This turn's flush sends the leave notices.
     pub(super) fn reap(&mut self, now: Tick) {
         for id in mem::take(&mut self.connections.lists.ending) {
             self.leave(id, now);

@@ -1,5 +1,5 @@
-//! How a server ends: nobody more is let in, everybody is told, and what is queued is sent within
-//! the grace time.
+//! How a server ends: it stops listening, closes every connection with a reason, and sends what is
+//! queued within the grace time.
 
 use super::{Server, Turn};
 use crate::conn::state::Stop;
@@ -40,7 +40,8 @@ impl<N: Net> Server<N> {
         let reason = CloseReason::ServerStopping;
         let frame = Frame::close(reason.code(), &reason.text());
         let ids = self.connections.ids();
-        // All are told before the first leaves, so that nobody's last line is another's leaving.
+        // Queue all close frames before the first member leaves, so that no member gets the leave
+        // notices of the others.
         for id in &ids {
             let Some(connection) = self.connections.get_mut(*id) else {
                 continue;

@@ -1,12 +1,12 @@
-//! After a burst, gives the memory it took back to the system. The allocator would keep it: what
-//! the burst left free lies between what is still in use. Knows when; `net` knows how.
+//! Returns memory to the system after a burst. The allocator would keep it, because the freed
+//! blocks lie between blocks that are still in use. Knows when; `net` knows how.
 
 use super::Server;
 use crate::id::Tick;
 use crate::net::Net;
 
-/// From the first memory that was freed to giving it back: a burst is over by then, or it is given
-/// back in portions. Seldom enough that looking through the free memory costs nothing.
+/// Ticks from the first memory that was freed to giving it back: a burst is over by then, or is
+/// given back in portions. Rare enough that the search through free memory costs nothing.
 const TRIM_AFTER_TICKS: u32 = 50;
 
 /// Whether there is memory to give back, and when.
@@ -16,8 +16,8 @@ pub(super) struct Trimming {
 }
 
 impl Trimming {
-    /// Memory that a connection held for a while was freed. Not told of what is freed in the turn
-    /// in which it was taken, for that leaves no holes.
+    /// Memory that a connection held for a while was freed. Memory that is freed in the turn in
+    /// which it was allocated leaves no holes and is not reported here.
     pub(super) fn was_freed(&mut self, now: Tick) {
         self.due.get_or_insert(now + TRIM_AFTER_TICKS);
     }

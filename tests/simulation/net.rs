@@ -1,11 +1,13 @@
 //! A simulated network under the real server: listeners, sockets, a clock and their faults.
-//! Everything that is left to chance comes from one seed. Knows bytes, not what they mean.
+//! Everything random comes from one seed. Knows bytes, not what they mean.
 //!
-//! It keeps the contract of edge-triggered readiness and not more: an edge is told once, late, in
-//! any order; reads and writes are cut anywhere; either may be blocked without reason as long as
-//! an edge follows; a poll may return with nothing; the clock may run far ahead. And it insists on
-//! the other half of that contract: while somebody has bytes, room or a place in the queue that
-//! the server was told of and will not be told of again, the server must not sleep.
+//! It keeps the contract of edge-triggered readiness and not more: an edge is reported once, late,
+//! in any order; reads and writes are cut anywhere; either may be blocked without reason if an edge
+//! follows, or fail for want of memory, of which no edge tells; a poll may return with nothing; the
+//! clock may run far ahead. It checks the server's half of the contract: the server must not sleep
+//! while there are bytes to read, room to write or connections to accept of which it was notified
+//! and will not be notified again, nor past the time to try a failed read or write again. And the
+//! system must hold no bytes of a connection that the server has closed.
 
 use super::chance::Chance;
 use parlor::id::{ConnId, Peer, Tick};
@@ -18,21 +20,21 @@ use std::rc::Rc;
 /// The time of day at which the clock starts: 1994-11-06T08:49:37Z, as in RFC 9110 §5.6.7.
 const STARTED_AT: u64 = 784_111_777;
 
-/// Ticks that those who wait to be accepted may be left waiting without an event: the system has
-/// no descriptor left, and tells nobody when it has.
+/// Ticks that connections may wait to be accepted without an event: the system has no descriptor
+/// left, and no event tells when it has one.
 const PAUSE_TICKS: u32 = 5;
 
 /// Ticks within which the server must try a read or write again for which the system had no memory.
 const RETRY_TICKS: u32 = 5;
 
-/// What the network may do to those who use it.
+/// The faults of the network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
     /// Of 100 reads and writes, how many are blocked for no reason; an edge follows.
     pub(crate) blocked: u32,
     /// Of 100 reads and writes, how many fail for want of memory; no edge follows.
     pub(crate) short: u32,
-    /// Of 100 reads, how many bring less than there is; the rest comes right after.
+    /// Of 100 reads, how many return less than there is; the rest comes right after.
     pub(crate) cut_reads: u32,
     /// Of 100 writes, how many take only a part.
     pub(crate) cut_writes: u32,
@@ -44,9 +46,9 @@ pub(crate) struct Faults {
     pub(crate) aborted: u32,
     /// Of 1000 accepts, how many begin a time without descriptors.
     pub(crate) exhausted: u32,
-    /// Of 1000 newcomers, how many cannot be watched.
+    /// Of 1000 new connections, how many cannot be watched.
     pub(crate) unwatched: u32,
-    /// Of 100 events, how many are told by a later poll than the next.
+    /// Of 100 events, how many are reported by a later poll than the next.
     pub(crate) delayed: u32,
     /// Of 100 polls, how many return at once and with nothing.
     pub(crate) idle: u32,
@@ -81,7 +83,7 @@ impl Faults {
 #[derive(Clone, Debug)]
 pub(crate) enum Happened {
     Accepted(usize),
-    /// Closed with a last word instead of being accepted. `exhausted`: there was no descriptor.
+    /// Closed with a refusal instead of being accepted. `exhausted`: there was no descriptor.
     TurnedAway {
         exhausted: bool,
     },
@@ -94,7 +96,7 @@ pub(crate) enum Happened {
     },
     /// The server has read the client's end.
     End(usize),
-    /// The server has learned that the connection is no more.
+    /// The server has learned that the connection is broken.
     Gone(usize),
     /// Accepting failed: there was no descriptor.
     Exhausted,
@@ -179,7 +181,7 @@ pub(crate) struct Socket {
     next_write_is_short: bool,
     /// What the client's side accepts without the client reading it.
     accepts: usize,
-    /// Since the last write was blocked the server was told that it can write.
+    /// Since the last write was blocked, an event has said that the server can write.
     may_write_again: bool,
 }
 
@@ -263,7 +265,7 @@ pub(crate) struct SimNet {
     exhausted_until: Tick,
     signals: VecDeque<Signal>,
     log: Log,
-    /// The latest moment to which the clock runs ahead when nothing happens; then somebody acts.
+    /// The latest moment to which the clock runs ahead when nothing happens; then a client acts.
     pub(crate) horizon: Tick,
 }
 
@@ -283,12 +285,12 @@ impl SimNet {
         }
     }
 
-    /// Somebody connects. `None`: nobody listens any more.
+    /// A client connects. `None`: the server listens no more.
     pub(crate) fn connect(&mut self, door: usize, peer: Peer) -> Option<usize> {
         self.connects(door, peer, false)
     }
 
-    /// Somebody connects whom no fault will ever meet.
+    /// A client connects that no fault will ever affect.
     pub(crate) fn connect_spared(&mut self, door: usize, peer: Peer) -> Option<usize> {
         self.connects(door, peer, true)
     }
@@ -418,7 +420,7 @@ impl SimNet {
         self.log.take()
     }
 
-    /// The clock runs ahead and nothing happens: the process was stopped, or the machine was.
+    /// The clock runs ahead and nothing happens: the process was stopped (SIGSTOP).
     pub(crate) fn jumps(&mut self, ticks: u32) {
         self.now = self.now + ticks;
     }
@@ -498,7 +500,7 @@ impl SimNet {
         self.chance.shuffle(ready);
     }
 
-    /// The server means to sleep until then: panics if it has forgotten somebody.
+    /// The server is about to sleep until then: panics if it has forgotten a connection.
     fn check_sleep(&self, until: Option<Tick>) {
         let sleeps_past = |moment: Tick| until.is_none_or(|until| until > moment);
         if !sleeps_past(self.now) {
@@ -516,7 +518,7 @@ impl SimNet {
             if again_by != [None, None] {
                 continue;
             }
-            // Who does not take an answer may be left unread until they do.
+            // A client that does not read a response may be left unread until it does.
             assert!(
                 !socket.has_unread() || socket.edge.readable || socket.is_blocked,
                 "the server sleeps and has not read all of {index}"
@@ -533,13 +535,13 @@ impl SimNet {
         {
             assert!(
                 door.backlog.is_empty() || !sleeps_past(self.now + PAUSE_TICKS),
-                "the server sleeps and lets newcomers wait"
+                "the server sleeps and lets connections wait to be accepted"
             );
         }
         let is_anybody_there = self.open() > 0;
         assert!(
             until.is_some() || !is_anybody_there,
-            "the server sleeps for ever and somebody is there"
+            "the server sleeps for ever and has connections"
         );
     }
 
@@ -603,7 +605,7 @@ impl SimNet {
         let mut count = bytes.len().min(room);
         socket.is_blocked = count == 0 || is_blocked;
         if socket.is_blocked {
-            // Blocked for no reason, or because the client has not read: then reading tells.
+            // Blocked for no reason, or until the client reads.
             socket.edge.writable |= count > 0;
             self.note(Happened::Blocked(index));
             return Write::Blocked;
@@ -675,7 +677,7 @@ impl Net for SimNet {
         };
         let socket = &mut self.sockets[index];
         if is_aborted && self.chance.percent(50) {
-            // Interrupted: the newcomer waits on.
+            // Interrupted: the connection waits on.
             self.doors[listener].backlog.push_front(index);
             return Accept::Again;
         }
@@ -720,7 +722,7 @@ impl Net for SimNet {
         }
         let socket = &mut self.sockets[stream.socket];
         socket.watched = Some(id);
-        // As epoll does: what is there already is told at once.
+        // As epoll does: what is there already is reported at once.
         socket.edge.writable = true;
         socket.edge.readable |= socket.has_unread();
         true

@@ -1,5 +1,5 @@
-//! Scenes: a few people, named, on a network without faults, who come, say things and hear.
-//! Written as one would tell them.
+//! Scenes: a few named clients on a network without faults connect, say things and hear.
+//! Each scene is one behaviour.
 
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};
@@ -161,7 +161,7 @@ impl Scene {
         self.turns();
     }
 
-    /// Also those who do not, once.
+    /// Every client reads once, also those that have stopped.
     fn everybody_listens(&mut self) {
         for person in &mut self.people {
             let bytes = self
@@ -212,7 +212,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 #[test]
-fn what_ann_says_is_heard_by_bob_and_by_herself() {
+fn a_message_reaches_its_sender_and_the_other_members() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     let bob = room.joins("bob");
@@ -232,7 +232,7 @@ fn what_ann_says_is_heard_by_bob_and_by_herself() {
 }
 
 #[test]
-fn a_member_who_vanishes_leaves_one_notice_and_nothing_else() {
+fn a_member_that_is_reset_leaves_one_notice_and_nothing_else() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     let bob = room.joins("bob");
@@ -245,7 +245,7 @@ fn a_member_who_vanishes_leaves_one_notice_and_nothing_else() {
 }
 
 #[test]
-fn a_silent_member_is_pinged_and_then_gone_with_one_notice() {
+fn a_silent_member_is_pinged_and_then_removed_with_one_notice() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     let bob = room.joins("bob");
@@ -265,7 +265,7 @@ fn a_silent_member_is_pinged_and_then_gone_with_one_notice() {
 }
 
 #[test]
-fn whoever_answers_pings_stays() {
+fn a_member_that_answers_pings_stays() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     room.heard(ann);
@@ -286,7 +286,7 @@ fn whoever_answers_pings_stays() {
 }
 
 #[test]
-fn nobody_is_given_up_unasked_after_the_process_was_stopped() {
+fn members_are_pinged_before_they_are_removed_after_the_process_was_stopped() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     let bob = room.joins("bob");
@@ -302,13 +302,13 @@ fn nobody_is_given_up_unasked_after_the_process_was_stopped() {
     assert_eq!(room.heard(bob), Vec::<String>::new());
     assert!(
         room.heard(ann).contains(&String::from("* bob left")),
-        "who does not answer is given up"
+        "a member that does not answer is removed"
     );
     assert!(!room.is_empty());
 }
 
 #[test]
-fn nobody_is_closed_as_stalled_who_can_take_what_waits() {
+fn a_member_that_reads_again_while_the_process_is_stopped_is_not_stalled() {
     let config = unlimited();
     let faults = Faults {
         window: 60,
@@ -334,7 +334,7 @@ fn nobody_is_closed_as_stalled_who_can_take_what_waits() {
 }
 
 #[test]
-fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
+fn a_slow_reader_gets_the_count_of_its_missed_messages_and_other_members_miss_none() {
     let mut config = unlimited();
     config.conn.outbox.frames_max = 4;
     let mut room = Scene::with(
@@ -360,7 +360,7 @@ fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
         .last()
         .and_then(|line| line.strip_prefix("* you missed "))
         .and_then(|line| line.strip_suffix(" messages"))
-        .expect("bob is told")
+        .expect("a report of missed messages")
         .parse()
         .expect("a number");
     assert_eq!(missed + heard.len() - 1, 50);
@@ -369,7 +369,7 @@ fn a_slow_reader_misses_messages_is_told_how_many_and_nobody_else_does() {
 }
 
 #[test]
-fn whoever_never_reads_is_closed_by_the_stall_deadline() {
+fn a_member_that_never_reads_is_closed_by_the_stall_deadline() {
     let config = unlimited();
     let mut room = Scene::with(
         config,
@@ -456,7 +456,7 @@ fn a_client_that_does_not_accept_a_response_is_reset_at_the_handshake_deadline()
 }
 
 #[test]
-fn a_close_never_comes_before_the_response_and_the_welcome_that_it_follows() {
+fn a_close_frame_follows_the_response_and_the_welcome() {
     let faults = Faults {
         window: 0,
         ..Faults::NONE
@@ -488,7 +488,7 @@ fn half_a_request_ends_at_the_handshake_deadline() {
 }
 
 #[test]
-fn whoever_does_not_answer_our_close_is_gone_by_its_deadline() {
+fn a_client_that_does_not_answer_a_close_frame_is_removed_by_the_close_deadline() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     room.heard(ann);
@@ -542,7 +542,7 @@ fn each_message_has_its_own_time_though_the_next_begins_in_the_same_packet() {
 }
 
 #[test]
-fn a_crowd_that_arrives_at_once_costs_the_room_a_handful_of_lines() {
+fn a_crowd_that_joins_at_once_is_summed_up_in_a_few_lines() {
     let config = Config {
         chat: chat::Settings {
             notice_members: 10,
@@ -562,7 +562,7 @@ fn a_crowd_that_arrives_at_once_costs_the_room_a_handful_of_lines() {
 }
 
 #[test]
-fn everybody_is_told_when_the_server_stops() {
+fn every_member_is_closed_with_1001_when_the_server_stops() {
     let mut room = Scene::new(Config::default());
     let ann = room.joins("ann");
     let bob = room.joins("bob");
@@ -636,7 +636,7 @@ fn the_stall_deadline_is_that_of_an_open_connection_alone() {
 }
 
 #[test]
-fn a_report_and_a_stop_in_one_turn_end_a_server_without_connections_at_once() {
+fn a_report_and_a_stop_in_one_turn_end_an_idle_server_at_once() {
     let mut room = Scene::new(Config::default());
     room.server.net_mut().signal(Signal::Report);
     room.server.net_mut().signal(Signal::Stop);

@@ -61,7 +61,7 @@ fn bytes_are_limited_too_but_one_frame_always_fits() {
 }
 
 #[test]
-fn after_one_is_missed_all_are_until_the_owner_was_told() {
+fn after_a_missed_frame_all_are_missed_until_the_report() {
     let mut outbox = Outbox::default();
     for _ in 0..4 {
         let _ = outbox.push(frame("x"), LIMITS);
