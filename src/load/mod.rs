@@ -2,12 +2,12 @@
 //! messages over them, and accounts for every message. Knows a server only by its sockets and, with
 //! `--pid`, by what the system reports about its process.
 //!
-//! In the order of a run: `options` and `url` parse what is wanted; `holder` checks that the process
-//! of `--pid` is the server; `conduct` decides how long each phase lasts and watches the server
-//! (`measure`); it commands a `crew`, which is this process or several helpers; each has a `worker`,
-//! the loop over its connections (`client`, `request`, `reader`, `inbound`, `schedule`, `timeouts`),
-//! and the `talk` that they make (`marker`, `ledger`); everything is counted in a `tally` and
-//! reported by `report`.
+//! In the order of a run: `options` and `url` parse what is wanted; `holder` checks that the
+//! process of `--pid` is the server; `conduct` decides how long each phase lasts and watches the
+//! server (`measure`); it commands a `crew`, which is this process or several helpers; each has a
+//! `worker`, the loop over its connections (`client`, `request`, `reader`, `inbound`, `schedule`,
+//! `timeouts`), and the `talk` that they make (`marker`, `ledger`); everything is counted in a
+//! `tally` and reported by `report`.
 //!
 //! Every wait of the tester has a bound, but for two that are the system's: the resolver's for a
 //! host name, and the one for a reader of the tester's output.

@@ -1,5 +1,5 @@
-//! The progress of a run: on a terminal one line that is drawn again and again, elsewhere a new line
-//! every two seconds.
+//! The progress of a run: on a terminal one line that is drawn again and again, elsewhere a new
+//! line every two seconds.
 
 use crate::net::dial::Micros;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! The parts of a URL, and what is filled in for each connection. Resolves no name and opens nothing.
+//! The parts of a URL, and what is filled in for each connection. Resolves no name and opens
+//! nothing.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

@@ -502,8 +502,9 @@ impl Stub {
     }
 }
 
-/// Four members, of which the first sends. The second misses every fifth message, the third receives
-/// every seventh twice, and the fourth receives every eleventh after the one that follows it.
+/// Four members, of which the first sends. The second misses every fifth message, the third
+/// receives every seventh twice, and the fourth receives every eleventh after the one that follows
+/// it.
 fn careless_server(listener: TcpListener) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut members: Vec<Stub> = (0..4)

@@ -1,6 +1,6 @@
-//! Begins connections: the first ones at a rate, others when a churn step wants them. A connection's
-//! time to connect counts from the moment at which it was due, so a late tester or a slow server
-//! cannot hide in it.
+//! Begins connections: the first ones at a rate, others when a churn step wants them. A
+//! connection's time to connect counts from the moment at which it was due, so a late tester or a
+//! slow server cannot hide in it.
 
 use super::super::client::{Client, Phase};
 use super::super::options::Share;
