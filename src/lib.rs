@@ -34,8 +34,8 @@
 //!
 //! In the order a connection meets them:
 //!
-//! - [`net`]: the system calls as a trait; [`net::mio`] is the only file with sockets, signals and
-//!   a clock. The tests run the same server over a simulated one.
+//! - [`net`]: the system calls as a trait, and the only module with sockets, signals and clocks
+//!   ([`net::mio`]). The tests run the same server over a simulated one.
 //! - [`server`]: the turn of the loop. Owns all tables, calls everything below, decides the order.
 //! - [`conn`]: one connection without a socket. All its states, transitions and deadlines
 //!   ([`conn::state`]: how does a connection end?), and the bounded queue of what waits for it.
