@@ -1,7 +1,7 @@
-//! Which client is behind a trusted proxy.
-//! Knows `X-Forwarded-For` only, which nginx, Caddy, HAProxy and others send. Each proxy appends the
-//! address of its own peer, and a client can send the field too, so it is read from the right: an
-//! element counts only if the proxy that wrote it is trusted.
+//! Which client is behind a trusted proxy. Knows `X-Forwarded-For` only, which nginx, Caddy,
+//! HAProxy and others send. Each proxy appends the address of its own peer, and a client can send
+//! the field too, so it is read from the right: an element counts only if the proxy that wrote it
+//! is trusted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -54,8 +54,8 @@ fn is_within(ip: IpAddr, network: IpAddr, prefix: u8) -> bool {
     }
 }
 
-/// The client according to the `X-Forwarded-For` fields of a trusted proxy: from the right, the first
-/// element that is not a trusted proxy itself.
+/// The client according to the `X-Forwarded-For` fields of a trusted proxy: from the right, the
+/// first element that is not a trusted proxy itself.
 pub(super) fn client<'b>(
     fields: impl DoubleEndedIterator<Item = &'b [u8]>,
     proxies: &[TrustedProxy],
@@ -79,8 +79,8 @@ pub(super) fn client<'b>(
 /// nginx writes this for a peer that comes through a Unix socket, such as another nginx.
 const UNIX_PEER: &[u8] = b"unix:";
 
-/// The address in an element: `ip`, `ip:port`, `[ip]` and `[ip]:port` are all in use, and link-local
-/// addresses with a zone (RFC 4007 §11).
+/// The address in an element: `ip`, `ip:port`, `[ip]` and `[ip]:port` are all in use, and
+/// link-local addresses with a zone (RFC 4007 §11).
 fn address(element: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(element).ok()?;
     let text = text.split_once('%').map_or(text, |(address, _)| address);

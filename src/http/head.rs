@@ -6,8 +6,9 @@ use httparse::{Error, Header};
 
 use super::response::Refusal;
 
-/// The most header fields a head may have. Apache, Envoy and HAProxy pass on 100 (101), so what comes
-/// through such a proxy passes here too. A browser sends about 15, all cookies in one of them.
+/// The most header fields a head may have. Apache, Envoy and HAProxy pass on 100 (101), so what
+/// comes through such a proxy passes here too. A browser sends about 15, all cookies in one of
+/// them.
 pub const HEADERS_MAX: usize = 100;
 
 /// The longest request line. The longest of ours is `/ws/ROOM?nick=NICK`, at most three times
@@ -18,8 +19,9 @@ pub(super) const LINE_BYTES_MAX: usize = 2 * 1024;
 const EMPTY_LINE_BYTES_MAX: usize = 8;
 
 /// The index after the blank line, or `None` while there is none. The first `already` bytes were
-/// searched in an earlier call, so a head that arrives byte by byte is searched once. A head of more
-/// than `max_bytes`, the blank line included, is refused; after `None`, `bytes` are fewer than that.
+/// searched in an earlier call, so a head that arrives byte by byte is searched once. A head of
+/// more than `max_bytes`, the blank line included, is refused; after `None`, `bytes` are fewer than
+/// that.
 ///
 /// Bytes that cannot become a request are refused at once: a TLS hello, an HTTP/2 preface, the
 /// greeting of another protocol. Their senders wait for an answer and would otherwise get none

@@ -181,7 +181,7 @@ fn a_browser_and_the_simplest_client_get_their_websocket() {
 }
 
 #[test]
-fn what_clients_and_proxies_vary_in_is_accepted() {
+fn variations_of_clients_and_proxies_are_accepted() {
     for (from, to) in [
         ("Upgrade: websocket", "UPGRADE: WebSocket"),
         ("Upgrade: websocket", "Upgrade: h2c, websocket"),
@@ -212,7 +212,7 @@ fn what_clients_and_proxies_vary_in_is_accepted() {
 }
 
 #[test]
-fn what_matters_is_refused() {
+fn request_that_breaks_a_rule_is_refused() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let version = "Sec-WebSocket-Version: 13\r\n";
     let bad_head = |reason| Refusal::BadHead { reason };

@@ -1,8 +1,9 @@
-//! The opening handshake of a WebSocket (RFC 6455 §4.2): what it must have, what it asks for, and
-//! the 101. Lenient about lists, case and split fields, in which clients and proxies differ;
-//! strict about the rest. Knows no rule about names: a room or nick here is just a string.
+//! The opening handshake of a WebSocket (RFC 6455 §4.2): what the request must have, what it asks
+//! for, and the 101. Lenient about lists, case and split fields, in which clients and proxies
+//! differ; strict about the rest. Knows no rule about names: a room or nick is a string here.
 //!
-//! We choose no subprotocol and no extension, which is said by silence (RFC 6455 §4.2.2, 5).
+//! The server selects no subprotocol and no extension, so the 101 mentions none (RFC 6455 §4.2.2,
+//! 5).
 
 use percent_encoding::percent_decode;
 use tungstenite::handshake::client::generate_key;
@@ -14,34 +15,35 @@ use super::origin;
 use super::response::Refusal;
 use super::settings::Settings;
 
-/// What a server answers to a client's `Sec-WebSocket-Key` (RFC 6455 §4.2.2, 5.4).
+/// The `Sec-WebSocket-Accept` that belongs to a client's `Sec-WebSocket-Key` (RFC 6455 §4.2.2,
+/// 5.4).
 pub fn accept_key(key: &[u8]) -> String {
     derive_accept_key(key)
 }
 
-/// A fresh `Sec-WebSocket-Key` for a client.
+/// A random `Sec-WebSocket-Key` for a client.
 pub fn new_key() -> String {
     generate_key()
 }
 
-/// The room of those who name none.
+/// The room of a request that names none.
 pub const DEFAULT_ROOM: &str = "lobby";
 
-/// A WebSocket that may be opened: send `response`, and what follows either way are frames.
+/// A WebSocket that may be opened: send `response`; what follows in both directions are frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The room asked for, decoded but not judged; never empty. If the chat refuses the name,
-    /// answer [`Refusal::RoomName`] instead.
+    /// The room asked for: decoded, not checked, never empty. If the chat refuses the name, answer
+    /// with [`Refusal::RoomName`] instead.
     pub room: String,
-    /// The nick asked for, decoded but not judged; never empty.
+    /// The nick asked for: decoded, not checked, never empty.
     pub nick: Option<String>,
     /// The client according to a trusted proxy. The limit by address counts the connection for it.
     pub forwarded_for: Forwarded,
-    /// The whole 101 (RFC 6455 §4.2.2).
+    /// The whole 101 (RFC 6455 §4.2.2). It has no Date, which only other responses need.
     pub response: Vec<u8>,
 }
 
-/// Whether the request asks for a WebSocket, rightly or not.
+/// Whether the request asks for a WebSocket, correctly or not.
 pub(super) fn is_wanted(head: &Head<'_, '_>) -> bool {
     head.has_token("Upgrade", "websocket")
 }
@@ -106,8 +108,8 @@ fn switching_protocols(key: &[u8]) -> Vec<u8> {
     [BEFORE_KEY, accept_key(key).as_bytes(), b"\r\n\r\n"].concat()
 }
 
-/// 22 characters and two of padding. The last character carries four bits too many; some clients
-/// leave them set, and no key depends on them.
+/// 22 characters and two of padding. The last character has four unused bits; some clients set
+/// them, and they do not matter.
 fn is_16_bytes_in_base64(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
@@ -126,7 +128,7 @@ fn nick(query: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// Undoes percent-encoding. A `%` without two digits stays a `%`; the rules for names see it.
+/// Undoes percent-encoding. A `%` without two digits remains, and the rules for names judge it.
 fn decode(encoded: &[u8]) -> Result<String, Refusal> {
     match percent_decode(encoded).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),

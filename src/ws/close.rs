@@ -1,18 +1,18 @@
-//! Why we end a WebSocket connection: a code for the client's program, a sentence for the person
-//! in front of it. Knows the codes of RFC 6455 §7.4.1, not who is closed.
+//! Why the server closes a WebSocket: a code for the client, a sentence for the person who uses it.
+//! Knows the codes of RFC 6455 §7.4.1, and no connection.
 
 use crate::frame::Frame;
 use std::borrow::Cow;
 
-/// Why we close.
+/// Why the server closes a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The member asked to go.
+    /// The member sent `/quit`.
     Quit,
     ServerStopping,
     /// The frames break the protocol.
     Protocol(Violation),
-    /// Binary messages are not understood here.
+    /// The client sent a binary message, for which there is no use here.
     Binary,
     /// Text, or the text of a close frame, is not UTF-8.
     NotUtf8,
@@ -23,17 +23,17 @@ pub enum CloseReason {
         max: u32,
     },
     TooManyPings,
-    /// A message was begun and not finished in time.
+    /// A message was begun and not completed by its deadline.
     MessageTooSlow,
-    /// An operator threw the member out; the reason as given, perhaps empty.
+    /// An operator removed the member; the reason as given, perhaps empty.
     Kicked {
         reason: String,
     },
-    /// The connection took nothing for too long.
+    /// The client did not read, or missed messages, for longer than the stall deadline allows.
     Stalled,
 }
 
-/// Which rule of the protocol was broken.
+/// The rule of the protocol that a client broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     Unmasked,
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_of_a_kick_reaches_the_kicked() {
+    fn reason_of_a_kick_is_in_the_close_frame() {
         let reason = CloseReason::Kicked {
             reason: String::from("too loud"),
         };

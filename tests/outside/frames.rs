@@ -1,5 +1,5 @@
-//! WebSocket frames as clients send them, and as they should not: fragments, control frames, every
-//! error with its close code, the close handshake both ways.
+//! WebSocket frames as clients send them and as they must not: fragments, control frames, every
+//! error with its close code, the close handshake in both directions.
 
 use super::support::{Client, Frame, Server, contains, frame};
 
@@ -7,7 +7,7 @@ fn ann(server: &Server) -> Client {
     server.join("ann")
 }
 
-/// Sends bytes and sees the connection closed with a code and a reason.
+/// Sends bytes, and checks that the connection is closed with this code and reason.
 fn closes(server: &Server, bytes: &[u8], code: u16, reason: &str) {
     let mut client = server.upgrade("/ws");
     client.line();
@@ -86,7 +86,7 @@ fn a_message_of_the_limit_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn an_error_ends_only_whoever_made_it() {
+fn protocol_error_closes_only_its_own_connection() {
     let server = Server::start(&[]);
     let mut ann = ann(&server);
     let mut bob = server.join("bob");
@@ -104,6 +104,7 @@ fn a_close_is_answered_with_its_code_and_the_server_ends_first() {
     for (payload, code) in [
         (&b"\x03\xe8bye"[..], Some(1000)),
         (b"\x0f\xa0", Some(4000)),
+        (b"\x03\xf6bad gateway", Some(1014)),
         (b"", None),
         (b"\x03\xed", Some(1002)),
     ] {
@@ -117,7 +118,7 @@ fn a_close_is_answered_with_its_code_and_the_server_ends_first() {
 }
 
 #[test]
-fn nothing_is_heard_of_what_follows_a_close() {
+fn messages_after_a_close_are_discarded() {
     let server = Server::start(&[]);
     let mut ann = ann(&server);
     let mut bob = server.join("bob");

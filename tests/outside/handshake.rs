@@ -3,7 +3,7 @@
 use super::support::{Frame, KEY, Server, contains, frame, now, upgrade_request};
 use std::time::Duration;
 
-/// Sends a request, takes the one response, and sees that the connection ends after it.
+/// Sends a request, and checks that it gets one response and that the connection ends after it.
 fn refused(server: &Server, request: &str, status: u16, part: &str) -> String {
     let mut client = server.connect();
     // What follows a refused request must not be answered.
@@ -175,7 +175,7 @@ fn frames_in_the_packet_of_the_request_are_understood() {
 }
 
 #[test]
-fn whoever_drips_their_request_is_refused_at_the_deadline() {
+fn request_that_arrives_too_slowly_is_refused_at_the_deadline() {
     let server = Server::start(&["--handshake-timeout", "600ms"]);
     let mut client = server.connect();
     for byte in b"GET /ws" {
@@ -184,15 +184,16 @@ fn whoever_drips_their_request_is_refused_at_the_deadline() {
     }
     assert_eq!(client.response().status, 408);
     client.ends();
-    let mut nobody = server.connect();
-    assert_eq!(nobody.response().status, 408);
-    nobody.ends();
+    let mut silent = server.connect();
+    assert_eq!(silent.response().status, 408);
+    silent.ends();
     server.is_empty();
 }
 
-/// The kernel keeps them for a second at least; a machine that is slower than that tries again.
+/// The kernel holds such a client back for a second at least. On a machine that is slower than that
+/// the test tries again.
 #[test]
-fn who_says_nothing_takes_no_place_at_first() {
+fn silent_client_takes_no_connection_at_first() {
     let server = Server::start(&[]);
     let in_time = || {
         let mut silent = server.connect();
@@ -212,7 +213,7 @@ fn who_says_nothing_takes_no_place_at_first() {
 }
 
 #[test]
-fn origins_are_ours_or_on_the_list() {
+fn origin_must_be_the_servers_own_or_listed() {
     let server = Server::start(&[
         "--allow-origin",
         "https://friend.example",
@@ -296,9 +297,10 @@ fn a_star_allows_every_origin() {
     assert!(matches!(client.frame(), Frame::Text(_)));
 }
 
-/// What somebody sends cannot make a line of the log, nor be read in it, at the most talkative.
+/// Even at the most verbose level, nothing that a client sends forms or occurs in a line of the
+/// log.
 #[test]
-fn nothing_that_somebody_sends_is_in_the_log() {
+fn nothing_that_a_client_sends_is_in_the_log() {
     const MARK: &str = "forged-line";
     let options = ["--log", "trace", "--operator-token", "sesame"];
     let mut server = Server::start(&options);

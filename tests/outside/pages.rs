@@ -1,4 +1,4 @@
-//! Plain HTTP on the same port: the chat page, the health check, and everything that is not there.
+//! Plain HTTP on the same port: the chat page, health checks, and what is refused.
 
 use super::support::{Server, contains, upgrade_request};
 
@@ -116,9 +116,9 @@ fn several_requests_in_one_packet_are_answered_in_order() {
     assert_eq!(client.response().body, "ok\n");
 }
 
-/// A pipeline of requests whose answers nobody takes must not fill the memory.
+/// A pipeline of requests whose client reads no response must not fill the memory.
 #[test]
-fn answers_that_are_not_taken_stop_the_reading() {
+fn responses_that_are_not_read_stop_the_reading() {
     let server = Server::start(&[]);
     let before = server.resident_bytes();
     let mut client = server.connect();
@@ -157,7 +157,7 @@ fn the_connection_closes_when_it_is_asked_to() {
 }
 
 #[test]
-fn whoever_shuts_their_side_still_gets_their_answer() {
+fn half_closed_client_still_gets_its_answer() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     client.send(get("/").as_bytes());
@@ -168,7 +168,7 @@ fn whoever_shuts_their_side_still_gets_their_answer() {
 }
 
 #[test]
-fn an_idle_connection_ends_at_the_deadline_without_a_word() {
+fn idle_connection_ends_at_the_deadline_without_a_response() {
     let server = Server::start(&["--handshake-timeout", "300ms"]);
     let mut client = server.connect();
     client.send(get("/healthz").as_bytes());
@@ -178,7 +178,7 @@ fn an_idle_connection_ends_at_the_deadline_without_a_word() {
 }
 
 #[test]
-fn what_is_not_there_is_404_and_other_methods_are_405() {
+fn unknown_path_is_404_and_other_method_is_405() {
     let server = Server::start(&[]);
     for (request, status) in [
         (get("/nothing"), 404),

@@ -65,7 +65,7 @@ fn refused(stream: &[u8], reason: CloseReason) {
 }
 
 #[test]
-fn messages_come_out_as_they_went_in() {
+fn messages_are_decoded_as_they_were_sent() {
     let stream = [
         frame(0x81, b"one"),
         frame(0x82, b"\x00\xff"),
@@ -98,14 +98,14 @@ fn fragments_are_joined_and_control_frames_between_them_come_at_once() {
 }
 
 #[test]
-fn a_close_ends_it_whatever_follows() {
+fn nothing_is_decoded_after_a_close() {
     let stream = [frame(0x88, b"\x03\xe8bye"), frame(0x81, b"more")].concat();
     check(&stream, &[Received::Close(Some(1000))], None);
     check(&frame(0x88, b""), &[Received::Close(None)], None);
 }
 
 #[test]
-fn what_breaks_the_protocol_is_named() {
+fn violation_of_the_protocol_is_named() {
     use Violation::*;
     let protocol = |violation| CloseReason::Protocol(violation);
     refused(b"\x81\x02hi", protocol(Unmasked));
@@ -215,7 +215,7 @@ fn a_message_in_too_many_fragments_is_refused() {
 }
 
 #[test]
-fn the_spare_is_clean_after_whatever_another_connection_did() {
+fn spare_is_clean_after_anything_another_connection_sent() {
     let mut spare = Spare::new(&limits());
     let hello = frame(0x81, b"hello");
     for before in [
@@ -266,7 +266,7 @@ fn an_idle_decoder_holds_nothing() {
 /// Random streams, some of them damaged, in random pieces: the pooled decoder says what a
 /// context of its own would have said.
 #[test]
-fn it_agrees_with_a_dedicated_context() {
+fn decoder_agrees_with_a_dedicated_context() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut chance = move |limit: usize| {
         state ^= state << 13;
