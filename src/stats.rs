@@ -26,6 +26,9 @@ pub struct Stats {
     pub refused: u64,
     /// Text messages that were received whole from members, whatever became of them.
     pub messages: u64,
+    /// Times that a WebSocket connection was not read for a while because the peer caused too much
+    /// work.
+    pub paused: u64,
     /// WebSocket connections closed because the peer broke a rule: 1002, 1003, 1007, 1009, and 1008
     /// but for kicks.
     pub violations: u64,
@@ -50,6 +53,7 @@ impl fmt::Display for Stats {
             answered,
             refused,
             messages,
+            paused,
             violations,
             silent,
             stalled,
@@ -60,7 +64,7 @@ impl fmt::Display for Stats {
             f,
             "accepted={accepted} turned_away={turned_away} exhausted={exhausted} \
              upgraded={upgraded} answered={answered} refused={refused} messages={messages} \
-             violations={violations} silent={silent} stalled={stalled} missed={missed} \
+             paused={paused} violations={violations} silent={silent} stalled={stalled} missed={missed} \
              closed={closed}"
         )
     }

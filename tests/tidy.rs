@@ -11,7 +11,7 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
-            "config", "stats",
+            "rate", "config", "stats",
         ],
     ),
     (

@@ -112,6 +112,8 @@ impl Client {
             Received::Text(text) => Seen::Text(text.as_str().to_owned()),
             Received::Binary(bytes) => Seen::Binary(bytes.to_vec()),
             Received::Pong => Seen::Pong,
+            // Nothing that tungstenite reports.
+            Received::Fragment => return,
             Received::Ping(payload) => Seen::Reply(Frame::pong(&payload).bytes().to_vec()),
             Received::Close(code) => {
                 self.is_over = true;

@@ -154,10 +154,19 @@ impl Chat {
     }
 
     /// Does what a member asks, or refuses it to them with the reason. Without effect if the id is
-    /// no member's (any more).
-    pub fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick, effects: &mut Effects) {
+    /// no member's (any more). False: the command was over the member's rate and is dropped.
+    pub fn handle(
+        &mut self,
+        id: ConnId,
+        command: Command<'_>,
+        now: Tick,
+        effects: &mut Effects,
+    ) -> bool {
+        if !self.is_member(id) {
+            return true;
+        }
         if !self.may_go_on(id, command, now, effects) {
-            return;
+            return false;
         }
         match command {
             Command::Say(words) => self.say(id, words, effects),
@@ -185,6 +194,7 @@ impl Chat {
                 effects.push(refuse(id, Refused::Incomplete { usage }));
             }
         }
+        true
     }
 
     /// Reports the sums of joins and leaves that are due.

@@ -62,7 +62,9 @@ impl Scene {
     }
 
     fn asks(&mut self, id: ConnId, command: Command<'_>) {
-        self.after(|chat, now, effects| chat.handle(id, command, now, effects));
+        self.after(|chat, now, effects| {
+            chat.handle(id, command, now, effects);
+        });
     }
 
     fn says(&mut self, id: ConnId, words: &str) {

@@ -4,9 +4,13 @@ use super::Settings;
 use crate::id::{Tick, ticks};
 use crate::rate::Rate;
 
-/// Pings a connection may send, a second and at once, before it is closed for a flood of them.
-const PINGS_PER_SECOND: u32 = 10;
-const PING_BURST: u32 = 100;
+/// What the peer may cause besides its messages ([`super::state::Work`]): so much a second and at once at
+/// least, and more where the message rate is higher.
+const EXCESS_PER_SECOND_MIN: u32 = 10;
+const EXCESS_AT_ONCE_MIN: u32 = 100;
+
+/// Bursts of messages by which a member may exceed its rate before it is not read for a while.
+const EXCESS_BURSTS: u32 = 10;
 
 /// Neighbours in the table of connections that are pinged together. Their sockets are neighbours in
 /// the kernel's memory too, and touching them one after the other costs far less than at random.
@@ -24,11 +28,12 @@ pub struct Deadlines {
     pub(super) message: u32,
     pub(super) ping_after: u32,
     pub(super) silent: u32,
-    pub(super) pings: Rate,
+    pub(super) excess: Rate,
 }
 
 impl Deadlines {
-    pub fn new(settings: &Settings) -> Self {
+    /// `messages`: what a member may say.
+    pub fn new(settings: &Settings, messages: Rate) -> Self {
         Self {
             handshake: ticks(settings.handshake_timeout),
             close: ticks(settings.close_timeout),
@@ -36,15 +41,18 @@ impl Deadlines {
             message: ticks(settings.message_timeout),
             ping_after: ticks(settings.ping_after),
             silent: ticks(settings.silent_timeout),
-            pings: Rate::new(PINGS_PER_SECOND, PING_BURST),
+            excess: Rate::new(
+                messages.per_second().max(EXCESS_PER_SECOND_MIN),
+                (messages.burst() * EXCESS_BURSTS).max(EXCESS_AT_ONCE_MIN),
+            ),
         }
     }
 
-    /// The same without a limit on pings.
+    /// The same without a limit on what the peer may cause.
     #[must_use]
-    pub fn with_any_pings(self) -> Self {
+    pub fn with_any_excess(self) -> Self {
         Self {
-            pings: Rate::new(0, 1),
+            excess: Rate::new(0, 1),
             ..self
         }
     }
@@ -63,7 +71,7 @@ mod tests {
 
     #[test]
     fn pings_are_spread_over_a_quarter_more() {
-        let deadlines = Deadlines::new(&Settings::default());
+        let deadlines = Deadlines::new(&Settings::default(), Rate::new(10, 20));
         let mut pinged = vec![0; 63];
         for slot in 0..63 * 2 * PINGED_TOGETHER {
             let due = deadlines.next_ping(slot, Tick(100));
@@ -74,7 +82,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_pinged_together() {
-        let deadlines = Deadlines::new(&Settings::default());
+        let deadlines = Deadlines::new(&Settings::default(), Rate::new(10, 20));
         let due = |slot| deadlines.next_ping(slot, Tick(100));
         assert_eq!(due(128), due(191));
         assert_ne!(due(128), due(127));
@@ -87,7 +95,7 @@ mod tests {
             silent_timeout: std::time::Duration::from_millis(500),
             ..Settings::default()
         };
-        let deadlines = Deadlines::new(&settings);
+        let deadlines = Deadlines::new(&settings, Rate::new(10, 20));
         for slot in 0..1000 {
             assert_eq!(deadlines.next_ping(slot, Tick(0)), Tick(4));
         }

@@ -22,6 +22,16 @@
 //! | silent   | the last byte received                                      | over, without a close frame |
 //! | stall    | the first write that was blocked or message that was missed | 1013: leaves, Closing |
 //! | message  | the first byte of a message that is not whole               | 1008: leaves, Closing |
+//! | pause    | the moment at which the peer had caused too much work       | it is read again |
+//!
+//! What a peer sends besides messages within its rate costs work ([`Work`]) and is limited
+//! ([`State::charge`]). Beyond the limit an open connection is paused: it is not read for a while,
+//! so that its bytes stay in the sockets and the peer cannot send more (backpressure), and nothing
+//! that was sent is lost. The ping and silent deadlines begin anew when the pause ends, and the
+//! message deadline moves by its length, since the peer cannot be heard meanwhile; the stall
+//! deadline stays. The third pause within a minute ends the membership instead (server/flood.rs).
+//! A connection that is Closing or Draining is read within the limit, each read counting as one
+//! control frame: what exceeds it stays in the socket.
 //!
 //! In every state, a read or a write for which the system is short of memory is tried again
 //! [`RETRY_TICKS`] later, of which no event tells.
@@ -35,6 +45,7 @@
 //! | a request, refused     | Draining | - | as Head | - | - | - |
 //! | an upgrade             | Open | - | as Head | - | - | - |
 //! | our close frame        | - | - | - | leaves, Closing | - | - |
+//! | too much work          | - | - | - | paused; the third time 1008: leaves, Closing | - | - |
 //! | the peer's close frame | - | - | - | leaves, reply, Draining | Draining | - |
 //! | a breach of RFC 6455   | - | - | - | leaves, close frame, Draining | - | - |
 //! | all bytes are accepted | - | Idle; Head if a request has begun | - | report of what was missed | - | our side is shut |
@@ -67,7 +78,7 @@
 use super::RETRY_TICKS;
 use super::{Deadlines, Outbox};
 use crate::id::Tick;
-use crate::rate::Bucket;
+use crate::rate::{Bucket, TENTHS};
 use crate::ws::{CloseReason, Decoder, Received, Scanner, Spare};
 use std::mem;
 use std::num::NonZeroU32;
@@ -130,8 +141,10 @@ pub struct State {
     seen: Tick,
     /// Since when the peer accepts nothing, or misses messages.
     stalled_since: Option<Since>,
-    /// Pings it may still send.
-    pings: Bucket,
+    /// Work that the peer may still cause besides its messages.
+    excess: Bucket,
+    /// An open connection is not read before this moment. `None` in all other phases.
+    paused_until: Option<Since>,
     /// A ping was sent, and nothing came since.
     awaiting_pong: bool,
     writes: Writes,
@@ -154,6 +167,39 @@ enum Writes {
 pub struct Retries {
     pub read: bool,
     pub write: bool,
+}
+
+/// How long a peer that causes too much work is not read: 2 s.
+pub const PAUSE_TICKS: u32 = 20;
+
+/// Reads that a connection is granted when it begins to end, so that the peer's close frame is found
+/// behind what it sent before: twice what a socket usually buffers.
+const CLOSING_READS: u32 = 32;
+
+/// Work that a peer causes besides its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A ping, which is answered, or a pong, which is not.
+    Control,
+    /// A fragment of a message that has many.
+    Fragment,
+    /// A message of so many bytes that exceeds the rate of the member and is discarded.
+    Message { bytes: usize },
+}
+
+impl Work {
+    /// Control frames cost one unit, a tenth of it each fragment, and a message one and another for
+    /// each whole KiB: about as these compare in CPU time.
+    fn tenths(self) -> u32 {
+        match self {
+            Self::Control => TENTHS,
+            Self::Fragment => 1,
+            Self::Message { bytes } => {
+                let units = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+                units.saturating_add(1).saturating_mul(TENTHS)
+            }
+        }
+    }
 }
 
 /// What to do with bytes that come.
@@ -233,6 +279,8 @@ pub enum Expired {
     Refuse,
     /// End the connection in good order: no request came.
     Drain,
+    /// Read again, then arm the next deadline: the pause is over.
+    Resume,
     /// The member leaves; what waits is dropped and the connection closed: the peer accepts
     /// nothing.
     Stalled,
@@ -266,7 +314,8 @@ impl State {
             outbox: Outbox::default(),
             seen: now,
             stalled_since: None,
-            pings: Bucket::full(lengths.pings, now),
+            excess: Bucket::full(lengths.excess, now),
+            paused_until: None,
             awaiting_pong: false,
             writes: Writes::Accepted,
             must_read_again: false,
@@ -304,12 +353,15 @@ impl State {
             | Phase::Closing { until, .. }
             | Phase::Draining { until, .. } => *until,
             Phase::Open { message_since, .. } => {
+                let stall = self.stalled_since.map(|since| since + lengths.stall);
+                if let Some(until) = self.paused_until {
+                    return stall.into_iter().fold(until.tick(), Tick::min);
+                }
                 let heartbeat = if self.awaiting_pong {
                     self.seen + lengths.silent
                 } else {
                     lengths.next_ping(slot, self.seen)
                 };
-                let stall = self.stalled_since.map(|since| since + lengths.stall);
                 let message = message_since.map(|since| since + lengths.message);
                 [stall, message]
                     .into_iter()
@@ -339,9 +391,26 @@ impl State {
             }
             Phase::Open { message_since, .. } => {
                 let message_due = message_since.map(|since| since + lengths.message);
-                self.expired_open(message_due, lengths, now)
+                match self.paused_until {
+                    Some(until) => self.expired_paused(until.tick(), lengths, now),
+                    None => self.expired_open(message_due, lengths, now),
+                }
             }
         }
+    }
+
+    fn expired_paused(&mut self, until: Tick, lengths: &Deadlines, now: Tick) -> Expired {
+        let stall_due = self.stalled_since.map(|since| since + lengths.stall);
+        if stall_due.is_some_and(|due| due <= now) {
+            return Expired::Stalled;
+        }
+        if now < until {
+            return Expired::Later;
+        }
+        self.paused_until = None;
+        self.excess = Bucket::full(lengths.excess, now);
+        self.seen = now;
+        Expired::Resume
     }
 
     fn expired_open(
@@ -439,7 +508,8 @@ impl State {
             Ok(None) => {
                 let begins = decoder.is_open() && message_since.is_none();
                 if begins {
-                    *message_since = Some(Since::at(now));
+                    // The rest cannot come during a pause.
+                    *message_since = Some(self.paused_until.unwrap_or_else(|| Since::at(now)));
                 } else if !decoder.is_open() {
                     *message_since = None;
                 }
@@ -462,10 +532,47 @@ impl State {
         }
     }
 
-    /// Whether another ping is within the rate of the connection.
+    /// Before each read: whether the connection may be read.
     #[must_use]
-    pub fn may_ping(&mut self, lengths: &Deadlines, now: Tick) -> bool {
-        self.pings.take(lengths.pings, now)
+    pub fn may_read(&mut self, lengths: &Deadlines, now: Tick) -> bool {
+        match &self.phase {
+            Phase::Closing { .. } | Phase::Draining { .. } => self.excess.take(lengths.excess, now),
+            Phase::Open { .. }
+            | Phase::Head { .. }
+            | Phase::Answering { .. }
+            | Phase::Idle { .. } => self.paused_until.is_none(),
+        }
+    }
+
+    /// The bytes of a frame that are still to come, as its header says.
+    pub const fn payload_to_come(&self) -> u64 {
+        match &self.phase {
+            Phase::Open { decoder, .. } => decoder.payload_to_come(),
+            Phase::Head { .. }
+            | Phase::Answering { .. }
+            | Phase::Idle { .. }
+            | Phase::Closing { .. }
+            | Phase::Draining { .. } => 0,
+        }
+    }
+
+    /// The peer of an open connection has caused work. False: more than it may; pause or close it.
+    #[must_use]
+    pub fn charge(&mut self, work: Work, lengths: &Deadlines, now: Tick) -> bool {
+        // What was read before a pause began is still handled.
+        !self.is_open()
+            || self.paused_until.is_some()
+            || self.excess.take_tenths(work.tenths(), lengths.excess, now)
+    }
+
+    /// Nothing is read for a while. The deadline must be armed.
+    pub fn pause(&mut self, now: Tick) {
+        if let Phase::Open { message_since, .. } = &mut self.phase {
+            self.paused_until = Some(Since::at(now + PAUSE_TICKS));
+            if let Some(since) = message_since {
+                *since = Since::at(*since + PAUSE_TICKS);
+            }
+        }
     }
 
     /// The peer will send nothing more (its FIN, RFC 9293 §3.6), and a member has left. The peer
@@ -511,6 +618,8 @@ impl State {
     #[must_use]
     pub fn close(&mut self, lengths: &Deadlines, now: Tick) -> bool {
         let draining = Phase::draining(lengths, now);
+        self.paused_until = None;
+        self.excess.raise(CLOSING_READS);
         match mem::replace(&mut self.phase, draining) {
             Phase::Open { decoder, .. } => {
                 self.phase = Phase::Closing {
@@ -529,6 +638,8 @@ impl State {
     /// What is queued is the last. The connection must be flushed even if nothing is, for that
     /// shuts our side.
     pub fn drain(&mut self, lengths: &Deadlines, now: Tick) {
+        self.paused_until = None;
+        self.excess.raise(CLOSING_READS);
         self.phase = Phase::draining(lengths, now);
         self.writes = Writes::Accepted;
     }

@@ -32,6 +32,8 @@ impl<N: Net> Server<N> {
         self.log_connection(id, format_args!("is closed with {}", why.code()));
         self.connections
             .push_close(id, Frame::close(why.code(), &why.text()));
+        // Bytes may be unread in the socket of a connection that was paused.
+        self.connections.mark_readable(id);
         self.rearm(id);
     }
 

@@ -341,7 +341,7 @@ mod tests {
     }
 
     fn insert(connections: &mut Connections<()>) -> ConnId {
-        let lengths = Deadlines::new(&Settings::default());
+        let lengths = Deadlines::new(&Settings::default(), crate::rate::Rate::new(10, 20));
         connections.insert((), Source::Uncounted, State::new(&lengths, Tick(0)))
     }
 

@@ -54,6 +54,11 @@ impl<N: Net> Server<N> {
             }
             Expired::Refuse => self.refuse(id, &Refusal::HandshakeTimeout, now),
             Expired::Drain => self.drain(id, now),
+            Expired::Resume => {
+                self.rearm(id);
+                // Edge-triggered epoll does not report again what came during the pause.
+                self.connections.mark_readable(id);
+            }
             Expired::Stalled => {
                 self.stats.stalled += 1;
                 // Leaving flushes the room's batch into this outbox. The backlog is dropped

@@ -56,16 +56,17 @@ impl Guesses {
 
 impl<N: Net> Server<N> {
     /// An operator token, which is not compared after too many wrong ones from the same address.
-    pub(super) fn take_token(&mut self, id: ConnId, token: &str, now: Tick) {
+    /// False: it was over the member's rate.
+    pub(super) fn take_token(&mut self, id: ConnId, token: &str, now: Tick) -> bool {
         let Some(connection) = self.connections.get_mut(id) else {
-            return;
+            return true;
         };
         let command = if self.guesses.may_try(connection.source.counted_for(), now) {
             Command::Op { token }
         } else {
             Command::OpTooOften
         };
-        self.handle(id, command, now);
+        self.handle(id, command, now)
     }
 
     /// The token that came from a connection was wrong.

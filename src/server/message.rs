@@ -2,14 +2,18 @@
 //! answered. Knows what the decoder understood, not how frames look.
 
 use super::Server;
-use super::receive::Flow;
+use super::receive::{FRAMES_PER_TURN, Flow};
 use crate::chat::Command;
-use crate::conn::state::Decoded;
+use crate::conn::state::{Decoded, Work};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
 use crate::wire::{self, Protocol};
 use crate::ws::{CloseReason, Received, reply_to};
+
+/// Of the first frames that are handled of a connection in one turn, so many pings are answered by
+/// a pong each.
+const PONGS_PER_TURN: usize = 16;
 
 impl<N: Net> Server<N> {
     pub(super) fn take_frames(&mut self, id: ConnId, mut input: &[u8], now: Tick) -> Flow {
@@ -26,6 +30,7 @@ impl<N: Net> Server<N> {
                     if was_parked {
                         self.trimming.was_freed(now);
                     }
+                    self.frames_left = self.frames_left.saturating_sub(1);
                     self.take_received(id, received, now);
                 }
                 Decoded::UsedUp { begins } => {
@@ -63,7 +68,8 @@ impl<N: Net> Server<N> {
             Received::Text(text) => self.take_text(id, &text, now),
             Received::Binary(bytes) => self.take_binary(id, &bytes, now),
             Received::Ping(payload) => self.pinged(id, &payload, now),
-            Received::Pong => {}
+            Received::Pong => self.charge(id, Work::Control, now),
+            Received::Fragment => self.charge(id, Work::Fragment, now),
             Received::Close(code) => {
                 self.log_connection(id, format_args!("closes with {}", code.unwrap_or(1005)));
                 self.leave(id, now);
@@ -84,9 +90,12 @@ impl<N: Net> Server<N> {
             }
         };
         self.stats.messages += 1;
-        match command {
+        let is_within = match command {
             Command::Op { token } => self.take_token(id, token, now),
             command => self.handle(id, command, now),
+        };
+        if !is_within {
+            self.charge(id, Work::Message { bytes: text.len() }, now);
         }
     }
 
@@ -99,17 +108,15 @@ impl<N: Net> Server<N> {
         self.part(id, &CloseReason::Binary, now);
     }
 
-    /// Answers a ping; a flood of them ends the connection.
+    /// Answers a ping. Of many that come together only the first are answered one by one: each pong
+    /// costs a system call, and only the latest ping need be answered (RFC 6455 §5.5.3).
     fn pinged(&mut self, id: ConnId, payload: &[u8], now: Tick) {
+        self.charge(id, Work::Control, now);
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if !connection.state.may_ping(&self.deadlines, now) {
-            self.stats.violations += 1;
-            return self.part(id, &CloseReason::TooManyPings, now);
-        }
-        // Clients may wait for each pong, so only those that do not read them miss some.
-        if connection.state.outbox.has_pong() {
+        let is_among_first = self.frames_left + PONGS_PER_TURN >= FRAMES_PER_TURN;
+        if is_among_first && connection.state.outbox.has_pong() {
             self.flush_one(id, now);
         }
         self.connections.push_pong(id, Frame::pong(payload));

@@ -8,6 +8,7 @@ mod connection;
 mod deliver;
 mod drained;
 mod expire;
+mod flood;
 mod flush;
 mod guesses;
 mod message;
@@ -25,6 +26,7 @@ use crate::frame::HEADER_BYTES_MAX;
 use crate::http::{self, DateCache};
 use crate::id::{ConnId, Tick, ticks};
 use crate::net::{Net, Ready, Signal};
+use crate::rate::Rate;
 use crate::stats::Stats;
 use crate::wire::Protocol;
 use crate::ws::Spare;
@@ -33,6 +35,7 @@ pub use accept::connections_within;
 use addresses::Addresses;
 use connection::{Connection, Connections};
 use deliver::{Batch, Encoder};
+use flood::Pauses;
 use guesses::Guesses;
 use log::debug;
 use std::{fmt, mem};
@@ -62,6 +65,9 @@ pub struct Server<N: Net> {
     connections: Connections<N::Stream>,
     addresses: Addresses,
     guesses: Guesses,
+    pauses: Pauses,
+    /// Frames that may still be handled of the connection that is being read.
+    frames_left: usize,
     listeners: Listeners,
     deadlines: Deadlines,
     talk: Talk,
@@ -109,9 +115,10 @@ impl<N: Net> Server<N> {
             max_connections: _,
             log: _,
         } = config;
-        let lengths = Deadlines::new(&conn);
+        let messages = Rate::new(chat.message_rate, chat.message_burst);
+        let lengths = Deadlines::new(&conn, messages);
         let (protocol, deadlines) = if echo {
-            (Protocol::Echo, lengths.with_any_pings())
+            (Protocol::Echo, lengths.with_any_excess())
         } else {
             (Protocol::Plain, lengths)
         };
@@ -119,6 +126,8 @@ impl<N: Net> Server<N> {
             connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
             guesses: Guesses::new(seed),
+            pauses: Pauses::default(),
+            frames_left: 0,
             listeners: Listeners::new(max_connections),
             deadlines,
             talk: Talk::new(Chat::new(&chat, seed)),
@@ -253,6 +262,7 @@ impl<N: Net> Server<N> {
             && self.talk.chat().member_count() == 0
             && self.talk.chat().room_count() == 0
             && self.addresses.total() == 0
+            && self.pauses.len() == 0
     }
 
     /// Bytes that wait in outboxes and in half-received heads and messages.

@@ -17,6 +17,7 @@ impl<N: Net> Server<N> {
             if let Some(address) = connection.source.counted_for() {
                 self.addresses.leave(address);
             }
+            self.pauses.remove(id);
             self.trimming.was_freed(now);
             self.stats.closed += 1;
             self.log_connection(id, format_args!("is closed"));

@@ -11,7 +11,14 @@ use std::mem;
 
 /// Bytes read from one connection in one turn. One that sent more waits until the others had their
 /// turn.
-const READ_BYTES_PER_TURN: usize = 64 * 1024;
+const READ_BYTES_PER_TURN: usize = 32 * 1024;
+
+/// Frames of one connection after which nothing more is read from it in the same turn.
+pub(super) const FRAMES_PER_TURN: usize = 64;
+
+/// Bytes of frames read at once, which bounds how many frames a turn handles beyond
+/// [`FRAMES_PER_TURN`]. The payload of a long frame is read whole.
+const FRAMES_WINDOW: usize = 4096;
 
 /// What to do after some bytes were handled.
 #[derive(PartialEq)]
@@ -49,10 +56,14 @@ impl<N: Net> Server<N> {
             }
         }
         let mut budget = READ_BYTES_PER_TURN;
-        while budget > 0 {
+        self.frames_left = FRAMES_PER_TURN;
+        while budget > 0 && self.frames_left > 0 {
             let Some(connection) = self.connections.get_mut(id) else {
                 return;
             };
+            if !connection.state.may_read(&self.deadlines, now) {
+                return;
+            }
             let window = match connection.state.phase() {
                 // What is read here may have to be kept: with the part of a head that is kept
                 // already, it is never more than the longest head.
@@ -63,7 +74,13 @@ impl<N: Net> Server<N> {
                 Phase::Answering { .. } | Phase::Idle { .. } => {
                     self.http.max_head_bytes.min(buffer.len())
                 }
-                Phase::Open { .. } | Phase::Closing { .. } | Phase::Draining { .. } => buffer.len(),
+                Phase::Open { .. } => {
+                    let to_come = connection.state.payload_to_come();
+                    usize::try_from(to_come)
+                        .unwrap_or(usize::MAX)
+                        .clamp(FRAMES_WINDOW, buffer.len())
+                }
+                Phase::Closing { .. } | Phase::Draining { .. } => FRAMES_WINDOW,
             };
             match self.net.read(&mut connection.stream, &mut buffer[..window]) {
                 Read::Bytes(count) => {

@@ -47,20 +47,27 @@ impl Talk {
 
 impl<N: Net> Server<N> {
     /// Does something to the chat that may change who is in a room, and carries out what follows.
-    pub(super) fn change(&mut self, now: Tick, step: impl FnOnce(&mut Chat, &mut Effects)) {
+    pub(super) fn change<R>(
+        &mut self,
+        now: Tick,
+        step: impl FnOnce(&mut Chat, &mut Effects) -> R,
+    ) -> R {
         self.settle(now);
-        step(&mut self.talk.chat, &mut self.talk.effects);
+        let result = step(&mut self.talk.chat, &mut self.talk.effects);
         self.apply(now);
+        result
     }
 
-    /// Hands a member's command to the chat and carries out what follows.
-    pub(super) fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick) {
+    /// Hands a member's command to the chat and carries out what follows. False: the command was
+    /// over the member's rate, and nothing was done.
+    pub(super) fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick) -> bool {
         match command {
             // Changes no membership, so it may join what the room was sent before.
             Command::Say(_) | Command::Act(_) => {
                 let Talk { chat, effects } = &mut self.talk;
-                chat.handle(id, command, now, effects);
+                let is_within = chat.handle(id, command, now, effects);
                 self.apply(now);
+                is_within
             }
             command => self.change(now, |chat, effects| chat.handle(id, command, now, effects)),
         }

@@ -34,6 +34,7 @@ impl<N: Net> Server<N> {
         }
         if self.trimming.due.take_if(|due| *due <= now).is_some() {
             self.connections.lists.shrink();
+            self.pauses.shrink();
             self.net.trim_memory();
         }
     }

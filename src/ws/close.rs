@@ -22,7 +22,8 @@ pub enum CloseReason {
     TooManyFragments {
         max: u32,
     },
-    TooManyPings,
+    /// More work than the peer may cause, three times within a minute.
+    Flood,
     /// A message was begun and not completed by its deadline.
     MessageTooSlow,
     /// An operator removed the member; the reason as given, perhaps empty.
@@ -73,7 +74,7 @@ impl CloseReason {
             Self::Binary => 1003,
             Self::NotUtf8 => 1007,
             Self::TooManyFragments { .. }
-            | Self::TooManyPings
+            | Self::Flood
             | Self::MessageTooSlow
             | Self::Kicked { .. } => 1008,
             Self::TooBig { .. } => 1009,
@@ -95,7 +96,7 @@ impl CloseReason {
             Self::TooManyFragments { max } => {
                 format!("a message may come in at most {max} fragments").into()
             }
-            Self::TooManyPings => "too many pings".into(),
+            Self::Flood => "too many messages, pings or pongs: slow down".into(),
             Self::MessageTooSlow => "the message was not finished in time".into(),
             Self::Kicked { reason } if reason.is_empty() => "kicked".into(),
             Self::Kicked { reason } => format!("kicked: {reason}").into(),

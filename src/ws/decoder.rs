@@ -18,6 +18,10 @@ const SPARE_BUFFER_BYTES: usize = 4096;
 /// Read buffer of a parked context. tungstenite enlarges it to the length of the frame.
 const PARKED_BUFFER_BYTES: usize = 512;
 
+/// Fragments of a message of which nothing is reported: no client that has a reason for fragments
+/// sends more in a message of chat.
+const FREE_FRAGMENTS: u32 = 16;
+
 /// A complete message or control frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -26,6 +30,9 @@ pub enum Received {
     /// The caller answers with a pong that has the same payload.
     Ping(Bytes),
     Pong,
+    /// A fragment that does not complete its message and is not among the first sixteen of it. Only
+    /// its cost matters.
+    Fragment,
     /// The client's close frame with its code, if it had one, or 1002 for a code that must not be
     /// sent. The caller answers with the same code; nothing follows.
     Close(Option<u16>),
@@ -161,8 +168,16 @@ impl Decoder {
             if received.is_some() {
                 return Ok(received);
             }
+            if scanned.is_whole && self.scanner.fragments() > FREE_FRAGMENTS {
+                return Ok(Some(Received::Fragment));
+            }
         }
         Ok(None)
+    }
+
+    /// The bytes of a frame that are still to come, as its header says.
+    pub const fn payload_to_come(&self) -> u64 {
+        self.scanner.payload_to_come()
     }
 
     /// Whether a frame or a message has begun and is not complete.
@@ -220,7 +235,7 @@ fn feed_spare(spare: &mut Spare, bytes: &[u8]) -> Result<Option<Received>, Close
     match &outcome {
         Ok(Some(Received::Text(_) | Received::Binary(_) | Received::Ping(_) | Received::Pong)) => {}
         // The context does not go on after a close or an error.
-        Ok(Some(Received::Close(_)) | None) | Err(_) => spare.renew(),
+        Ok(Some(Received::Close(_) | Received::Fragment) | None) | Err(_) => spare.renew(),
     }
     outcome
 }

@@ -3,6 +3,7 @@
 
 mod clients;
 mod faults;
+mod floods;
 mod frames;
 #[path = "../framing/mod.rs"]
 mod framing;

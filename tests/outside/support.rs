@@ -393,6 +393,15 @@ impl Client {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Sends bytes in the background: the server may not read them.
+    pub(crate) fn floods(&self, bytes: Vec<u8>) {
+        let mut stream = self.stream.try_clone().expect("a descriptor is free");
+        thread::spawn(move || {
+            // Fails once the server has closed the connection.
+            let _ = stream.write_all(&bytes);
+        });
+    }
+
     pub(crate) fn send_frame(&mut self, first: u8, payload: &[u8]) {
         self.send(&frame(first, payload));
     }

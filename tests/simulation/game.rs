@@ -4,7 +4,7 @@
 use super::chance::Chance;
 use super::client::{self, MANNERS, Manner, Seen};
 use super::ledger::Ledger;
-use super::limits::{Admission, Lengths, Watch};
+use super::limits::{Admission, Excess, Lengths, Watch};
 use super::net::{Faults, SimNet};
 use super::person::{Asked, Origin, Person, Stay};
 use super::tally::Tally;
@@ -30,8 +30,8 @@ const BUSY_TURNS: usize = 300;
 /// Turns by which all must have ended: the longest deadlines, at a tick a turn, with room to spare.
 const TURNS_MAX: usize = 20_000;
 
-/// Bytes the server reads from one connection in one turn, and more.
-const BULK_BYTES: usize = 70_000;
+/// Frames that the server handles of one connection in one turn, and more; within what it may send.
+const BULK_FRAMES: usize = 90;
 
 /// A frame is at most this long: a list of all who are there, or the help.
 const FRAME_BYTES_MAX: usize = 4096;
@@ -62,11 +62,11 @@ fn config(chance: &mut Chance) -> Config {
         },
         ws: ws::Limits {
             max_message_bytes: 300,
-            max_fragments: 8,
+            max_fragments: [8, 40][chance.below(2)],
         },
         chat: chat::Settings {
             message_rate: if chance.percent(50) { 0 } else { 5 },
-            message_burst: 5,
+            message_burst: [5, 15][chance.below(2)],
             // Everybody by name, everybody summed up, or both in turns.
             notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
             notice_interval: seconds(1),
@@ -119,6 +119,7 @@ pub(super) struct Game {
     pub(super) server: Server<SimNet>,
     pub(super) config: Config,
     pub(super) lengths: Lengths,
+    pub(super) excess: Excess,
     pub(super) chance: Chance,
     /// By socket: each belongs to one person.
     pub(super) people: Vec<Person>,
@@ -166,6 +167,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     let mut game = Game {
         server: Server::new(config.clone(), net, max_connections, chance.next()),
         lengths: Lengths::new(&config),
+        excess: Excess::new(&config),
         admission: Admission::new(max_connections, config.max_connections_per_address),
         config,
         newcomers_left: 5 + chance.below(25),
@@ -415,15 +417,17 @@ impl Game {
     fn reacts(&mut self, index: usize) {
         while let Some(seen) = self.people[index].next_read() {
             let person = &mut self.people[index];
-            let answer = match seen {
+            let (answer, asked) = match seen {
                 Seen::Ping(payload) if !person.sent_close => {
-                    client::frame(0x8A, &payload, &mut self.chance)
+                    let pong = client::frame(0x8A, &payload, &mut self.chance);
+                    (pong, Asked::Pong)
                 }
                 Seen::Close(code) if !person.sent_close => {
                     person.sent_close = true;
                     let code = code.map(u16::to_be_bytes);
                     let payload = code.as_ref().map_or(&[][..], |code| &code[..]);
-                    client::frame(0x88, payload, &mut self.chance)
+                    let close = client::frame(0x88, payload, &mut self.chance);
+                    (close, Asked::Nothing)
                 }
                 Seen::Ping(_)
                 | Seen::Close(_)
@@ -431,7 +435,7 @@ impl Game {
                 | Seen::Line(_)
                 | Seen::Pong(_) => continue,
             };
-            let bytes = person.sends(answer, Asked::Nothing);
+            let bytes = person.sends(answer, asked);
             self.send(index, &bytes);
         }
     }
@@ -487,9 +491,9 @@ impl Game {
                 .collect(),
             Manner::Bulky if chance.percent(2) => {
                 let mut bytes = Vec::new();
-                while bytes.len() < BULK_BYTES {
+                for _ in 0..BULK_FRAMES {
                     let pong = client::frame(0x8A, &[b'b'; 125], chance);
-                    bytes.extend(person.sends(pong, Asked::Nothing));
+                    bytes.extend(person.sends(pong, Asked::Pong));
                 }
                 bytes.extend(person.says(chance));
                 bytes
@@ -513,7 +517,7 @@ impl Game {
                 }
                 bytes
             }
-            Manner::Flooder => flood(chance),
+            Manner::Flooder if chance.percent(30) => person.floods(&self.config, chance),
             Manner::Polite
             | Manner::Slow
             | Manner::Talker
@@ -524,6 +528,7 @@ impl Game {
             | Manner::Silent
             | Manner::HalfShaken
             | Manner::Vandal
+            | Manner::Flooder
             | Manner::Browser
             | Manner::Misled
             | Manner::Noise => Vec::new(),
@@ -612,13 +617,4 @@ fn is_nonsense(bytes: &[u8]) -> bool {
     let is_fragmented_control = opcode >= 8 && first & 0x80 == 0;
     let is_unmasked = bytes.get(1).is_some_and(|second| second & 0x80 == 0);
     first & 0x70 != 0 || is_unknown || is_fragmented_control || is_unmasked
-}
-
-fn flood(chance: &mut Chance) -> Vec<u8> {
-    match chance.below(4) {
-        0 => client::frame(0x89, b"flood", chance).repeat(1 + chance.below(150)),
-        1 => client::frame(0x01, b"", chance),
-        2 => client::frame(0x00, b"", chance),
-        _ => client::frame(0x81, &chance.clone().bytes(310), chance),
-    }
 }

@@ -9,7 +9,7 @@
 use super::client::{Manner, Seen};
 use super::game::{Game, ROOMS, Unsettled, WITNESSED};
 use super::ledger::said;
-use super::limits::{Allowance, Fate, Passage, Watch};
+use super::limits::{Allowance, Burden, Consequence, Fate, Passage, Watch};
 use super::net::Happened;
 use super::person::{Asked, Person, Stay};
 use super::tally::Doubt;
@@ -36,6 +36,7 @@ impl Game {
         self.settle_the_rest();
         self.check_matched(&lines_before);
         for index in 0..self.people.len() {
+            self.check_pause(index);
             self.compare(index);
             self.check_person(index);
         }
@@ -136,6 +137,7 @@ impl Game {
         self.people[socket].awaits_pong = false;
         self.people[socket].must_answer = false;
         self.hears_a_vandal(socket, upto);
+        self.check_read(socket);
         while let Some(asked) = self.people[socket].next_asked(upto) {
             if !matches!(asked, Asked::Nothing) {
                 self.note(|_| format!("{socket} asks {asked:?}"));
@@ -147,7 +149,8 @@ impl Game {
         let known = person.half_read;
         person.half_read = person.half_read_from(upto).map(|from| match known {
             Some((earlier, since)) if earlier == from => (from, since),
-            _ => (from, now),
+            // The rest cannot come during a pause.
+            _ => (from, person.burden.paused_until().unwrap_or(now)),
         });
     }
 
@@ -228,10 +231,19 @@ impl Game {
             return;
         }
         if !self.passes(socket, &asked) {
+            self.causes(socket, 10);
+            return;
+        }
+        let is_too_much = match asked {
+            Asked::Ping(_) | Asked::Pong => !self.causes(socket, 10),
+            Asked::Fragment => !self.causes(socket, 1),
+            _ => false,
+        };
+        if is_too_much {
             return;
         }
         match asked {
-            Asked::Upgrade | Asked::Message | Asked::Nothing => {}
+            Asked::Upgrade | Asked::Message | Asked::Pong | Asked::Fragment | Asked::Nothing => {}
             Asked::Ping(payload) => self.people[socket].last_ping = Some(payload),
             Asked::Say(number) => self.says(socket, number),
             Asked::Nick { wanted, is_own } => self.renames(socket, wanted, is_own),
@@ -262,11 +274,87 @@ impl Game {
         }
     }
 
+    /// Something was read that costs work beside a message within the rate. False: it was too much,
+    /// and the server closes the connection.
+    fn causes(&mut self, socket: usize, tenths: u32) -> bool {
+        let now = self.now();
+        let person = &mut self.people[socket];
+        match person.burden.causes(tenths, self.excess, now) {
+            Consequence::Nothing => true,
+            Consequence::Paused(until) => {
+                if let Some((_, since)) = &mut person.half_read {
+                    *since = *since + until.since(now);
+                }
+                person.unsure_pauses += 1;
+                self.note(|_| format!("{socket} is paused until {}", until.0));
+                true
+            }
+            Consequence::Closed => {
+                self.note(|_| format!("{socket} has caused too much"));
+                self.leaves(socket, " left");
+                false
+            }
+        }
+    }
+
+    /// Whether the judge knows that somebody is a member.
+    fn is_surely_in(&self, socket: usize) -> bool {
+        let person = &self.people[socket];
+        let is_known = person.manner != Manner::Vandal && !person.may_be_unwritten;
+        is_known && person.stay == Stay::In && !person.was_closed && self.stop_signals == 0
+    }
+
+    /// Nobody is read during their pause.
+    fn check_read(&self, socket: usize) {
+        let person = &self.people[socket];
+        let burden = &person.burden;
+        // A kick in a room without a witness is not seen before the end of the turn.
+        let is_seen = !burden.is_new() || person.room < WITNESSED && person.nick.is_some();
+        assert!(
+            burden.paused_until().is_none() || !is_seen || !self.is_surely_in(socket),
+            "{socket} was read during a pause"
+        );
+    }
+
+    /// Ends pauses that are over, and tells the network whom the server need not read.
+    fn check_pause(&mut self, socket: usize) {
+        let now = self.now();
+        let person = &mut self.people[socket];
+        match std::mem::take(&mut person.unsure_pauses) {
+            0 => {}
+            count if person.was_closed || person.may_be_unwritten => {
+                self.tally.paused.perhaps(count);
+            }
+            count => (0..count).for_each(|_| self.tally.paused.one()),
+        }
+        assert!(
+            !person.burden.is_too_much() || person.was_closed || person.may_be_unwritten,
+            "{socket} has caused too much and was not closed"
+        );
+        if person.burden.turn_ends(self.excess, now)
+            && let Some(watch) = &mut self.watches[socket]
+        {
+            watch.heard(now);
+        }
+        let is_leaving = person.was_closed || person.stay == Stay::Out;
+        let is_exempt = match person.manner.is_sound() {
+            true => is_leaving && person.burden.was_ever_paused(),
+            false => is_leaving || person.manner == Manner::Vandal,
+        };
+        let until = match person.burden.paused_until() {
+            _ if is_exempt => Tick(u32::MAX),
+            Some(until) => until,
+            None => Tick(0),
+        };
+        self.server.net_mut().may_leave_unread(socket, until);
+    }
+
     /// Random bytes may be messages, if seldom.
     fn hears_a_vandal(&mut self, socket: usize, upto: u64) {
         let person = &self.people[socket];
         if person.manner == Manner::Vandal && person.is_nonsense != Some(true) {
             self.tally.messages.perhaps(upto);
+            self.tally.paused.perhaps(1);
         }
     }
 
@@ -329,6 +417,7 @@ impl Game {
         self.tally.upgraded += 1;
         let person = &mut self.people[socket];
         person.stay = Stay::In;
+        person.burden = Burden::new(self.excess, now);
         person.allowance = Allowance::new(self.config.chat.message_burst, now);
         if person.manner != Manner::Witness {
             self.granted[person.room] += 1;
@@ -609,7 +698,7 @@ impl Game {
             // Left by their own will, or thrown out, where nobody sees it.
             None | Some(1000) => person.room >= WITNESSED || person.stay == Stay::Out,
             Some(1001) => self.stop_signals > 0 || person.stay == Stay::Out,
-            Some(1008) => is_too_slow || person.room >= WITNESSED,
+            Some(1008) => is_too_slow || person.burden.is_too_much() || person.room >= WITNESSED,
             Some(1013) => person
                 .behind_since
                 .is_some_and(|since| now >= since + lengths.stall),

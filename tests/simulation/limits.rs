@@ -3,8 +3,9 @@
 //! Knows sockets and moments, not what is said.
 
 use parlor::config::Config;
-use parlor::id::{Tick, ticks};
+use parlor::id::Tick;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Connections above the limit that are still refused in good order.
 const SURPLUS_MAX: usize = 16;
@@ -163,6 +164,11 @@ pub(crate) struct Lengths {
     pub(crate) notice_interval: u32,
 }
 
+/// A deadline comes no earlier than configured: whole ticks of 100 ms, rounded up.
+fn ticks(length: Duration) -> u32 {
+    u32::try_from(length.as_millis().div_ceil(100)).expect("a game is short")
+}
+
 impl Lengths {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
@@ -222,6 +228,110 @@ impl Allowance {
         } else {
             Passage::IsTooFast
         }
+    }
+}
+
+/// What a peer may cause besides its messages: so much a second and so much at once, in tenths of a
+/// control frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excess {
+    rate: u32,
+    burst: u32,
+}
+
+impl Excess {
+    /// Ten control frames a second and a hundred at once, or ten bursts of messages if that is more.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            rate: config.chat.message_rate.max(10),
+            burst: (10 * config.chat.message_burst).max(100) * 10,
+        }
+    }
+}
+
+/// A peer that exceeds it is not read for so long.
+const PAUSE_TICKS: u32 = 20;
+
+/// What a peer has caused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Burden {
+    left: u32,
+    at: Tick,
+    pauses: Vec<Tick>,
+    paused_until: Option<Tick>,
+    /// The pause began in this turn.
+    is_new: bool,
+    /// It was the third within a minute.
+    is_too_much: bool,
+}
+
+/// What follows from something that a peer caused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    Nothing,
+    /// The peer is not read before this moment.
+    Paused(Tick),
+    Closed,
+}
+
+impl Burden {
+    pub(crate) fn new(excess: Excess, now: Tick) -> Self {
+        Self {
+            left: excess.burst,
+            at: now,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn causes(&mut self, tenths: u32, excess: Excess, now: Tick) -> Consequence {
+        if self.paused_until.is_some() || self.is_too_much {
+            return Consequence::Nothing;
+        }
+        let gained = u64::from(now.since(self.at)) * u64::from(excess.rate);
+        let left = (u64::from(self.left) + gained).min(u64::from(excess.burst));
+        self.left = u32::try_from(left).expect("a burst is small");
+        self.at = now;
+        if self.left >= tenths {
+            self.left -= tenths;
+            return Consequence::Nothing;
+        }
+        let recent = self.pauses.iter().filter(|at| now.since(**at) < 600);
+        if recent.count() >= 2 {
+            self.is_too_much = true;
+            return Consequence::Closed;
+        }
+        let until = now + PAUSE_TICKS;
+        self.pauses.push(now);
+        self.paused_until = Some(until);
+        self.is_new = true;
+        Consequence::Paused(until)
+    }
+
+    /// The end of a turn. True: the pause is over.
+    pub(crate) fn turn_ends(&mut self, excess: Excess, now: Tick) -> bool {
+        self.is_new = false;
+        let is_over = self.paused_until.take_if(|until| *until <= now).is_some();
+        if is_over {
+            self.left = excess.burst;
+            self.at = now;
+        }
+        is_over
+    }
+
+    pub(crate) const fn paused_until(&self) -> Option<Tick> {
+        self.paused_until
+    }
+
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(crate) const fn is_too_much(&self) -> bool {
+        self.is_too_much
+    }
+
+    pub(crate) const fn was_ever_paused(&self) -> bool {
+        !self.pauses.is_empty()
     }
 }
 

@@ -181,6 +181,8 @@ pub(crate) struct Socket {
     next_write_is_short: bool,
     /// What the client's side accepts without the client reading it.
     accepts: usize,
+    /// The server need not read before this moment.
+    unread_until: Tick,
     /// Since the last write was blocked, an event has said that the server can write.
     may_write_again: bool,
 }
@@ -217,6 +219,7 @@ impl Socket {
             is_acknowledged: false,
             next_write_is_short: false,
             accepts: usize::MAX,
+            unread_until: Tick(0),
             may_write_again: false,
         }
     }
@@ -411,6 +414,16 @@ impl SimNet {
         self.doors.iter().map(|door| door.backlog.len()).sum()
     }
 
+    /// The server may leave what this client sends unread until a moment.
+    pub(crate) fn may_leave_unread(&mut self, socket: usize, until: Tick) {
+        self.sockets[socket].unread_until = until;
+    }
+
+    /// Bytes that arrived and were not read by the server.
+    pub(crate) fn unread(&self, socket: usize) -> usize {
+        self.sockets[socket].arrived.len()
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.signals.push_back(signal);
     }
@@ -518,9 +531,10 @@ impl SimNet {
             if again_by != [None, None] {
                 continue;
             }
+            let may_wait = socket.is_blocked || !sleeps_past(socket.unread_until);
             // A client that does not read a response may be left unread until it does.
             assert!(
-                !socket.has_unread() || socket.edge.readable || socket.is_blocked,
+                !socket.has_unread() || socket.edge.readable || may_wait,
                 "the server sleeps and has not read all of {index}"
             );
             assert!(

@@ -3,7 +3,8 @@
 use super::account::Account;
 use super::chance::Chance;
 use super::client::{self, Ear, Manner, Seen};
-use super::limits::{Allowance, Household};
+use super::limits::{Allowance, Burden, Household};
+use parlor::config::Config;
 use parlor::id::{Peer, Tick};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,7 +38,10 @@ pub(crate) enum Asked {
     Close,
     /// A message of which no consequence is expected.
     Message,
-    /// Nothing: a pong, an answer to a close, part of a message.
+    Pong,
+    /// A fragment of a message that has more than sixteen before it.
+    Fragment,
+    /// Nothing: an answer to a close, part of a message.
     Nothing,
 }
 
@@ -46,7 +50,12 @@ impl Asked {
     pub(crate) const fn is_message(&self) -> bool {
         !matches!(
             self,
-            Self::Upgrade | Self::Ping(_) | Self::Close | Self::Nothing
+            Self::Upgrade
+                | Self::Ping(_)
+                | Self::Pong
+                | Self::Fragment
+                | Self::Close
+                | Self::Nothing
         )
     }
 
@@ -54,7 +63,13 @@ impl Asked {
     pub(crate) const fn is_counted(&self) -> bool {
         !matches!(
             self,
-            Self::Upgrade | Self::Quit { .. } | Self::Ping(_) | Self::Close | Self::Nothing
+            Self::Upgrade
+                | Self::Quit { .. }
+                | Self::Ping(_)
+                | Self::Pong
+                | Self::Fragment
+                | Self::Close
+                | Self::Nothing
         )
     }
 }
@@ -171,6 +186,9 @@ pub(crate) struct Person {
     /// Between which lines of the room they left, if they left by their own will or were thrown out.
     pub(crate) farewell: Option<(usize, usize)>,
     pub(crate) allowance: Allowance,
+    pub(crate) burden: Burden,
+    /// Pauses of this turn.
+    pub(crate) unsure_pauses: u64,
     /// What they must hear; only kept of those who behave in a room with a witness.
     pub(crate) account: Option<Account>,
     ear: Ear,
@@ -236,6 +254,8 @@ impl Person {
             stay: Stay::Outside,
             farewell: None,
             allowance: Allowance::new(0, Tick(0)),
+            burden: Burden::default(),
+            unsure_pauses: 0,
             account: None,
             ear: Ear::default(),
             seen: Vec::new(),
@@ -441,6 +461,61 @@ impl Person {
             ),
         };
         self.message(&words, asked, chance)
+    }
+
+    /// More of one kind than anybody may send. Each flooder has a kind of its own.
+    pub(crate) fn floods(&mut self, config: &Config, chance: &mut Chance) -> Vec<u8> {
+        let count = 1 + chance.below(200);
+        // Unlimited messages would drown the room.
+        let messages = if config.chat.message_rate == 0 {
+            3
+        } else {
+            count
+        };
+        match self.socket % 6 {
+            0 => (0..count).flat_map(|_| self.ping(chance)).collect(),
+            1 => self.sends_many(count, 0x8A, b"flood", || Asked::Pong, chance),
+            2 => self.sends_many(messages, 0x81, b"", || Asked::Message, chance),
+            3 => self.sends_many(messages, 0x81, b"flood", || Asked::Message, chance),
+            4 => self.fragments(config.ws.max_fragments as usize, chance),
+            _ => {
+                let frame = match chance.below(4) {
+                    0 => client::frame(0x01, b"", chance),
+                    1 => client::frame(0x00, b"", chance),
+                    2 => client::frame(0x81, &chance.clone().bytes(310), chance),
+                    _ => return self.ping(chance),
+                };
+                self.sends(frame, Asked::Nothing)
+            }
+        }
+    }
+
+    fn sends_many(
+        &mut self,
+        count: usize,
+        first: u8,
+        payload: &[u8],
+        asked: fn() -> Asked,
+        chance: &mut Chance,
+    ) -> Vec<u8> {
+        (0..count)
+            .flat_map(|_| self.sends(client::frame(first, payload, chance), asked()))
+            .collect()
+    }
+
+    /// A message in as many fragments as it may have.
+    fn fragments(&mut self, count: usize, chance: &mut Chance) -> Vec<u8> {
+        let mut bytes = self.sends(client::frame(0x01, b"f", chance), Asked::Nothing);
+        for number in 2..count {
+            let asked = if number > 16 {
+                Asked::Fragment
+            } else {
+                Asked::Nothing
+            };
+            bytes.extend(self.sends(client::frame(0x00, b"f", chance), asked));
+        }
+        bytes.extend(self.sends(client::frame(0x80, b"f", chance), Asked::Message));
+        bytes
     }
 
     pub(crate) fn closes(&mut self, chance: &mut Chance) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! Scenes: a few named clients on a network without faults connect, say things and hear.
 //! Each scene is one behaviour.
 
+mod floods;
+
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};
 use super::net::{Faults, SimNet};

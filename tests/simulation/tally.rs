@@ -52,6 +52,7 @@ pub(crate) struct Tally {
     /// Refusals that were written, but for those because of a limit.
     pub(crate) refused: u64,
     pub(crate) messages: Range,
+    pub(crate) paused: Range,
     /// Close frames that were written.
     pub(crate) violations: u64,
     pub(crate) stalled: u64,
@@ -86,12 +87,14 @@ impl Tally {
             answered,
             refused,
             messages,
+            paused,
             violations,
             silent,
             stalled,
             missed,
             closed,
         } = *stats;
+
         let seen = &*self;
         for (name, counted, seen) in [
             ("accepted", accepted, seen.accepted),
@@ -126,12 +129,15 @@ impl Tally {
             unseen <= doubt.unwritten,
             "{unseen} ends of connections were counted and not seen, with {doubt:?}"
         );
-        let Range { at_least, at_most } = seen.messages;
-        assert!(
-            (at_least..=at_most).contains(&messages),
-            "the counter messages is {messages} instead of {:?}",
-            seen.messages
-        );
+        for (name, counted, seen) in [
+            ("messages", messages, seen.messages),
+            ("paused", paused, seen.paused),
+        ] {
+            assert!(
+                (seen.at_least..=seen.at_most).contains(&counted),
+                "the counter {name} is {counted} instead of {seen:?}"
+            );
+        }
         self.check_missed(missed, doubt);
     }
 
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_counter_that_is_one_too_high_is_found() {
-        let wrong: [fn(&mut Stats); 12] = [
+        let wrong: [fn(&mut Stats); 13] = [
             |stats| stats.accepted += 1,
             |stats| stats.turned_away += 1,
             |stats| stats.exhausted += 1,
@@ -199,6 +205,7 @@ mod tests {
             |stats| stats.answered += 1,
             |stats| stats.refused += 1,
             |stats| stats.messages += 1,
+            |stats| stats.paused += 1,
             |stats| stats.violations += 1,
             |stats| stats.silent += 1,
             |stats| stats.stalled += 1,
