@@ -777,3 +777,6 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
