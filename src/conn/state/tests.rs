@@ -3,6 +3,7 @@
 use super::*;
 use crate::conn::Settings;
 use crate::frame::Frame;
+use crate::rate::Rate;
 
 /// The default lengths, in ticks.
 const HANDSHAKE: u32 = 100;
@@ -16,7 +17,7 @@ const START: Tick = Tick(1000);
 const LATER: Tick = Tick(1050);
 
 fn lengths() -> Deadlines {
-    Deadlines::new(&Settings::default())
+    Deadlines::new(&Settings::default(), Rate::new(10, 20))
 }
 
 fn queue_something(state: &mut State) {
@@ -238,4 +239,16 @@ fn an_event_makes_a_retry_of_a_write_unnecessary() {
     state.must_write_again();
     state.unblocks();
     assert!(!state.take_retries().write);
+}
+
+#[test]
+fn a_pause_ends_by_its_deadline_and_the_heartbeat_begins_anew() {
+    let [.., (_, mut open), _, _] = each();
+    open.pause(LATER);
+    assert!(!open.may_read(&lengths(), LATER));
+    assert_eq!(due(&open), LATER + PAUSE_TICKS);
+    let over = LATER + PAUSE_TICKS;
+    assert_eq!(open.expired(&lengths(), over), Expired::Resume);
+    assert!(open.may_read(&lengths(), over));
+    assert_eq!(due(&open), over + PING);
 }
