@@ -86,6 +86,13 @@ impl Wheel {
         }
     }
 
+    /// Gives back the memory of the slots behind the last that has a deadline.
+    pub fn shrink(&mut self) {
+        let last = self.entries.iter().rposition(|entry| entry.prev != NONE);
+        self.entries.truncate(last.map_or(0, |last| last + 1));
+        self.entries.shrink_to_fit();
+    }
+
     /// The deadline of a slot.
     pub fn due(&self, slot: u32) -> Option<Tick> {
         self.is_armed(slot)
@@ -358,6 +365,25 @@ mod tests {
     }
 
     /// The same operations on a wheel and on a sorted map.
+    #[test]
+    fn memory_of_high_slots_is_given_back_and_the_others_keep_their_deadlines() {
+        let mut wheel = Wheel::new(Tick(0));
+        for slot in 0..10_000 {
+            wheel.arm(slot, Tick(100 + slot % 1_000));
+        }
+        for slot in 100..10_000 {
+            wheel.disarm(slot);
+        }
+        wheel.shrink();
+        wheel.check_invariants();
+        assert!(wheel.entries.capacity() <= 128);
+        assert_eq!(wheel.due(99), Some(Tick(199)));
+        assert_eq!(wheel.due(9_999), None);
+        wheel.arm(200, Tick(7));
+        assert_eq!(wheel.due(200), Some(Tick(7)));
+        wheel.check_invariants();
+    }
+
     #[test]
     fn it_agrees_with_a_sorted_map() {
         let mut state = 0x2545_F491_4F6C_DD1D_u64;

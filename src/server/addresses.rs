@@ -45,6 +45,11 @@ impl Addresses {
         }
     }
 
+    /// Gives back the memory of addresses that are gone.
+    pub(super) fn shrink(&mut self) {
+        self.counts.shrink_to_fit();
+    }
+
     /// All connections that are counted.
     pub(super) fn total(&self) -> usize {
         self.counts.values().map(|count| *count as usize).sum()

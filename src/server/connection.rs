@@ -83,6 +83,9 @@ pub(super) struct Lists {
 /// Capacity that a list keeps when memory is given back: what a turn of a calm server needs.
 const LIST_KEPT: usize = 1024;
 
+/// Vacant slots that are not worth giving back.
+const SLOTS_KEPT: usize = 256;
+
 impl Lists {
     /// One of them has the capacity for a crowd.
     pub(super) fn are_large(&self) -> bool {
@@ -149,6 +152,19 @@ impl<S> Connections<S> {
             self.slab.shrink_to_fit();
         }
         Some(connection)
+    }
+
+    /// Whether [`Connections::shrink`] gives back more than half of the slots, and not only a few.
+    pub(super) fn has_slack(&self) -> bool {
+        let used = self.slab.iter().next_back().map_or(0, |(last, _)| last + 1);
+        self.slab.capacity() > 2 * used + SLOTS_KEPT
+    }
+
+    /// Gives back the memory of the slots behind the last that is in use. Slots keep their numbers:
+    /// where connections stay open in high slots, the tables stay as long as the crowd was.
+    pub(super) fn shrink(&mut self) {
+        self.slab.shrink_to_fit();
+        self.wheel.shrink();
     }
 
     /// `None` for a stale event: that connection is gone, even if its slot is in use again.
@@ -374,6 +390,30 @@ mod tests {
         assert_eq!(connections.lists.dirty, [id]);
         assert_eq!(connections.lists.readable, [id]);
         assert_eq!(connections.lists.ending, [id]);
+    }
+
+    #[test]
+    fn slots_of_a_crowd_are_given_back_and_the_first_connections_keep_theirs() {
+        let mut connections = connections();
+        let ids: Vec<ConnId> = (0..5_000).map(|_| insert(&mut connections)).collect();
+        for id in &ids {
+            connections.arm(*id, Tick(100));
+        }
+        for id in &ids[100..] {
+            connections.remove(*id);
+        }
+        assert!(connections.has_slack());
+        connections.shrink();
+        assert!(!connections.has_slack());
+        assert!(connections.slab.capacity() <= 128);
+        assert!(
+            ids[..100]
+                .iter()
+                .all(|id| connections.get_mut(*id).is_some())
+        );
+        let next = insert(&mut connections);
+        assert_eq!(next.slot(), 100);
+        assert_eq!(connections.wheel.len(), 100);
     }
 
     #[test]

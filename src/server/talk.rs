@@ -25,6 +25,11 @@ impl Talk {
         }
     }
 
+    /// Gives back the memory of members and rooms that are gone.
+    pub(super) fn shrink(&mut self) {
+        self.chat.shrink();
+    }
+
     pub(super) const fn chat(&self) -> &Chat {
         &self.chat
     }

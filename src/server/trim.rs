@@ -35,6 +35,14 @@ impl<N: Net> Server<N> {
         if self.trimming.due.take_if(|due| *due <= now).is_some() {
             self.connections.lists.shrink();
             self.pauses.shrink();
+            let has_slack = self.connections.has_slack();
+            if has_slack {
+                self.connections.shrink();
+                self.addresses.shrink();
+            }
+            if has_slack || self.talk.chat().has_slack() {
+                self.talk.shrink();
+            }
             self.net.trim_memory();
         }
     }
