@@ -1,10 +1,10 @@
-//! The promises, checked after every turn from what the network saw: who was read and in which
-//! order, and what was written to whom.
+//! The promises, checked after every turn from what the network saw: which sockets were read, in
+//! which order, and what was written to each.
 //!
-//! The witness of a room is never behind, so what it was sent in a turn is all that the room said
-//! in that turn ([`super::ledger`]). With the order in which the server read, that tells what
-//! everybody who behaves must have heard ([`super::account`]), and what must become of what they
-//! ask. Limits and deadlines are counted once more ([`super::limits`]).
+//! The witness of a room is never behind, so what it received in a turn is all that was said in
+//! the room in that turn ([`super::ledger`]). Together with the order of the server's reads, that
+//! determines what every well-behaved member must have received ([`super::account`]) and how each
+//! request must be answered. Limits and deadlines are computed a second time ([`super::limits`]).
 
 use super::client::{Manner, Seen};
 use super::game::{Game, ROOMS, Unsettled, WITNESSED};
@@ -18,7 +18,7 @@ use parlor::net::Signal;
 use parlor::server::Turn;
 use std::collections::HashMap;
 
-/// How the last line begins of somebody who is thrown out.
+/// The beginning of the last line that a kicked member receives.
 const LAST_LINE: &str = "* you were kicked by ";
 
 impl Game {
@@ -30,7 +30,7 @@ impl Game {
         self.witnesses_hear(&log);
         let mut is_report_wanted = false;
         for happened in log {
-            is_report_wanted |= matches!(happened, Happened::Told(Signal::Report));
+            is_report_wanted |= matches!(happened, Happened::Signalled(Signal::Report));
             self.take(happened);
         }
         self.settle_the_rest();
@@ -44,7 +44,7 @@ impl Game {
         self.check_outcome(outcome, is_report_wanted);
     }
 
-    /// What the witnesses were sent is what their rooms said.
+    /// Adds the lines that the witnesses received to the ledgers of their rooms.
     fn witnesses_hear(&mut self, log: &[Happened]) {
         for happened in log {
             if let Happened::Wrote { socket, bytes } = happened
@@ -84,7 +84,7 @@ impl Game {
                 self.people[socket].has_ended = true;
                 if self.is_in(socket) {
                     match happened {
-                        // What was asked before is answered, and the room is informed at once.
+                        // Requests before the end are answered, and the room is notified at once.
                         Happened::End(_) if !self.people[socket].was_closed => {
                             self.leaves(socket, " left");
                         }
@@ -121,11 +121,11 @@ impl Game {
                 );
             }
             Happened::Closed(socket) => self.was_dropped(socket),
-            Happened::Told(Signal::Stop) => {
+            Happened::Signalled(Signal::Stop) => {
                 self.stop_signals += 1;
                 self.stopping_since.get_or_insert(now);
             }
-            Happened::Told(Signal::Report) => {}
+            Happened::Signalled(Signal::Report) => {}
         }
     }
 
@@ -145,11 +145,11 @@ impl Game {
             self.consider(socket, asked);
         }
         let person = &mut self.people[socket];
-        // Each message has its own time, also if the last one ended in the same read.
+        // Each message has its own deadline, even if the last one ended in the same read.
         let known = person.half_read;
         person.half_read = person.half_read_from(upto).map(|from| match known {
             Some((earlier, since)) if earlier == from => (from, since),
-            // The rest cannot come during a pause.
+            // The rest of the message cannot be read during a pause.
             _ => (from, person.burden.paused_until().unwrap_or(now)),
         });
     }
@@ -178,7 +178,7 @@ impl Game {
         let person = &self.people[socket];
         assert!(
             !person.hears_half() || is_behind,
-            "{socket} got half a frame"
+            "{socket} received only part of a frame"
         );
         assert!(
             person.manner != Manner::Witness || person.sent_close || self.stop_signals > 0,
@@ -196,8 +196,8 @@ impl Game {
         self.people[socket].stay = Stay::Out;
     }
 
-    /// Somebody who behaves was dropped without a word: only who gave no sign of life though they
-    /// were asked for one, or whom a word could not reach.
+    /// A well-behaved member was disconnected without a close frame. That is right only if the
+    /// member did not react to a ping, or if a close frame could not be delivered.
     fn check_dropped(&self, socket: usize, watch: Watch, is_behind: bool) {
         let now = self.now();
         let person = &self.people[socket];
@@ -206,17 +206,17 @@ impl Game {
         let is_silent = now >= watch.heard_at() + self.lengths.silent;
         let is_unreachable = (is_behind || person.was_behind)
             && (is_silent
-                // Or thrown out, where no witness sees it.
+                // Or kicked in a room without a witness.
                 || person.room >= WITNESSED
                 || is_past(person.behind_since, self.lengths.stall)
                 || person.was_too_slow);
         assert!(
             is_silent && person.awaits_pong || is_unreachable,
-            "{socket} behaved and was given up: {watch:?}"
+            "{socket} behaved and was disconnected: {watch:?}"
         );
     }
 
-    // What becomes of what was asked
+    // Requests and their consequences
 
     fn consider(&mut self, socket: usize, asked: Asked) {
         match asked {
@@ -258,8 +258,8 @@ impl Game {
         }
     }
 
-    /// A message was read whole. Whether it counts depends on whether the server had ended the
-    /// membership before, which is not always known.
+    /// The server has read a whole message. It counts unless the server had ended the membership
+    /// before, which is not always known.
     fn counts_message(&mut self, socket: usize) {
         let person = &mut self.people[socket];
         let is_in = person.stay == Stay::In && !person.was_closed;
@@ -274,8 +274,8 @@ impl Game {
         }
     }
 
-    /// Something was read that costs work beside a message within the rate. False: it was too much,
-    /// and the server closes the connection.
+    /// The server has read something that costs work, other than a message within the rate.
+    /// Returns false if it exceeded the limit, so that the server closes the connection.
     fn causes(&mut self, socket: usize, tenths: u32) -> bool {
         let now = self.now();
         let person = &mut self.people[socket];
@@ -290,21 +290,21 @@ impl Game {
                 true
             }
             Consequence::Closed => {
-                self.note(|_| format!("{socket} has caused too much"));
+                self.note(|_| format!("{socket} has exceeded its limit on work"));
                 self.leaves(socket, " left");
                 false
             }
         }
     }
 
-    /// Whether the judge knows that somebody is a member.
+    /// Whether the client at this socket is a member for certain.
     fn is_surely_in(&self, socket: usize) -> bool {
         let person = &self.people[socket];
         let is_known = person.manner != Manner::Vandal && !person.may_be_unwritten;
         is_known && person.stay == Stay::In && !person.was_closed && self.stop_signals == 0
     }
 
-    /// Nobody is read during their pause.
+    /// Checks that the server reads no connection during its pause.
     fn check_read(&self, socket: usize) {
         let person = &self.people[socket];
         let burden = &person.burden;
@@ -316,7 +316,8 @@ impl Game {
         );
     }
 
-    /// Ends pauses that are over, and tells the network whom the server need not read.
+    /// Ends pauses that are over, and informs the network which connections the server may leave
+    /// unread.
     fn check_pause(&mut self, socket: usize) {
         let now = self.now();
         let person = &mut self.people[socket];
@@ -329,7 +330,7 @@ impl Game {
         }
         assert!(
             !person.burden.is_too_much() || person.was_closed || person.may_be_unwritten,
-            "{socket} has caused too much and was not closed"
+            "{socket} has exceeded its limit on work and was not closed"
         );
         if person.burden.turn_ends(self.excess, now)
             && let Some(watch) = &mut self.watches[socket]
@@ -349,7 +350,7 @@ impl Game {
         self.server.net_mut().may_leave_unread(socket, until);
     }
 
-    /// Random bytes may be messages, if seldom.
+    /// A vandal's random bytes may by chance be valid messages.
     fn hears_a_vandal(&mut self, socket: usize, upto: u64) {
         let person = &self.people[socket];
         if person.manner == Manner::Vandal && person.is_nonsense != Some(true) {
@@ -358,14 +359,14 @@ impl Game {
         }
     }
 
-    /// What is not known of what the server should have counted.
+    /// The difference that is possible between the tally and the server's counters.
     fn doubt(&self) -> Doubt {
         let count = |has: fn(&Person) -> bool| {
             self.people.iter().filter(|person| has(person)).count() as u64
         };
         let missing = count(|person| person.may_be_missing);
         let is_open = |person: &&Person| {
-            // A report that waits may be written after the member has left.
+            // A queued report of missed messages may be written after the member has left.
             person.may_be_missing && self.watches[person.socket].is_some()
         };
         let open = self.people.iter().filter(is_open).count() as u64;
@@ -427,7 +428,8 @@ impl Game {
         }
     }
 
-    /// From here on they must hear what the room says; their own joining was told to the others.
+    /// The member is in the room: from here on it must receive the lines of the room. The notice of
+    /// its own joining goes to the other members only.
     fn welcomes(&mut self, socket: usize) {
         let room = self.people[socket].room;
         let joined = self.people[socket].nick.as_ref().and_then(|nick| {
@@ -533,7 +535,8 @@ impl Game {
         }
     }
 
-    /// They leave by their own will. `notice`: how the line ends that tells, if it is told singly.
+    /// The member leaves of its own accord. `notice` is the end of the line that reports it, unless
+    /// the notice is part of a sum.
     fn leaves(&mut self, socket: usize, notice: &str) {
         self.people[socket].stay = Stay::Out;
         let nick = self.people[socket].nick.clone();
@@ -551,8 +554,8 @@ impl Game {
         }
     }
 
-    /// Finds the line that somebody's asking led to, and with it the place of all that was asked
-    /// before.
+    /// Finds the line that a member's request led to. Every request that was read earlier has its
+    /// place before that line.
     fn finds(&mut self, socket: usize, is_theirs: impl Fn(&str) -> bool) -> Option<usize> {
         let room = self.people[socket].room;
         let line = self.ledgers.get(room)?.find(is_theirs)?;
@@ -560,7 +563,7 @@ impl Game {
         Some(line)
     }
 
-    /// What the server read before it read what led to this line comes before it.
+    /// Everything that the server read before the request for this line has its place before it.
     fn settle(&mut self, room: usize, line: usize) {
         for unsettled in self.unsettled[room].drain(..) {
             let (Unsettled::Beginning { person } | Unsettled::Reply { person, .. }) = unsettled;
@@ -583,8 +586,9 @@ impl Game {
         }
     }
 
-    /// What they said was read and not heard: only right if the server has closed them, which they
-    /// cannot have been told if they are behind.
+    /// The server read a message that the room did not receive. That is right only if the server
+    /// has ended the membership and the close frame could not be written because the member is
+    /// behind.
     fn was_not_heard(&mut self, socket: usize) {
         let person = &mut self.people[socket];
         if person.room >= WITNESSED {
@@ -592,12 +596,12 @@ impl Game {
         }
         assert!(
             person.was_behind,
-            "what {socket} said was not heard by the room"
+            "a message of {socket} was not delivered to the room"
         );
         person.stay = Stay::Out;
     }
 
-    /// Whatever was heard of people who behave was asked for by them, and just now.
+    /// Each line of a well-behaved sender was requested by that sender, and read in this turn.
     fn check_matched(&self, before: &[usize]) {
         let is_sound = |line: &&String| {
             said(line).is_some_and(|said| self.people[said.socket].manner.is_sound())
@@ -611,13 +615,13 @@ impl Game {
         let matched = self.matched;
         assert_eq!(
             heard, matched,
-            "lines were heard of people who did not say them just now"
+            "the room received lines that their senders did not send in this turn"
         );
     }
 
-    // What was written
+    // Frames and responses that were written
 
-    /// Looks at something that was written to somebody by itself.
+    /// Checks one written frame or response on its own, without the room.
     fn examine(&mut self, socket: usize, index: usize) {
         let seen = self.people[socket].seen[index].1.clone();
         self.note(|_| format!("    {socket} is sent {seen:?}"));
@@ -661,12 +665,15 @@ impl Game {
             .is_none_or(|watch| watch.is_late() || watch.is_handshake_over(now, &self.lengths));
         let is_right = match status {
             101 => self.people[socket].stay != Stay::Outside,
-            // A page that was taken slowly may leave no time for the next request.
+            // A page that was read slowly may leave no time for the next request.
             408 => is_over || !is_sound,
             503 => fate != Fate::Served || is_stopping,
             _ => fate == Fate::Served && !is_sound,
         };
-        assert!(is_right, "{socket} got a {status}, and should be {fate:?}");
+        assert!(
+            is_right,
+            "{socket} received status {status}, expected fate: {fate:?}"
+        );
         match status {
             101 => {}
             200 | 304 => self.tally.answered += 1,
@@ -681,7 +688,7 @@ impl Game {
         }
     }
 
-    /// Who did nothing wrong is never accused of it.
+    /// A client that broke no rule receives no close code that says it did.
     fn check_close(&mut self, socket: usize, code: Option<u16>) {
         let now = self.now();
         if let Some(watch) = &mut self.watches[socket] {
@@ -695,7 +702,7 @@ impl Game {
             return;
         }
         let is_right = match code {
-            // Left by their own will, or thrown out, where nobody sees it.
+            // The member left of its own accord, or was kicked in a room without a witness.
             None | Some(1000) => person.room >= WITNESSED || person.stay == Stay::Out,
             Some(1001) => self.stop_signals > 0 || person.stay == Stay::Out,
             Some(1008) => is_too_slow || person.burden.is_too_much() || person.room >= WITNESSED,
@@ -707,7 +714,7 @@ impl Game {
         assert!(is_right, "{socket} behaved and was closed with {code:?}");
     }
 
-    /// One ping, and only after silence; no second one without a sign of life between.
+    /// The server sends a ping only after silence, and no second one before it has read something.
     fn check_ping(&mut self, socket: usize) {
         let now = self.now();
         let person = &mut self.people[socket];
@@ -724,7 +731,7 @@ impl Game {
         person.awaits_pong = true;
     }
 
-    /// The answer to a ping of theirs; never an earlier one again.
+    /// Each pong answers a ping of the client, and no pong answers an earlier ping than the last.
     fn check_pong(&mut self, socket: usize, payload: Vec<u8>) {
         let person = &mut self.people[socket];
         if !person.manner.is_sound() {
@@ -737,13 +744,13 @@ impl Game {
         let this = number(&payload);
         assert!(this.is_some(), "{socket} never sent a ping {payload:?}");
         let last = person.last_pong.as_deref().and_then(number);
-        assert!(last < this, "{socket} got an old pong, {payload:?}");
+        assert!(last < this, "{socket} received an old pong, {payload:?}");
         person.last_pong = Some(payload);
     }
 
     // After the turn
 
-    /// Compares what somebody was sent with what they must hear.
+    /// Compares the lines that a member was sent with the lines that it must receive.
     fn compare(&mut self, index: usize) {
         let person = &mut self.people[index];
         let seen = person.compared..person.seen.len();
@@ -770,18 +777,19 @@ impl Game {
         }
     }
 
-    /// What must be true of everybody after every turn.
+    /// What must be true of each client after every turn.
     fn check_person(&mut self, index: usize) {
         let now = self.now();
         let is_behind = self.server.net().is_behind(index);
         if let Some(watch) = &mut self.watches[index] {
             watch.check(index, now, &self.lengths);
         }
-        let is_told_to_stop = self.stopping_since == Some(now) && self.stop_signals == 1;
+        let stops_in_this_turn = self.stopping_since == Some(now) && self.stop_signals == 1;
         let person = &mut self.people[index];
-        // Not even for a moment of this turn: what is missed in it need not be told to who leaves.
+        // Not behind at any moment of this turn: a member that leaves need not receive a report of
+        // what it missed during the turn.
         let is_up_to_date = !is_behind && !person.was_behind && person.behind_since.is_none();
-        if is_up_to_date && self.stop_signals > 0 && is_told_to_stop {
+        if is_up_to_date && self.stop_signals > 0 && stops_in_this_turn {
             check_goodbye(person, self.watches[index].as_ref());
         }
         if is_up_to_date && let Some(account) = &person.account {
@@ -793,23 +801,23 @@ impl Game {
             };
             assert!(
                 due.is_none_or(|(earliest, latest)| account.ends_between(earliest, latest)),
-                "{index} did not get {} (leaving: {:?})",
+                "{index} did not receive {} (leaving: {:?})",
                 account.describe(room.lines()),
                 person.farewell
             );
         }
         assert!(
             !person.had_ended || is_behind || person.was_behind || self.watches[index].is_none(),
-            "{index} has ended, was sent everything, and is still there"
+            "{index} has ended, was sent everything, and is still open"
         );
         person.had_ended = person.has_ended;
-        // What the bulky send at once are many messages, each with its own time.
+        // A bulky client sends many messages at once, each with its own deadline.
         let is_slow = person.is_too_slow(now, self.lengths.message)
             && person.manner.is_sound()
             && person.manner != Manner::Bulky;
         assert!(
             !is_slow || !is_up_to_date || person.stay != Stay::In || person.was_closed,
-            "half a message of {index} waits for the rest"
+            "an unfinished message of {index} is past its deadline"
         );
         let must_be_answered = is_up_to_date && person.stay == Stay::In && !person.was_closed;
         assert!(
@@ -836,7 +844,7 @@ impl Game {
             person.behind_since = None;
         }
         if person.farewell.is_some() || person.was_closed {
-            // They have left: what they had to hear was compared for the last time.
+            // The member has left, and its lines were compared for the last time.
             person.account = None;
         }
     }
@@ -853,8 +861,8 @@ impl Game {
         assert!(held <= held_max, "{held} bytes are held by {open}");
     }
 
-    /// The server reports when it is asked, and stops when it is told: not before everybody is
-    /// gone, or their time is over, and not later.
+    /// The server reports at each report signal. It stops after a stop signal, exactly when every
+    /// connection is closed or the grace period is over.
     fn check_outcome(&self, outcome: Turn, is_report_wanted: bool) {
         let is_over = self.stopping_since.is_some_and(|since| {
             self.server.is_empty() || self.now() >= since + self.lengths.grace
@@ -869,23 +877,23 @@ impl Game {
         assert!(is_right, "{outcome:?} after {signals} signals to stop");
     }
 
-    /// All but the witnesses have gone, and every coming and going was told.
+    /// All clients but the witnesses have gone: each joining and leaving must have been reported.
     pub(super) fn check_sums(&self) {
         for (room, ledger) in self.ledgers.iter().enumerate() {
             let granted = self.granted[room];
-            // Witnesses do not hear of their own coming, unless it is summed up.
+            // A witness does not receive the notice of its own joining, unless it is summed up.
             let own = u64::from(self.config.chat.notice_members == 0);
             assert_eq!(
                 (ledger.joined, ledger.left),
                 (granted + own, granted),
-                "notices of coming and going in {}",
+                "notices of joining and leaving in {}",
                 ROOMS[room]
             );
         }
     }
 
-    /// In a room without a witness, too, everybody sees the same messages in the same order: what
-    /// follows what, for all who saw both without a gap.
+    /// In a room without a witness, too, all members see the same messages in the same order: each
+    /// message has the same successor for every member that saw both without a gap.
     pub(super) fn check_without_witness(&self) {
         let mut next: HashMap<&str, &str> = HashMap::new();
         for person in self.people.iter().filter(|person| person.room >= WITNESSED) {
@@ -899,7 +907,7 @@ impl Game {
                     let known = before.map(|before| *next.entry(before).or_insert(line.as_str()));
                     assert!(
                         known.is_none_or(|known| known == line),
-                        "after {before:?} two people saw {known:?} and {line:?}"
+                        "after {before:?} two members saw {known:?} and {line:?}"
                     );
                 }
             }
@@ -907,24 +915,24 @@ impl Game {
     }
 }
 
-/// Everybody who can be told that the server stops is told at once.
+/// A member that is not behind receives the close frame of a server that stops in the same turn.
 fn check_goodbye(person: &Person, watch: Option<&Watch>) {
     let (socket, last) = (person.socket, person.seen.last().map(|(_, seen)| seen));
     match person.stay {
         Stay::In => assert_eq!(
             last,
             Some(&Seen::Close(Some(1001))),
-            "{socket} was not told that the server stops"
+            "{socket} received no close frame of a server that stops"
         ),
         Stay::Outside => assert!(
             watch.is_none_or(|watch| !watch.is_handshake()) || person.manner == Manner::Browser,
-            "{socket} waits for an answer of a server that stops"
+            "{socket} waits for a response of a server that stops"
         ),
         Stay::Out => {}
     }
 }
 
-/// How many messages a line says were missed.
+/// The number of missed messages that a line reports.
 fn missed(line: &str) -> Option<usize> {
     let count = line.strip_prefix("* you missed ")?;
     count.split(' ').next()?.parse().ok()

@@ -114,7 +114,8 @@ pub(crate) enum Happened {
     Shut(usize),
     /// The server has closed its socket.
     Closed(usize),
-    Told(Signal),
+    /// A signal was delivered to the server.
+    Signalled(Signal),
 }
 
 type Log = Rc<Cell<Vec<Happened>>>;
@@ -507,7 +508,7 @@ impl SimNet {
             });
         }
         for signal in std::mem::take(&mut self.signals) {
-            self.note(Happened::Told(signal));
+            self.note(Happened::Signalled(signal));
             ready.push(Ready::Signal(signal));
         }
         self.chance.shuffle(ready);
