@@ -1,5 +1,5 @@
-//! Who must be let in and who must not, and until when everybody must be gone: the limits and
-//! deadlines of the configuration, counted once more from what the network sees.
+//! Which connections must be served and which refused, and by when each must be closed: the limits
+//! and deadlines of the configuration, computed a second time from what the network sees.
 //! Knows sockets and moments, not what is said.
 
 use parlor::config::Config;
@@ -7,13 +7,13 @@ use parlor::id::Tick;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Connections above the limit that are still refused in good order.
+/// Connections above the limit that still receive a complete refusal.
 const SURPLUS_MAX: usize = 16;
 
-/// All addresses that count as one.
+/// All addresses that the limit counts as one.
 pub(crate) type Household = u32;
 
-/// What an accepted connection must expect.
+/// How the server must treat a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It was not accepted, or cannot be watched.
@@ -56,7 +56,7 @@ impl Admission {
         self.seats.get(&socket).map_or(Fate::Away, |seat| seat.fate)
     }
 
-    /// `household`: whom it counts for; `None`: that is told later.
+    /// `household` is what the connection counts for; `None` if a proxy names it later, or never.
     pub(crate) fn accepted(&mut self, socket: usize, household: Option<Household>) {
         assert!(
             self.open < self.max_connections + SURPLUS_MAX,
@@ -87,11 +87,12 @@ impl Admission {
         self.turned_away += 1;
         assert!(
             exhausted || self.open >= self.max_connections + SURPLUS_MAX,
-            "turned away although there was room"
+            "turned away although the limit was not reached"
         );
     }
 
-    /// The system will not watch it: it is closed without a word, and counts for nobody.
+    /// The system cannot watch the connection: it is closed without a response, and counts for no
+    /// household.
     pub(crate) fn unwatched(&mut self, socket: usize) {
         self.uncount(socket);
         if let Some(seat) = self.seats.get_mut(&socket) {
@@ -100,7 +101,7 @@ impl Admission {
         }
     }
 
-    /// A trusted proxy tells whom it counts for. Returns what it must expect.
+    /// A trusted proxy names the household of a connection. Returns how the server must treat it.
     pub(crate) fn named(&mut self, socket: usize, household: Household) -> Fate {
         if self.fate(socket) == Fate::Served {
             if self.has_place(household) {
@@ -151,7 +152,7 @@ impl Admission {
     }
 }
 
-/// How long everything may take, in ticks.
+/// The configured times, in ticks.
 #[derive(Clone, Copy)]
 pub(crate) struct Lengths {
     pub(crate) handshake: u32,
@@ -184,23 +185,23 @@ impl Lengths {
     }
 }
 
-/// What somebody may say: so many messages a second, and so many at once.
+/// The rate limit of one member: so many messages a second, and so many at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
-    /// Of a message.
+    /// The messages that may pass at `at`, in tenths of a message.
     tenths: u32,
     at: Tick,
-    /// They were told that they are too fast, and nothing of theirs has passed since.
-    was_told: bool,
+    /// The member was warned, and none of its messages has passed since.
+    is_warned: bool,
 }
 
-/// What becomes of a message.
+/// How the rate limit treats a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
     Passes,
-    /// Dropped, and its sender is told.
+    /// Dropped, with a warning to its sender.
     IsTooFast,
-    /// Dropped without a word, for its sender was told.
+    /// Dropped without a warning, because its sender has one already.
     Dropped,
 }
 
@@ -209,11 +210,11 @@ impl Allowance {
         Self {
             tenths: burst * 10,
             at: now,
-            was_told: false,
+            is_warned: false,
         }
     }
 
-    /// `rate` messages a second, 0: as many as they like.
+    /// Counts a message. `rate` is in messages a second; 0 is no limit.
     pub(crate) fn message(&mut self, rate: u32, burst: u32, now: Tick) -> Passage {
         let gained = u64::from(now.since(self.at)) * u64::from(rate);
         let tenths = (u64::from(self.tenths) + gained).min(u64::from(burst) * 10);
@@ -221,9 +222,9 @@ impl Allowance {
         self.at = now;
         if rate == 0 || self.tenths >= 10 {
             self.tenths = self.tenths.saturating_sub(10);
-            self.was_told = false;
+            self.is_warned = false;
             Passage::Passes
-        } else if std::mem::replace(&mut self.was_told, true) {
+        } else if std::mem::replace(&mut self.is_warned, true) {
             Passage::Dropped
         } else {
             Passage::IsTooFast
@@ -231,8 +232,8 @@ impl Allowance {
     }
 }
 
-/// What a peer may cause besides its messages: so much a second and so much at once, in tenths of a
-/// control frame.
+/// The limit on work that a peer causes besides its messages: so much a second and so much at once,
+/// in tenths of a control frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Excess {
     rate: u32,
@@ -240,7 +241,8 @@ pub(crate) struct Excess {
 }
 
 impl Excess {
-    /// Ten control frames a second and a hundred at once, or ten bursts of messages if that is more.
+    /// Ten control frames a second and a hundred at once, or ten bursts of messages if that is
+    /// more.
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             rate: config.chat.message_rate.max(10),
@@ -249,10 +251,10 @@ impl Excess {
     }
 }
 
-/// A peer that exceeds it is not read for so long.
+/// The server does not read a peer for so long after the peer has exceeded the limit on work.
 const PAUSE_TICKS: u32 = 20;
 
-/// What a peer has caused.
+/// The work that one peer has caused.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Burden {
     left: u32,
@@ -261,11 +263,11 @@ pub(crate) struct Burden {
     paused_until: Option<Tick>,
     /// The pause began in this turn.
     is_new: bool,
-    /// It was the third within a minute.
+    /// The peer exceeded the limit for the third time within a minute.
     is_too_much: bool,
 }
 
-/// What follows from something that a peer caused.
+/// What follows from the work that a peer caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consequence {
     Nothing,
@@ -307,7 +309,7 @@ impl Burden {
         Consequence::Paused(until)
     }
 
-    /// The end of a turn. True: the pause is over.
+    /// Ends a turn. Returns true if a pause is over.
     pub(crate) fn turn_ends(&mut self, excess: Excess, now: Tick) -> bool {
         self.is_new = false;
         let is_over = self.paused_until.take_if(|until| *until <= now).is_some();
@@ -335,25 +337,26 @@ impl Burden {
     }
 }
 
-/// How far a connection is, and since when.
+/// The stage of a connection, and its beginning.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Its request is awaited.
+    /// The server waits for the request.
     Handshake(Tick),
     Open,
-    /// The server has refused or closed it, or shut its side.
+    /// The server has refused the connection, sent a close frame or shut its side.
     Leaving(Tick),
 }
 
-/// The deadlines of one connection: the server must be rid of it by then, whatever it does.
+/// The deadlines of one connection, by which the server must have closed it whatever the peer does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
     stage: Stage,
-    /// It asks for pages, each of which gives it time for the next request.
+    /// The client requests pages; each response restarts the deadline for the next request.
     is_browser: bool,
     heard_at: Tick,
     blocked_since: Option<Tick>,
-    /// When the server first could see that a deadline had passed; it has some time from there.
+    /// When the server could first see that the deadline had passed. From this moment it has a
+    /// limited time to act.
     handshake_over_at: Option<Tick>,
     stall_over_at: Option<Tick>,
     close_over_at: Option<Tick>,
@@ -396,7 +399,7 @@ impl Watch {
         }
     }
 
-    /// An answer that waits was queued no later than this.
+    /// A response that waits was queued at this moment or earlier.
     fn was_touched(&mut self, now: Tick) {
         if let Stage::Handshake(_) = self.stage
             && self.is_browser
@@ -405,7 +408,7 @@ impl Watch {
         }
     }
 
-    /// A page was sent: another request may come.
+    /// The server sent a page: another request may come.
     pub(crate) fn was_answered(&mut self, now: Tick) {
         if let Stage::Handshake(_) = self.stage {
             self.stage = Stage::Handshake(now);
@@ -425,7 +428,7 @@ impl Watch {
         }
     }
 
-    /// Whether the handshake's deadline has come.
+    /// Whether the deadline of the handshake has passed.
     pub(crate) fn is_handshake_over(&self, now: Tick, lengths: &Lengths) -> bool {
         matches!(self.stage, Stage::Handshake(since) if now >= since + lengths.handshake)
     }
@@ -434,12 +437,12 @@ impl Watch {
         matches!(self.stage, Stage::Handshake(_))
     }
 
-    /// Whether a request comes too late: the deadline passed before this turn.
+    /// Whether a request would be too late, because the deadline passed before this turn.
     pub(crate) const fn is_late(&self) -> bool {
         self.handshake_over_at.is_some() || matches!(self.stage, Stage::Leaving(_))
     }
 
-    /// After a turn at `now`: panics if the connection should be no more.
+    /// Panics if the connection should have been closed by the turn at `now`.
     pub(crate) fn check(&mut self, socket: usize, now: Tick, lengths: &Lengths) {
         let gone_by = match self.stage {
             Stage::Handshake(since) if now >= since + lengths.handshake => {
@@ -447,36 +450,37 @@ impl Watch {
             }
             Stage::Handshake(_) => Tick(u32::MAX),
             Stage::Open if now >= self.heard_at + lengths.silent => {
-                // Nobody is given up who was not asked: a ping, and time for the answer. Or it was
-                // closed just before that, and could not be told.
+                // The server closes no silent connection before it has sent a ping and waited for
+                // the pong. It may also have closed it just before, with a close frame that
+                // could not be written.
                 let close = self.blocked_since.map_or(0, |_| 2 * lengths.close);
                 let answer = lengths.silent - lengths.ping_after;
                 *self.silence_over_at.get_or_insert(now) + answer + close
             }
             Stage::Open => Tick(u32::MAX),
             Stage::Leaving(since) if now >= since + lengths.close => {
-                // The answer to our close may come at the last moment, and then the end must.
+                // The client's close frame may come at the last moment; then its end is awaited.
                 *self.close_over_at.get_or_insert(now) + lengths.close
             }
             Stage::Leaving(_) => Tick(u32::MAX),
         };
         assert!(
             now < gone_by,
-            "{socket} should be gone: {self:?}, and it is {now:?}"
+            "{socket} should be closed: {self:?}, and it is {now:?}"
         );
         let Some(since) = self.blocked_since else {
             return;
         };
         if now >= since + lengths.stall {
             let over_at = *self.stall_over_at.get_or_insert(now);
-            // To be closed at once, or to be through with the handshake first.
+            // A connection in the handshake is closed at the deadline of the handshake.
             let more = match self.stage {
                 Stage::Handshake(_) => lengths.handshake,
                 Stage::Open | Stage::Leaving(_) => 0,
             };
             assert!(
                 now < over_at + 2 * lengths.close + more,
-                "{socket} takes nothing and is still there: {self:?}, and it is {now:?}"
+                "{socket} reads nothing and is still open: {self:?}, and it is {now:?}"
             );
         }
     }
