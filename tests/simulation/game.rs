@@ -1,5 +1,5 @@
-//! One game: a server, a network with faults, and people who come, behave or misbehave, and go.
-//! What must be true after every turn and at the end is judged in `judge.rs`.
+//! One game: a server, a network with faults, and simulated clients that come, behave well or
+//! badly, and go. What must be true after every turn and at the end is checked in `judge.rs`.
 
 use super::chance::Chance;
 use super::client::{self, MANNERS, Manner, Seen};
@@ -17,32 +17,32 @@ use parlor::server::{Server, Turn};
 use parlor::{chat, conn, ws};
 use std::time::Duration;
 
-/// The rooms; the first ones have a witness, so that they never end before the game does.
+/// The rooms. The first `WITNESSED` have a witness each, so that they exist until the game ends.
 pub(super) const ROOMS: [&str; 3] = ["lobby", "attic", "cellar"];
 pub(super) const WITNESSED: usize = 2;
 
-/// Where connections come in: directly, from a proxy, and over IPv6.
+/// The listeners: for direct connections, for a proxy, and for IPv6.
 const DOORS: usize = 3;
 
-/// Turns in which things still begin to happen; after them all must come to an end.
+/// Turns in which clients connect and act; after them every connection must come to an end.
 const BUSY_TURNS: usize = 300;
 
-/// Turns by which all must have ended: the longest deadlines, at a tick a turn, with room to spare.
+/// Turns within which a game must end: the longest deadlines, at a tick a turn, with a margin.
 const TURNS_MAX: usize = 20_000;
 
-/// Frames that the server handles of one connection in one turn, and more; within what it may send.
+/// More frames than the server handles of one connection in one turn, within the limit on work.
 const BULK_FRAMES: usize = 90;
 
-/// A frame is at most this long: a list of all who are there, or the help.
+/// The longest frame is a list of members, or the help.
 const FRAME_BYTES_MAX: usize = 4096;
 
-/// What a connection may hold besides its outbox: a page or a head before the upgrade, and after
-/// it half a message with the pings that came in its middle, and control frames.
+/// What a connection may hold besides its outbox: a page or a head before the upgrade; after it an
+/// unfinished message, the pings between its fragments, and control frames.
 const OTHER_BYTES_MAX: usize = 16 * 1024 + 2 * 8192;
 
 /// Small limits, so that the edges are reached.
 fn config(chance: &mut Chance) -> Config {
-    // Some are no multiples of a tick, and are rounded up to it.
+    // Times that are no multiples of a tick are rounded up to one.
     let odd = chance.below(100) as u64;
     let seconds = |count: u64| Duration::from_millis(count * 1000 - odd);
     let outbox_frames = 2 + chance.below(8);
@@ -67,7 +67,7 @@ fn config(chance: &mut Chance) -> Config {
         chat: chat::Settings {
             message_rate: if chance.percent(50) { 0 } else { 5 },
             message_burst: [5, 15][chance.below(2)],
-            // Everybody by name, everybody summed up, or both in turns.
+            // All members by name, all summed up, or both in turns.
             notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
             notice_interval: seconds(1),
             operator_token: Some(String::from("secret")),
@@ -107,11 +107,11 @@ fn faults(chance: &mut Chance) -> Faults {
 /// How a game ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// Everybody goes.
+    /// All clients leave.
     Emptied,
-    /// A signal to stop comes while things happen.
+    /// A signal to stop comes while clients act.
     Stopped,
-    /// And a second one, before the server has stopped.
+    /// A second signal to stop comes before the server has stopped.
     Aborted,
 }
 
@@ -121,19 +121,19 @@ pub(super) struct Game {
     pub(super) lengths: Lengths,
     pub(super) excess: Excess,
     pub(super) chance: Chance,
-    /// By socket: each belongs to one person.
+    /// One person for each socket, by its index.
     pub(super) people: Vec<Person>,
     pub(super) watches: Vec<Option<Watch>>,
     pub(super) admission: Admission,
     pub(super) ledgers: Vec<Ledger>,
     pub(super) tally: Tally,
-    /// Upgrades that were granted, by room, but for the witness's.
+    /// Granted upgrades by room, without the witness's.
     pub(super) granted: [u64; ROOMS.len()],
-    /// Of a room: whose answers or beginning come before the next line that is placed.
+    /// By room: the replies and beginnings that come before the next line that is found.
     pub(super) unsettled: Vec<Vec<Unsettled>>,
-    /// Lines of people who behave that were found in a ledger this turn.
+    /// Lines of well-behaved senders that were found in a ledger this turn.
     pub(super) matched: usize,
-    /// Since when the server is told to stop.
+    /// When the first signal to stop was delivered.
     pub(super) stopping_since: Option<Tick>,
     pub(super) stop_signals: u32,
     pub(super) trace: Trace,
@@ -142,13 +142,14 @@ pub(super) struct Game {
     turns: usize,
 }
 
-/// What is waiting for its place between the lines of a room.
+/// A reply, or the beginning of a membership, whose place between the lines of a room is not yet
+/// known.
 pub(super) enum Unsettled {
     Beginning { person: usize },
     Reply { person: usize, reply: usize },
 }
 
-/// Plays one game to its end and returns how many turns it took. Panics at a broken promise.
+/// Plays one game to its end and returns its number of turns. Panics at a broken promise.
 pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     let mut chance = Chance::new(seed);
     let config = config(&mut chance);
@@ -216,7 +217,7 @@ impl Game {
         self.server.net().now()
     }
 
-    /// In each of the first rooms somebody listens from the beginning.
+    /// Connects a witness to each of the first rooms, before any other client.
     fn seat_witnesses(&mut self) {
         for (room, name) in ROOMS.iter().enumerate().take(WITNESSED) {
             let origin = Origin::own(room as u8);
@@ -240,7 +241,7 @@ impl Game {
         self.turns += 1;
         assert!(
             self.turns < TURNS_MAX,
-            "after {TURNS_MAX} turns there is still {}",
+            "after {TURNS_MAX} turns there are still open connections: {}",
             self.server.summary()
         );
         let now = self.now();
@@ -250,7 +251,7 @@ impl Game {
         outcome
     }
 
-    /// Plays until the server stops or everybody has gone.
+    /// Plays until the server stops or all clients have gone.
     fn play(&mut self) -> Turn {
         let end = self.turns + BUSY_TURNS;
         let stop_at = self.turns + self.chance.below(BUSY_TURNS);
@@ -258,7 +259,7 @@ impl Game {
         loop {
             if self.turns == end {
                 self.server.net_mut().calms_down();
-                self.everybody_says_goodbye();
+                self.clients_leave();
             }
             let is_busy = self.turns < end && self.stopping_since.is_none();
             if is_busy {
@@ -272,7 +273,7 @@ impl Game {
                 }
                 self.server.net_mut().signal(Signal::Stop);
             }
-            self.everybody_acts(is_busy);
+            self.clients_act(is_busy);
             let outcome = self.turn();
             if matches!(outcome, Turn::Stopped | Turn::Aborted) {
                 return outcome;
@@ -280,7 +281,7 @@ impl Game {
             if self.turns <= end || self.stopping_since.is_some() || !self.only_witnesses() {
                 continue;
             }
-            // Until the last leaving was told, alone or in a sum.
+            // Until the last leaving was reported, by name or in a sum.
             let now = self.now();
             let since = *quiet_since.get_or_insert(now);
             if now > since + self.lengths.notice_interval + 1 {
@@ -301,7 +302,7 @@ impl Game {
             self.send(index, &bytes);
         }
         while !self.server.is_empty() {
-            self.everybody_acts(false);
+            self.clients_act(false);
             assert_eq!(self.turn(), Turn::Again);
         }
         Turn::Again
@@ -313,7 +314,7 @@ impl Game {
 
     fn something_happens(&mut self) {
         let count = match self.chance.below(1000) {
-            // More than fit, all at once.
+            // More connections than the limit, all at once.
             0..3 => 40,
             3..200 => 1,
             _ => 0,
@@ -335,7 +336,7 @@ impl Game {
         let Some(socket) = net.connect(origin.door, origin.peer) else {
             return;
         };
-        // Half of all behave, or nobody would have anybody to talk to.
+        // Half of the clients are polite, so that the rooms have members.
         let manner = if self.chance.percent(50) {
             Manner::Polite
         } else {
@@ -385,7 +386,7 @@ impl Game {
         }
     }
 
-    fn everybody_acts(&mut self, is_busy: bool) {
+    fn clients_act(&mut self, is_busy: bool) {
         for index in 0..self.people.len() {
             if self.people[index].is_over {
                 continue;
@@ -470,9 +471,9 @@ impl Game {
         }
     }
 
-    /// What somebody who is in sends now, if anything.
+    /// What a member sends in this turn, if anything.
     fn words(&mut self, index: usize) -> Vec<u8> {
-        let somebody = self.somebody();
+        let target = self.kick_target();
         let person = &mut self.people[index];
         let chance = &mut self.chance;
         match person.manner {
@@ -483,7 +484,7 @@ impl Game {
             }
             Manner::Polite | Manner::Slow if chance.percent(15) => match chance.below(10) {
                 0 => person.ping(chance),
-                1..4 => person.commands(&somebody, chance),
+                1..4 => person.commands(&target, chance),
                 _ => person.says(chance),
             },
             Manner::Talker if chance.percent(5) => (0..chance.below(12))
@@ -501,7 +502,7 @@ impl Game {
             Manner::Halting if !person.has_halted && chance.percent(5) => person.halts(chance),
             Manner::Deaf if chance.percent(15) => {
                 let bytes = person.says(chance);
-                // No consequence is expected of it.
+                // The judge expects no consequence of its messages.
                 for sent in &mut person.asked {
                     if sent.asked.is_message() {
                         sent.asked = Asked::Message;
@@ -535,18 +536,19 @@ impl Game {
         }
     }
 
-    /// A nick of somebody who may be there; never a witness's.
-    fn somebody(&mut self) -> String {
+    /// The nick of a client that may be a member; never a witness's.
+    fn kick_target(&mut self) -> String {
         let index = WITNESSED + self.chance.below(self.people.len() - WITNESSED);
         let nick = self
             .people
             .get(index)
-            .and_then(|somebody| somebody.nick.clone());
+            .and_then(|person| person.nick.clone());
         nick.unwrap_or_else(|| format!("n{}", self.chance.below(4)))
     }
 
-    /// Those who behave go, and those who still read end; the others are left to their deadlines.
-    fn everybody_says_goodbye(&mut self) {
+    /// Well-behaved members send a close frame, and other clients that read shut their side. The
+    /// rest are left to their deadlines.
+    fn clients_leave(&mut self) {
         for index in WITNESSED..self.people.len() {
             let person = &mut self.people[index];
             if !person.manner.reads() || person.sent_close {
@@ -561,18 +563,18 @@ impl Game {
         }
     }
 
-    /// The most that may be held, by as many connections as there are.
+    /// The most bytes that the server may hold for the connections that are open.
     pub(super) fn held_bytes_max(&self) -> usize {
         let each = self.config.conn.outbox.bytes_max.max(FRAME_BYTES_MAX) + OTHER_BYTES_MAX;
         each * self.server.net().open()
     }
 
-    /// Everything has ended: nothing remembers anybody, and every connection was closed once.
+    /// Checks the end of a game: its outcome, and that each connection was closed exactly once.
     fn finish(mut self, outcome: Turn) -> u64 {
         match self.ending {
             Ending::Emptied => assert_eq!(outcome, Turn::Again),
             Ending::Stopped => assert_eq!(outcome, Turn::Stopped),
-            // It may have stopped in good order before the second signal came.
+            // The server may have stopped in good order before the second signal came.
             Ending::Aborted => assert_ne!(outcome, Turn::Again),
         }
         self.check_without_witness();
@@ -581,7 +583,7 @@ impl Game {
         drop(self.server);
         for (socket, (was_accepted, closed)) in closings.iter().enumerate() {
             let expected = u32::from(*was_accepted);
-            assert_eq!(closed.get(), expected, "how often {socket} was closed");
+            assert_eq!(closed.get(), expected, "times that {socket} was closed");
         }
         self.turns as u64
     }
@@ -591,7 +593,7 @@ impl Game {
     }
 }
 
-/// A request to enter a room, with a nick of their own, with none, or with an impossible one.
+/// A request to enter a room: with a unique nick, with none, or with one that is refused.
 fn asks_for_room(person: &mut Person, chance: &mut Chance) -> Vec<u8> {
     let mut target = ROOMS[person.room].to_owned();
     match chance.below(10) {
@@ -610,7 +612,7 @@ fn asks_for_room(person: &mut Person, chance: &mut Chance) -> Vec<u8> {
     person.sends(request, Asked::Upgrade)
 }
 
-/// Whether a stream of frames that begins so breaks the protocol (RFC 6455 §5.2), whatever follows.
+/// Whether every stream that begins with these bytes breaks the protocol (RFC 6455 §5.2).
 fn is_nonsense(bytes: &[u8]) -> bool {
     let (first, opcode) = (bytes[0], bytes[0] & 0x0F);
     let is_unknown = !matches!(opcode, 1 | 2 | 8..=10);
