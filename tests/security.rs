@@ -1,5 +1,5 @@
-//! SECURITY.md against the sources: each threat lists tests, and each listed test and file exists.
-//! Whether a test notices a missing defence is shown by `tests/planted/run`.
+//! SECURITY.md against the sources: each threat lists tests, each listed test and file exists, and
+//! each threat has a planted bug. That tests fail by that bug is shown by `tests/planted/run`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -118,6 +118,68 @@ fn each_threat_lists_tests_that_exist() {
         }
     }
     assert!(threats.len() > 15, "the list of threats is not read");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// A patch of tests/planted: the threat whose defence it removes, and the tests that then fail.
+struct Planted {
+    name: String,
+    threat: String,
+    fails: Vec<String>,
+}
+
+fn planted() -> Vec<Planted> {
+    let mut patches = Vec::new();
+    for entry in fs::read_dir(root().join("tests/planted")).expect("a folder of patches") {
+        let path = entry.expect("an entry").path();
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "patch")
+        {
+            continue;
+        }
+        let text = read(&path);
+        let (header, _) = text
+            .split_once("\ndiff --git ")
+            .expect("a header and a diff");
+        let all = |field: &str| -> Vec<String> {
+            let values = header.lines().filter_map(|line| line.strip_prefix(field));
+            values.map(str::to_owned).collect()
+        };
+        let [threat] = &all("Threat: ")[..] else {
+            panic!("{}: expected one Threat", path.display());
+        };
+        patches.push(Planted {
+            name: path.file_name().expect("a name").display().to_string(),
+            threat: threat.clone(),
+            fails: all("Fails: "),
+        });
+    }
+    patches
+}
+
+#[test]
+fn each_threat_has_a_planted_bug() {
+    let threats = threats(&read(&root().join("SECURITY.md")));
+    let existing = all_tests();
+    let planted = planted();
+    let mut wrong = Vec::new();
+    for patch in &planted {
+        let (name, threat) = (&patch.name, &patch.threat);
+        if !threats.iter().any(|listed| listed.name == *threat) {
+            wrong.push(format!("{name}: there is no threat {threat:?}"));
+        }
+        if patch.fails.is_empty() {
+            wrong.push(format!("{name}: no test"));
+        }
+        let missing = patch.fails.iter().filter(|test| !existing.contains(*test));
+        wrong.extend(missing.map(|test| format!("{name}: there is no test {test}")));
+    }
+    for threat in &threats {
+        if !planted.iter().any(|patch| patch.threat == threat.name) {
+            wrong.push(format!("{}: no patch", threat.name));
+        }
+    }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 

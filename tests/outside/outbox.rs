@@ -121,27 +121,31 @@ fn kernel_keeps_nothing_of_clients_that_were_removed_at_the_stall_deadline() {
     });
     assert_eq!(server.counter("stalled"), CLIENTS as u64);
     assert_eq!(
-        sockets_of(&server),
+        send_queues(server.address().port()).len(),
         1,
         "the kernel has ann's connection alone"
     );
     drop(deaf);
 }
 
-/// What the kernel holds for the server's port, but for the listener and what has nothing to send
-/// any more (TIME_WAIT).
-fn sockets_of(server: &Server) -> usize {
-    const TIME_WAIT: &str = "06";
-    const LISTEN: &str = "0A";
+/// The send queues, in bytes, of the connections of this port in the kernel's table. A connection in
+/// TIME_WAIT has none.
+fn send_queues(port: u16) -> Vec<u64> {
+    // States of tcp(7).
+    const TIME_WAIT: u64 = 6;
+    const LISTEN: u64 = 10;
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
-    let port = format!(":{:04X}", server.address().port());
-    let of_server = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(1);
-        let local = fields.next().expect("an address");
-        let state = fields.nth(1).expect("a state");
-        local.ends_with(&port) && ![TIME_WAIT, LISTEN].contains(&state)
+    let of_port = format!(":{port:04X}");
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("a number");
+    let queue = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let local = words.next()?;
+        let state = number(words.nth(1)?);
+        let (sent, _) = words.next()?.split_once(':')?;
+        let is_connection = local.ends_with(&of_port) && ![TIME_WAIT, LISTEN].contains(&state);
+        is_connection.then(|| number(sent))
     };
-    table.lines().skip(1).filter(of_server).count()
+    table.lines().skip(1).filter_map(queue).collect()
 }
 
 #[test]
@@ -190,30 +194,14 @@ fn memory_of_unread_outboxes_is_bounded() {
     }
 }
 
-/// The fullest send queue of the sockets of this port, in bytes, from the kernel's table.
-fn most_in_a_send_queue(port: u16) -> u64 {
-    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
-    let of_port = format!(":{port:04X}");
-    let queue = |line: &str| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let local = words.next()?;
-        let queues = words.nth(2)?;
-        let (sent, _) = queues.split_once(':')?;
-        local
-            .ends_with(&of_port)
-            .then(|| u64::from_str_radix(sent, 16).expect("a number"))
-    };
-    let most = sockets.lines().filter_map(queue).max();
-    most.expect("the port has sockets")
-}
-
 #[test]
 fn kernel_send_buffer_of_a_slow_reader_is_bounded() {
     let server = Server::start(&["--message-rate", "0", "--stall-timeout", "60s"]);
     let bob = server.join_with_small_window("bob");
     let mut ann = server.join("ann");
     talk_until_missed(&server, &mut ann);
-    let held = most_in_a_send_queue(server.address().port());
+    let queues = send_queues(server.address().port());
+    let held = queues.into_iter().max().expect("the port has connections");
     assert!((1..=64 * 1024).contains(&held), "{held} bytes");
     drop(bob);
 }
