@@ -455,7 +455,7 @@ impl Game {
             person.sent_close = true;
             // Often with something to answer in the same packet.
             let last = client::frame(0x81, b"/who", &mut self.chance);
-            let is_in = person.manner == Manner::Polite && person.knows_they_are_in();
+            let is_in = person.manner == Manner::Polite && person.knows_it_is_in();
             if is_in && self.chance.percent(70) {
                 let asked = Asked::Reply(String::from("* in "));
                 let bytes = self.people[index].sends(last, asked);
@@ -464,7 +464,7 @@ impl Game {
             self.server.net_mut().shut(index);
             return self.note(|_| format!("{index} shuts its side"));
         }
-        let may_act = person.knows_they_are_in() || person.manner == Manner::Deaf;
+        let may_act = person.knows_it_is_in() || person.manner == Manner::Deaf;
         if may_act && !person.sent_close {
             let bytes = self.words(index);
             self.send(index, &bytes);
@@ -554,7 +554,7 @@ impl Game {
             if !person.manner.reads() || person.sent_close {
                 continue;
             }
-            if person.manner.is_sound() && person.knows_they_are_in() {
+            if person.manner.is_sound() && person.knows_it_is_in() {
                 let bytes = person.closes(&mut self.chance);
                 self.send(index, &bytes);
             } else {

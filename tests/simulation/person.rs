@@ -1,4 +1,4 @@
-//! Somebody in a game: what they send, and what the game knows of them. Knows no server.
+//! One simulated person: what its client sends, and what the game knows of it. Knows no server.
 
 use super::account::Account;
 use super::chance::Chance;
@@ -9,44 +9,44 @@ use parlor::id::{Peer, Tick};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Something they ask of the server that has a consequence, once its last byte is read.
+/// Something that a client sends, with the consequence it has once its last byte is read.
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
-    /// An upgrade that is to be granted if there is room.
+    /// A request for an upgrade that must be granted within the limits on connections.
     Upgrade,
-    /// Something is said, or done: the how-manieth.
+    /// A message or an action to the room, with its number.
     Say(u32),
-    /// Another nick, which nobody else ever wants if it is their `own`.
+    /// Another nick. If `is_own`, no other client ever requests it.
     Nick {
         wanted: String,
         is_own: bool,
     },
-    /// To become an operator, with the right token.
+    /// The operator command with the right token.
     Op,
-    /// Somebody is to be thrown out; the tag tells this kick from all others.
+    /// A kick; the tag distinguishes it from all others.
     Kick {
         tag: String,
     },
-    /// Anything that is answered by a line to them alone, which begins so.
+    /// A command that is answered by one line to its sender alone, with this beginning.
     Reply(String),
-    /// To leave by command.
+    /// The command to leave; the tag is in its last words.
     Quit {
         tag: String,
     },
     Ping(Vec<u8>),
-    /// To leave by a close frame.
+    /// A close frame.
     Close,
     /// A message of which no consequence is expected.
     Message,
     Pong,
-    /// A fragment of a message that has more than sixteen before it.
+    /// A fragment with at least sixteen before it in the same message.
     Fragment,
-    /// Nothing: an answer to a close, part of a message.
+    /// Something without a consequence: the answer to a close frame, or a part of a message.
     Nothing,
 }
 
 impl Asked {
-    /// Whether it is a message, whatever becomes of it.
+    /// Whether it is a message, delivered or not.
     pub(crate) const fn is_message(&self) -> bool {
         !matches!(
             self,
@@ -59,7 +59,7 @@ impl Asked {
         )
     }
 
-    /// Whether it is a message, which counts against the rate. Going is always allowed.
+    /// Whether it counts against the rate of messages. Leaving is always allowed.
     pub(crate) const fn is_counted(&self) -> bool {
         !matches!(
             self,
@@ -74,34 +74,35 @@ impl Asked {
     }
 }
 
-/// Where something they sent begins and ends in all that they sent.
+/// Something that a client sent, with the position of its first byte and of the byte after its
+/// last in the whole stream.
 pub(crate) struct Sent {
     pub(crate) begins: u64,
     pub(crate) ends: u64,
     pub(crate) asked: Asked,
 }
 
-/// Where somebody comes from.
+/// The address of a client, and what the server should make of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) door: usize,
     pub(crate) peer: Peer,
-    /// Whom they count for; `None`: for nobody.
+    /// The household that the connection counts for, if any.
     pub(crate) household: Option<Household>,
-    /// A proxy that is trusted tells whom they count for.
+    /// A trusted proxy names the household.
     pub(crate) is_proxied: bool,
-    /// Header fields that tell it, truly or not.
+    /// Header fields that name an address, truthfully or not.
     pub(crate) fields: String,
 }
 
 impl Origin {
-    /// Anywhere: one of two direct doors or a proxy's, with a few addresses each.
+    /// A random origin: a direct listener or a proxy's, with a few addresses each.
     pub(crate) fn any(chance: &mut Chance) -> Self {
         let house = chance.below(5) as u8;
         let v4 = |net: [u8; 3]| Ipv4Addr::new(net[0], net[1], net[2], house);
         let is_named = chance.percent(70);
         match chance.below(4) {
-            // Nobody believes them.
+            // The peer is no proxy, so the server must ignore the field.
             0 => Self {
                 door: 0,
                 peer: Peer::Ip(v4([192, 0, 2]).into()),
@@ -109,7 +110,7 @@ impl Origin {
                 is_proxied: false,
                 fields: String::from("X-Forwarded-For: 203.0.113.77\r\n"),
             },
-            // A whole network of one subscriber.
+            // Addresses of one subscriber's network count as one.
             1 => Self {
                 door: 2,
                 peer: Peer::Ip(IpAddr::V6(Ipv6Addr::new(
@@ -150,7 +151,7 @@ impl Origin {
         }
     }
 
-    /// Of a witness.
+    /// The origin of a witness.
     pub(crate) fn own(room: u8) -> Self {
         Self {
             door: 0,
@@ -162,66 +163,67 @@ impl Origin {
     }
 }
 
-/// Whether somebody is a member of their room.
+/// Whether a person is a member of the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stay {
-    /// Not yet, or never.
+    /// Not a member yet, or never.
     Outside,
     In,
-    /// Not any more, or perhaps not any more: what they ask has no consequence to rely on.
+    /// No member any more, or perhaps none: no consequence of its requests is certain.
     Out,
 }
 
 pub(crate) struct Person {
     pub(crate) socket: usize,
     pub(crate) manner: Manner,
-    /// Which of the game's rooms they want.
+    /// The index of the requested room.
     pub(crate) room: usize,
     pub(crate) origin: Origin,
     pub(crate) nick: Option<String>,
-    /// They came with a nick that nobody can have.
+    /// The first nick was one that the server refuses.
     pub(crate) is_nick_refused: bool,
     pub(crate) is_operator: bool,
     pub(crate) stay: Stay,
-    /// Between which lines of the room they left, if they left by their own will or were thrown out.
+    /// The lines of the room between which the member left or was kicked.
     pub(crate) farewell: Option<(usize, usize)>,
     pub(crate) allowance: Allowance,
     pub(crate) burden: Burden,
-    /// Pauses of this turn.
+    /// Pauses that began in this turn, not yet counted.
     pub(crate) unsure_pauses: u64,
-    /// What they must hear; only kept of those who behave in a room with a witness.
+    /// What the member must receive; only for well-behaved members of a room with a witness.
     pub(crate) account: Option<Account>,
     ear: Ear,
-    /// What was written to them, whether they have read it or not, and where it ends.
+    /// What the server has written, read by the client or not, and where each part ends.
     pub(crate) seen: Vec<(u64, Seen)>,
-    /// How many of `seen` were looked at by themselves.
+    /// The number of elements of `seen` that were checked on their own.
     pub(crate) examined: usize,
-    /// How many of `seen` were compared with what they should hear.
+    /// The number of elements of `seen` that were compared with the account.
     pub(crate) compared: usize,
-    /// Bytes they have read.
+    /// Bytes that the client has read.
     pub(crate) read: u64,
     reacted: usize,
     sent: u64,
-    /// What they sent and the server has not read whole.
+    /// What the client sent and the server has not read whole.
     pub(crate) asked: VecDeque<Sent>,
     pub(crate) number: u32,
     /// The payload of the last ping that the server has read.
     pub(crate) last_ping: Option<Vec<u8>>,
-    /// That of the last pong they were sent.
+    /// The payload of the last pong that the server has sent.
     pub(crate) last_pong: Option<Vec<u8>>,
-    /// The server has sent a ping and heard nothing since, unless that was while the ping waited.
+    /// The server has sent a ping and has read nothing since it was written.
     pub(crate) awaits_pong: bool,
-    /// The same, of a ping that did not have to wait.
+    /// The same, for a ping that was written without delay.
     pub(crate) must_answer: bool,
     pub(crate) sent_close: bool,
     /// The server's close frame was written.
     pub(crate) was_closed: bool,
     pub(crate) is_over: bool,
     pub(crate) vanished: bool,
-    /// The server has read their end, or learned that they are gone; and had before this turn.
+    /// The server has read the client's end, or has found the connection broken; `had_ended`: before
+    /// this turn.
     pub(crate) has_ended: bool,
     pub(crate) had_ended: bool,
-    /// They have begun a message, and will not go on.
+    /// The client has begun a message that it will not finish.
     pub(crate) has_halted: bool,
     /// A response or a close frame may be queued that was not written, and never will be if the
     /// connection has ended.
@@ -230,14 +232,14 @@ pub(crate) struct Person {
     pub(crate) may_be_missing: bool,
     /// Messages read in this turn that count only if the server had not ended the membership.
     pub(crate) unsure_messages: u64,
-    /// What a vandal sent cannot be anything but a violation.
+    /// Whether what a vandal sent first breaks the protocol for certain; `None`: nothing sent yet.
     pub(crate) is_nonsense: Option<bool>,
-    /// At the end of the last turn.
+    /// Whether the client was behind at the end of the last turn.
     pub(crate) was_behind: bool,
     pub(crate) behind_since: Option<Tick>,
-    /// What the server has half of: where it begins, and since when.
+    /// The message of which the server has read a part: its position, and the time of its first byte.
     pub(crate) half_read: Option<(u64, Tick)>,
-    /// A part of something waited too long for the rest.
+    /// The rest of a message did not come before the deadline.
     pub(crate) was_too_slow: bool,
 }
 
@@ -288,7 +290,7 @@ impl Person {
         }
     }
 
-    /// Takes what was written to them; from here on it is in `seen`.
+    /// Adds bytes that the server wrote; all that they complete is added to `seen`.
     pub(crate) fn hears(&mut self, bytes: &[u8]) {
         self.ear.hear(bytes);
         while let Some(thing) = self.ear.next() {
@@ -296,7 +298,7 @@ impl Person {
         }
     }
 
-    /// Part of a frame or a response was written, and not yet the rest.
+    /// Whether the server has written only a part of a frame or a response.
     pub(crate) fn hears_half(&self) -> bool {
         self.ear.is_halfway()
     }
@@ -307,7 +309,7 @@ impl Person {
             .is_some_and(|(_, seen)| *seen == Seen::Status(101))
     }
 
-    /// The next thing they have read and not reacted to.
+    /// The next part that the client has read and not reacted to.
     pub(crate) fn next_read(&mut self) -> Option<Seen> {
         let (end, seen) = self.seen.get(self.reacted)?;
         if *end > self.read {
@@ -317,12 +319,12 @@ impl Person {
         Some(seen.clone())
     }
 
-    /// They have read the 101.
-    pub(crate) fn knows_they_are_in(&self) -> bool {
+    /// The client has read the response to its upgrade.
+    pub(crate) fn knows_it_is_in(&self) -> bool {
         self.reacted > 0 && self.was_upgraded()
     }
 
-    /// Notes what is sent; returns the bytes.
+    /// Records what the client sends; returns the bytes.
     pub(crate) fn sends(&mut self, bytes: Vec<u8>, asked: Asked) -> Vec<u8> {
         let begins = self.sent;
         self.sent += bytes.len() as u64;
@@ -335,14 +337,14 @@ impl Person {
         bytes
     }
 
-    /// The next thing that the server has read whole, of what it read up to a byte.
+    /// Removes and returns the next element of `asked` that ends at or before `upto`.
     pub(crate) fn next_asked(&mut self, upto: u64) -> Option<Asked> {
         // Pings and closes may come in the middle of a message.
         let whole = self.asked.iter().take(2).position(|sent| sent.ends <= upto);
         self.asked.remove(whole?).map(|sent| sent.asked)
     }
 
-    /// Where that begins of which the server has the beginning and not the end.
+    /// The position of the message of which the server has read the beginning but not the end.
     pub(crate) fn half_read_from(&self, upto: u64) -> Option<u64> {
         // A ping may come in the middle of a message.
         let begins = self.asked.iter().take(2).map(|sent| sent.begins);
@@ -354,7 +356,7 @@ impl Person {
             .is_some_and(|(_, since)| now >= since + message_ticks)
     }
 
-    /// A message in one frame or in two, with a ping in the middle.
+    /// A message in one frame, or in two with perhaps a ping between them.
     pub(crate) fn message(&mut self, words: &str, asked: Asked, chance: &mut Chance) -> Vec<u8> {
         if chance.percent(70) {
             let bytes = client::frame(0x81, words.as_bytes(), chance);
@@ -373,7 +375,7 @@ impl Person {
         bytes
     }
 
-    /// The beginning of a message whose end will never come.
+    /// The beginning of a message that is never finished.
     pub(crate) fn halts(&mut self, chance: &mut Chance) -> Vec<u8> {
         self.has_halted = true;
         let bytes = self.sends(client::frame(0x01, b"and then", chance), Asked::Nothing);
@@ -390,7 +392,7 @@ impl Person {
         self.sends(bytes, Asked::Ping(payload))
     }
 
-    /// Something is said, in any script.
+    /// A message or an action in one of several scripts.
     pub(crate) fn says(&mut self, chance: &mut Chance) -> Vec<u8> {
         self.number += 1;
         let filling = ["x", "é", "語", "🎈", " "][chance.below(5)].repeat(chance.below(40));
@@ -399,8 +401,8 @@ impl Person {
         self.message(&words, Asked::Say(self.number), chance)
     }
 
-    /// Any command that is allowed. `somebody`: a nick that may be thrown out.
-    pub(crate) fn commands(&mut self, somebody: &str, chance: &mut Chance) -> Vec<u8> {
+    /// Any command that is allowed. `target` is the nick to kick.
+    pub(crate) fn commands(&mut self, target: &str, chance: &mut Chance) -> Vec<u8> {
         self.number += 1;
         let tag = format!("{}-{}", self.socket, self.number);
         let reply = |line: &str| Asked::Reply(line.to_owned());
@@ -417,7 +419,7 @@ impl Person {
                 " \t\u{7}\n".to_owned(),
                 reply("* there was nothing in that message"),
             ),
-            // Not a wrong token: after five from an address even the right one is refused.
+            // No wrong token: after five from an address even the right one is refused.
             6 => ("/op".to_owned(), reply("* something is missing: /op TOKEN")),
             7 => ("/op secret".to_owned(), Asked::Op),
             8 => (
@@ -454,7 +456,7 @@ impl Person {
                 )
             }
             _ => (
-                format!("/kick {somebody} tag {tag}"),
+                format!("/kick {target} tag {tag}"),
                 Asked::Kick {
                     tag: format!("(tag {tag})"),
                 },
@@ -463,10 +465,10 @@ impl Person {
         self.message(&words, asked, chance)
     }
 
-    /// More of one kind than anybody may send. Each flooder has a kind of its own.
+    /// More of one kind than a client may send. The kind depends on the socket.
     pub(crate) fn floods(&mut self, config: &Config, chance: &mut Chance) -> Vec<u8> {
         let count = 1 + chance.below(200);
-        // Unlimited messages would drown the room.
+        // Without a limit on messages, so many would make every member of the room miss some.
         let messages = if config.chat.message_rate == 0 {
             3
         } else {
