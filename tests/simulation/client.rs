@@ -1,5 +1,5 @@
-//! Simulated people and what they see. Some behave, some do not; each knows what a server may
-//! never send: a second HTTP response, half a frame, anything after its close frame.
+//! How simulated clients behave, and what they receive. Each client panics at what a server must
+//! never send: a second response to an upgrade, half a frame, or bytes after the close frame.
 
 use super::chance::Chance;
 use super::framing::{self, ServerFrame};
@@ -7,34 +7,34 @@ use std::collections::VecDeque;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// How somebody behaves.
+/// How a client behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Reads everything, answers pings, says things, closes in good order.
+    /// Reads everything, answers pings, sends messages, closes in good order.
     Polite,
-    /// As polite, but reads seldom and little.
+    /// Like `Polite`, but reads seldom and little.
     Slow,
-    /// Says many things at once.
+    /// Sends many messages at once.
     Talker,
-    /// Sends more at once than the server reads from anybody in one turn, and then says something.
+    /// Sends more at once than the server reads from a connection in one turn, then a message.
     Bulky,
-    /// Begins a message and does not end it, but answers pings.
+    /// Begins a message and does not finish it, but answers pings.
     Halting,
-    /// Sees that the room is told of everything; is met by no fault and is never behind.
+    /// Receives every line of its room: no fault affects it, and it is never behind.
     Witness,
-    /// Talks and never reads.
+    /// Sends messages and never reads.
     Deaf,
-    /// Comes in and is never heard again.
+    /// Enters the room, then sends and reads nothing.
     Silent,
     /// Does not finish its request.
     HalfShaken,
-    /// Sends random bytes once it is in.
+    /// Sends random bytes after its upgrade.
     Vandal,
     /// Sends pings and empty fragments without end.
     Flooder,
-    /// Asks for pages, several in one packet.
+    /// Requests pages, several in one packet.
     Browser,
-    /// Asks for an upgrade that cannot be granted.
+    /// Requests an upgrade that must be refused.
     Misled,
     /// Sends only random bytes.
     Noise,
@@ -58,7 +58,7 @@ pub(crate) const MANNERS: [Manner; 13] = [
 ];
 
 impl Manner {
-    /// Whether all it sends is well-formed, so that no blame may fall on it.
+    /// Whether all it sends is well-formed, so that the server must not close it for a violation.
     pub(crate) fn is_sound(self) -> bool {
         matches!(
             self,
@@ -72,10 +72,10 @@ impl Manner {
     }
 }
 
-/// What a client saw, in order.
+/// One part of what a client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// A status of an HTTP response.
+    /// The status of an HTTP response.
     Status(u16),
     /// A line of text.
     Line(String),
@@ -84,16 +84,16 @@ pub(crate) enum Seen {
     Close(Option<u16>),
 }
 
-/// Understands what the server sends and panics at what it may never send.
+/// Parses what the server sends, and panics at what it must never send.
 #[derive(Default)]
 pub(crate) struct Ear {
     bytes: VecDeque<u8>,
     is_websocket: bool,
     responses: u32,
     is_closed: bool,
-    /// Nothing may follow the response that refused it.
+    /// The client was refused, or the response closes the connection: no byte may follow.
     is_refused: bool,
-    /// Bytes of all that was understood.
+    /// Bytes of all that was parsed.
     understood: u64,
 }
 
@@ -105,12 +105,12 @@ impl Ear {
         );
         assert!(
             bytes.is_empty() || !self.is_refused,
-            "bytes after the response that refused"
+            "bytes after a refusal"
         );
         self.bytes.extend(bytes);
     }
 
-    /// The next thing that is whole.
+    /// The next whole response or frame.
     pub(crate) fn next(&mut self) -> Option<Seen> {
         if self.is_websocket {
             self.frame()
@@ -119,12 +119,12 @@ impl Ear {
         }
     }
 
-    /// Bytes of all that was understood so far.
+    /// Bytes of all that was parsed so far.
     pub(crate) const fn understood(&self) -> u64 {
         self.understood
     }
 
-    /// Part of a frame or a response came, and not yet the rest.
+    /// Whether only a part of a frame or a response has come.
     pub(crate) fn is_halfway(&self) -> bool {
         !self.bytes.is_empty()
     }
@@ -165,16 +165,13 @@ impl Ear {
         self.responses += 1;
         match status {
             101 => {
-                assert_eq!(self.responses, 1, "the upgrade is the one response");
+                assert_eq!(self.responses, 1, "more than one response to an upgrade");
                 self.is_websocket = true;
             }
             200 | 304 => self.is_refused = head.to_ascii_lowercase().contains("connection: close"),
             _ => {
                 self.is_refused = true;
-                assert!(
-                    self.bytes.is_empty(),
-                    "bytes after the response that refused"
-                );
+                assert!(self.bytes.is_empty(), "bytes after a refusal");
             }
         }
         Some(Seen::Status(status))
@@ -216,9 +213,9 @@ pub(crate) fn upgrade(room: &str) -> Vec<u8> {
     upgrade_with(room, "")
 }
 
-/// One of several requests that must be refused.
+/// A random request that must be refused.
 pub(crate) fn misled(chance: &mut Chance) -> Vec<u8> {
-    let good = String::from_utf8(upgrade("lobby")).expect("we wrote it");
+    let good = String::from_utf8(upgrade("lobby")).expect("a request is text");
     match chance.below(5) {
         0 => good.replace("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"),
         1 => good.replace(KEY, "short"),
@@ -232,7 +229,7 @@ pub(crate) fn misled(chance: &mut Chance) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A masked frame as clients send it.
+/// A masked frame, as a client must send it.
 pub(crate) fn frame(first: u8, payload: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mask = chance.bytes(4).try_into().expect("four bytes");
     framing::encode(first, mask, payload)
