@@ -1,20 +1,20 @@
-//! What one member must hear: the lines of their room from their welcome on, the answers to what
-//! they ask, and nothing else; less what they were told they missed, to the line.
+//! What one member must receive: the lines of the room from its welcome on, the replies to its
+//! requests, and nothing else; less the lines that were reported as missed, to the exact number.
 //!
-//! Where exactly an answer stands between the lines of the room cannot always be known from
-//! outside, so all places where the member may be are followed at once. Knows no connection.
+//! The place of a reply between the lines of the room cannot always be known from outside, so the
+//! account keeps all places that are possible. Knows no connection.
 
-/// An answer to one member.
+/// A line to one member alone.
 struct Reply {
     begins: String,
-    /// The lines of the room between which it comes.
+    /// The range of its place: the number of lines of the room before it.
     earliest: usize,
     latest: usize,
-    /// It is sent however full the queue is.
+    /// It is sent even if the queue is full, so it cannot be missed.
     is_sure: bool,
 }
 
-/// How far a member may be: so many lines of the room and so many answers are behind them.
+/// A place that a member may have reached: how many lines of the room and replies are before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     line: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Of somebody who was welcomed between two lines of the room.
+    /// The account of a member that entered somewhere between two lines of the room.
     pub(crate) fn new(earliest: usize, latest: usize) -> Self {
         let place = |line| Place { line, reply: 0 };
         Self {
@@ -36,12 +36,12 @@ impl Account {
         }
     }
 
-    /// They were welcomed before this line.
+    /// The member entered before this line.
     pub(crate) fn began_by(&mut self, line: usize) {
         self.places.retain(|place| place.line <= line);
     }
 
-    /// They must be answered, somewhere from `earliest` on; returns which answer that is.
+    /// The member must receive a reply, at `earliest` or later. Returns the index of the reply.
     pub(crate) fn expects(&mut self, begins: &str, earliest: usize) -> usize {
         self.replies.push(Reply {
             begins: begins.to_owned(),
@@ -52,7 +52,7 @@ impl Account {
         self.replies.len() - 1
     }
 
-    /// They must be told a last line, which cannot be missed, exactly here.
+    /// The member must receive a last line, which cannot be missed, exactly at `line`.
     pub(crate) fn expects_at_last(&mut self, begins: &str, line: usize) {
         self.replies.push(Reply {
             begins: begins.to_owned(),
@@ -62,12 +62,12 @@ impl Account {
         });
     }
 
-    /// An answer comes before this line.
+    /// A reply comes before this line.
     pub(crate) fn comes_by(&mut self, reply: usize, line: usize) {
         self.replies[reply].latest = self.replies[reply].latest.min(line);
     }
 
-    /// They see a line. False: they should not.
+    /// The member received a line. Returns false if the line is not possible.
     #[must_use]
     pub(crate) fn sees(&mut self, line: &str, room: &[String]) -> bool {
         let mut next = Vec::new();
@@ -89,8 +89,8 @@ impl Account {
         self.moves(next)
     }
 
-    /// They were behind when they were told their last line: what they missed before it, nobody told
-    /// them any more.
+    /// The member was behind when its last line was sent: what it missed before that line is never
+    /// reported.
     pub(crate) fn may_have_missed_the_rest(&mut self) {
         if let Some(last) = self.replies.last()
             && last.is_sure
@@ -102,7 +102,7 @@ impl Account {
         }
     }
 
-    /// They are told that they missed so many. False: they cannot have.
+    /// A report said that the member missed `count` lines. Returns false if that is not possible.
     #[must_use]
     pub(crate) fn missed(&mut self, count: usize, room: &[String]) -> bool {
         let mut next = Vec::new();
@@ -132,7 +132,7 @@ impl Account {
         moves
     }
 
-    /// Whether the answers behind them can be, and those before them.
+    /// Whether a place is within the ranges of the last reply before it and the first one after it.
     fn is_possible(&self, place: Place) -> bool {
         let behind = place.reply.checked_sub(1).map(|last| &self.replies[last]);
         behind.is_none_or(|reply| reply.earliest <= place.line)
@@ -142,22 +142,22 @@ impl Account {
                 .is_none_or(|reply| place.line <= reply.latest)
     }
 
-    /// They have seen, or were told that they missed, all lines of the room before some line from
-    /// `earliest` to `latest`, and no more of them, and all answers.
+    /// Whether the member has received, or a report has counted as missed, all replies and exactly
+    /// the lines of the room before some line from `earliest` to `latest`.
     pub(crate) fn ends_between(&self, earliest: usize, latest: usize) -> bool {
         self.places.iter().any(|place| {
             (earliest..=latest).contains(&place.line) && place.reply == self.replies.len()
         })
     }
 
-    /// What they should have seen next, for people.
+    /// The possible next lines, for a panic message.
     pub(crate) fn describe(&self, room: &[String]) -> String {
         let describe = |place: &Place| {
             let line = room.get(place.line).map_or("nothing", String::as_str);
             let reply = self.replies.get(place.reply);
             let reply = reply.map_or("nothing", |reply| reply.begins.as_str());
             format!(
-                "line {} of the room: {line:?}, or answer {}: {reply:?}",
+                "line {} of the room: {line:?}, or reply {}: {reply:?}",
                 place.line, place.reply
             )
         };
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_must_be_told_to_the_line() {
+    fn reported_gap_must_be_right_to_the_line() {
         for (count, is_right) in [(1, false), (2, true), (3, false)] {
             let mut account = Account::new(0, 0);
             assert!(account.sees("a", &room()));
@@ -193,26 +193,26 @@ mod tests {
     }
 
     #[test]
-    fn answers_count_among_what_was_missed() {
+    fn missed_replies_are_counted_in_the_report() {
         let mut account = Account::new(0, 0);
         account.expects("* welcome", 0);
         account.expects("* in", 1);
         assert!(account.sees("* welcome to lobby", &room()));
         assert!(account.missed(3, &room()));
-        assert!(account.ends_between(2, 2), "an answer and two lines");
+        assert!(account.ends_between(2, 2), "a reply and two lines");
         assert!(account.sees("c", &room()));
         assert!(!account.ends_between(0, 2));
     }
 
     #[test]
-    fn an_answer_out_of_its_place_is_found() {
+    fn reply_out_of_its_place_is_found() {
         let mut account = Account::new(0, 0);
         let reply = account.expects("* in", 1);
         assert!(!account.sees("* in lobby", &room()), "too early");
         assert!(account.sees("a", &room()));
         assert!(account.sees("b", &room()));
         account.comes_by(reply, 2);
-        assert!(!account.sees("c", &room()), "the answer is lost");
+        assert!(!account.sees("c", &room()), "the reply is lost");
         assert!(account.sees("* in lobby", &room()));
     }
 }

@@ -219,8 +219,8 @@ pub(crate) struct Person {
     pub(crate) was_closed: bool,
     pub(crate) is_over: bool,
     pub(crate) vanished: bool,
-    /// The server has read the client's end, or has found the connection broken; `had_ended`: before
-    /// this turn.
+    /// The server has read the client's end, or has found the connection broken. `had_ended` is the
+    /// same, before this turn.
     pub(crate) has_ended: bool,
     pub(crate) had_ended: bool,
     /// The client has begun a message that it will not finish.
@@ -237,7 +237,8 @@ pub(crate) struct Person {
     /// Whether the client was behind at the end of the last turn.
     pub(crate) was_behind: bool,
     pub(crate) behind_since: Option<Tick>,
-    /// The message of which the server has read a part: its position, and the time of its first byte.
+    /// The message of which the server has read a part: its position, and the moment from which its
+    /// deadline counts.
     pub(crate) half_read: Option<(u64, Tick)>,
     /// The rest of a message did not come before the deadline.
     pub(crate) was_too_slow: bool,
