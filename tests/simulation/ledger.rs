@@ -1,31 +1,31 @@
-//! What a room said, in order, as its witness heard it: the one list that everybody's own hearing
-//! is compared with. Knows lines, not who heard them.
+//! The lines of a room, in order, as its witness received them. The lines that each other member
+//! receives are compared with this list. Knows lines, not their receivers.
 
 use std::collections::{HashMap, HashSet};
 
-/// A room's lines, and what can be said of them alone.
+/// A room's lines, and what can be checked with them alone.
 #[derive(Default)]
 pub(crate) struct Ledger {
     lines: Vec<String>,
-    /// Every line before this one is known to come before what the server reads next.
+    /// What the server reads next can lead only to lines from this one on.
     pub(crate) cursor: usize,
-    /// Nicks whose leaving was told.
+    /// Nicks whose leaving was reported.
     gone: HashSet<String>,
-    /// By who speaks: their last number.
+    /// The number of the last message, by the sender's socket.
     last_said: HashMap<usize, u32>,
-    /// Comings and goings that were told, by name or summed up.
+    /// Members whose joining or leaving was reported, by name or in a sum.
     pub(crate) joined: u64,
     pub(crate) left: u64,
 }
 
-/// What somebody said or did, as the room heard it.
+/// A message or an action, as the room received it.
 pub(crate) struct Said<'a> {
     pub(crate) nick: &'a str,
     pub(crate) socket: usize,
     pub(crate) number: u32,
 }
 
-/// Understands "nick: says 3 17 …" and "** nick says 3 17 …".
+/// Parses "nick: says 3 17 …" and "** nick says 3 17 …".
 pub(crate) fn said(line: &str) -> Option<Said<'_>> {
     let (nick, words) = match line.strip_prefix("** ") {
         Some(line) => line.split_once(' ')?,
@@ -49,7 +49,7 @@ impl Ledger {
         self.lines.len()
     }
 
-    /// A line was told to the whole room. Panics if it cannot be, after all that was told before.
+    /// Adds a line that the whole room received. Panics if it contradicts the lines before it.
     pub(crate) fn hears(&mut self, line: &str) {
         if let Some(said) = said(line) {
             let last = self.last_said.entry(said.socket).or_insert(0);
@@ -98,15 +98,16 @@ impl Ledger {
         self.left += 1;
     }
 
-    /// Made-up nicks may come again after a while, and summed up.
+    /// Panics if the member is known to have left. A nick that the server made up may be given
+    /// again, and the new member's joining may be in a sum.
     fn is_there(&self, nick: &str, line: &str) {
         assert!(
             nick.starts_with("guest-") || !self.gone.contains(nick),
-            "{line:?} was heard after {nick} had gone"
+            "{line:?} was received after {nick} had left"
         );
     }
 
-    /// The first line, from the cursor on, that fits.
+    /// The index of the first line from the cursor on that fits.
     pub(crate) fn find(&self, fits: impl Fn(&str) -> bool) -> Option<usize> {
         let found = self.lines[self.cursor..].iter().position(|line| fits(line));
         found.map(|index| self.cursor + index)
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comings_and_goings_are_counted_singly_and_in_sums() {
+    fn joins_and_leaves_are_counted_by_name_and_in_sums() {
         let mut ledger = Ledger::default();
         for line in [
             "* ann joined",
@@ -137,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "was heard after ann had gone")]
-    fn two_notices_of_one_leaving_are_one_too_many() {
+    #[should_panic(expected = "was received after ann had left")]
+    fn second_notice_of_one_leaving_is_found() {
         let mut ledger = Ledger::default();
         ledger.hears("* ann left");
         ledger.hears("* ann left");
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "after number 2 of the same sender")]
-    fn a_message_that_comes_twice_is_found() {
+    fn message_that_is_delivered_twice_is_found() {
         let mut ledger = Ledger::default();
         ledger.hears("ann: says 1 2 .");
         ledger.hears("** ann says 1 2 .");
