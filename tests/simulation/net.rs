@@ -1,13 +1,13 @@
 //! A simulated network under the real server: listeners, sockets, a clock and their faults.
-//! Everything random comes from one seed. Knows bytes, not what they mean.
+//! Everything random comes from one seed. Knows bytes, not their meaning.
 //!
-//! It keeps the contract of edge-triggered readiness and not more: an edge is reported once, late,
-//! in any order; reads and writes are cut anywhere; either may be blocked without reason if an edge
-//! follows, or fail for want of memory, of which no edge tells; a poll may return with nothing; the
-//! clock may run far ahead. It checks the server's half of the contract: the server must not sleep
-//! while there are bytes to read, room to write or connections to accept of which it was notified
-//! and will not be notified again, nor past the time to try a failed read or write again. And the
-//! system must hold no bytes of a connection that the server has closed.
+//! It keeps the contract of edge-triggered readiness and no more: an edge is reported once, late,
+//! in any order; reads and writes are cut anywhere; either may be blocked without a reason if an
+//! edge follows, or fail for lack of memory, after which no edge follows; a poll may return no
+//! event; the clock may run far ahead. It checks the server's half of the contract: the server must
+//! not sleep while there are bytes to read, room to write or connections to accept of which it was
+//! notified and will not be notified again, nor past the time to retry a failed read or write. And
+//! the system must hold no bytes of a connection that the server has closed.
 
 use super::chance::Chance;
 use parlor::id::{ConnId, Peer, Tick};
@@ -21,22 +21,22 @@ use std::rc::Rc;
 const STARTED_AT: u64 = 784_111_777;
 
 /// Ticks that connections may wait to be accepted without an event: the system has no descriptor
-/// left, and no event tells when it has one.
+/// left, and reports no event when one becomes free.
 const PAUSE_TICKS: u32 = 5;
 
-/// Ticks within which the server must try a read or write again for which the system had no memory.
+/// Ticks within which the server must retry a read or write that failed for lack of memory.
 const RETRY_TICKS: u32 = 5;
 
 /// The faults of the network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
-    /// Of 100 reads and writes, how many are blocked for no reason; an edge follows.
+    /// Of 100 reads and writes, how many are blocked without a reason; an edge follows.
     pub(crate) blocked: u32,
-    /// Of 100 reads and writes, how many fail for want of memory; no edge follows.
+    /// Of 100 reads and writes, how many fail for lack of memory; no edge follows.
     pub(crate) short: u32,
-    /// Of 100 reads, how many return less than there is; the rest comes right after.
+    /// Of 100 reads, how many return only a part of the bytes that have arrived.
     pub(crate) cut_reads: u32,
-    /// Of 100 writes, how many take only a part.
+    /// Of 100 writes, how many write only a part.
     pub(crate) cut_writes: u32,
     /// Of 100 deliveries to the server, how many are cut.
     pub(crate) cut_arrivals: u32,
@@ -44,15 +44,15 @@ pub(crate) struct Faults {
     pub(crate) broken: u32,
     /// Of 100 accepts, how many fail with an error of the connection.
     pub(crate) aborted: u32,
-    /// Of 1000 accepts, how many begin a time without descriptors.
+    /// Of 1000 accepts, how many begin a period without descriptors.
     pub(crate) exhausted: u32,
     /// Of 1000 new connections, how many cannot be watched.
     pub(crate) unwatched: u32,
-    /// Of 100 events, how many are reported by a later poll than the next.
+    /// Of 100 events, how many are reported by a later poll than the next one.
     pub(crate) delayed: u32,
-    /// Of 100 polls, how many return at once and with nothing.
+    /// Of 100 polls, how many return at once and without an event.
     pub(crate) idle: u32,
-    /// Of 100 polls in which nothing happens, how many return later than they should.
+    /// Of 100 polls without an event, how many return later than they should.
     pub(crate) late: u32,
     /// Of 10,000 polls, how many find that the clock has run far ahead.
     pub(crate) jump: u32,
@@ -79,15 +79,15 @@ impl Faults {
     };
 }
 
-/// What the server did and learned, in order, as only the network sees it.
+/// What the server did and what was reported to it, as the network sees it.
 #[derive(Clone, Debug)]
 pub(crate) enum Happened {
     Accepted(usize),
-    /// Closed with a refusal instead of being accepted. `exhausted`: there was no descriptor.
+    /// Refused and closed instead of being accepted. `exhausted`: there was no descriptor.
     TurnedAway {
         exhausted: bool,
     },
-    /// Accepted, but the system would not watch it.
+    /// Accepted, but the system could not watch it.
     Unwatched(usize),
     /// The server has read the client's bytes up to this one.
     Read {
@@ -96,7 +96,7 @@ pub(crate) enum Happened {
     },
     /// The server has read the client's end.
     End(usize),
-    /// The server has learned that the connection is broken.
+    /// A read or write has reported to the server that the connection is broken.
     Gone(usize),
     /// Accepting failed: there was no descriptor.
     Exhausted,
@@ -106,9 +106,9 @@ pub(crate) enum Happened {
     },
     /// A write was blocked.
     Blocked(usize),
-    /// A write failed for want of memory.
+    /// A write failed for lack of memory.
     Short(usize),
-    /// The server discards what was not delivered, and resets the connection.
+    /// The server has reset the connection and so discarded what was not delivered.
     Reset(usize),
     /// The server will send nothing more.
     Shut(usize),
@@ -143,11 +143,11 @@ impl Drop for SimStream {
 /// Both directions between one client and the server.
 pub(crate) struct Socket {
     peer: Peer,
-    /// Spared by all faults.
+    /// No fault affects it.
     is_spared: bool,
-    /// Sent by the client, not yet at the server.
+    /// Sent by the client, not yet arrived at the server.
     in_flight: VecDeque<u8>,
-    /// At the server, not yet read.
+    /// Arrived at the server, not yet read.
     arrived: VecDeque<u8>,
     /// Bytes the server has read.
     read: u64,
@@ -166,25 +166,25 @@ pub(crate) struct Socket {
     /// How often the server's stream was dropped.
     closed: Rc<Cell<u32>>,
     accepted: bool,
-    /// The server turned it away without accepting it.
+    /// The server refused it without accepting it.
     turned_away: bool,
     watched: Option<ConnId>,
     edge: Edge,
     /// The last write was blocked.
     is_blocked: bool,
-    /// By when a read that failed for want of memory must be tried again, and a write.
+    /// The moments by which a read and a write that failed for lack of memory must be retried.
     read_again_by: Option<Tick>,
     write_again_by: Option<Tick>,
-    /// The server discards what was not delivered.
+    /// The server has discarded what was not delivered.
     server_reset: bool,
-    /// After both sides had ended the last bytes were acknowledged, which the server has not seen.
+    /// The last bytes were acknowledged after both sides had ended, and the server has not read since.
     is_acknowledged: bool,
     next_write_is_short: bool,
-    /// What the client's side accepts without the client reading it.
+    /// The size of the client's receive buffer: bytes beyond it stay in the server's send buffer.
     accepts: usize,
     /// The server need not read before this moment.
     unread_until: Tick,
-    /// Since the last write was blocked, an event has said that the server can write.
+    /// An event has reported since the last blocked write that the server can write.
     may_write_again: bool,
 }
 
@@ -249,7 +249,7 @@ impl Socket {
     }
 }
 
-/// Where connections come in.
+/// One listener.
 #[derive(Default)]
 struct Door {
     /// Not yet accepted.
@@ -289,12 +289,12 @@ impl SimNet {
         }
     }
 
-    /// A client connects. `None`: the server listens no more.
+    /// Connects a client. `None`: the server does not listen any more.
     pub(crate) fn connect(&mut self, door: usize, peer: Peer) -> Option<usize> {
         self.connects(door, peer, false)
     }
 
-    /// A client connects that no fault will ever affect.
+    /// Connects a client that no fault affects.
     pub(crate) fn connect_spared(&mut self, door: usize, peer: Peer) -> Option<usize> {
         self.connects(door, peer, true)
     }
@@ -323,7 +323,7 @@ impl SimNet {
         self.sockets[socket].client_shut = true;
     }
 
-    /// The client vanishes with a reset.
+    /// The client resets the connection.
     pub(crate) fn reset(&mut self, socket: usize) {
         self.sockets[socket].breaks();
     }
@@ -337,7 +337,7 @@ impl SimNet {
         if count > 0 && socket.is_blocked {
             socket.edge.writable = true;
         }
-        // The end of both sides is acknowledged, of which the system tells.
+        // When the end of both sides has been acknowledged, the system reports an event.
         if had_unsent && !socket.has_unsent() && socket.server_shut && socket.end_arrived {
             socket.edge.readable = true;
             socket.is_acknowledged = true;
@@ -356,8 +356,8 @@ impl SimNet {
         }
     }
 
-    /// Panics if the system still holds for a client what the server has closed: that would be
-    /// outside of all its limits.
+    /// Panics if the system still holds bytes of a connection that the server has closed: they would
+    /// count for none of the server's limits.
     fn check_closed(&self) {
         for (index, socket) in self.sockets.iter().enumerate() {
             assert!(
@@ -367,20 +367,20 @@ impl SimNet {
         }
     }
 
-    /// Nothing more will come from the server, and all that came was read.
+    /// Whether the client has read everything and nothing more will come from the server.
     pub(crate) fn is_over_for_client(&self, socket: usize) -> bool {
         let socket = &self.sockets[socket];
         let gone = socket.server_shut || socket.is_closed() || socket.turned_away;
         socket.outgoing.is_empty() && gone || socket.reset
     }
 
-    /// The client's direction is of no more use: the server has closed its socket.
+    /// Whether the server has closed its socket.
     pub(crate) fn is_closed_by_server(&self, socket: usize) -> bool {
         self.sockets[socket].is_closed()
     }
 
-    /// The last write failed, or the connection is no more, or the client's side has not accepted
-    /// everything: what the server has for the client may not all be on its way.
+    /// Whether the server may hold bytes for the client that are not yet delivered: the last write
+    /// failed, the connection is broken, or the client's receive buffer is full.
     pub(crate) fn is_behind(&self, socket: usize) -> bool {
         let socket = &self.sockets[socket];
         socket.is_blocked
@@ -394,7 +394,7 @@ impl SimNet {
         self.sockets[socket].server_reset
     }
 
-    /// The next write to this client fails for want of memory.
+    /// The next write to this client fails for lack of memory.
     pub(crate) fn next_write_is_short(&mut self, socket: usize) {
         self.sockets[socket].next_write_is_short = true;
     }
@@ -415,7 +415,7 @@ impl SimNet {
         self.doors.iter().map(|door| door.backlog.len()).sum()
     }
 
-    /// The server may leave what this client sends unread until a moment.
+    /// The server may leave the bytes of this client unread until a moment.
     pub(crate) fn may_leave_unread(&mut self, socket: usize, until: Tick) {
         self.sockets[socket].unread_until = until;
     }
@@ -429,17 +429,17 @@ impl SimNet {
         self.signals.push_back(signal);
     }
 
-    /// What happened since this was last asked.
+    /// Returns and removes the log since the last call.
     pub(crate) fn take_log(&mut self) -> Vec<Happened> {
         self.log.take()
     }
 
-    /// The clock runs ahead and nothing happens: the process was stopped (SIGSTOP).
+    /// The clock runs ahead without an event: the process was stopped (SIGSTOP).
     pub(crate) fn jumps(&mut self, ticks: u32) {
         self.now = self.now + ticks;
     }
 
-    /// From here on the network does this.
+    /// Sets the faults of the network.
     pub(crate) fn misbehaves(&mut self, faults: Faults) {
         let grows = faults.window > self.faults.window;
         self.faults = faults;
@@ -449,7 +449,7 @@ impl SimNet {
         }
     }
 
-    /// From here on the network is kind, so that what must end can end.
+    /// Ends all faults, so that every connection can come to its end.
     pub(crate) fn calms_down(&mut self) {
         self.faults = Faults {
             window: self.faults.window,
@@ -514,7 +514,7 @@ impl SimNet {
         self.chance.shuffle(ready);
     }
 
-    /// The server is about to sleep until then: panics if it has forgotten a connection.
+    /// The server is about to sleep until a moment. Panics if a connection needs it earlier.
     fn check_sleep(&self, until: Option<Tick>) {
         let sleeps_past = |moment: Tick| until.is_none_or(|until| until > moment);
         if !sleeps_past(self.now) {
@@ -527,20 +527,20 @@ impl SimNet {
             let again_by = [socket.read_again_by, socket.write_again_by];
             assert!(
                 again_by.into_iter().flatten().all(|by| !sleeps_past(by)),
-                "the server sleeps and does not try {index} again"
+                "the server sleeps past the time to retry a read or write of {index}"
             );
             if again_by != [None, None] {
                 continue;
             }
             let may_wait = socket.is_blocked || !sleeps_past(socket.unread_until);
-            // A client that does not read a response may be left unread until it does.
+            // The server need not read a client while the client reads no response.
             assert!(
                 !socket.has_unread() || socket.edge.readable || may_wait,
                 "the server sleeps and has not read all of {index}"
             );
             assert!(
                 !socket.may_write_again || socket.edge.writable,
-                "the server sleeps and has frames that {index} would take"
+                "the server sleeps and has frames that it could write to {index}"
             );
         }
         for door in self
@@ -553,9 +553,9 @@ impl SimNet {
                 "the server sleeps and lets connections wait to be accepted"
             );
         }
-        let is_anybody_there = self.open() > 0;
+        let has_connections = self.open() > 0;
         assert!(
-            until.is_some() || !is_anybody_there,
+            until.is_some() || !has_connections,
             "the server sleeps for ever and has connections"
         );
     }
@@ -564,18 +564,18 @@ impl SimNet {
         self.now < self.exhausted_until
     }
 
-    /// Whether a fault of so many per cent meets a socket.
+    /// Whether a fault with a probability of `percent` affects a socket now.
     fn meets(&mut self, socket: usize, percent: u32) -> bool {
         self.chance.percent(percent) && !self.sockets[socket].is_spared
     }
 
-    /// The system has no memory for a read or write: by when it must be tried again.
+    /// Whether the system lacks memory for a read or write, and by when the server must retry it.
     fn is_short(&mut self, index: usize) -> Option<Tick> {
         let is_short = self.meets(index, self.faults.short);
         is_short.then_some(self.now + RETRY_TICKS)
     }
 
-    /// True: the connection is no more.
+    /// May break the connection by a fault. Returns whether it is broken.
     fn breaks(&mut self, socket: usize) -> bool {
         let breaks = self.chance.per_mille(self.faults.broken);
         if breaks && !self.sockets[socket].is_spared {
@@ -588,11 +588,11 @@ impl SimNet {
     }
 
     fn write_bytes(&mut self, stream: &SimStream, bytes: &[u8]) -> Write {
-        assert!(!bytes.is_empty(), "nothing is written by a system call");
+        assert!(!bytes.is_empty(), "a write of no bytes");
         let index = stream.socket;
         assert!(
             !self.sockets[index].server_shut,
-            "written after the server shut its side"
+            "a write after the server shut its side"
         );
         if self.breaks(index) {
             return Write::Gone;
@@ -602,7 +602,7 @@ impl SimNet {
         let again_by = self.is_short(index).or(fails);
         self.sockets[index].write_again_by = again_by;
         if again_by.is_some() {
-            // Nor does any edge that was to come tell of room.
+            // An event that reported room before does not count any more.
             self.sockets[index].may_write_again = false;
             self.note(Happened::Short(index));
             return Write::Retry;
@@ -620,7 +620,7 @@ impl SimNet {
         let mut count = bytes.len().min(room);
         socket.is_blocked = count == 0 || is_blocked;
         if socket.is_blocked {
-            // Blocked for no reason, or until the client reads.
+            // Blocked without a reason, or until the client reads.
             socket.edge.writable |= count > 0;
             self.note(Happened::Blocked(index));
             return Write::Blocked;
@@ -662,7 +662,7 @@ impl Net for SimNet {
             return;
         }
         self.check_sleep(until);
-        // Time passes only while nothing happens; now and then it is late.
+        // Time passes only in a poll without an event; sometimes the poll returns late.
         let until = until.unwrap_or(self.horizon).min(self.horizon);
         let ahead = until.since(self.now);
         if ahead > 0 && self.chance.percent(50) {
@@ -692,7 +692,7 @@ impl Net for SimNet {
         };
         let socket = &mut self.sockets[index];
         if is_aborted && self.chance.percent(50) {
-            // Interrupted: the connection waits on.
+            // Interrupted: the connection stays in the backlog.
             self.doors[listener].backlog.push_front(index);
             return Accept::Again;
         }
@@ -737,7 +737,7 @@ impl Net for SimNet {
         }
         let socket = &mut self.sockets[stream.socket];
         socket.watched = Some(id);
-        // As epoll does: what is there already is reported at once.
+        // As with epoll, bytes that have arrived before are reported at once.
         socket.edge.writable = true;
         socket.edge.readable |= socket.has_unread();
         true
