@@ -1,12 +1,12 @@
-//! Chance that can be repeated: a small generator that one seed decides.
+//! Random numbers that can be repeated: a small generator whose output depends on its seed alone.
 
-/// xorshift64*. Not for secrets.
+/// The generator xorshift64*. Not for secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
 
 impl Chance {
     pub(crate) fn new(seed: u64) -> Self {
-        // Seeds that follow each other must not give streams that resemble each other.
+        // Consecutive seeds must not give similar streams (the mixing function is SplitMix64's).
         let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -20,7 +20,7 @@ impl Chance {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// Less than `limit`; 0 if there is nothing below it.
+    /// A number below `limit`; 0 if `limit` is 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         if limit == 0 {
             0

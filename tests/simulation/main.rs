@@ -1,15 +1,15 @@
-//! The whole server over a simulated network and clock. One seed decides everything: who comes,
-//! how they behave, where every read and write is cut, what fails and when.
+//! The whole server over a simulated network and clock. One seed decides everything: which clients
+//! come, how they behave, where every read and write is cut, what fails and when.
 //!
 //! After every turn the promises are checked; at the end everything must be empty. A game that
-//! fails prints its seed and the last that happened in it. To play it again with all that happened:
+//! fails prints its seed and the last lines of its trace. To play it again with the whole trace:
 //!
 //! ```sh
 //! PARLOR_SEED=4711 cargo test --release --test simulation promises -- --nocapture
 //! ```
 //!
-//! For longer runs, `PARLOR_SEEDS=100000` plays so many games, `PARLOR_TURNS=10000000` as many as
-//! have so many turns together, and `PARLOR_FROM=5000` begins with another seed than 0.
+//! For longer runs, `PARLOR_SEEDS=100000` sets the number of games, `PARLOR_TURNS=10000000` plays
+//! games until they have this many turns together, and `PARLOR_FROM=5000` sets the first seed.
 
 mod account;
 mod chance;
@@ -30,24 +30,24 @@ use chance::Chance;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use trace::Trace;
 
-/// Played by every test run; well under a minute in a debug build, too.
+/// The games of a test run; they take well under a minute in a debug build, too.
 const SEEDS: u64 = 3_000;
 
-/// Seeds that once failed, and what they found. What a seed plays changes with the simulator, so
-/// each has a scene of its own as well.
+/// Seeds that once failed, and the fault that each found. A change to the simulator changes the game
+/// of a seed, so each fault has a scene of its own as well.
 const FOUND: [u64; 7] = [
-    // Who had shut their side was sent what was said after their own unsent messages were dropped.
+    // A client that had shut its side was sent messages that came after its backlog was dropped.
     53_184,
-    // After the process was stopped for long, all were given up as silent, and nobody was asked.
+    // After the process was stopped for long, all members were removed as silent without a ping.
     3,
-    // And who had not taken everything was closed as stalled before that was tried again.
-    61,
-    // A stalled connection was sent a close frame without the response that it follows.
+    // After the same pause, members with queued frames were closed as stalled without a new write.
+    61, // A stalled connection was sent a close frame without the response before it.
     998,
-    // Who had to wait for an answer to be taken, and then was refused, was not read on.
+    // A client whose response was blocked, and which was then refused, was not read any further.
     3_479,
-    // A write that failed half way through a frame, at a deadline, was tried again for ever.
-    3_831, // Who was closed as stalled was given what came after their dropped messages.
+    // A write that failed in the middle of a frame, at a deadline, was tried again for ever.
+    3_831,
+    // A client that was closed as stalled was sent messages that came after its backlog was dropped.
     782,
 ];
 
@@ -57,16 +57,16 @@ fn from_environment(name: &str) -> Option<u64> {
         .and_then(|(_, value)| value.parse().ok())
 }
 
-/// Plays one game; if it fails, says how to play it again, and the last that happened in it.
+/// Plays one game; if it fails, prints how to play it again and the last lines of its trace.
 fn play(seed: u64) -> u64 {
     let panic = match catch_unwind(|| game::play(seed, Trace::Off)) {
         Ok(turns) => return turns,
         Err(panic) => panic,
     };
-    // The same again, for the trace. It ends by the same panic.
+    // The same game again, with a trace. It ends with the same panic.
     let again = catch_unwind(AssertUnwindSafe(|| game::play(seed, Trace::last())));
     println!(
-        "\nseed {seed} failed; this plays it again with all that happened:\n\
+        "\nseed {seed} failed; this plays it again with the whole trace:\n\
          PARLOR_SEED={seed} cargo test --release --test simulation promises -- --nocapture\n"
     );
     resume_unwind(again.err().unwrap_or(panic))

@@ -1,18 +1,18 @@
-//! What happened in a game, for people: printed as it happens, or the last of it when a promise
-//! was broken.
+//! The trace of a game, for people: printed as the game goes on, or only its last lines when a
+//! promise was broken.
 
 use std::collections::VecDeque;
 
-/// Lines that are printed of a game that failed.
+/// The number of lines that are printed of a game that failed.
 const LAST_MAX: usize = 60;
 
-/// Where the lines of a game go.
+/// Where the lines of a trace go.
 pub(crate) enum Trace {
     /// Nowhere.
     Off,
     /// To standard output.
     All,
-    /// To standard output if the game panics.
+    /// The last lines to standard output, if the game panics.
     Last(VecDeque<String>),
 }
 
@@ -21,7 +21,7 @@ impl Trace {
         Self::Last(VecDeque::new())
     }
 
-    /// Adds a line, which is only made if anybody wants it.
+    /// Adds a line. `line` is not called if the trace is off.
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         match self {
             Self::Off => {}
