@@ -33,8 +33,8 @@ use trace::Trace;
 /// The games of a test run; they take well under a minute in a debug build, too.
 const SEEDS: u64 = 3_000;
 
-/// Seeds that once failed, and the fault that each found. A change to the simulator changes the game
-/// of a seed, so each fault has a scene of its own as well.
+/// Seeds that once failed, and the fault that each found. A change to the simulator changes the
+/// game of a seed, so each fault has a scene of its own as well.
 const FOUND: [u64; 7] = [
     // A client that had shut its side was sent messages that came after its backlog was dropped.
     53_184,
@@ -47,7 +47,7 @@ const FOUND: [u64; 7] = [
     3_479,
     // A write that failed in the middle of a frame, at a deadline, was tried again for ever.
     3_831,
-    // A client that was closed as stalled was sent messages that came after its backlog was dropped.
+    // A client closed as stalled was sent messages that came after its backlog was dropped.
     782,
 ];
 

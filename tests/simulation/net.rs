@@ -34,7 +34,7 @@ pub(crate) struct Faults {
     pub(crate) blocked: u32,
     /// Of 100 reads and writes, how many fail for lack of memory; no edge follows.
     pub(crate) short: u32,
-    /// Of 100 reads, how many return only a part of the bytes that have arrived.
+    /// Of 100 reads, how many return only a part of what has arrived; an edge follows.
     pub(crate) cut_reads: u32,
     /// Of 100 writes, how many write only a part.
     pub(crate) cut_writes: u32,
@@ -177,7 +177,8 @@ pub(crate) struct Socket {
     write_again_by: Option<Tick>,
     /// The server has discarded what was not delivered.
     server_reset: bool,
-    /// The last bytes were acknowledged after both sides had ended, and the server has not read since.
+    /// The last bytes were acknowledged after both sides had ended, which the server has not yet
+    /// seen.
     is_acknowledged: bool,
     next_write_is_short: bool,
     /// The size of the client's receive buffer: bytes beyond it stay in the server's send buffer.
@@ -356,8 +357,8 @@ impl SimNet {
         }
     }
 
-    /// Panics if the system still holds bytes of a connection that the server has closed: they would
-    /// count for none of the server's limits.
+    /// Panics if the system still holds bytes of a connection that the server has closed: none of
+    /// the server's limits would count them.
     fn check_closed(&self) {
         for (index, socket) in self.sockets.iter().enumerate() {
             assert!(
