@@ -1,5 +1,5 @@
-//! The outbox against a model that keeps every byte: none is lost, doubled or interleaved, however
-//! writes are cut, and the bounds hold. Knows no socket.
+//! The outbox against a model that keeps every byte: no byte is lost, duplicated or interleaved
+//! wherever writes are cut, and the bounds hold. Knows no socket.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -21,7 +21,7 @@ enum Operation {
         len: u8,
     },
     PushClose,
-    /// One system call: so many slices at most, so many bytes taken.
+    /// One system call: the most slices it is given, and the most bytes it writes.
     Write {
         slices: u8,
         bytes: u16,
@@ -29,12 +29,12 @@ enum Operation {
     TakeMissed,
     DropUnsent,
     Seal,
-    /// Several messages as one.
+    /// Several messages in one frame, which count singly.
     PushRun {
         count: u8,
         len: u8,
     },
-    /// What lets a newcomer in.
+    /// The HTTP response of an upgrade.
     PushResponse {
         len: u8,
     },
@@ -44,20 +44,20 @@ enum Operation {
 enum Kind {
     Ordinary,
     Pong,
-    /// Nothing but a response.
+    /// A response alone.
     Response,
-    /// A response and what came first after it.
+    /// A response and the first push after it, merged.
     Opening,
 }
 
-/// What takes one place in the queue: so many frames, and their bytes that are still to come.
+/// One element of the queue: its number of frames, and its bytes that are not yet written.
 struct Piece {
     kind: Kind,
     count: usize,
     bytes: Vec<u8>,
 }
 
-/// What should be there, none of it empty.
+/// The expected state of the outbox. No piece is empty.
 #[derive(Default)]
 struct Model {
     queue: VecDeque<Piece>,
@@ -108,7 +108,7 @@ impl Model {
         Pushed::Queued
     }
 
-    /// There is at most one pong of which nothing was sent, in the place of the first.
+    /// At most one pong is unsent: a later one replaces it in its place.
     fn push_pong(&mut self, frame: &Frame) {
         let begun = usize::from(self.front_begun);
         let mut unsent = self.queue.iter_mut().skip(begun);
@@ -143,7 +143,7 @@ impl Model {
     }
 }
 
-/// What one system call would be given must be what the model has next.
+/// Checks that the slices for one system call are the next bytes of the model, then writes them.
 fn write(outbox: &mut Outbox, model: &mut Model, slices_max: u8, bytes: u16) {
     let mut slices = vec![IoSlice::new(&[]); usize::from(slices_max % 70) + 1];
     let count = outbox.slices(&mut slices);
@@ -152,7 +152,11 @@ fn write(outbox: &mut Outbox, model: &mut Model, slices_max: u8, bytes: u16) {
         .flat_map(|slice| slice.to_vec())
         .collect();
     assert!(count <= slices.len() && model.rest().starts_with(&offered));
-    assert_eq!(count == 0, outbox.is_empty(), "something is always offered");
+    assert_eq!(
+        count == 0,
+        outbox.is_empty(),
+        "slices() must be empty exactly if the outbox is"
+    );
     if let Some(single) = outbox.single() {
         assert_eq!(single, offered);
     }
@@ -162,7 +166,7 @@ fn write(outbox: &mut Outbox, model: &mut Model, slices_max: u8, bytes: u16) {
 }
 
 fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Limits, mark: u8) {
-    // Each frame has letters of its own, so that none can be taken for another.
+    // The letter depends on the operation, so that two frames are not confused.
     let payload = |len: u8| char::from(b'a' + mark % 26).to_string().repeat(len.into());
     match operation {
         Operation::Push { len } => {
@@ -238,5 +242,8 @@ fuzz_target!(|game: (u8, u16, Vec<Operation>)| {
     }
     let rest = outbox.bytes();
     write(&mut outbox, &mut model, u8::MAX, u16::MAX);
-    assert!(rest == 0 || outbox.bytes() < rest, "nothing moves");
+    assert!(
+        rest == 0 || outbox.bytes() < rest,
+        "a write made no progress"
+    );
 });

@@ -1,4 +1,4 @@
-//! The timer wheel and a sorted map do the same. Knows no connection.
+//! The timer wheel against a model, a sorted map of deadlines. Knows no connection.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
-    /// Near deadlines and short times are the most, so that they meet.
+    /// A near deadline. `Soon` and `Wait` are the common operations, so that deadlines pass.
     Soon {
         slot: u8,
         ahead: u8,
@@ -43,7 +43,7 @@ struct Deadline {
     armed_at: u32,
 }
 
-/// What both are, and the moment up to which deadlines were asked for.
+/// The wheel, its model, and the moment up to which deadlines have expired.
 struct Game {
     wheel: Wheel,
     deadlines: BTreeMap<u32, Deadline>,
@@ -77,20 +77,28 @@ impl Game {
             .insert(slot.into(), Deadline { due, armed_at });
     }
 
-    /// What fires was armed and due, once. All that was due fires, unless the limit is reached;
-    /// what was overdue when it was armed waits for the next tick.
+    /// Checks that each deadline that fires was armed and due, and fires once. Every deadline that
+    /// is due fires, unless the limit is reached; one that was due when it was armed fires at the
+    /// next tick.
     fn pass(&mut self, ticks: u32, limit: Option<usize>) {
         self.now = self.now.saturating_add(ticks);
         let limit = limit.unwrap_or(usize::MAX);
         let mut fired = vec![u32::MAX];
         self.wheel.expire(Tick(self.now), limit, &mut fired);
-        assert_eq!(fired[0], u32::MAX, "what was in the list stays there");
+        assert_eq!(
+            fired[0],
+            u32::MAX,
+            "expire() changed an element that was in the list before"
+        );
         assert!(fired.len() - 1 <= limit, "more fired than the limit");
         for slot in &fired[1..] {
-            let Deadline { due, .. } = self.deadlines.remove(slot).expect("armed, and fires once");
+            let Deadline { due, .. } = self
+                .deadlines
+                .remove(slot)
+                .expect("a deadline that is armed fires once");
             assert!(
                 due <= self.now,
-                "slot {slot} is due at {due}, not at {}",
+                "slot {slot} is due at {due} and fired at {}",
                 self.now
             );
         }
@@ -99,7 +107,7 @@ impl Game {
         let overdue = self.deadlines.values().filter(is_overdue).count();
         assert!(
             overdue == 0 || fired.len() - 1 == limit,
-            "{overdue} did not fire"
+            "{overdue} deadlines are due and did not fire"
         );
     }
 
@@ -115,11 +123,14 @@ impl Game {
         assert_eq!(
             look.is_some(),
             earliest.is_some(),
-            "a look without a deadline, or none"
+            "a next look without a deadline, or a deadline without a next look"
         );
         if let (Some(look), Some(earliest)) = (look, earliest) {
             let latest = earliest.max(self.now.saturating_add(1));
-            assert!(look.0 <= latest, "{look:?} is too late for {earliest}");
+            assert!(
+                look.0 <= latest,
+                "the next look at {look:?} is too late for {earliest}"
+            );
         }
     }
 }
