@@ -1,14 +1,14 @@
-//! What a client hears: it panics at what a server may never send, which is anything after the
-//! last response or the close frame, half a frame, or a frame that is none of a server's.
+//! What a client receives. Panics at what a server must never send: bytes after the last response
+//! or the close frame, half a frame, or a frame that only a client may send.
 
 use super::framing::{self, ServerFrame};
 
-/// The bytes of one direction, understood as far as they are whole.
+/// The bytes from the server of which a frame or a response is not yet whole.
 #[derive(Default)]
 pub(crate) struct Ear {
     bytes: Vec<u8>,
     is_websocket: bool,
-    /// Nothing may follow.
+    /// The close frame or the last response has come: no byte may follow.
     is_over: bool,
 }
 
@@ -18,14 +18,14 @@ impl Ear {
         loop {
             assert!(
                 self.bytes.is_empty() || !self.is_over,
-                "bytes after the last"
+                "bytes after the close frame or the last response"
             );
-            let understood = if self.is_websocket {
+            let parsed = if self.is_websocket {
                 self.frame()
             } else {
                 self.response()
             };
-            let Some(len) = understood else { return };
+            let Some(len) = parsed else { return };
             self.bytes.drain(..len);
         }
     }
@@ -34,7 +34,7 @@ impl Ear {
     pub(crate) fn end(&self) {
         assert!(
             self.bytes.is_empty(),
-            "it ends with {:?}",
+            "the server ended in the middle of {:?}",
             self.bytes.escape_ascii()
         );
     }

@@ -1,6 +1,6 @@
-//! The whole server over a network that the fuzzer's bytes rule: what clients send, where it is
-//! cut, what fails, how time passes. After every turn the tables agree and memory is bounded;
-//! whatever happened, after the deadlines nothing remembers anybody.
+//! The whole server over a network that the fuzzer's input controls: what clients send, where it is
+//! cut, what fails, how time passes. After every turn the tables must agree and memory must be
+//! bounded; after the last deadline every connection must be closed, exactly once.
 #![no_main]
 
 mod ear;
@@ -28,42 +28,42 @@ enum Operation<'a> {
         deaf: bool,
     },
     Upgrade {
-        who: u8,
+        client: u8,
         room: u8,
         nick: u8,
     },
     Page {
-        who: u8,
+        client: u8,
         times: u8,
     },
     Send {
-        who: u8,
+        client: u8,
         bytes: &'a [u8],
     },
     Frame {
-        who: u8,
+        client: u8,
         first: u8,
         payload: &'a [u8],
     },
     Says {
-        who: u8,
+        client: u8,
         line: u8,
         word: &'a str,
     },
     Floods {
-        who: u8,
+        client: u8,
         first: u8,
         times: u8,
     },
     Read {
-        who: u8,
+        client: u8,
         bytes: u8,
     },
     Shut {
-        who: u8,
+        client: u8,
     },
     Reset {
-        who: u8,
+        client: u8,
     },
     Pass {
         ticks: u8,
@@ -96,7 +96,7 @@ const FIRST: [u8; 8] = [0x81, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88, 0x82];
 const MAX_CONNECTIONS: usize = 6;
 const CLIENTS_MAX: usize = 40;
 
-/// Turns by which all must be over: the longest deadlines, and a turn for each that is left.
+/// Turns within which every connection must end: the longest deadlines, with a margin.
 const TURNS_MAX: usize = 1000;
 
 /// Small limits, so that the edges are reached.
@@ -135,7 +135,7 @@ fn config(game: &Game<'_>) -> Config {
 
 struct Client {
     ear: Ear,
-    /// Never reads of itself.
+    /// Reads only by `Operation::Read`.
     deaf: bool,
     sent: Vec<u8>,
 }
@@ -149,8 +149,8 @@ struct Play {
 }
 
 impl Play {
-    fn who(&self, who: u8) -> Option<usize> {
-        (!self.clients.is_empty()).then(|| usize::from(who) % self.clients.len())
+    fn index(&self, client: u8) -> Option<usize> {
+        (!self.clients.is_empty()).then(|| usize::from(client) % self.clients.len())
     }
 
     fn connect(&mut self, from: u8, deaf: bool) {
@@ -158,7 +158,7 @@ impl Play {
             return;
         }
         self.server.net_mut().connect(match from {
-            // The first two are proxies whose word is taken.
+            // The first two are trusted proxies.
             0 => Peer::Unix,
             1 => Peer::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             _ => Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, from % 4))),
@@ -170,23 +170,25 @@ impl Play {
         });
     }
 
-    fn send(&mut self, who: u8, bytes: &[u8]) {
-        let Some(who) = self.who(who) else { return };
-        self.clients[who].sent.extend(bytes);
-        self.server.net_mut().send(who, bytes);
+    fn send(&mut self, client: u8, bytes: &[u8]) {
+        let Some(index) = self.index(client) else {
+            return;
+        };
+        self.clients[index].sent.extend(bytes);
+        self.server.net_mut().send(index, bytes);
     }
 
-    fn read(&mut self, who: usize, limit: usize) {
-        let bytes = self.server.net_mut().take(who, limit);
-        let client = &mut self.clients[who];
-        // The response to HEAD looks like half of one; who asks for that is not judged.
+    fn read(&mut self, index: usize, limit: usize) {
+        let bytes = self.server.net_mut().take(index, limit);
+        let client = &mut self.clients[index];
+        // A response to HEAD has a length and no body: clients that sent HEAD are not checked.
         if client.sent.windows(5).any(|word| word == b"HEAD ") {
             return;
         }
         client.ear.hear(&bytes);
         let net = self.server.net();
-        let socket = &net.sockets[who];
-        if socket.server_shut && !socket.reset && !socket.server_reset && net.has_taken_all(who) {
+        let socket = &net.sockets[index];
+        if socket.server_shut && !socket.reset && !socket.server_reset && net.has_read_all(index) {
             client.ear.end();
         }
     }
@@ -194,37 +196,41 @@ impl Play {
     fn play(&mut self, operation: Operation<'_>) {
         match operation {
             Operation::Connect { from, deaf } => self.connect(from, deaf),
-            Operation::Upgrade { who, room, nick } => self.send(who, &upgrade(room, nick)),
-            Operation::Page { who, times } => {
+            Operation::Upgrade { client, room, nick } => self.send(client, &upgrade(room, nick)),
+            Operation::Page { client, times } => {
                 let page = b"GET /style.css HTTP/1.1\r\nHost: x\r\n\r\n";
-                self.send(who, &page.repeat(usize::from(times % 8)));
+                self.send(client, &page.repeat(usize::from(times % 8)));
             }
-            Operation::Send { who, bytes } => self.send(who, bytes),
+            Operation::Send { client, bytes } => self.send(client, bytes),
             Operation::Frame {
-                who,
+                client,
                 first,
                 payload,
-            } => self.send(who, &frame(first, payload)),
-            Operation::Says { who, line, word } => {
+            } => self.send(client, &frame(first, payload)),
+            Operation::Says { client, line, word } => {
                 let line = LINES[usize::from(line) % LINES.len()].to_owned() + word;
-                self.send(who, &frame(0, line.as_bytes()));
+                self.send(client, &frame(0, line.as_bytes()));
             }
-            Operation::Floods { who, first, times } => {
-                self.send(who, &frame(first, b"").repeat(times.into()));
+            Operation::Floods {
+                client,
+                first,
+                times,
+            } => {
+                self.send(client, &frame(first, b"").repeat(times.into()));
             }
-            Operation::Read { who, bytes } => {
-                if let Some(who) = self.who(who) {
-                    self.read(who, if bytes == 0 { usize::MAX } else { bytes.into() });
+            Operation::Read { client, bytes } => {
+                if let Some(index) = self.index(client) {
+                    self.read(index, if bytes == 0 { usize::MAX } else { bytes.into() });
                 }
             }
-            Operation::Shut { who } => {
-                if let Some(who) = self.who(who) {
-                    self.server.net_mut().sockets[who].client_shut = true;
+            Operation::Shut { client } => {
+                if let Some(index) = self.index(client) {
+                    self.server.net_mut().sockets[index].client_shut = true;
                 }
             }
-            Operation::Reset { who } => {
-                if let Some(who) = self.who(who) {
-                    self.server.net_mut().reset(who);
+            Operation::Reset { client } => {
+                if let Some(index) = self.index(client) {
+                    self.server.net_mut().reset(index);
                 }
             }
             Operation::Pass { ticks } => {
@@ -250,23 +256,26 @@ impl Play {
         );
     }
 
-    /// Nobody says anything more: all must come to an end.
+    /// Plays on without operations until every connection has ended.
     fn end(&mut self) {
         self.server.net_mut().open_wide();
         for _ in 0..TURNS_MAX {
-            if self.is_over || self.server.is_empty() && !self.server.net().is_anybody_waiting() {
+            if self.is_over || self.server.is_empty() && !self.server.net().has_waiting() {
                 return;
             }
             let until = self.server.net().now() + 10;
             self.server.net_mut().horizon = until;
             self.turn();
-            for who in 0..self.clients.len() {
-                if !self.clients[who].deaf {
-                    self.read(who, usize::MAX);
+            for index in 0..self.clients.len() {
+                if !self.clients[index].deaf {
+                    self.read(index, usize::MAX);
                 }
             }
         }
-        panic!("it does not end: {}", self.server.summary());
+        panic!(
+            "connections are open after {TURNS_MAX} turns: {}",
+            self.server.summary()
+        );
     }
 }
 
@@ -290,7 +299,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 fuzz_target!(|game: Game<'_>| {
     let config = config(&game);
-    // An outbox with one frame above its bound, what is never refused, and a page.
+    // An outbox with one frame above its bound, frames that no bound refuses, and a page.
     let each = config.conn.outbox.bytes_max
         + 4 * (config.ws.max_message_bytes + 1024)
         + 8192

@@ -1,6 +1,6 @@
-//! A network of which every fault is a byte of the fuzzer's input; once they are used up it is
-//! kind. Knows bytes, not what they mean. The simulator has its own, led by chance: two readings
-//! of the same contract (`parlor::net::Net`).
+//! A network that takes each fault from a byte of the fuzzer's input, and has no faults after the
+//! last one. Knows bytes, not their meaning. The simulator has a network of its own with random
+//! faults: two implementations of the same contract (`parlor::net::Net`).
 
 use parlor::id::{ConnId, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
@@ -15,7 +15,7 @@ const STARTED_AT: u64 = 784_111_777;
 /// Both directions between a client and the server.
 pub(crate) struct Socket {
     peer: Peer,
-    /// Sent, not yet at the server.
+    /// Sent by the client, not yet arrived at the server.
     in_flight: VecDeque<u8>,
     arrived: VecDeque<u8>,
     pub(crate) client_shut: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Socket {
     pub(crate) reset: bool,
     /// Written by the server, not yet read by the client.
     outgoing: VecDeque<u8>,
-    /// The server has said that nothing more will come.
+    /// The server will send nothing more.
     pub(crate) server_shut: bool,
     pub(crate) accepted: bool,
     pub(crate) closed: Rc<Cell<u32>>,
@@ -31,13 +31,13 @@ pub(crate) struct Socket {
     readable: bool,
     writable: bool,
     write_blocked: bool,
-    /// The last read or write failed for want of memory.
+    /// The last read or write failed for lack of memory.
     is_short: bool,
-    /// The server discards what was not delivered.
+    /// The server has discarded what was not delivered.
     pub(crate) server_reset: bool,
 }
 
-/// What the server holds of a socket. Counts how often it is closed.
+/// One accepted connection as the server holds it. Counts how often it is closed.
 pub(crate) struct Stream {
     socket: usize,
     closed: Rc<Cell<u32>>,
@@ -52,9 +52,9 @@ impl Drop for Stream {
 pub(crate) struct Network {
     faults: VecDeque<u8>,
     now: Tick,
-    /// The clock runs no further than this while nothing happens.
+    /// The clock runs no further than this without an event.
     pub(crate) horizon: Tick,
-    /// Bytes on the way to a client.
+    /// The most bytes on the way to a client.
     window: usize,
     pub(crate) sockets: Vec<Socket>,
     waiting: VecDeque<usize>,
@@ -126,21 +126,21 @@ impl Network {
         let count = limit.min(socket.outgoing.len());
         socket.writable |= count > 0 && socket.write_blocked;
         let bytes = socket.outgoing.drain(..count).collect();
-        // The end of both sides is acknowledged, of which the system tells.
+        // When the end of both sides has been acknowledged, the system reports an event.
         let is_over = socket.server_shut && socket.end_arrived;
         socket.readable |= is_over && count > 0 && socket.outgoing.is_empty();
         bytes
     }
 
-    pub(crate) fn has_taken_all(&self, socket: usize) -> bool {
+    pub(crate) fn has_read_all(&self, socket: usize) -> bool {
         self.sockets[socket].outgoing.is_empty()
     }
 
-    pub(crate) fn is_anybody_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         self.listening && !self.waiting.is_empty()
     }
 
-    /// From here on there is room for all, of which those who wait for room are told.
+    /// Removes the bound on the bytes to a client, and reports room on each blocked socket.
     pub(crate) fn open_wide(&mut self) {
         self.window = usize::MAX;
         for socket in &mut self.sockets {
@@ -168,7 +168,7 @@ impl Network {
         socket.readable |= count > 0 || ends;
     }
 
-    /// Tells an edge once, perhaps later.
+    /// Reports an edge once, in this poll or a later one.
     fn edge(&mut self, index: usize, ready: &mut Vec<Ready>) {
         let Socket {
             watched: Some(id),
@@ -195,7 +195,7 @@ impl Network {
         });
     }
 
-    /// The system must hold nothing that the server has given up.
+    /// Panics if the system still holds bytes of a connection that the server has closed.
     pub(crate) fn check_closed(&self) {
         for (index, socket) in self.sockets.iter().enumerate() {
             let is_closed = socket.accepted && socket.closed.get() > 0;
@@ -207,13 +207,13 @@ impl Network {
         }
     }
 
-    /// The server means to sleep: nobody may be forgotten.
+    /// The server is about to sleep. Panics if bytes wait that no later event reports.
     fn check_sleep(&self) {
         for (index, socket) in self.sockets.iter().enumerate() {
             let is_watched = socket.watched.is_some() && socket.closed.get() == 0;
             let has_unread = !socket.arrived.is_empty() && !socket.readable;
             assert!(
-                // Whoever does not take an answer is not read meanwhile.
+                // The server need not read a client while the client reads no response.
                 !is_watched || !has_unread || socket.write_blocked || socket.is_short,
                 "the server sleeps and has not read all of {index}"
             );
@@ -221,18 +221,18 @@ impl Network {
     }
 
     fn write_bytes(&mut self, stream: &Stream, bytes: &[u8]) -> Write {
-        assert!(!bytes.is_empty(), "nothing is written by a system call");
+        assert!(!bytes.is_empty(), "a write of no bytes");
         let fault = self.fault();
         let socket = &mut self.sockets[stream.socket];
         assert!(
             !socket.server_shut,
-            "written after the server shut its side"
+            "a write after the server shut its side"
         );
         if socket.reset {
             return Write::Gone;
         }
         if (120..128).contains(&fault) {
-            // The system is short of memory; no edge follows.
+            // The system lacks memory; no edge follows.
             socket.is_short = true;
             return Write::Retry;
         }
@@ -243,7 +243,7 @@ impl Network {
             .min(bytes.len());
         socket.write_blocked = room == 0 || (128..160).contains(&fault);
         if socket.write_blocked {
-            // Without a reason, or until the client reads.
+            // Blocked without a reason, or until the client reads.
             socket.writable |= room > 0;
             return Write::Blocked;
         }
