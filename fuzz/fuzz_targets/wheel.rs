@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
-    /// A near deadline. `Soon` and `Wait` are the common operations, so that deadlines pass.
+    /// A near deadline on one of few slots, so that several deadlines share a tick.
     Soon {
         slot: u8,
         ahead: u8,
