@@ -1,6 +1,6 @@
 //! Heartbeat and the ends of connections, with deadlines set short by options.
 
-use super::support::{Client, Frame, Server, now};
+use super::support::{Client, Frame, PATIENCE, Server, now};
 use std::time::Duration;
 
 fn start() -> Server {
@@ -16,8 +16,9 @@ fn start() -> Server {
 
 /// Answers pings until a line comes.
 pub(super) fn line(client: &mut Client) -> String {
+    let deadline = now() + PATIENCE;
     loop {
-        match client.frame() {
+        match client.frame_by(deadline) {
             Frame::Ping(payload) => client.send_frame(0x8A, &payload),
             Frame::Text(line) => return line,
             other => panic!("{other:?}"),

@@ -21,15 +21,22 @@ fn start(options: &[&str]) -> Server {
 }
 
 /// Ann talks until some member has missed messages, and receives every one of her own. Returns how
-/// many messages she sent.
+/// many messages she sent. They come several at a time, so that the server sends them as runs.
 fn talk_until_missed(server: &Server, ann: &mut Client) -> usize {
+    const TOGETHER: usize = 5;
     let mut said = 0;
     let words = "x".repeat(1000);
     while server.counter("missed") < 50 {
-        for _ in 0..50 {
-            said += 1;
-            ann.says(&format!("{said} {words}"));
-            ann.hears(&format!("ann: {said} {words}"));
+        for _ in 0..10 {
+            let numbers = said + 1..=said + TOGETHER;
+            let messages = numbers
+                .clone()
+                .map(|n| frame(0x81, format!("{n} {words}").as_bytes()));
+            ann.send(&messages.collect::<Vec<_>>().concat());
+            for n in numbers {
+                ann.hears(&format!("ann: {n} {words}"));
+            }
+            said += TOGETHER;
         }
         assert!(said < 20_000, "no message is ever missed");
     }
