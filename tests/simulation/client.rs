@@ -81,7 +81,11 @@ pub(crate) enum Seen {
     Line(String),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
-    Close(Option<u16>),
+    /// `has_reason`: the server closes; its reply to a close frame has the code alone.
+    Close {
+        code: Option<u16>,
+        has_reason: bool,
+    },
 }
 
 /// Parses what the server sends, and panics at what it must never send.
@@ -183,9 +187,10 @@ impl Ear {
             ServerFrame::Text(text) => Seen::Line(text.to_owned()),
             ServerFrame::Ping(payload) => Seen::Ping(payload.to_vec()),
             ServerFrame::Pong(payload) => Seen::Pong(payload.to_vec()),
-            ServerFrame::Close(code, _) => {
+            ServerFrame::Close(code, reason) => {
                 self.is_closed = true;
-                Seen::Close(code)
+                let has_reason = !reason.is_empty();
+                Seen::Close { code, has_reason }
             }
             ServerFrame::Binary(_) => panic!("the chat sends no binary frames"),
         };

@@ -423,7 +423,7 @@ impl Game {
                     let pong = client::frame(0x8A, &payload, &mut self.chance);
                     (pong, Asked::Pong)
                 }
-                Seen::Close(code) if !person.sent_close => {
+                Seen::Close { code, .. } if !person.sent_close => {
                     person.sent_close = true;
                     let code = code.map(u16::to_be_bytes);
                     let payload = code.as_ref().map_or(&[][..], |code| &code[..]);
@@ -431,7 +431,7 @@ impl Game {
                     (close, Asked::Nothing)
                 }
                 Seen::Ping(_)
-                | Seen::Close(_)
+                | Seen::Close { .. }
                 | Seen::Status(_)
                 | Seen::Line(_)
                 | Seen::Pong(_) => continue,

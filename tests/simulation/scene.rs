@@ -194,7 +194,7 @@ impl Scene {
                 Seen::Status(status) => format!("HTTP {status}"),
                 Seen::Ping(_) => String::from("ping"),
                 Seen::Pong(_) => String::from("pong"),
-                Seen::Close(code) => format!("close {code:?}"),
+                Seen::Close { code, .. } => format!("close {code:?}"),
             })
             .collect()
     }

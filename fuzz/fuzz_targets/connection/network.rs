@@ -2,6 +2,7 @@
 //! last one. Knows bytes, not their meaning. The simulator has a network of its own with random
 //! faults: two implementations of the same contract (`parlor::net::Net`).
 
+use parlor::conn::state::PAUSE_TICKS;
 use parlor::id::{ConnId, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use std::cell::Cell;
@@ -33,6 +34,8 @@ pub(crate) struct Socket {
     write_blocked: bool,
     /// The last read or write failed for lack of memory.
     is_short: bool,
+    /// When the server last read.
+    read_at: Tick,
     /// The server has discarded what was not delivered.
     pub(crate) server_reset: bool,
 }
@@ -101,6 +104,7 @@ impl Network {
             writable: false,
             write_blocked: false,
             is_short: false,
+            read_at: Tick(0),
             server_reset: false,
         });
     }
@@ -207,14 +211,16 @@ impl Network {
         }
     }
 
-    /// The server is about to sleep. Panics if bytes wait that no later event reports.
-    fn check_sleep(&self) {
+    /// The server is about to sleep. Panics if bytes wait that no later event reports, unless it wakes
+    /// within a pause from when it last read that client.
+    fn check_sleep(&self, until: Option<Tick>) {
         for (index, socket) in self.sockets.iter().enumerate() {
             let is_watched = socket.watched.is_some() && socket.closed.get() == 0;
             let has_unread = !socket.arrived.is_empty() && !socket.readable;
+            let resumes = until.is_some_and(|until| until <= socket.read_at + PAUSE_TICKS);
             assert!(
                 // The server need not read a client while the client reads no response.
-                !is_watched || !has_unread || socket.write_blocked || socket.is_short,
+                !is_watched || !has_unread || socket.write_blocked || socket.is_short || resumes,
                 "the server sleeps and has not read all of {index}"
             );
         }
@@ -281,7 +287,7 @@ impl Net for Network {
         let turned = usize::from(self.fault()) % ready.len().max(1);
         ready.rotate_left(turned);
         if ready.is_empty() && until.is_none_or(|until| until > self.now) {
-            self.check_sleep();
+            self.check_sleep(until);
             let until = until.unwrap_or(self.horizon).min(self.horizon);
             self.now = self.now.max(until) + u32::from(self.fault() / 64);
         }
@@ -355,6 +361,7 @@ impl Net for Network {
         for (place, byte) in buffer.iter_mut().zip(socket.arrived.drain(..count)) {
             *place = byte;
         }
+        socket.read_at = self.now;
         Read::Bytes(count)
     }
 
