@@ -133,6 +133,8 @@ pub(super) struct Game {
     pub(super) unsettled: Vec<Vec<Unsettled>>,
     /// Lines of well-behaved senders that were found in a ledger this turn.
     pub(super) matched: usize,
+    /// A kick was asked for in this turn.
+    pub(super) kick_asked: bool,
     /// When the first signal to stop was delivered.
     pub(super) stopping_since: Option<Tick>,
     pub(super) stop_signals: u32,
@@ -180,6 +182,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         granted: [0; ROOMS.len()],
         unsettled: (0..WITNESSED).map(|_| Vec::new()).collect(),
         matched: 0,
+        kick_asked: false,
         stopping_since: None,
         stop_signals: 0,
         trace,

@@ -26,6 +26,7 @@ impl Game {
     pub(super) fn judge(&mut self, outcome: Turn) {
         let log = self.server.net_mut().take_log();
         self.matched = 0;
+        self.kick_asked = false;
         let lines_before: Vec<usize> = self.ledgers.iter().map(|ledger| ledger.len()).collect();
         self.witnesses_hear(&log);
         let mut is_report_wanted = false;
@@ -224,6 +225,7 @@ impl Game {
             Asked::Nothing => return,
             _ => {}
         }
+        self.kick_asked |= matches!(asked, Asked::Kick { .. });
         if asked.is_message() {
             self.counts_message(socket);
         }
@@ -309,7 +311,7 @@ impl Game {
         let person = &self.people[socket];
         let burden = &person.burden;
         // A kick in a room without a witness is not seen before the end of the turn.
-        let is_seen = !burden.is_new() || person.room < WITNESSED && person.nick.is_some();
+        let is_seen = !self.kick_asked || person.room < WITNESSED && person.nick.is_some();
         assert!(
             burden.paused_until().is_none() || !is_seen || !self.is_surely_in(socket),
             "{socket} was read during a pause"

@@ -261,8 +261,6 @@ pub(crate) struct Burden {
     at: Tick,
     pauses: Vec<Tick>,
     paused_until: Option<Tick>,
-    /// The pause began in this turn.
-    is_new: bool,
     /// The peer exceeded the limit for the third time within a minute.
     is_too_much: bool,
 }
@@ -305,13 +303,11 @@ impl Burden {
         let until = now + PAUSE_TICKS;
         self.pauses.push(now);
         self.paused_until = Some(until);
-        self.is_new = true;
         Consequence::Paused(until)
     }
 
     /// Ends a turn. Returns true if a pause is over.
     pub(crate) fn turn_ends(&mut self, excess: Excess, now: Tick) -> bool {
-        self.is_new = false;
         let is_over = self.paused_until.take_if(|until| *until <= now).is_some();
         if is_over {
             self.left = excess.burst;
@@ -322,10 +318,6 @@ impl Burden {
 
     pub(crate) const fn paused_until(&self) -> Option<Tick> {
         self.paused_until
-    }
-
-    pub(crate) const fn is_new(&self) -> bool {
-        self.is_new
     }
 
     pub(crate) const fn is_too_much(&self) -> bool {

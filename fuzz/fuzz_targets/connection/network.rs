@@ -34,8 +34,8 @@ pub(crate) struct Socket {
     write_blocked: bool,
     /// The last read or write failed for lack of memory.
     is_short: bool,
-    /// When the server last read.
-    read_at: Tick,
+    /// Since when the server sleeps without having read all.
+    unread_since: Option<Tick>,
     /// The server has discarded what was not delivered.
     pub(crate) server_reset: bool,
 }
@@ -104,7 +104,7 @@ impl Network {
             writable: false,
             write_blocked: false,
             is_short: false,
-            read_at: Tick(0),
+            unread_since: None,
             server_reset: false,
         });
     }
@@ -212,15 +212,20 @@ impl Network {
     }
 
     /// The server is about to sleep. Panics if bytes wait that no later event reports, unless it wakes
-    /// within a pause from when it last read that client.
-    fn check_sleep(&self, until: Option<Tick>) {
-        for (index, socket) in self.sockets.iter().enumerate() {
+    /// within a pause; the close deadline of a client that sends on after its close frame is shorter.
+    fn check_sleep(&mut self, until: Option<Tick>) {
+        for (index, socket) in self.sockets.iter_mut().enumerate() {
             let is_watched = socket.watched.is_some() && socket.closed.get() == 0;
             let has_unread = !socket.arrived.is_empty() && !socket.readable;
-            let resumes = until.is_some_and(|until| until <= socket.read_at + PAUSE_TICKS);
+            // The server need not read a client while the client reads no response.
+            let may_wait = socket.write_blocked || socket.is_short;
+            if !is_watched || !has_unread || may_wait {
+                socket.unread_since = None;
+                continue;
+            }
+            let since = *socket.unread_since.get_or_insert(self.now);
             assert!(
-                // The server need not read a client while the client reads no response.
-                !is_watched || !has_unread || socket.write_blocked || socket.is_short || resumes,
+                until.is_some_and(|until| until <= since + PAUSE_TICKS),
                 "the server sleeps and has not read all of {index}"
             );
         }
@@ -361,7 +366,7 @@ impl Net for Network {
         for (place, byte) in buffer.iter_mut().zip(socket.arrived.drain(..count)) {
             *place = byte;
         }
-        socket.read_at = self.now;
+        socket.unread_since = None;
         Read::Bytes(count)
     }
 
