@@ -14,15 +14,15 @@ pub struct Stats {
     /// Connections that got a 503 because of a limit: on connections, on those of one address, or
     /// on descriptors, in which case they are not among the accepted.
     pub turned_away: u64,
-    /// Times in which the system had no descriptor or memory left for a new connection. One such time
-    /// lasts from the first attempt to accept that failed to the next that succeeded.
+    /// Times in which the system had no descriptor or memory left for a new connection. One such
+    /// time lasts from the first attempt to accept that failed to the next that succeeded.
     pub exhausted: u64,
     /// Requests that were answered with 101.
     pub upgraded: u64,
     /// Plain HTTP requests that were answered with what they asked for.
     pub answered: u64,
-    /// Requests that were answered with an error, also for coming too late or while the server stops;
-    /// those because of a limit are in `turned_away`.
+    /// Requests that were answered with an error, also for coming too late or while the server
+    /// stops; those because of a limit are in `turned_away`.
     pub refused: u64,
     /// Text messages that were received whole from members, whatever became of them.
     pub messages: u64,
@@ -64,8 +64,8 @@ impl fmt::Display for Stats {
             f,
             "accepted={accepted} turned_away={turned_away} exhausted={exhausted} \
              upgraded={upgraded} answered={answered} refused={refused} messages={messages} \
-             paused={paused} violations={violations} silent={silent} stalled={stalled} missed={missed} \
-             closed={closed}"
+             paused={paused} violations={violations} silent={silent} stalled={stalled} \
+             missed={missed} closed={closed}"
         )
     }
 }

@@ -4,8 +4,8 @@ use super::Settings;
 use crate::id::{Tick, ticks};
 use crate::rate::Rate;
 
-/// What the peer may cause besides its messages ([`super::state::Work`]): so much a second and at once at
-/// least, and more where the message rate is higher.
+/// What the peer may cause besides its messages ([`super::state::Work`]): so much a second and at
+/// once at least, and more where the message rate is higher.
 const EXCESS_PER_SECOND_MIN: u32 = 10;
 const EXCESS_AT_ONCE_MIN: u32 = 100;
 

@@ -516,8 +516,8 @@ struct Signals {
 
 impl Signals {
     fn watch(poll: &Poll) -> io::Result<Self> {
-        // There is nothing to reload, so SIGHUP stops the server, unless nohup(1) or the like started
-        // it with that signal ignored.
+        // There is nothing to reload, so SIGHUP stops the server, unless nohup(1) or the like
+        // started it with that signal ignored.
         let stop: &[i32] = if is_ignored(SIGHUP) {
             &[SIGTERM, SIGINT]
         } else {

@@ -148,7 +148,7 @@ impl Scene {
         for _ in 0..40 {
             self.stopped |= self.server.turn() == Turn::Stopped;
             self.server.check_invariants();
-            self.everybody_reads();
+            self.all_clients_read();
         }
     }
 
@@ -158,13 +158,13 @@ impl Scene {
         while self.server.net().now() < until && !self.stopped {
             self.stopped |= self.server.turn() == Turn::Stopped;
             self.server.check_invariants();
-            self.everybody_reads();
+            self.all_clients_read();
         }
         self.turns();
     }
 
     /// Every client reads once, also those that have stopped.
-    fn everybody_listens(&mut self) {
+    fn all_clients_listen(&mut self) {
         for person in &mut self.people {
             let bytes = self
                 .server
@@ -174,7 +174,7 @@ impl Scene {
         }
     }
 
-    fn everybody_reads(&mut self) {
+    fn all_clients_read(&mut self) {
         for person in self.people.iter_mut().filter(|person| person.reads) {
             let bytes = self
                 .server
@@ -325,7 +325,7 @@ fn a_member_that_reads_again_while_the_process_is_stopped_is_not_stalled() {
         room.says(ann, "is anybody there?");
     }
     // He reads, and before the server hears of it its process is stopped for a while.
-    room.everybody_listens();
+    room.all_clients_listen();
     room.server.net_mut().jumps(6000);
     room.reads_again(bob);
     let heard = room.heard(bob);
