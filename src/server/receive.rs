@@ -46,6 +46,8 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
+        // Frames that were kept behind a request count as well.
+        self.frames_left = FRAMES_PER_TURN;
         match connection.state.resume(&self.deadlines, now) {
             Resume::Read => {}
             Resume::Wait => return,
@@ -56,7 +58,6 @@ impl<N: Net> Server<N> {
             }
         }
         let mut budget = READ_BYTES_PER_TURN;
-        self.frames_left = FRAMES_PER_TURN;
         while budget > 0 && self.frames_left > 0 {
             let Some(connection) = self.connections.get_mut(id) else {
                 return;
