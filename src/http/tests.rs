@@ -34,7 +34,7 @@ const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Connection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// A response, read back by somebody else's parser. Its body has the length it says.
+/// A response, read back by httparse. Its body has the length that its head states.
 pub(crate) struct Parsed {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(String, String)>,

@@ -1,6 +1,6 @@
-//! The only way to the chat. Whatever may change who is in a room goes through
+//! The only way to the chat. Every step that may change the members of a room goes through
 //! [`Server::change`], which first delivers what the rooms were sent before, so that a message
-//! reaches the members of the moment at which it was said, and nobody else.
+//! reaches exactly the members of the moment at which it was said.
 //!
 //! The chat itself is private to this file. That a batch is delivered to the members it was made
 //! for is asserted by the chat's epoch ([`Chat::epoch`]).
@@ -51,7 +51,7 @@ impl Talk {
 }
 
 impl<N: Net> Server<N> {
-    /// Does something to the chat that may change who is in a room, and carries out what follows.
+    /// Takes a step of the chat that may change the members of a room, and carries out its effects.
     pub(super) fn change<R>(
         &mut self,
         now: Tick,
