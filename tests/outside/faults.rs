@@ -75,14 +75,6 @@ fn is_injected(call: &str) -> bool {
     call.contains("(INJECTED)")
 }
 
-/// Ann and Bob; the notice that Bob joined has been read.
-fn ann_and_bob(server: &Server) -> (Client, Client) {
-    let mut ann = server.join("ann");
-    let bob = server.join("bob");
-    ann.hears("* bob joined");
-    (ann, bob)
-}
-
 /// Both members still receive each other's messages, and nothing else in between.
 fn talk(one: (&str, &mut Client), other: (&str, &mut Client)) {
     let ((one_nick, one), (other_nick, other)) = (one, other);
@@ -113,7 +105,7 @@ fn all_leave(server: &Server, clients: impl IntoIterator<Item = Client>) {
 fn newcomer_gets_503_when_accept_is_out_of_resources() {
     for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
         let server = Server::start(&[]);
-        let (mut ann, mut bob) = ann_and_bob(&server);
+        let (mut ann, mut bob) = server.ann_and_bob();
         let fault = Fault::inject(&server, &format!("accept4:error={error}:when=1"));
         let mut cat = server.connect();
         cat.send(upgrade_request("/ws?nick=cat").as_bytes());
@@ -150,7 +142,7 @@ fn repeated_accept_failures_log_one_line() {
 #[ignore = "needs strace; tests/run runs it"]
 fn waiting_connection_is_accepted_once_accept_works_again() {
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     let fault = Fault::inject(&server, "accept4:error=EMFILE");
     let cat = server.connect();
     talk(("ann", &mut ann), ("bob", &mut bob));
@@ -179,7 +171,7 @@ fn aborted_connection_does_not_stop_accepting() {
 fn connection_that_epoll_refuses_is_closed_and_forgotten() {
     for error in ["ENOSPC", "ENOMEM"] {
         let server = Server::start(&[]);
-        let (mut ann, mut bob) = ann_and_bob(&server);
+        let (mut ann, mut bob) = server.ann_and_bob();
         let fault = Fault::inject(&server, &format!("epoll_ctl:error={error}:when=1"));
         let mut cat = server.connect();
         cat.ends();
@@ -197,7 +189,7 @@ fn connection_that_epoll_refuses_is_closed_and_forgotten() {
 #[ignore = "needs strace; tests/run runs it"]
 fn interrupted_read_is_retried() {
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     let fault = Fault::inject(&server, "recvfrom:error=EINTR:when=1..3+2");
     talk(("ann", &mut ann), ("bob", &mut bob));
     assert_eq!(fault.ends(), 2);
@@ -209,7 +201,7 @@ fn interrupted_read_is_retried() {
 #[ignore = "needs strace; tests/run runs it"]
 fn read_that_fails_with_enomem_is_retried() {
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     let fault = Fault::inject(&server, "recvfrom:error=ENOMEM:when=1");
     bob.says("one");
     ann.hears("bob: one");
@@ -222,7 +214,7 @@ fn read_that_fails_with_enomem_is_retried() {
 fn reset_connection_leaves_with_one_notice() {
     for error in ["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"] {
         let server = Server::start(&[]);
-        let (mut ann, mut bob) = ann_and_bob(&server);
+        let (mut ann, mut bob) = server.ann_and_bob();
         let mut cat = server.join("cat");
         ann.hears("* cat joined");
         bob.hears("* cat joined");
@@ -244,7 +236,7 @@ fn reset_connection_leaves_with_one_notice() {
 fn member_whose_write_fails_leaves_and_the_others_are_served() {
     for error in ["EPIPE", "ECONNRESET"] {
         let server = Server::start(&[]);
-        let (ann, bob) = ann_and_bob(&server);
+        let (ann, bob) = server.ann_and_bob();
         let mut clients = [("ann", ann), ("bob", bob)];
         let fault = Fault::inject(&server, &format!("sendto:error={error}:when=1"));
         clients[0].1.says("hello");
@@ -305,7 +297,7 @@ fn blocked_write_is_resumed_in_order_at_the_next_event() {
 fn connection_whose_writes_always_block_ends_at_the_stall_deadline() {
     let options = ["--stall-timeout", "300ms", "--close-timeout", "300ms"];
     let server = Server::start(&options);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     let fault = Fault::inject(&server, "sendto,writev:error=EAGAIN");
     ann.says("hello");
     assert_eq!(ann.frame(), Frame::End);
@@ -354,7 +346,7 @@ fn short_write_is_continued_from_the_next_byte() {
 #[ignore = "needs strace; tests/run runs it"]
 fn interrupted_wait_is_retried() {
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     let fault = Fault::inject(&server, "epoll_wait,epoll_pwait:error=EINTR:when=1..5+2");
     for _ in 0..5 {
         talk(("ann", &mut ann), ("bob", &mut bob));

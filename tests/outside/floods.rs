@@ -1,21 +1,13 @@
 //! Clients that send as fast as they can: what happens to them, and what the others notice.
 
-use super::support::{Client, Server, contains, frame};
+use super::support::{Server, contains, frame};
 use std::thread;
-
-/// Ann and Bob in the lobby, who have read what came so far.
-fn ann_and_bob(server: &Server) -> (Client, Client) {
-    let mut ann = server.join("ann");
-    let bob = server.join("bob");
-    ann.hears("* bob joined");
-    (ann, bob)
-}
 
 #[test]
 fn each_kind_of_flood_is_paused_twice_and_then_closed_with_1008() {
     // All floods at once, each in a room of its own, since each takes four seconds.
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     let fragments = [
         frame(0x01, b""),
         frame(0x00, b"").repeat(998),
@@ -53,7 +45,7 @@ fn each_kind_of_flood_is_paused_twice_and_then_closed_with_1008() {
 #[test]
 fn messages_sent_during_a_pause_are_delivered_after_it() {
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     ann.send(&frame(0x8A, b"").repeat(800));
     ann.says("after all that");
     bob.hears("ann: after all that");

@@ -2,13 +2,6 @@
 
 use super::support::{Client, Server, contains, frame};
 
-fn ann_and_bob(server: &Server) -> (Client, Client) {
-    let mut ann = server.join("ann");
-    let bob = server.join("bob");
-    ann.hears("* bob joined");
-    (ann, bob)
-}
-
 #[test]
 fn the_first_line_names_the_room_the_new_member_and_those_present() {
     let server = Server::start(&[]);
@@ -69,7 +62,7 @@ fn messages_stay_in_their_room() {
 #[test]
 fn commands_do_what_the_help_says() {
     let server = Server::start(&[]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     ann.says("/me waves");
     ann.hears("** ann waves");
     bob.hears("** ann waves");
@@ -149,7 +142,7 @@ fn control_characters_are_removed_and_further_lines_are_indented() {
 #[test]
 fn a_message_that_would_be_too_long_when_rendered_is_refused_to_its_sender() {
     let server = Server::start(&["--max-message-bytes", "1000"]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     // Each line feed becomes three bytes: 500 of them are the most that fit with 500 others.
     let fits = format!("{}{}", "\n".repeat(500), "x".repeat(500));
     ann.says(&fits);
@@ -187,7 +180,7 @@ fn a_joiner_that_a_script_needs_makes_no_other_nick() {
 fn after_five_wrong_operator_tokens_an_address_has_one_try_a_minute() {
     let options = ["--operator-token", "sesame", "--trusted-proxy", "none"];
     let server = Server::start(&options);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     for number in 0..5 {
         ann.says(&format!("/op guess{number}"));
         contains(ann.line(), "not the operator token");
@@ -236,7 +229,7 @@ fn no_member_can_imitate_a_line_of_the_server() {
 #[test]
 fn a_last_word_is_one_line() {
     let server = Server::start(&["--operator-token", "sesame"]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     bob.says("/quit bye\u{2028}ann: I am a fool\n* ann left");
     bob.is_closed_with(1000);
     let line = ann.line();
@@ -247,7 +240,7 @@ fn a_last_word_is_one_line() {
 #[test]
 fn the_reason_of_a_kick_is_the_last_line_of_the_kicked_member_and_reported_once() {
     let server = Server::start(&["--operator-token", "sesame"]);
-    let (mut ann, mut bob) = ann_and_bob(&server);
+    let (mut ann, mut bob) = server.ann_and_bob();
     ann.says("/kick bob");
     contains(ann.line(), "only an operator");
     ann.says("/op guess");

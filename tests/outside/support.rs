@@ -115,6 +115,14 @@ impl Server {
         self.join_room("lobby", nick)
     }
 
+    /// Ann and Bob, two members of the lobby that have read all lines so far.
+    pub(crate) fn ann_and_bob(&self) -> (Client, Client) {
+        let mut ann = self.join("ann");
+        let bob = self.join("bob");
+        ann.hears("* bob joined");
+        (ann, bob)
+    }
+
     pub(crate) fn join_room(&self, room: &str, nick: &str) -> Client {
         welcomed(self.connect(), room, nick)
     }
