@@ -44,6 +44,7 @@
 //! - [`ws`]: WebSocket bytes in; messages, or why the connection must be closed, out.
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
+//! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
 //! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
 //!   can be set: each module's own settings, and how [`options`] are written.
@@ -74,6 +75,7 @@ pub mod frame;
 pub mod http;
 pub mod id;
 pub mod load;
+pub mod log;
 pub mod net;
 pub mod options;
 pub mod page;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 17] = [
+const MAY_NAME: [(&str, &[&str]); 19] = [
     (
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
-            "rate", "config", "stats",
+            "rate", "config", "stats", "log",
         ],
     ),
     (
@@ -25,6 +25,8 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
     ("wire", &["chat"]),
     ("chat", &["chance", "rate", "id"]),
     ("conn", &["ws", "frame", "rate", "id"]),
+    ("log", &["chat", "id"]),
+    ("store", &["log", "chat", "id"]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
     ("chance", &[]),

@@ -5,6 +5,7 @@
 //! command. A member is identified by the id of their connection.
 
 mod command;
+mod entry;
 mod event;
 mod names;
 pub mod nick;
@@ -13,6 +14,7 @@ mod settings;
 mod text;
 
 pub use command::Command;
+pub use entry::{Content, Draft, Entry, Manner};
 pub use event::{Effect, Event, Farewell, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use settings::Settings;

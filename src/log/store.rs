@@ -1,0 +1,205 @@
+//! The seam between the log, which numbers entries in the loop, and what keeps them. Behind it is
+//! SQLite on a thread of its own (`store`), or a simulated disk. Requests go in and answers come
+//! out in order; neither side waits for the other. Everything here can be sent to another thread.
+
+use crate::chat::Draft;
+use crate::id::{Millis, RoomId, Seq};
+use smol_str::SmolStr;
+
+/// Keeps entries. The loop calls it, so nothing here may wait for a disk.
+pub trait Store {
+    /// Hands over all requests, in order. The log bounds how much is under way; see
+    /// [`Request::Append`].
+    fn send(&mut self, requests: &mut Vec<Request>);
+
+    /// Appends the answers that have come, in order.
+    fn receive(&mut self, answers: &mut Vec<Answer>);
+}
+
+/// The number of a room in the store. Never used for another room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoredRoom(pub u32);
+
+/// What a store knew when it was opened, read before the server starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// This start's epoch: one more than that of the last start.
+    pub epoch: u32,
+    /// The newest epochs, this one included and last: at most 1,000.
+    pub epochs: Vec<EpochInfo>,
+    /// The first number for a room that is not in the store.
+    pub next_room: StoredRoom,
+    /// The key of session tokens. The same at each start.
+    pub session_key: [u8; 32],
+}
+
+/// An epoch, and what tells it from one of the same number after an older copy was restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochInfo {
+    pub epoch: u32,
+    /// Random.
+    pub salt: u32,
+}
+
+/// What is asked of the store.
+#[derive(Debug)]
+pub enum Request {
+    /// What is kept of a room? Answered by [`Answer::Opened`]. Writes nothing.
+    Open { room: RoomId, name: SmolStr },
+    /// Keep an entry. All that wait together are committed together. Answered by
+    /// [`Answer::Stored`]; never refused, only late: a commit that fails is tried again with the
+    /// same rows.
+    Append(Box<Record>),
+    /// Read entries of a room, from `after` on. Answered by [`Answer::Page`].
+    Read {
+        room: RoomId,
+        stored_room: StoredRoom,
+        /// Returned with the page: a page of another generation is discarded.
+        log_gen: u64,
+        after: Seq,
+        entries_max: u32,
+        /// The page ends when its texts have so many bytes; it has at least one entry.
+        bytes_max: u32,
+    },
+    /// The newest 64 keys with which a session sent. Answered by [`Answer::Keys`].
+    Keys { session: u64 },
+    /// Search the texts of a room below `before`, the newest first. Answered by [`Answer::Found`].
+    Search {
+        tag: u64,
+        stored_room: StoredRoom,
+        words: String,
+        before: Seq,
+        entries_max: u32,
+    },
+}
+
+/// An entry to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub room: RoomId,
+    pub stored_room: StoredRoom,
+    /// The room's name, with which the first entry of a room creates it in the store.
+    pub name: SmolStr,
+    pub epoch: u32,
+    pub seq: Seq,
+    pub at: Millis,
+    pub draft: Draft,
+    /// With what the sender may send it again.
+    pub key: Option<Key>,
+}
+
+/// What tells a message that was sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub session: u64,
+    /// Chosen by the client: at most 64 bytes.
+    pub key: SmolStr,
+}
+
+/// What comes from the store.
+#[derive(Debug)]
+pub enum Answer {
+    Opened {
+        room: RoomId,
+        /// `None`: the store has no such room.
+        kept: Option<Kept>,
+    },
+    /// All entries of the room up to this one are on the disk, as far as the sync setting promises.
+    Stored {
+        room: RoomId,
+        upto: Seq,
+    },
+    Page {
+        room: RoomId,
+        log_gen: u64,
+        page: Page,
+    },
+    Keys {
+        session: u64,
+        keys: Vec<KeptKey>,
+    },
+    Found {
+        tag: u64,
+        entries: Vec<PageEntry>,
+        more: bool,
+    },
+    /// A request for reading failed, as on a damaged page: the room named in it, or the tag.
+    ReadFailed {
+        room: RoomId,
+        log_gen: u64,
+        why: String,
+    },
+    /// An [`Request::Open`] failed.
+    OpenFailed {
+        room: RoomId,
+        why: String,
+    },
+    /// A [`Request::Search`] failed.
+    SearchFailed {
+        tag: u64,
+        why: String,
+    },
+    /// Retention has removed the entries below this one.
+    Forgotten {
+        room: StoredRoom,
+        oldest: Seq,
+    },
+    Health(Health),
+}
+
+/// What the store has of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub stored_room: StoredRoom,
+    /// The oldest entry that is kept; one more than `head` if none is.
+    pub oldest: Seq,
+    pub head: Seq,
+    /// When the newest entry was numbered.
+    pub at: Millis,
+    /// The newest eras, oldest first, at most 64.
+    pub eras: Vec<Era>,
+}
+
+/// From `first` on, until the next era, entries of a room were numbered in `epoch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Era {
+    pub epoch: u32,
+    pub first: Seq,
+}
+
+/// Entries as they are kept, in order, without a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub entries: Vec<PageEntry>,
+    /// All that is kept from `after` up to here is in the page.
+    pub complete_to: Seq,
+    /// The oldest entry that is kept of the room.
+    pub oldest: Seq,
+}
+
+/// One entry of a [`Page`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageEntry {
+    pub seq: Seq,
+    pub at: Millis,
+    pub draft: Draft,
+}
+
+/// Whether the store can write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Good,
+    /// What was handed over waits and is tried again; new entries are refused. Why, for the log.
+    Failing {
+        why: String,
+    },
+}
+
+/// A key that was stored with an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptKey {
+    pub key: SmolStr,
+    pub stored_room: StoredRoom,
+    pub seq: Seq,
+    pub at: Millis,
+}
