@@ -63,6 +63,13 @@ impl Seq {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Millis(pub u64);
 
+impl Millis {
+    /// The second in which it falls.
+    pub const fn unix_seconds(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
 /// The other end of a socket, as the kernel names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {

@@ -1,5 +1,6 @@
 //! The Date field of responses (RFC 9110 §6.6.1). Knows no clock: the time of day is an argument.
 
+use crate::id::Millis;
 use httpdate::HttpDate;
 use std::fmt;
 use std::io::Write;
@@ -41,7 +42,8 @@ pub struct DateCache {
 }
 
 impl DateCache {
-    pub fn new(unix_seconds: u64) -> Self {
+    pub fn new(wall: Millis) -> Self {
+        let unix_seconds = wall.unix_seconds();
         Self {
             unix_seconds,
             date: Date::at(unix_seconds),
@@ -49,9 +51,9 @@ impl DateCache {
     }
 
     /// The date at this time of day, which may be earlier than the last one.
-    pub fn at(&mut self, unix_seconds: u64) -> Date {
-        if self.unix_seconds != unix_seconds {
-            *self = Self::new(unix_seconds);
+    pub fn at(&mut self, wall: Millis) -> Date {
+        if self.unix_seconds != wall.unix_seconds() {
+            *self = Self::new(wall);
         }
         self.date
     }
@@ -77,9 +79,9 @@ mod tests {
 
     #[test]
     fn cached_date_follows_the_clock_in_both_directions() {
-        let mut cache = DateCache::new(10);
-        for unix_seconds in [10, 10, 11, 70, 5] {
-            assert_eq!(cache.at(unix_seconds), Date::at(unix_seconds));
+        let mut cache = DateCache::new(Millis(10_000));
+        for millis in [10_000, 10_999, 11_000, 70_001, 5_500] {
+            assert_eq!(cache.at(Millis(millis)), Date::at(millis / 1000));
         }
     }
 }

@@ -4,8 +4,8 @@
 use super::defer::defer_accept;
 use super::unix::{self, SocketFile, UnixError};
 use super::unsent::{reset_on_close, unsent_bytes};
-use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Write, heap};
-use crate::id::{ConnId, Peer, Tick};
+use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Waker, Write, heap};
+use crate::id::{ConnId, Millis, Peer, Tick};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
@@ -23,10 +23,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// A token is a [`ConnId`] in one word.
 const _: () = assert!(usize::BITS == 64, "a token holds a slot and a generation");
 
-/// No connection has this generation: it marks listeners and signals.
+/// No connection has this generation: it marks listeners, signals and the waker.
 const OURS: u32 = u32::MAX;
 const STOP: ConnId = ConnId::new(u32::MAX, OURS);
 const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
+const WAKER: ConnId = ConnId::new(u32::MAX - 2, OURS);
 
 /// Events taken by one poll. More wait in the kernel, so this bounds a turn, not the load.
 pub(super) const EVENTS_MAX: usize = 1024;
@@ -89,6 +90,7 @@ pub struct MioNet {
     events: Events,
     listeners: Vec<Listener>,
     signals: Signals,
+    waker: Waker,
     /// Closed for a moment to accept a connection and turn it away when no other descriptor is left.
     reserve: Option<File>,
     start: Instant,
@@ -100,6 +102,7 @@ impl MioNet {
         let poll = Poll::new().map_err(StartError::Poll)?;
         // First, so that a signal during the start does not leave a socket's file behind.
         let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
+        let waker = mio::Waker::new(poll.registry(), token(WAKER)).map_err(StartError::Poll)?;
         let mut listeners = Vec::new();
         for address in &settings.listen {
             let mut listener = Listener::bind(address, settings)?;
@@ -112,6 +115,7 @@ impl MioNet {
             events: Events::with_capacity(EVENTS_MAX),
             listeners,
             signals,
+            waker: Waker::new(waker),
             reserve: reserve(),
             start: clock(),
         })
@@ -121,6 +125,11 @@ impl MioNet {
     /// port 0 is replaced by the port that the kernel chose.
     pub fn addresses(&self) -> Vec<String> {
         self.listeners.iter().map(Listener::address).collect()
+    }
+
+    /// For threads that have something for the loop.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     fn count_signals(stream: &mut UnixStream) -> usize {
@@ -144,24 +153,28 @@ pub(super) fn clock() -> Instant {
     Instant::now()
 }
 
-/// The system's time of day in seconds; 0 for times before 1970, as of a clock that was never set.
+/// The system's time of day; 0 for times before 1970, as of a clock that was never set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the clock is asked"
 )]
-fn wall_clock() -> u64 {
-    SystemTime::now()
+fn wall_clock() -> Millis {
+    let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+        .unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn reserve() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
+fn token(id: ConnId) -> Token {
+    Token(id.to_u64() as usize)
+}
+
 fn watch(poll: &Poll, source: &mut impl Source, id: ConnId, interest: Interest) -> io::Result<()> {
-    poll.registry()
-        .register(source, Token(id.to_u64() as usize), interest)
+    poll.registry().register(source, token(id), interest)
 }
 
 /// Watches a connection for reading and writing, once and for its whole life.
@@ -199,7 +212,7 @@ impl Net for MioNet {
         Tick::at(clock().duration_since(self.start))
     }
 
-    fn wall(&self) -> u64 {
+    fn wall(&self) -> Millis {
         wall_clock()
     }
 
@@ -221,6 +234,8 @@ impl Net for MioNet {
                 if Self::count_signals(&mut self.signals.report) > 0 {
                     ready.push(Ready::Signal(Signal::Report));
                 }
+            } else if id == WAKER {
+                ready.push(Ready::Woken);
             } else if id.generation() == OURS {
                 ready.push(Ready::Listener(id.slot() as usize));
             } else {

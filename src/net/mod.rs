@@ -14,10 +14,12 @@ pub mod mio;
 mod settings;
 mod unix;
 mod unsent;
+mod waker;
 
 pub use settings::{ListenAddr, Settings, parse_mode};
+pub use waker::Waker;
 
-use crate::id::{ConnId, Peer, Tick};
+use crate::id::{ConnId, Millis, Peer, Tick};
 use std::io::IoSlice;
 
 /// The sockets, the poll and the clock under a server.
@@ -31,9 +33,9 @@ pub trait Net {
     /// The moment. Never goes back.
     fn now(&self) -> Tick;
 
-    /// The time of day: seconds since 1970-01-01T00:00:00Z, leap seconds not counted. May go back
-    /// when the system's clock is set, so no deadline may depend on it.
-    fn wall(&self) -> u64;
+    /// The time of day. May go back when the system's clock is set, so no deadline may depend on
+    /// it.
+    fn wall(&self) -> Millis;
 
     /// Waits until something happens or `until` is reached (`None`: for ever; a moment that has
     /// passed: not at all) and appends what happened. May return early with nothing.
@@ -91,6 +93,8 @@ pub enum Ready {
         ended: bool,
     },
     Signal(Signal),
+    /// Another thread has something for the loop: see [`Waker`].
+    Woken,
 }
 
 /// A signal to the process.

@@ -223,6 +223,8 @@ impl<N: Net> Server<N> {
             }
             Ready::Signal(Signal::Stop) => self.stop_signal(now),
             Ready::Signal(Signal::Report) => self.report_wanted = true,
+            // What another thread has is asked for in every turn.
+            Ready::Woken => {}
         }
     }
 

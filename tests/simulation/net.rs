@@ -10,7 +10,7 @@
 //! the system must hold no bytes of a connection that the server has closed.
 
 use super::chance::Chance;
-use parlor::id::{ConnId, Peer, Tick};
+use parlor::id::{ConnId, Millis, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 /// The time of day at which the clock starts: 1994-11-06T08:49:37Z, as in RFC 9110 §5.6.7.
-const STARTED_AT: u64 = 784_111_777;
+const STARTED_AT: u64 = 784_111_777_000;
 
 /// Ticks that connections may wait to be accepted without an event: the system has no descriptor
 /// left, and reports no event when one becomes free.
@@ -269,6 +269,8 @@ pub(crate) struct SimNet {
     /// Accepting fails until this moment.
     exhausted_until: Tick,
     signals: VecDeque<Signal>,
+    /// Another thread has called the waker.
+    is_woken: Rc<Cell<bool>>,
     log: Log,
     /// The latest moment to which the clock runs ahead when nothing happens; then a client acts.
     pub(crate) horizon: Tick,
@@ -285,6 +287,7 @@ impl SimNet {
             listening: true,
             exhausted_until: Tick(0),
             signals: VecDeque::new(),
+            is_woken: Rc::default(),
             log: Log::default(),
             horizon: Tick(0),
         }
@@ -430,6 +433,12 @@ impl SimNet {
         self.signals.push_back(signal);
     }
 
+    /// The waker: what sets it wakes the server.
+    #[expect(dead_code, reason = "the simulated store calls it")]
+    pub(crate) fn waker(&self) -> Rc<Cell<bool>> {
+        self.is_woken.clone()
+    }
+
     /// Returns and removes the log since the last call.
     pub(crate) fn take_log(&mut self) -> Vec<Happened> {
         self.log.take()
@@ -511,6 +520,9 @@ impl SimNet {
         for signal in std::mem::take(&mut self.signals) {
             self.note(Happened::Signalled(signal));
             ready.push(Ready::Signal(signal));
+        }
+        if self.is_woken.take() {
+            ready.push(Ready::Woken);
         }
         self.chance.shuffle(ready);
     }
@@ -645,8 +657,8 @@ impl Net for SimNet {
         self.now
     }
 
-    fn wall(&self) -> u64 {
-        STARTED_AT + self.now.since_start().as_secs()
+    fn wall(&self) -> Millis {
+        Millis(STARTED_AT + u64::from(self.now.0) * Tick::MILLIS)
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {

@@ -3,7 +3,7 @@
 //! faults: two implementations of the same contract (`parlor::net::Net`).
 
 use parlor::conn::state::PAUSE_TICKS;
-use parlor::id::{ConnId, Peer, Tick};
+use parlor::id::{ConnId, Millis, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 /// The time of day at which the clock starts: 1994-11-06T08:49:37Z, as in RFC 9110 §5.6.7.
-const STARTED_AT: u64 = 784_111_777;
+const STARTED_AT: u64 = 784_111_777_000;
 
 /// Both directions between a client and the server.
 pub(crate) struct Socket {
@@ -276,8 +276,8 @@ impl Net for Network {
         self.now
     }
 
-    fn wall(&self) -> u64 {
-        STARTED_AT + self.now.since_start().as_secs()
+    fn wall(&self) -> Millis {
+        Millis(STARTED_AT + u64::from(self.now.0) * Tick::MILLIS)
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {
