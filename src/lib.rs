@@ -45,6 +45,7 @@
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
+//! - [`store`]: what keeps entries on the disk. [`admin`]: what operators ask of a running server.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
 //! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
 //!   can be set: each module's own settings, and how [`options`] are written.
@@ -67,6 +68,7 @@
 //! - A new state or deadline of a connection: [`conn::state`], then `server/expire.rs`.
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].
 
+pub mod admin;
 pub mod chance;
 pub mod chat;
 pub mod config;
@@ -82,6 +84,7 @@ pub mod page;
 pub mod rate;
 pub mod server;
 pub mod stats;
+pub mod store;
 pub mod wheel;
 pub mod wire;
 pub mod ws;

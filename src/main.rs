@@ -113,7 +113,7 @@ fn run_load(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn serve(config: Config) -> ExitCode {
-    start_logging(&config.log);
+    start_logging(&config.log_filters);
     let descriptors = raise_descriptor_limit();
     let net = match MioNet::bind(&config.net) {
         Ok(net) => net,

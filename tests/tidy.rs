@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 19] = [
+const MAY_NAME: [(&str, &[&str]); 20] = [
     (
         "server",
         &[
@@ -16,7 +16,9 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ),
     (
         "config",
-        &["net", "http", "ws", "conn", "chat", "id", "options"],
+        &[
+            "net", "http", "ws", "conn", "chat", "log", "store", "admin", "id", "options",
+        ],
     ),
     ("net", &["id"]),
     ("http", &["id"]),
@@ -27,6 +29,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("conn", &["ws", "frame", "rate", "id"]),
     ("log", &["chat", "id"]),
     ("store", &["log", "chat", "id"]),
+    ("admin", &[]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
     ("chance", &[]),

@@ -608,6 +608,7 @@ fuzz_target!(|game: (bool, u8, Vec<Operation<'_>>)| {
         message_burst: MESSAGE_BURST,
         notice_members: usize::from(notice_members % 8),
         notice_interval: Duration::from_secs(1),
+        rooms_per_connection: 16,
         operator_token: Some(String::from("secret")),
     };
     let mut game = Game {

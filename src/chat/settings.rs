@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Rates, notices and the operator token.
+/// Rates, notices, rooms and the operator token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Messages a second from one member; 0: no limit.
@@ -13,6 +13,8 @@ pub struct Settings {
     pub notice_members: usize,
     /// How often joins and leaves are summed up in a larger room.
     pub notice_interval: Duration,
+    /// Rooms that one connection may be in.
+    pub rooms_per_connection: usize,
     /// The token that makes a member an operator; `None`: there are no operators.
     pub operator_token: Option<String>,
 }
@@ -24,6 +26,7 @@ impl Default for Settings {
             message_burst: 20,
             notice_members: 100,
             notice_interval: Duration::from_secs(3),
+            rooms_per_connection: 16,
             operator_token: None,
         }
     }

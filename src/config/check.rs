@@ -16,7 +16,9 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_silence()?;
         self.check_rate()?;
-        self.check_outbox()
+        self.check_outbox()?;
+        self.check_tail()?;
+        self.check_history()
     }
 
     /// A ping needs a tick of its own before the connection is given up.
@@ -64,6 +66,31 @@ impl Config {
         Err(format!(
             "--outbox-bytes {outbox} must not be less than --max-message-bytes {message}: two \
              messages in a row would never be delivered to a member"
+        ))
+    }
+
+    /// A member that falls behind reads on from the tail when its outbox has drained: what did not
+    /// fit and what came meanwhile must still be there, or every slow client reads from the disk.
+    fn check_tail(&self) -> Result<(), String> {
+        let (tail, outbox) = (self.log.tail_bytes, self.conn.outbox.bytes_max);
+        let least = outbox.saturating_mul(2);
+        if tail >= least || self.echo {
+            return Ok(());
+        }
+        Err(format!(
+            "--tail-bytes {tail} must be at least twice --outbox-bytes {outbox}: what a client has \
+             not read would be gone from memory before it could; it must be at least {least}"
+        ))
+    }
+
+    fn check_history(&self) -> Result<(), String> {
+        let (lines, most) = (self.log.history_lines, self.log.catch_up_max);
+        if lines <= most {
+            return Ok(());
+        }
+        Err(format!(
+            "--history-lines {lines} must not be more than --catch-up-max {most}: a newcomer would \
+             begin with a gap"
         ))
     }
 }

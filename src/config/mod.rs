@@ -2,15 +2,18 @@
 //! command line and the environment set them. Pure: arguments and environment come in as values.
 
 mod check;
+mod place;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption};
-use crate::{chat, conn, http, net, ws};
+use crate::{chat, conn, http, log, net, store, ws};
 use std::ffi::OsString;
 use std::time::Duration;
 
+pub use place::{runtime_directory, state_directory};
 pub use table::TABLE;
 
 /// The settings of each module, and the server's own.
@@ -21,6 +24,8 @@ pub struct Config {
     pub ws: ws::Limits,
     pub conn: conn::Settings,
     pub chat: chat::Settings,
+    pub log: log::Settings,
+    pub store: store::Settings,
 
     /// Connections at the same time; `None`: as many as the descriptor limit allows.
     pub max_connections: Option<usize>,
@@ -29,7 +34,8 @@ pub struct Config {
     /// From the signal to stop to the exit.
     pub grace_timeout: Duration,
     /// Filters in the form of env_logger: `warn`, `parlor=debug`.
-    pub log: String,
+    pub log_filters: String,
+    pub admin_socket: AdminSocket,
     /// Send every message back to its sender instead of chatting. For conformance suites.
     pub echo: bool,
 }
@@ -43,10 +49,13 @@ impl Default for Config {
             ws: ws::Limits::default(),
             conn: conn::Settings::default(),
             chat: chat::Settings::default(),
+            log: log::Settings::default(),
+            store: store::Settings::default(),
             max_connections: None,
             max_connections_per_address: 256,
             grace_timeout: Duration::from_secs(5),
-            log: String::from("warn"),
+            log_filters: String::from("warn"),
+            admin_socket: AdminSocket::default(),
             echo: false,
         }
     }

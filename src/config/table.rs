@@ -18,6 +18,11 @@ const TICK_MILLIS: u32 = 100;
 const DEADLINE_MILLIS: u32 = 2 * TICK_MILLIS;
 /// Rates count in tenths of a message, in 32 bits.
 const RATE_MAX: u32 = 10_000;
+/// A hundred years.
+const DAYS_MAX: u32 = 36_500;
+const TAIL_BYTES_MAX: usize = 4 << 30;
+/// What comes before the present must not keep a newcomer from it.
+const HISTORY_LINES_MAX: u32 = 1000;
 
 /// The options of the server.
 pub static TABLE: Table<Config> = Table {
@@ -171,7 +176,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                 time(
                     "stall-timeout",
                     DEADLINE_MILLIS,
-                    "how long a client may read nothing, or miss messages",
+                    "how long a client may accept no bytes",
                     |c| &mut c.conn.stall_timeout,
                 ),
                 time(
@@ -218,8 +223,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                 count(
                     "outbox-frames",
                     (1, 65_535),
-                    "frames that may wait to be sent; those that do not fit are dropped, and the \
-                     client is informed how many",
+                    "frames that may wait to be sent; a client for which more would wait gets them \
+                     later, from the history",
                     |c| &mut c.conn.outbox.frames_max,
                 ),
                 count(
@@ -264,6 +269,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     "how often they are summed up",
                     |c| &mut c.chat.notice_interval,
                 ),
+                count(
+                    "rooms-per-connection",
+                    (1, 1000),
+                    "rooms that one connection may be in",
+                    |c| &mut c.chat.rooms_per_connection,
+                ),
                 secret(custom(
                     "operator-token",
                     "TOKEN",
@@ -281,18 +292,103 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
             ],
         },
         Group {
+            title: "History",
+            rows: &[
+                custom(
+                    "store",
+                    "PATH",
+                    "the directory of the rooms' history; memory: only the newest messages are \
+                     kept, while the server runs",
+                    |c, value| {
+                        c.store.place = value.parse()?;
+                        Ok(())
+                    },
+                    |_| {
+                        String::from(
+                            "$STATE_DIRECTORY, else $XDG_STATE_HOME/parlor, else \
+                             ~/.local/state/parlor",
+                        )
+                    },
+                ),
+                custom(
+                    "store-sync",
+                    "HOW",
+                    "full: what was acknowledged survives a power cut; normal: only the end of the \
+                     server, for less work of the disk",
+                    |c, value| {
+                        c.store.sync = value.parse()?;
+                        Ok(())
+                    },
+                    |c| c.store.sync.to_string(),
+                ),
+                count32(
+                    "max-store-mib",
+                    (0, COUNT32_MAX),
+                    "MiB that the history may take on the disk; 0: no limit",
+                    |c| &mut c.store.size_mib_max,
+                ),
+                count32(
+                    "keep-days",
+                    (0, DAYS_MAX),
+                    "days for which messages are kept; 0: for ever",
+                    |c| &mut c.store.keep_days,
+                ),
+                count32(
+                    "keep-messages",
+                    (0, u32::MAX),
+                    "messages that are kept of each room; 0: all",
+                    |c| &mut c.store.keep_messages,
+                ),
+                count(
+                    "tail-bytes",
+                    (4096, TAIL_BYTES_MAX),
+                    "memory for the newest messages of all rooms",
+                    |c| &mut c.log.tail_bytes,
+                ),
+                count32(
+                    "catch-up-max",
+                    (2, COUNT32_MAX),
+                    "messages that a client which was slow or away gets by itself; beyond that it \
+                     is informed of a gap",
+                    |c| &mut c.log.catch_up_max,
+                ),
+                count32(
+                    "history-lines",
+                    (0, HISTORY_LINES_MAX),
+                    "earlier messages that a newcomer who speaks plain text gets, unless ?history=N \
+                     asks for another number",
+                    |c| &mut c.log.history_lines,
+                ),
+            ],
+        },
+        Group {
             title: "Other",
             rows: &[
+                custom(
+                    "admin-socket",
+                    "PATH",
+                    "the Unix socket for parlor backup, export and store check on a running \
+                     server; none: there is none",
+                    |c, value| {
+                        c.admin_socket = value.parse()?;
+                        Ok(())
+                    },
+                    |_| {
+                        String::from(
+                            "admin.sock in $RUNTIME_DIRECTORY, else in the directory of the history",
+                        )
+                    },
+                ),
                 custom(
                     "log",
                     "FILTER",
                     "error, warn, info, debug or off, also by target, as in \
                      warn,parlor::connection=debug",
                     |c, value| {
-                        c.log = parse_filters(value)?;
+                        c.log_filters = parse_filters(value)?;
                         Ok(())
                     },
-                    |c| c.log.clone(),
+                    |c| c.log_filters.clone(),
                 ),
                 hidden(switch(
                     "echo",

@@ -27,6 +27,15 @@ fn without_options_it_is_the_default() {
     assert_eq!(parse(&[]), Ok(Config::default()));
 }
 
+/// Options whose default is no value that could be given.
+const WITHOUT_VALUE: [&str; 5] = [
+    "max-connections",
+    "operator-token",
+    "unix-group",
+    "store",
+    "admin-socket",
+];
+
 /// The names and defaults of the options in the help that have a value to give.
 fn defaults_of_the_help() -> Vec<(String, String)> {
     let help = TABLE.help();
@@ -38,13 +47,13 @@ fn defaults_of_the_help() -> Vec<(String, String)> {
         }
         if let (Some(name), Some((_, default))) = (option, line.rsplit_once('['))
             && let Some(default) = default.strip_suffix(']')
-            && !["max-connections", "operator-token", "unix-group"].contains(&name)
+            && !WITHOUT_VALUE.contains(&name)
         {
             option = None;
             defaults.push((name.to_owned(), default.to_owned()));
         }
     }
-    assert_eq!(defaults.len(), 25, "{defaults:?}");
+    assert_eq!(defaults.len(), 33, "{defaults:?}");
     defaults
 }
 
@@ -67,7 +76,7 @@ fn every_option_can_be_set_in_the_environment() {
         let sentence = parse_in(&[(&name, "no such value")], &[]).unwrap_err();
         assert!(sentence.starts_with(&name), "{sentence}");
     }
-    for name in ["max-connections", "operator-token", "unix-group", "echo"] {
+    for name in WITHOUT_VALUE.into_iter().chain(["echo"]) {
         let changed = parse_in(&[(&variable(name), "1")], &[]).unwrap();
         assert_ne!(changed, Config::default(), "{name}");
     }
@@ -137,6 +146,12 @@ fn a_wrong_option_is_named_with_its_value_and_what_is_allowed() {
         ),
         (&["--unix-mode", "0o660"], "expected permissions in octal"),
         (&["--unix-group", ""], "expected a name or a number"),
+        (
+            &["--store", ""],
+            "--store \"\": expected a directory or memory",
+        ),
+        (&["--store-sync", "off"], "expected full or normal"),
+        (&["--admin-socket", ""], "expected a path or none"),
         (
             &["--operator-token", ""],
             "--operator-token: the operator token must not be empty",
@@ -239,7 +254,7 @@ fn an_option_wins_over_its_variable_and_that_over_the_default() {
     let config = parse_in(&environment, &options).unwrap();
     assert_eq!(config.net.listen, ["127.0.0.1:3".parse().unwrap()]);
     assert!(!config.http.require_origin);
-    assert_eq!(config.log, "debug");
+    assert_eq!(config.log_filters, "debug");
     assert_eq!(config.conn.ping_after, Duration::from_secs(10));
 }
 
@@ -324,4 +339,25 @@ fn outbox_holds_the_longest_message() {
     );
     assert!(parse(&["--outbox-bytes", "16384"]).is_ok());
     assert!(parse(&["--echo", "--max-message-bytes", "1000000"]).is_ok());
+}
+
+#[test]
+fn tail_holds_two_outboxes() {
+    let sentence = parse(&["--tail-bytes", "131071"]).unwrap_err();
+    assert!(
+        sentence.starts_with("--tail-bytes 131071 must be at least twice --outbox-bytes 65536: ")
+            && sentence.contains("it must be at least 131072"),
+        "{sentence}"
+    );
+    assert!(parse(&["--tail-bytes", "131072"]).is_ok());
+}
+
+#[test]
+fn newcomer_begins_within_what_can_be_caught_up() {
+    let sentence = parse(&["--history-lines", "21", "--catch-up-max", "20"]).unwrap_err();
+    assert!(
+        sentence.starts_with("--history-lines 21 must not be more than --catch-up-max 20: "),
+        "{sentence}"
+    );
+    assert!(parse(&["--history-lines", "20", "--catch-up-max", "20"]).is_ok());
 }

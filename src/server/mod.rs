@@ -114,6 +114,9 @@ impl<N: Net> Server<N> {
             net: _,
             max_connections: _,
             log: _,
+            log_filters: _,
+            store: _,
+            admin_socket: _,
         } = config;
         let messages = Rate::new(chat.message_rate, chat.message_burst);
         let lengths = Deadlines::new(&conn, messages);

@@ -70,6 +70,7 @@ fn config(chance: &mut Chance) -> Config {
             // All members by name, all summed up, or both in turns.
             notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
             notice_interval: seconds(1),
+            rooms_per_connection: 16,
             operator_token: Some(String::from("secret")),
         },
         grace_timeout: seconds(2),

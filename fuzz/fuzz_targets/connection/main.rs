@@ -124,6 +124,7 @@ fn config(game: &Game<'_>) -> Config {
             message_burst: 5,
             notice_members: 2,
             notice_interval: seconds(1),
+            rooms_per_connection: 16,
             operator_token: Some(String::from("secret")),
         },
         grace_timeout: seconds(2),
