@@ -47,7 +47,8 @@ impl Place {
         let prefix = if self.is_pinning { &taskset[..] } else { &[] };
         let mut words = prefix.iter().chain(words);
         let mut command = Command::new(words.next().map_or("", String::as_str));
-        command.args(words);
+        // An older build of parlor does not know the variable.
+        command.args(words).env("PARLOR_STORE", "memory");
         command
     }
 

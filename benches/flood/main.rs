@@ -257,6 +257,8 @@ impl Server {
             "--max-connections-per-address",
             "0",
         ]);
+        // An older build does not know the variable.
+        command.env("PARLOR_STORE", "memory");
         let mut process = Process::start(&mut command)?;
         let line = process.line()?;
         let address = line

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long a test waits for an event that should follow at once. Long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The variable that says where a server keeps its history.
+pub(crate) const STORE: &str = "PARLOR_STORE";
+
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 #[expect(clippy::disallowed_methods, reason = "tests wait for real processes")]
@@ -31,13 +34,28 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The binary, not started.
+/// The binary, not started. Its history is in memory, and nothing else in the environment names a
+/// setting or a directory.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlor"));
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"PARLOR_") {
             command.env_remove(name);
         }
+    }
+    for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME"] {
+        command.env_remove(name);
+    }
+    command.env(STORE, "memory");
+    command
+}
+
+/// A server that the command starts keeps its history in memory, if nothing is said about the store:
+/// tests must not write into the home directory of the user who runs them.
+pub(crate) fn in_memory(command: &mut Command) -> &mut Command {
+    let is_silent = command.get_envs().all(|(name, _)| name != STORE);
+    if is_silent {
+        command.env(STORE, "memory");
     }
     command
 }
@@ -252,7 +270,7 @@ pub(crate) fn signal(process: &Child, name: &str) {
 }
 
 fn start(command: &mut Command) -> Child {
-    command
+    in_memory(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -285,7 +303,7 @@ pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
 
 /// Runs a process to its end, at most six times [`PATIENCE`]: its status, output and errors.
 pub(crate) fn finish(command: &mut Command) -> (ExitStatus, String, String) {
-    let mut child = command
+    let mut child = in_memory(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,6 +1,6 @@
 //! Unix sockets: which file the server replaces, which it removes, and who may connect.
 
-use super::support::{Server, command, contains, eventually, finish, lines, now};
+use super::support::{Server, command, contains, eventually, finish, in_memory, lines, now};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -224,7 +224,8 @@ fn start_does_not_remove_the_socket_of_another_that_was_faster() {
         strace
             .arg(parlor.get_program())
             .args(["--listen", &unix(&path)]);
-        let piped = strace.stdout(Stdio::piped()).stderr(Stdio::null());
+        let piped = in_memory(&mut strace).stdout(Stdio::piped());
+        let piped = piped.stderr(Stdio::null());
         piped.spawn().expect("strace is installed")
     };
     let mut children = [start(500), start(1000)];
