@@ -13,7 +13,7 @@ use crate::{chat, conn, http, log, net, store, ws};
 use std::ffi::OsString;
 use std::time::Duration;
 
-pub use place::{runtime_directory, state_directory};
+pub use place::{StorePlace, runtime_directory, state_directory};
 pub use table::TABLE;
 
 /// The settings of each module, and the server's own.
@@ -25,6 +25,7 @@ pub struct Config {
     pub conn: conn::Settings,
     pub chat: chat::Settings,
     pub log: log::Settings,
+    /// Without its directory, which follows from `store_place`.
     pub store: store::Settings,
 
     /// Connections at the same time; `None`: as many as the descriptor limit allows.
@@ -35,6 +36,7 @@ pub struct Config {
     pub grace_timeout: Duration,
     /// Filters in the form of env_logger: `warn`, `parlor=debug`.
     pub log_filters: String,
+    pub store_place: StorePlace,
     pub admin_socket: AdminSocket,
     /// Send every message back to its sender instead of chatting. For conformance suites.
     pub echo: bool,
@@ -55,6 +57,7 @@ impl Default for Config {
             max_connections_per_address: 256,
             grace_timeout: Duration::from_secs(5),
             log_filters: String::from("warn"),
+            store_place: StorePlace::default(),
             admin_socket: AdminSocket::default(),
             echo: false,
         }

@@ -1,8 +1,32 @@
-//! Where files go that no option names: the directories that the environment has for a service or a
-//! user. Pure: the environment comes in as a value.
+//! Where files go: what an option names, else the directories that the environment has for a service
+//! or a user. Pure: the environment comes in as a value.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where history is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StorePlace {
+    /// No place is named: [`state_directory`], and memory if nothing can be written there.
+    #[default]
+    Unnamed,
+    /// Only the newest entries, while the server runs.
+    Memory,
+    Directory(PathBuf),
+}
+
+impl FromStr for StorePlace {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        match value {
+            "" => Err(String::from("expected a directory or memory")),
+            "memory" => Ok(Self::Memory),
+            path => Ok(Self::Directory(PathBuf::from(path))),
+        }
+    }
+}
 
 /// The directory for a program's state: the one that systemd made for the service, else the user's
 /// (XDG Base Directory Specification). `None`: the environment names none.

@@ -300,7 +300,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     "the directory of the rooms' history; memory: only the newest messages are \
                      kept, while the server runs",
                     |c, value| {
-                        c.store.place = value.parse()?;
+                        c.store_place = value.parse()?;
                         Ok(())
                     },
                     |_| {
@@ -321,11 +321,26 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     },
                     |c| c.store.sync.to_string(),
                 ),
-                count32(
+                custom(
                     "max-store-mib",
-                    (0, COUNT32_MAX),
-                    "MiB that the history may take on the disk; 0: no limit",
-                    |c| &mut c.store.size_mib_max,
+                    "N",
+                    "MiB that the history may take on the disk: beyond it the oldest messages of \
+                     the largest room are removed; 0: no limit",
+                    |c, value| {
+                        c.store.max_bytes = parse_mib(value)?;
+                        Ok(())
+                    },
+                    |c| mib(c.store.max_bytes),
+                ),
+                custom(
+                    "low-disk-mib",
+                    "N",
+                    "MiB that are free on that disk below which the log has a warning; 0: never",
+                    |c, value| {
+                        c.store.low_disk_bytes = parse_mib(value)?;
+                        Ok(())
+                    },
+                    |c| mib(c.store.low_disk_bytes),
                 ),
                 count32(
                     "keep-days",
@@ -401,6 +416,15 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
         },
     ],
 };
+
+fn parse_mib(value: &str) -> Result<u64, String> {
+    let mib = parse_count(value, 0, COUNT_MAX)?;
+    Ok((mib as u64) << 20)
+}
+
+fn mib(bytes: u64) -> String {
+    (bytes >> 20).to_string()
+}
 
 /// The elements of a list, or `none`.
 fn words(elements: &[impl ToString]) -> String {

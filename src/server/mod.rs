@@ -116,6 +116,7 @@ impl<N: Net> Server<N> {
             log: _,
             log_filters: _,
             store: _,
+            store_place: _,
             admin_socket: _,
         } = config;
         let messages = Rate::new(chat.message_rate, chat.message_burst);

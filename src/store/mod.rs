@@ -3,4 +3,4 @@
 
 mod settings;
 
-pub use settings::{Place, Settings, Sync};
+pub use settings::{Settings, StoreSync};

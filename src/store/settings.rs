@@ -4,55 +4,54 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where history is kept, how safely, and how much of it.
+/// Where entries are kept, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    pub place: Place,
-    pub sync: Sync,
-    /// Days for which an entry is kept; 0: for ever.
+    /// Made if it is not there. One process at a time uses it.
+    pub directory: PathBuf,
+    pub sync: StoreSync,
+    /// Entries older than this are removed; 0: none.
     pub keep_days: u32,
-    /// Entries that are kept of each room; 0: all.
+    /// Of a room with more entries, the oldest are removed; 0: none.
     pub keep_messages: u32,
-    /// What the store's files may take on the disk, in MiB; 0: no limit.
-    pub size_mib_max: u32,
+    /// When the file has so many bytes in use, the oldest entries of the room with the most are
+    /// removed; 0: it may grow.
+    pub max_bytes: u64,
+    /// A warning is logged when the file system has fewer free bytes; 0: never.
+    pub low_disk_bytes: u64,
 }
 
-/// Where history is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Place {
-    /// None is named: the directory that the environment has for a program's state, and memory if
-    /// nothing can be written there.
-    #[default]
-    Unnamed,
-    /// Only the newest entries, while the server runs.
-    Memory,
-    Directory(PathBuf),
-}
-
-/// What a commit waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sync {
-    /// The disk: an acknowledged entry survives a power cut.
-    #[default]
-    Full,
-    /// The system: an acknowledged entry survives the end of the process, but a power cut may take
-    /// the last ones.
-    Normal,
-}
-
-impl FromStr for Place {
-    type Err = String;
-
-    fn from_str(value: &str) -> Result<Self, String> {
-        match value {
-            "" => Err(String::from("expected a directory or memory")),
-            "memory" => Ok(Self::Memory),
-            path => Ok(Self::Directory(PathBuf::from(path))),
+impl Settings {
+    /// What applies where nothing was set.
+    pub fn in_directory(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            sync: StoreSync::Full,
+            keep_days: 30,
+            keep_messages: 10_000,
+            max_bytes: 0,
+            low_disk_bytes: 256 << 20,
         }
     }
 }
 
-impl FromStr for Sync {
+impl Default for Settings {
+    /// In no directory yet.
+    fn default() -> Self {
+        Self::in_directory(PathBuf::new())
+    }
+}
+
+/// What a stored entry survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreSync {
+    /// A power cut: each commit waits for the disk.
+    Full,
+    /// A crash of the process. A power cut may take the last commits; what is left is consistent.
+    Normal,
+}
+
+impl FromStr for StoreSync {
     type Err = String;
 
     fn from_str(value: &str) -> Result<Self, String> {
@@ -64,23 +63,11 @@ impl FromStr for Sync {
     }
 }
 
-impl fmt::Display for Sync {
+impl fmt::Display for StoreSync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "full",
             Self::Normal => "normal",
         })
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            place: Place::default(),
-            sync: Sync::default(),
-            keep_days: 30,
-            keep_messages: 10_000,
-            size_mib_max: 0,
-        }
     }
 }
