@@ -43,9 +43,28 @@ impl ConnId {
     }
 }
 
-/// One room, while it has members.
+/// One room, while the log has it open: its slot in the log's table, which others run alongside,
+/// and the generation of that slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RoomId(pub u32);
+pub struct RoomId {
+    slot: u32,
+    generation: u32,
+}
+
+impl RoomId {
+    pub const fn new(slot: u32, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+
+    /// The index into tables that run alongside the rooms.
+    pub const fn slot(self) -> u32 {
+        self.slot
+    }
+
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
 
 /// The number of an entry in its room's log, from 1. As a cursor: the last entry that was delivered,
 /// and 0 before the first. A room takes 4,294,967,295 entries.

@@ -110,7 +110,7 @@ impl Chat {
         let (nick, refused) = self.first_nick(wanted);
         let room = self.room_named(room);
         let (present, more) = self.names_in(room, PRESENT_MAX);
-        let name = self.rooms[room.0 as usize].name.clone();
+        let name = self.rooms[room.slot() as usize].name.clone();
         effects.push(tell(
             id,
             Event::Welcome {
@@ -127,7 +127,7 @@ impl Chat {
                 Event::Refused(Refused::Nick { wanted, why, kept }),
             ));
         }
-        let position = self.rooms[room.0 as usize].add(id);
+        let position = self.rooms[room.slot() as usize].add(id);
         self.enter_names(&nick, id);
         let messages = Bucket::full(self.message_rate, now);
         let event = Event::Joined { nick: nick.clone() };
@@ -140,7 +140,7 @@ impl Chat {
             is_operator: false,
             was_told: false,
         });
-        match self.rooms[room.0 as usize].member_joined(now, &self.notices) {
+        match self.rooms[room.slot() as usize].member_joined(now, &self.notices) {
             Notice::Single => effects.push(Effect::TellOthers {
                 room,
                 except: id,
@@ -203,7 +203,7 @@ impl Chat {
     pub fn tick(&mut self, now: Tick, effects: &mut Effects) {
         let (rooms, notices) = (&mut self.rooms, &self.notices);
         self.summing.retain(|id| {
-            let Some(room) = rooms.get_mut(id.0 as usize) else {
+            let Some(room) = rooms.get_mut(id.slot() as usize) else {
                 return false;
             };
             room.is_summing = room.sum_due().is_some_and(|due| now < due);
@@ -220,14 +220,14 @@ impl Chat {
 
     /// When [`Chat::tick`] has something to do; `None`: not before the next command.
     pub fn next_tick(&self) -> Option<Tick> {
-        let due = |id: &RoomId| self.rooms.get(id.0 as usize).and_then(Room::sum_due);
+        let due = |id: &RoomId| self.rooms.get(id.slot() as usize).and_then(Room::sum_due);
         self.summing.iter().filter_map(due).min()
     }
 
     /// The members of a room; none if it does not exist any more.
     pub fn members(&self, room: RoomId) -> &[ConnId] {
         self.rooms
-            .get(room.0 as usize)
+            .get(room.slot() as usize)
             .map_or(&[], |room| &room.members)
     }
 
@@ -310,14 +310,14 @@ impl Chat {
             self.members = Vec::new();
         }
         self.leave_names(&member.nick, id);
-        let room = &mut self.rooms[member.room.0 as usize];
+        let room = &mut self.rooms[member.room.slot() as usize];
         if let Some(moved) = room.remove(member.position)
             && let Some(moved) = self.member_mut(moved)
         {
             moved.position = member.position;
         }
-        if self.rooms[member.room.0 as usize].members.is_empty() {
-            let room = self.rooms.remove(member.room.0 as usize);
+        if self.rooms[member.room.slot() as usize].members.is_empty() {
+            let room = self.rooms.remove(member.room.slot() as usize);
             self.room_names.remove(&room.name);
             if room.is_summing {
                 self.summing.retain(|id| *id != member.room);
@@ -331,7 +331,7 @@ impl Chat {
         let Some(Member { nick, room, .. }) = self.remove(id) else {
             return;
         };
-        let Some(left) = self.rooms.get_mut(room.0 as usize) else {
+        let Some(left) = self.rooms.get_mut(room.slot() as usize) else {
             return;
         };
         match left.member_left(now, &self.notices) {
@@ -347,7 +347,7 @@ impl Chat {
 
     /// Puts a room on the list of those with a sum to report, on which it is at most once.
     fn will_sum_up(&mut self, id: RoomId) {
-        let Some(room) = self.rooms.get_mut(id.0 as usize) else {
+        let Some(room) = self.rooms.get_mut(id.slot() as usize) else {
             return;
         };
         if !std::mem::replace(&mut room.is_summing, true) {
@@ -506,7 +506,10 @@ impl Chat {
             return *room;
         }
         let key = self.rooms.insert(Room::new(name.clone()));
-        let id = RoomId(u32::try_from(key).expect("there are no more rooms than members"));
+        let id = RoomId::new(
+            u32::try_from(key).expect("there are no more rooms than members"),
+            0,
+        );
         self.room_names.insert(name, id);
         id
     }
@@ -525,7 +528,7 @@ impl Chat {
             return;
         };
         let (members, more) = self.names_in(member.room, WHO_MAX);
-        let room = self.rooms[member.room.0 as usize].name.clone();
+        let room = self.rooms[member.room.slot() as usize].name.clone();
         effects.push(tell(
             id,
             Event::Who {
@@ -619,7 +622,7 @@ impl Chat {
         for member in &members {
             let room = self
                 .rooms
-                .get(member.room.0 as usize)
+                .get(member.room.slot() as usize)
                 .expect("a member's room is there");
             assert_eq!(
                 room.members.get(member.position as usize),
@@ -644,10 +647,10 @@ impl Chat {
         for (key, room) in &self.rooms {
             assert_eq!(
                 self.room_names.get(&room.name),
-                Some(&RoomId(key as u32)),
+                Some(&RoomId::new(key as u32, 0)),
                 "room name"
             );
-            let is_listed = self.summing.contains(&RoomId(key as u32));
+            let is_listed = self.summing.contains(&RoomId::new(key as u32, 0));
             assert_eq!(is_listed, room.is_summing, "rooms that sum up are listed");
             assert_eq!(
                 is_listed,

@@ -1,11 +1,927 @@
-//! A room is a log of numbered entries. Knows what is in memory of it and what to ask of a store;
-//! knows no connection, no encoding and no file.
+//! A room is a log of numbered entries, and a member a cursor in it. Knows what is in memory of the
+//! rooms and what to ask of a store; knows no connection, no encoding and no file.
+//!
+//! An entry is numbered and readable in the turn in which it comes; the store follows behind. What
+//! is not stored is never dropped from memory: appending is refused before that.
 
+pub mod blocks;
+pub mod cursors;
+mod keys;
+mod pages;
+mod rooms;
 mod settings;
 mod store;
+mod tail;
+#[cfg(test)]
+mod tests;
 
+pub use blocks::{BlockKey, Blocks};
+pub use cursors::{Behind, Cursors};
 pub use settings::Settings;
 pub use store::{
     Answer, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record, Request, Started,
     Store, StoredRoom,
 };
+
+use crate::chat::{Content, Draft, Entry};
+use crate::id::{Millis, RoomId, Seq, Tick};
+use keys::{Keys, Known};
+use pages::Pages;
+use rooms::{Room, Rooms};
+use siphasher::sip::SipHasher13;
+use smol_str::{SmolStr, format_smolstr};
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::Hasher;
+use std::mem;
+use tail::Tail;
+
+/// Reads of the store that are under way; what is asked beyond that waits.
+const READS_MAX: u32 = 64;
+/// Searches that may wait besides; one more is refused. Reads are bounded by the rooms, keys by the
+/// sessions that came back.
+const SEARCHES_MAX: usize = 64;
+/// A page of the store: so many entries, or so many bytes of text.
+const PAGE_ENTRIES: u32 = 128;
+const PAGE_BYTES: u32 = 16 * 1024;
+
+/// From when nothing pins a room any more to when it is dropped.
+const IDLE_TICKS: u32 = 60 * 10;
+/// What failed to be read is a gap for so long; then the store is asked again.
+const UNREADABLE_TICKS: u32 = 5 * 10;
+/// What is stored and was said so long ago leaves the memory.
+const QUIET_TICKS: u32 = 10 * 60 * 10;
+/// Pages of the store that have not been read for so long do as well.
+const PAGES_TICKS: u32 = 60 * 10;
+
+/// Eras of a room that are known.
+const ERAS_MAX: usize = 64;
+
+/// What keeps the entries.
+pub struct Keeping {
+    pub started: Started,
+    /// `None`: the memory alone. Every entry counts as stored at once, and what the tail drops is
+    /// gone.
+    pub store: Option<Box<dyn Store>>,
+}
+
+/// Whether a room can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    Open(RoomId),
+    /// The store was asked: [`Notification::Opened`] or [`Notification::OpenFailed`] follows.
+    Waiting(RoomId),
+    /// Too many rooms are open.
+    Refused,
+}
+
+/// Why an entry was not numbered. It has changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendRefused {
+    /// The store cannot write.
+    StoreFailing,
+    /// As much waits to be stored as may wait.
+    Full,
+    /// The room has no more numbers.
+    RoomFull,
+}
+
+/// Whether a message was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicate {
+    No,
+    /// It is stored. The room is `None` if it is not open.
+    Acked {
+        room: Option<RoomId>,
+        seq: Seq,
+        at: Millis,
+    },
+    /// It was numbered, and is not stored yet.
+    Unacked {
+        room: RoomId,
+        seq: Seq,
+        at: Millis,
+    },
+    /// The keys of the session are being read: [`Notification::Keys`] or
+    /// [`Notification::KeysFailed`] follows, then ask again.
+    Unknown,
+}
+
+/// How far a reading got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Up to here entries were taken. There may be more.
+    Read { upto: Seq },
+    /// There is nothing after the cursor.
+    AtHead,
+    /// The entry after the cursor is not kept any more, or cannot be read. Read on before this one;
+    /// one more than the head if none is left.
+    Gap { oldest: Seq },
+    /// The store was asked: [`Notification::Page`] or [`Notification::ReadFailed`] follows, then
+    /// read again.
+    Wait,
+}
+
+/// Where a client stands that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    At {
+        /// What it has is what the log has, up to here.
+        at: Seq,
+        /// It must forget the entries above this one, which were never stored.
+        rewound: Option<Seq>,
+    },
+    /// The epoch is not known: it must forget all it has of the room.
+    Unknown,
+}
+
+/// What came of the store. Those for rooms that were dropped meanwhile are not passed on.
+#[derive(Debug)]
+pub enum Notification {
+    Opened {
+        room: RoomId,
+    },
+    /// The id is not that of a room any more.
+    OpenFailed {
+        room: RoomId,
+        why: String,
+    },
+    /// All entries up to this one are stored. Not sent without a store: see [`Log::stored`].
+    Stored {
+        room: RoomId,
+        upto: Seq,
+    },
+    /// Members that wait in the room should read on.
+    Page {
+        room: RoomId,
+    },
+    /// So should they after this: they find a gap.
+    ReadFailed {
+        room: RoomId,
+        why: String,
+    },
+    Keys {
+        session: u64,
+    },
+    KeysFailed {
+        session: u64,
+        why: String,
+    },
+    Found {
+        tag: u64,
+        entries: Vec<PageEntry>,
+        more: bool,
+    },
+    SearchFailed {
+        tag: u64,
+        why: String,
+    },
+    Health(Health),
+}
+
+/// Too many searches wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// What the log holds, for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rooms that are open or being opened.
+    pub rooms: usize,
+    /// Memory of the tail.
+    pub tail_bytes: usize,
+    /// Entries in it.
+    pub tail_entries: usize,
+    /// Bytes of entries that are not stored yet.
+    pub unstored_bytes: usize,
+    /// Memory of pages that were read.
+    pub page_bytes: usize,
+    /// Reads of the store that are under way, and those that wait.
+    pub reads: u32,
+    pub reads_waiting: usize,
+    pub is_failing: bool,
+}
+
+/// The rooms' logs.
+///
+/// In a turn: [`Log::take_answers`] first, then [`Log::open`], [`Log::append`] and [`Log::read`] as
+/// needed, and [`Log::hand_over`] last.
+pub struct Log {
+    rooms: Rooms,
+    tail: Tail,
+    pages: Pages,
+    keys: Keys,
+    store: Option<Box<dyn Store>>,
+    epoch: EpochInfo,
+    /// The newest last.
+    epochs: Vec<EpochInfo>,
+    next_room: StoredRoom,
+    next_gen: u64,
+    /// Rooms with entries that were dropped and that no store has.
+    lives: u32,
+    unstored_bytes: usize,
+    unstored_max: usize,
+    rooms_max: usize,
+    is_failing: bool,
+    /// On their way to the store with the next hand-over.
+    outgoing: Vec<Request>,
+    /// Reads that wait until others are answered.
+    waiting: VecDeque<Request>,
+    searches_waiting: usize,
+    reads: u32,
+    answers: Vec<Answer>,
+    /// What is to be notified without a store's answer.
+    notifications: Vec<Notification>,
+    /// When a page was last used.
+    pages_used: Tick,
+    /// The tail is not looked at for what is old before this.
+    quiet_from: Tick,
+    now: Tick,
+}
+
+impl Log {
+    pub fn new(settings: &Settings, keeping: Keeping, now: Tick) -> Self {
+        let Keeping { started, store } = keeping;
+        let hash_keys = |purpose| {
+            let half = |number: u8| {
+                let mut hasher = SipHasher13::new();
+                hasher.write(&started.session_key);
+                hasher.write(purpose);
+                hasher.write_u8(number);
+                hasher.finish()
+            };
+            (half(0), half(1))
+        };
+        let epoch = started.epochs.last().copied().unwrap_or(EpochInfo {
+            epoch: started.epoch,
+            salt: 0,
+        });
+        Self {
+            rooms: Rooms::new(hash_keys(b"rooms")),
+            tail: Tail::new(settings.tail_bytes),
+            pages: Pages::default(),
+            keys: Keys::new(hash_keys(b"keys")),
+            store,
+            epoch,
+            next_room: started.next_room,
+            epochs: started.epochs,
+            next_gen: 0,
+            lives: 0,
+            unstored_bytes: 0,
+            unstored_max: settings.tail_bytes / 2,
+            rooms_max: settings.rooms_max as usize,
+            is_failing: false,
+            outgoing: Vec::new(),
+            waiting: VecDeque::new(),
+            searches_waiting: 0,
+            reads: 0,
+            answers: Vec::new(),
+            notifications: Vec::new(),
+            pages_used: now,
+            quiet_from: now,
+            now,
+        }
+    }
+
+    // Rooms
+
+    /// Opens a room, or finds it open. Of several calls for one name, the first asks the store.
+    pub fn open(&mut self, name: &SmolStr, now: Tick) -> Opening {
+        self.now = now;
+        if let Some(id) = self.rooms.find(name) {
+            // So that it is still there when its waiters join.
+            self.rooms.unpin(id, now + IDLE_TICKS);
+            return if self.room(id).is_opening {
+                Opening::Waiting(id)
+            } else {
+                Opening::Open(id)
+            };
+        }
+        if self.rooms.len() >= self.rooms_max {
+            let Some(idle) = self.rooms.longest_idle() else {
+                return Opening::Refused;
+            };
+            self.drop_room(idle);
+        }
+        let log_gen = self.new_gen();
+        let id = self.rooms.insert(name.clone(), log_gen, self.lives);
+        if self.store.is_none() {
+            self.rooms.unpin(id, now + IDLE_TICKS);
+            return Opening::Open(id);
+        }
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.is_opening = true;
+        }
+        self.outgoing.push(Request::Open {
+            room: id,
+            name: name.clone(),
+        });
+        Opening::Waiting(id)
+    }
+
+    /// The room of a name, if it is open.
+    pub fn find(&self, name: &str) -> Option<RoomId> {
+        let id = self.rooms.find(name)?;
+        (!self.room(id).is_opening).then_some(id)
+    }
+
+    /// The room has one more member, who pins it.
+    pub fn member_joined(&mut self, room: RoomId) {
+        self.room_mut(room).members += 1;
+    }
+
+    /// The room has one member less.
+    pub fn member_left(&mut self, room: RoomId, now: Tick) {
+        self.now = now;
+        self.room_mut(room).members -= 1;
+        self.rooms.unpin(room, now + IDLE_TICKS);
+    }
+
+    /// Whether the id is that of an open room.
+    pub fn is_open(&self, room: RoomId) -> bool {
+        self.rooms.get(room).is_some_and(|room| !room.is_opening)
+    }
+
+    /// The newest entry; 0: there is none.
+    pub fn head(&self, room: RoomId) -> Seq {
+        self.room(room).head
+    }
+
+    /// The oldest entry that can be read; one more than the head if there is none.
+    pub fn oldest(&self, room: RoomId) -> Seq {
+        let open = self.room(room);
+        if self.store.is_some() {
+            return open.oldest;
+        }
+        let oldest = self.tail.oldest(room.slot());
+        oldest.unwrap_or(Seq(open.head.0.saturating_add(1)))
+    }
+
+    /// The newest entry that is stored, with all before it. Without a store: the head.
+    pub fn stored(&self, room: RoomId) -> Seq {
+        self.room(room).stored
+    }
+
+    pub fn name(&self, room: RoomId) -> &SmolStr {
+        &self.room(room).name
+    }
+
+    /// Blocks and pages of the room are those of this generation.
+    pub fn log_gen(&self, room: RoomId) -> u64 {
+        self.room(room).log_gen
+    }
+
+    /// With which epoch clients see the room's numbers: a short word of letters, digits and dashes.
+    pub fn epoch(&self, room: RoomId) -> SmolStr {
+        written(self.epoch, self.room(room).life)
+    }
+
+    /// This start's epoch.
+    pub const fn epoch_info(&self) -> EpochInfo {
+        self.epoch
+    }
+
+    /// Whether entries outlive the server.
+    pub const fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    // Entries
+
+    /// Numbers an entry. It can be read at once, and is on its way to the store.
+    ///
+    /// # Errors
+    /// It has no number and changes nothing. What is not [`Content::Said`] is still numbered for
+    /// some time when messages are refused: while the store fails, and out of the last eighth of
+    /// what may wait to be stored.
+    pub fn append(
+        &mut self,
+        room: RoomId,
+        draft: &Draft,
+        key: Option<Key>,
+        wall: Millis,
+    ) -> Result<(Seq, Millis), AppendRefused> {
+        let open = self.room(room);
+        assert!(!open.is_opening, "a room has members once it is open");
+        let seq = open.head.next().ok_or(AppendRefused::RoomFull)?;
+        let at = open.at.max(wall);
+        let entry = draft.numbered(seq, at);
+        let is_said = matches!(entry.content, Content::Said { .. });
+        if is_said && self.is_failing {
+            return Err(AppendRefused::StoreFailing);
+        }
+        let bytes = Tail::size_of(&entry);
+        if self.store.is_some() {
+            let reserved = if is_said { self.unstored_max / 8 } else { 0 };
+            let space = self.unstored_max - reserved;
+            // Alone, an entry of any length may wait.
+            if self.unstored_bytes > 0 && self.unstored_bytes + bytes > space {
+                return Err(AppendRefused::Full);
+            }
+        }
+        let rooms = &self.rooms;
+        let is_stored = |slot, seq| rooms.at(slot).is_none_or(|room| seq <= room.stored);
+        self.tail
+            .append(room.slot(), &entry, is_stored, self.now)
+            .map_err(|tail::Full| AppendRefused::Full)?;
+
+        let stored_room = self.number_of(room);
+        if let Some(key) = &key {
+            self.remember(key, stored_room, seq, at);
+        }
+        let epoch = self.epoch.epoch;
+        let has_store = self.store.is_some();
+        let open = self.room_mut(room);
+        open.head = seq;
+        open.at = at;
+        if open.eras.back().is_none_or(|era| era.epoch < epoch) {
+            open.eras.push_back(Era { epoch, first: seq });
+            if open.eras.len() > ERAS_MAX {
+                open.eras.pop_front();
+            }
+        }
+        if !has_store {
+            open.stored = seq;
+            return Ok((seq, at));
+        }
+        let name = open.name.clone();
+        self.unstored_bytes += bytes;
+        self.outgoing.push(Request::Append(Box::new(Record {
+            room,
+            stored_room,
+            name,
+            epoch,
+            seq,
+            at,
+            draft: draft.clone(),
+            key,
+        })));
+        Ok((seq, at))
+    }
+
+    /// The number of a room in the store, given with its first entry.
+    fn number_of(&mut self, room: RoomId) -> StoredRoom {
+        if let Some(number) = self.room(room).stored_room {
+            return number;
+        }
+        let number = self.next_room;
+        self.next_room = StoredRoom(number.0.checked_add(1).expect("there are numbers left"));
+        self.rooms.set_number(room, number);
+        number
+    }
+
+    fn remember(&mut self, key: &Key, number: StoredRoom, seq: Seq, at: Millis) {
+        let rooms = &self.rooms;
+        self.keys.insert(key, number, (seq, at), |keyed| {
+            let room = rooms.find_stored(keyed.room).and_then(|id| rooms.get(id));
+            room.is_none_or(|room| keyed.seq <= room.stored)
+        });
+    }
+
+    /// Whether a message with this key was sent before: to be asked before it is appended.
+    pub fn duplicate(&mut self, key: &Key) -> Duplicate {
+        match self.keys.look_up(key) {
+            Known::New => Duplicate::No,
+            Known::Asked => Duplicate::Unknown,
+            Known::Ask => {
+                self.waiting.push_back(Request::Keys {
+                    session: key.session,
+                });
+                Duplicate::Unknown
+            }
+            Known::Sent(keyed) => {
+                let (seq, at) = (keyed.seq, keyed.at);
+                let room = self.rooms.find_stored(keyed.room);
+                match room.filter(|id| seq > self.room(*id).stored) {
+                    Some(room) => Duplicate::Unacked { room, seq, at },
+                    None => Duplicate::Acked { room, seq, at },
+                }
+            }
+        }
+    }
+
+    /// A session came back: its first message with a key waits for the keys that the store has.
+    pub fn resumed(&mut self, session: u64, now: Tick) {
+        self.now = now;
+        if self.store.is_some() {
+            self.keys.resumed(session, now);
+        }
+    }
+
+    // Readers
+
+    /// Passes the entries after a cursor to `each`, in order. `each` returns whether it has taken
+    /// the entry: the first that it has not ends the reading.
+    pub fn read(
+        &mut self,
+        room: RoomId,
+        after: Seq,
+        each: &mut dyn FnMut(Entry<'_>) -> bool,
+    ) -> Reading {
+        let open = self.room(room);
+        if after >= open.head {
+            return Reading::AtHead;
+        }
+        let (head, log_gen) = (open.head, open.log_gen);
+        let oldest = self.oldest(room);
+        let next = Seq(after.0 + 1);
+        if next < oldest {
+            return Reading::Gap { oldest };
+        }
+        if let Some(upto) = self.tail.read(room.slot(), after, each) {
+            return Reading::Read { upto };
+        }
+        // Pages may follow each other, and the tail follows the last.
+        let mut upto = after;
+        while let Some((taken, is_whole)) = self.pages.read((room, log_gen), upto, each) {
+            self.pages_used = self.now;
+            upto = taken;
+            if !is_whole {
+                return Reading::Read { upto };
+            }
+        }
+        if upto > after {
+            let upto = self.tail.read(room.slot(), upto, each).unwrap_or(upto);
+            return Reading::Read { upto };
+        }
+        let failed = self.room(room).unreadable;
+        if let Some((from, until)) = failed
+            && self.now < until
+            && from <= after
+            && after.0 - from.0 < PAGE_ENTRIES
+        {
+            let oldest = self.tail.oldest(room.slot());
+            let most = oldest.unwrap_or(Seq(head.0.saturating_add(1)));
+            let beyond = Seq(from.0.saturating_add(PAGE_ENTRIES + 1));
+            return Reading::Gap {
+                oldest: beyond.min(most),
+            };
+        }
+        self.ask(room, after);
+        Reading::Wait
+    }
+
+    /// Asks the store for the entries after `after`, unless it was asked for some of the room.
+    fn ask(&mut self, id: RoomId, after: Seq) {
+        let room = self.room_mut(id);
+        if room.reading.is_some() {
+            return;
+        }
+        room.reading = Some(after);
+        let log_gen = room.log_gen;
+        let stored_room = room.stored_room.expect("the room has entries");
+        self.waiting.push_back(Request::Read {
+            room: id,
+            stored_room,
+            log_gen,
+            after,
+            entries_max: PAGE_ENTRIES,
+            bytes_max: PAGE_BYTES,
+        });
+    }
+
+    /// Where a client stands that saw the entry `seq` in an epoch, as [`Log::epoch`] writes it.
+    pub fn since(&self, room: RoomId, epoch: &str, seq: Seq) -> Since {
+        let room = self.room(room);
+        let is_it = |known: &&EpochInfo| written(**known, room.life) == epoch;
+        let Some(seen) = self.epochs.iter().rev().find(is_it) else {
+            return Since::Unknown;
+        };
+        let is_cut = room.eras.len() >= ERAS_MAX;
+        let is_before_all = room.eras.front().is_some_and(|era| seen.epoch < era.epoch);
+        if is_cut && is_before_all {
+            return Since::Unknown; // The era that followed may be one that is not known any more.
+        }
+        let next = room.eras.iter().find(|era| era.epoch > seen.epoch);
+        let last = next.map_or(room.head, |era| Seq(era.first.0.saturating_sub(1)));
+        Since::At {
+            at: seq.min(last),
+            rewound: (seq > last).then_some(last),
+        }
+    }
+
+    /// Searches a room for entries below `before`; [`Notification::Found`] or
+    /// [`Notification::SearchFailed`] follows.
+    ///
+    /// # Errors
+    /// Too many searches wait.
+    pub fn search(
+        &mut self,
+        tag: u64,
+        room: RoomId,
+        words: &str,
+        before: Seq,
+        limit: u32,
+    ) -> Result<(), Busy> {
+        if self.searches_waiting >= SEARCHES_MAX || self.notifications.len() >= SEARCHES_MAX {
+            return Err(Busy);
+        }
+        let stored_room = self.room(room).stored_room;
+        let (Some(_), Some(stored_room)) = (&self.store, stored_room) else {
+            self.notifications.push(Notification::Found {
+                tag,
+                entries: Vec::new(),
+                more: false,
+            });
+            return Ok(());
+        };
+        self.searches_waiting += 1;
+        self.waiting.push_back(Request::Search {
+            tag,
+            stored_room,
+            words: String::from(words),
+            before,
+            entries_max: limit,
+        });
+        Ok(())
+    }
+
+    // The store
+
+    /// Hands all requests over to the store: once a turn.
+    pub fn hand_over(&mut self) {
+        while self.reads < READS_MAX
+            && let Some(request) = self.waiting.pop_front()
+        {
+            if matches!(request, Request::Search { .. }) {
+                self.searches_waiting -= 1;
+            }
+            self.reads += 1;
+            self.outgoing.push(request);
+        }
+        if let Some(store) = &mut self.store
+            && !self.outgoing.is_empty()
+        {
+            store.send(&mut self.outgoing);
+        }
+    }
+
+    /// Whether [`Log::hand_over`] has something to do.
+    pub fn has_requests(&self) -> bool {
+        !self.outgoing.is_empty() || (!self.waiting.is_empty() && self.reads < READS_MAX)
+    }
+
+    /// Takes what has come from the store, and appends what others must know of it.
+    pub fn take_answers(&mut self, now: Tick, out: &mut Vec<Notification>) {
+        self.now = now;
+        out.append(&mut self.notifications);
+        let mut answers = mem::take(&mut self.answers);
+        if let Some(store) = &mut self.store {
+            store.receive(&mut answers);
+        }
+        for answer in answers.drain(..) {
+            out.extend(self.take(answer));
+        }
+        self.answers = answers;
+    }
+
+    fn take(&mut self, answer: Answer) -> Option<Notification> {
+        match answer {
+            Answer::Opened { room, kept } => self.opened(room, kept),
+            Answer::OpenFailed { room, why } => {
+                self.rooms.get(room).filter(|open| open.is_opening)?;
+                self.rooms.remove(room);
+                Some(Notification::OpenFailed { room, why })
+            }
+            Answer::Stored { room, upto } => self.was_stored(room, upto),
+            Answer::Page {
+                room,
+                log_gen,
+                page,
+            } => {
+                self.reads = self.reads.saturating_sub(1);
+                self.page_came(room, log_gen, page)
+            }
+            Answer::ReadFailed {
+                room,
+                log_gen,
+                after,
+                why,
+            } => {
+                self.reads = self.reads.saturating_sub(1);
+                self.read_failed(room, log_gen, after, why)
+            }
+            Answer::Keys { session, keys } => {
+                self.reads = self.reads.saturating_sub(1);
+                self.keys.read(session, &keys, self.now);
+                Some(Notification::Keys { session })
+            }
+            Answer::KeysFailed { session, why } => {
+                self.reads = self.reads.saturating_sub(1);
+                self.keys.read_failed(session);
+                Some(Notification::KeysFailed { session, why })
+            }
+            Answer::Found { tag, entries, more } => {
+                self.reads = self.reads.saturating_sub(1);
+                Some(Notification::Found { tag, entries, more })
+            }
+            Answer::SearchFailed { tag, why } => {
+                self.reads = self.reads.saturating_sub(1);
+                Some(Notification::SearchFailed { tag, why })
+            }
+            Answer::Forgotten { room, oldest } => {
+                let room = self.rooms.find_stored(room)?;
+                self.retained(room, oldest);
+                None
+            }
+            Answer::Health(health) => {
+                self.is_failing = health != Health::Good;
+                Some(Notification::Health(health))
+            }
+        }
+    }
+
+    fn opened(&mut self, id: RoomId, kept: Option<Kept>) -> Option<Notification> {
+        let due = self.now + IDLE_TICKS;
+        let room = self.rooms.get_mut(id).filter(|room| room.is_opening)?;
+        room.is_opening = false;
+        if let Some(kept) = kept {
+            room.head = kept.head;
+            room.stored = kept.head;
+            room.oldest = kept.oldest;
+            room.at = kept.at;
+            room.eras = kept.eras.into();
+            self.rooms.set_number(id, kept.stored_room);
+        }
+        // Those who asked for it join now, or nobody does.
+        self.rooms.unpin(id, due);
+        Some(Notification::Opened { room: id })
+    }
+
+    /// The mark only rises, and never above what was numbered.
+    fn was_stored(&mut self, id: RoomId, upto: Seq) -> Option<Notification> {
+        let due = self.now + IDLE_TICKS;
+        let room = self.rooms.get_mut(id)?;
+        let upto = upto.min(room.head);
+        if upto <= room.stored {
+            return None;
+        }
+        let bytes = self.tail.measure(id.slot(), room.stored, upto);
+        room.stored = upto;
+        self.unstored_bytes -= bytes;
+        self.rooms.unpin(id, due);
+        Some(Notification::Stored { room: id, upto })
+    }
+
+    fn page_came(&mut self, id: RoomId, log_gen: u64, page: Page) -> Option<Notification> {
+        let room = self.rooms.get(id)?;
+        let after = room.reading?;
+        if room.log_gen == log_gen && !pages::is_sound(&page, after) {
+            let why = format!("the page after entry {} has a gap", after.0);
+            return self.read_failed(id, log_gen, after, why);
+        }
+        if room.log_gen == log_gen {
+            self.retained(id, page.oldest);
+            if !page.entries.is_empty() {
+                self.pages_used = self.now;
+                self.pages.insert(id, log_gen, page);
+            }
+        }
+        // A page of another generation is discarded, and the readers ask again.
+        self.reading_ends(id);
+        Some(Notification::Page { room: id })
+    }
+
+    fn read_failed(
+        &mut self,
+        id: RoomId,
+        log_gen: u64,
+        after: Seq,
+        why: String,
+    ) -> Option<Notification> {
+        let until = self.now + UNREADABLE_TICKS;
+        let room = self.rooms.get_mut(id)?;
+        if room.log_gen == log_gen {
+            room.unreadable = Some((after, until));
+        }
+        self.reading_ends(id);
+        Some(Notification::ReadFailed { room: id, why })
+    }
+
+    fn reading_ends(&mut self, id: RoomId) {
+        self.room_mut(id).reading = None;
+        self.rooms.unpin(id, self.now + IDLE_TICKS);
+    }
+
+    /// The store has removed entries that were too old.
+    fn retained(&mut self, id: RoomId, oldest: Seq) {
+        let room = self.room_mut(id);
+        // What is not stored yet was not removed, whatever the store says.
+        let most = Seq(room.stored.0.saturating_add(1));
+        room.oldest = room.oldest.max(oldest.min(most));
+    }
+
+    // Time
+
+    /// When [`Log::tick`] is needed next.
+    pub fn next_tick(&self) -> Option<Tick> {
+        let quiet = self.tail.written().filter(|_| self.store.is_some());
+        let quiet = quiet.map(|written| self.quiet_from.max(written + (QUIET_TICKS + 1)));
+        let pages = (!self.pages.is_empty()).then(|| self.pages_used + PAGES_TICKS);
+        [self.rooms.idle_due(), self.keys.due(), quiet, pages]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Drops rooms that have been idle for long enough, and returns memory after a quiet time.
+    pub fn tick(&mut self, now: Tick) {
+        self.now = now;
+        while let Some(id) = self.rooms.next_idle(now) {
+            // Without a store, a room is there as long as some of what was said in it.
+            if self.store.is_none() && self.tail.oldest(id.slot()).is_some() {
+                self.rooms.unpin(id, now + IDLE_TICKS);
+            } else {
+                self.drop_room(id);
+            }
+        }
+        self.keys.expire(now);
+        if self.pages_used + PAGES_TICKS <= now {
+            self.pages.clear();
+        }
+        if self.store.is_some() {
+            let rooms = &self.rooms;
+            let is_stored = |slot, seq| rooms.at(slot).is_none_or(|room| seq <= room.stored);
+            let before = Tick(now.0.saturating_sub(QUIET_TICKS));
+            self.tail.drop_before(before, is_stored);
+            // What is not stored stays, and is not looked at every tick.
+            self.quiet_from = now + PAGES_TICKS;
+        }
+    }
+
+    fn drop_room(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.remove(id) {
+            self.tail.forget(id.slot());
+            self.pages.drop_room(id);
+            if self.store.is_none() && room.head > Seq(0) {
+                self.lives += 1;
+            }
+        }
+    }
+
+    fn new_gen(&mut self) -> u64 {
+        self.next_gen += 1;
+        self.next_gen
+    }
+
+    #[track_caller]
+    fn room(&self, id: RoomId) -> &Room {
+        self.rooms.get(id).expect("the room is open")
+    }
+
+    #[track_caller]
+    fn room_mut(&mut self, id: RoomId) -> &mut Room {
+        self.rooms.get_mut(id).expect("the room is open")
+    }
+
+    // Figures and checks
+
+    pub fn summary(&self) -> Summary {
+        Summary {
+            rooms: self.rooms.len(),
+            tail_bytes: self.tail.held(),
+            tail_entries: self.tail.entries(),
+            unstored_bytes: self.unstored_bytes,
+            page_bytes: self.pages.bytes(),
+            reads: self.reads,
+            reads_waiting: self.waiting.len(),
+            is_failing: self.is_failing,
+        }
+    }
+
+    /// Walks everything.
+    pub fn check_invariants(&self) {
+        self.rooms.check_invariants();
+        self.tail.check_invariants();
+        self.pages.check_invariants();
+        self.keys.check_invariants();
+        assert!(self.reads <= READS_MAX);
+        let mut unstored = 0;
+        for (id, room) in self.rooms.each() {
+            let oldest = self.tail.oldest(id.slot());
+            let oldest = oldest.unwrap_or(Seq(room.head.0.saturating_add(1)));
+            assert!(
+                oldest.0 <= room.stored.0.saturating_add(1),
+                "what is not stored is in the tail"
+            );
+            unstored += self.tail.measure(id.slot(), room.stored, room.head);
+        }
+        assert_eq!(unstored, self.unstored_bytes);
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("summary", &self.summary())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An epoch as clients see it.
+fn written(epoch: EpochInfo, life: u32) -> SmolStr {
+    match life {
+        0 => format_smolstr!("{}-{:08x}", epoch.epoch, epoch.salt),
+        life => format_smolstr!("{}-{:08x}-{life}", epoch.epoch, epoch.salt),
+    }
+}

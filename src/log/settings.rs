@@ -1,22 +1,29 @@
-//! What an operator sets about the part of the log that is in memory.
+//! What an operator sets about the log.
 
-/// How much is kept in memory, and how far back a member is taken.
+/// How much of the rooms' past is in memory, and how much of it members get by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Bytes of the newest entries of all rooms together.
+    /// The recent entries of all rooms. Half of it may wait to be stored; beyond that, messages are
+    /// refused.
     pub tail_bytes: usize,
-    /// A member that is further behind than so many entries gets a gap.
+    /// Encoded entries that are kept for the next reader.
+    pub blocks_bytes: usize,
+    /// Entries that a member who is behind gets; beyond that, a gap.
     pub catch_up_max: u32,
-    /// The newest entries that a newcomer who speaks plain text gets, unless it says how many.
+    /// Entries that a member of plain text sees of a room's past.
     pub history_lines: u32,
+    /// Rooms that may be open at the same time.
+    pub rooms_max: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             tail_bytes: 4 << 20,
-            catch_up_max: 1000,
+            blocks_bytes: 1 << 20,
+            catch_up_max: 1_000,
             history_lines: 20,
+            rooms_max: 65_536,
         }
     }
 }

@@ -8,8 +8,9 @@ use smol_str::SmolStr;
 
 /// Keeps entries. The loop calls it, so nothing here may wait for a disk.
 pub trait Store {
-    /// Hands over all requests, in order. The log bounds how much is under way; see
-    /// [`Request::Append`].
+    /// Hands over all requests, in order: those that are left in the list come again with the next
+    /// call, before newer ones. The log bounds how much is under way: entries by half the tail,
+    /// reads, keys and searches together by 64, and one [`Request::Open`] a room.
     fn send(&mut self, requests: &mut Vec<Request>);
 
     /// Appends the answers that have come, in order.
@@ -44,13 +45,15 @@ pub struct EpochInfo {
 /// What is asked of the store.
 #[derive(Debug)]
 pub enum Request {
-    /// What is kept of a room? Answered by [`Answer::Opened`]. Writes nothing.
+    /// What is kept of a room? Answered by [`Answer::Opened`] or [`Answer::OpenFailed`]. Writes
+    /// nothing.
     Open { room: RoomId, name: SmolStr },
     /// Keep an entry. All that wait together are committed together. Answered by
     /// [`Answer::Stored`]; never refused, only late: a commit that fails is tried again with the
     /// same rows.
     Append(Box<Record>),
-    /// Read entries of a room, from `after` on. Answered by [`Answer::Page`].
+    /// Read entries of a room, from the one after `after` on. Answered by [`Answer::Page`] or
+    /// [`Answer::ReadFailed`].
     Read {
         room: RoomId,
         stored_room: StoredRoom,
@@ -61,9 +64,11 @@ pub enum Request {
         /// The page ends when its texts have so many bytes; it has at least one entry.
         bytes_max: u32,
     },
-    /// The newest 64 keys with which a session sent. Answered by [`Answer::Keys`].
+    /// The newest 64 keys with which a session sent. Answered by [`Answer::Keys`] or
+    /// [`Answer::KeysFailed`].
     Keys { session: u64 },
-    /// Search the texts of a room below `before`, the newest first. Answered by [`Answer::Found`].
+    /// Search the texts of a room below `before`, the newest first. Answered by [`Answer::Found`]
+    /// or [`Answer::SearchFailed`].
     Search {
         tag: u64,
         stored_room: StoredRoom,
@@ -123,10 +128,16 @@ pub enum Answer {
         entries: Vec<PageEntry>,
         more: bool,
     },
-    /// A request for reading failed, as on a damaged page: the room named in it, or the tag.
+    /// A [`Request::Read`] failed, as on a damaged page of the database.
     ReadFailed {
         room: RoomId,
         log_gen: u64,
+        after: Seq,
+        why: String,
+    },
+    /// A [`Request::Keys`] failed.
+    KeysFailed {
+        session: u64,
         why: String,
     },
     /// An [`Request::Open`] failed.

@@ -235,7 +235,7 @@ mod tests {
                 let mut batch = Batch::default();
                 let mut encoder = Encoder::default();
                 for length in std::iter::repeat_n(short, 40).chain([longest; 40]) {
-                    if !batch.add(RoomId(0), 0, &said(length), limits, &mut encoder) {
+                    if !batch.add(RoomId::new(0, 0), 0, &said(length), limits, &mut encoder) {
                         break;
                     }
                 }

@@ -1,0 +1,201 @@
+//! Encoded blocks of entries, kept for the next reader: the least recently used are dropped. Knows
+//! no encoding: what a block holds is the caller's.
+
+use crate::id::{RoomId, Seq};
+use hashbrown::HashTable;
+use slab::Slab;
+
+/// Entries of a block.
+pub const BLOCK_ENTRIES: u32 = 16;
+
+/// What tells a block: 16 entries of a room, aligned so that readers with different cursors share
+/// them, in one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockKey {
+    pub room: RoomId,
+    /// A block of another generation is never found.
+    pub log_gen: u64,
+    /// The index of the protocol.
+    pub protocol: u8,
+    /// See [`BlockKey::block_of`].
+    pub block: u32,
+}
+
+impl BlockKey {
+    /// The block that an entry is in.
+    pub const fn block_of(seq: Seq) -> u32 {
+        seq.0 / BLOCK_ENTRIES
+    }
+
+    /// The first entry of the block. Block 0 has 15 entries, as there is no entry 0.
+    pub const fn first(self) -> Seq {
+        match self.block {
+            0 => Seq(1),
+            block => Seq(block * BLOCK_ENTRIES),
+        }
+    }
+
+    /// The last entry of the block. It is complete once the room's head is there.
+    pub const fn last(self) -> Seq {
+        Seq(self.block * BLOCK_ENTRIES + (BLOCK_ENTRIES - 1))
+    }
+
+    fn hash(&self) -> u64 {
+        let room = u64::from(self.room.slot()) << 32 | u64::from(self.block);
+        let mixed = (room ^ u64::from(self.protocol) << 60).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        mixed ^ mixed >> 32
+    }
+}
+
+const NONE: usize = usize::MAX;
+
+struct Node<T> {
+    key: BlockKey,
+    value: T,
+    bytes: usize,
+    /// Used next after this one.
+    newer: usize,
+    older: usize,
+}
+
+/// A cache of blocks with a bound in bytes. `T` is cheap to clone.
+pub struct Blocks<T> {
+    nodes: Slab<Node<T>>,
+    table: HashTable<usize>,
+    newest: usize,
+    oldest: usize,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+/// What a block costs beside its own bytes.
+const NODE_BYTES: usize = 96;
+
+impl<T: Clone> Blocks<T> {
+    pub const fn new(bytes_max: usize) -> Self {
+        Self {
+            nodes: Slab::new(),
+            table: HashTable::new(),
+            newest: NONE,
+            oldest: NONE,
+            bytes: 0,
+            bytes_max,
+        }
+    }
+
+    /// A block that was put in, and is used now.
+    pub fn get(&mut self, key: &BlockKey) -> Option<T> {
+        let index = self.find(key)?;
+        self.unlink(index);
+        self.link(index);
+        Some(self.nodes[index].value.clone())
+    }
+
+    /// Keeps a block that has so many bytes, in place of one with the same key. The least recently
+    /// used blocks give way; one that is larger than the whole cache is not kept.
+    pub fn put(&mut self, key: BlockKey, value: T, bytes: usize) {
+        if let Some(index) = self.find(&key) {
+            self.remove(index);
+        }
+        let bytes = bytes + NODE_BYTES;
+        if bytes > self.bytes_max {
+            return;
+        }
+        while self.bytes + bytes > self.bytes_max {
+            self.remove(self.oldest);
+        }
+        let index = self.nodes.insert(Node {
+            key,
+            value,
+            bytes,
+            newer: NONE,
+            older: NONE,
+        });
+        self.bytes += bytes;
+        self.link(index);
+        let nodes = &self.nodes;
+        self.table
+            .insert_unique(key.hash(), index, |index| nodes[*index].key.hash());
+    }
+
+    /// Drops all blocks of a room, as when it is closed.
+    pub fn drop_room(&mut self, room: RoomId) {
+        self.drop_where(|key| key.room == room);
+    }
+
+    /// Drops a block in all protocols, as when an entry in it was changed.
+    pub fn drop_block(&mut self, room: RoomId, block: u32) {
+        self.drop_where(|key| key.room == room && key.block == block);
+    }
+
+    /// Drops everything and returns the memory, as after a quiet time.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.bytes_max);
+    }
+
+    /// What the blocks take.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn drop_where(&mut self, is_dropped: impl Fn(&BlockKey) -> bool) {
+        let mut index = self.oldest;
+        while index != NONE {
+            let newer = self.nodes[index].newer;
+            if is_dropped(&self.nodes[index].key) {
+                self.remove(index);
+            }
+            index = newer;
+        }
+    }
+
+    fn find(&self, key: &BlockKey) -> Option<usize> {
+        let is_it = |index: &usize| self.nodes[*index].key == *key;
+        self.table.find(key.hash(), is_it).copied()
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.unlink(index);
+        let node = self.nodes.remove(index);
+        self.bytes -= node.bytes;
+        if let Ok(found) = self.table.find_entry(node.key.hash(), |at| *at == index) {
+            found.remove();
+        }
+    }
+
+    fn link(&mut self, index: usize) {
+        let before = self.newest;
+        self.nodes[index].older = before;
+        self.nodes[index].newer = NONE;
+        match self.nodes.get_mut(before) {
+            Some(node) => node.newer = index,
+            None => self.oldest = index,
+        }
+        self.newest = index;
+    }
+
+    fn unlink(&mut self, index: usize) {
+        let (newer, older) = (self.nodes[index].newer, self.nodes[index].older);
+        match self.nodes.get_mut(newer) {
+            Some(node) => node.older = older,
+            None => self.newest = older,
+        }
+        match self.nodes.get_mut(older) {
+            Some(node) => node.newer = newer,
+            None => self.oldest = newer,
+        }
+    }
+
+    /// Walks the whole cache.
+    pub fn check_invariants(&self) {
+        let (mut index, mut count, mut bytes) = (self.oldest, 0, 0);
+        while index != NONE {
+            let node = &self.nodes[index];
+            assert_eq!(self.find(&node.key), Some(index));
+            (index, count, bytes) = (node.newer, count + 1, bytes + node.bytes);
+        }
+        assert_eq!((count, count), (self.nodes.len(), self.table.len()));
+        assert_eq!(bytes, self.bytes);
+        assert!(bytes <= self.bytes_max);
+    }
+}

@@ -1,0 +1,577 @@
+//! The recent entries of all rooms, in one ring of bytes. Knows slots of rooms, not rooms, and no
+//! store: whether an entry is stored is asked of the caller.
+//!
+//! The ring is a queue of segments, so that it grows with what is said, moves nothing, and returns
+//! its memory. An entry is found from its room's newest by links that skip, in some tens of steps.
+
+use crate::chat::{Content, Entry, Manner};
+use crate::id::{Millis, Seq, Tick};
+use std::collections::VecDeque;
+use std::str;
+
+/// The usual segment. The ring grows by it, and entries are dropped by it.
+const SEGMENT_BYTES: usize = 64 * 1024;
+const SEGMENT_BYTES_MIN: usize = 256;
+
+/// Where a record begins: the number of its segment, and its offset there in units of 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    /// No record: offset 65,528 leaves no room for a header.
+    const NONE: Self = Self(u32::MAX);
+    const OFFSET_BITS: u32 = 13;
+    /// Segments are numbered in a circle, of which a small part is there at a time.
+    const SEGMENT_MASK: u32 = u32::MAX >> Self::OFFSET_BITS;
+
+    fn new(segment: u32, offset: usize) -> Self {
+        Self((segment & Self::SEGMENT_MASK) << Self::OFFSET_BITS | (offset / 8) as u32)
+    }
+
+    const fn segment(self) -> u32 {
+        self.0 >> Self::OFFSET_BITS
+    }
+
+    const fn offset(self) -> usize {
+        (self.0 & ((1 << Self::OFFSET_BITS) - 1)) as usize * 8
+    }
+}
+
+/// What stands before the texts of a record.
+#[derive(Clone, Copy)]
+struct Header {
+    /// The slot of the room; [`NO_SLOT`]: the room was forgotten.
+    slot: u32,
+    seq: Seq,
+    at: Millis,
+    /// The record of the room's entry `seq - 1`.
+    prev: Place,
+    /// The record of the room's entry `seq & (seq - 1)`: `seq` without its lowest bit.
+    skip: Place,
+    /// The record of the room's entry `seq + 1`.
+    next: Place,
+    /// Bytes after the header, without padding.
+    len: u32,
+}
+
+const HEADER_BYTES: usize = 32;
+const NEXT_AT: usize = 24;
+const NO_SLOT: u32 = u32::MAX;
+
+impl Header {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.slot.to_le_bytes());
+        to.extend_from_slice(&self.seq.0.to_le_bytes());
+        to.extend_from_slice(&self.at.0.to_le_bytes());
+        to.extend_from_slice(&self.prev.0.to_le_bytes());
+        to.extend_from_slice(&self.skip.0.to_le_bytes());
+        to.extend_from_slice(&self.next.0.to_le_bytes());
+        to.extend_from_slice(&self.len.to_le_bytes());
+    }
+
+    fn read(from: &[u8]) -> Self {
+        Self {
+            slot: word(from, 0),
+            seq: Seq(word(from, 4)),
+            at: Millis(u64::from(word(from, 12)) << 32 | u64::from(word(from, 8))),
+            prev: Place(word(from, 16)),
+            skip: Place(word(from, 20)),
+            next: Place(word(from, NEXT_AT)),
+            len: word(from, 28),
+        }
+    }
+
+    /// The length of the record.
+    fn bytes(&self) -> usize {
+        padded(HEADER_BYTES + self.len as usize)
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let word: [u8; 4] = bytes[at..at + 4].try_into().expect("four bytes");
+    u32::from_le_bytes(word)
+}
+
+const fn padded(bytes: usize) -> usize {
+    bytes.next_multiple_of(8)
+}
+
+/// The first byte after the header: which content, and its flags.
+mod kind {
+    pub(super) const SAID: u8 = 0;
+    pub(super) const KICKED: u8 = 1;
+    pub(super) const ACTION: u8 = 0x10;
+    pub(super) const REPLY: u8 = 0x20;
+    pub(super) const CONTENT: u8 = 0x0F;
+}
+
+/// Bytes of what stands after the header.
+fn payload_bytes(entry: &Entry<'_>) -> usize {
+    let texts = match entry.content {
+        Content::Said { text, reply_to, .. } => text.len() + reply_to.map_or(0, |_| 4),
+        Content::Kicked { by, reason } => 2 + by.len() + reason.len(),
+    };
+    3 + entry.nick.len() + texts
+}
+
+fn length(text: &str) -> u16 {
+    u16::try_from(text.len()).expect("a nick is short")
+}
+
+fn write_payload(entry: &Entry<'_>, to: &mut Vec<u8>) {
+    let kind = match entry.content {
+        Content::Said {
+            manner, reply_to, ..
+        } => {
+            let action = match manner {
+                Manner::Message => 0,
+                Manner::Action => kind::ACTION,
+            };
+            kind::SAID | action | reply_to.map_or(0, |_| kind::REPLY)
+        }
+        Content::Kicked { .. } => kind::KICKED,
+    };
+    to.push(kind);
+    to.extend_from_slice(&length(entry.nick).to_le_bytes());
+    to.extend_from_slice(entry.nick.as_bytes());
+    match entry.content {
+        Content::Said { text, reply_to, .. } => {
+            if let Some(seq) = reply_to {
+                to.extend_from_slice(&seq.0.to_le_bytes());
+            }
+            to.extend_from_slice(text.as_bytes());
+        }
+        Content::Kicked { by, reason } => {
+            to.extend_from_slice(&length(by).to_le_bytes());
+            to.extend_from_slice(by.as_bytes());
+            to.extend_from_slice(reason.as_bytes());
+        }
+    }
+}
+
+fn read_entry<'a>(header: &Header, mut rest: &'a [u8]) -> Entry<'a> {
+    let kind = take(&mut rest, 1)[0];
+    let nick = take_short(&mut rest);
+    let content = match kind & kind::CONTENT {
+        kind::SAID => Content::Said {
+            manner: match kind & kind::ACTION {
+                0 => Manner::Message,
+                _ => Manner::Action,
+            },
+            reply_to: (kind & kind::REPLY != 0).then(|| Seq(word(take(&mut rest, 4), 0))),
+            text: text(rest),
+        },
+        kind::KICKED => Content::Kicked {
+            by: take_short(&mut rest),
+            reason: text(rest),
+        },
+        other => unreachable!("no content has the number {other}"),
+    };
+    Entry {
+        seq: header.seq,
+        at: header.at,
+        nick,
+        content,
+    }
+}
+
+/// Cuts `bytes` bytes off the front.
+fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> &'a [u8] {
+    let (front, back) = rest.split_at(bytes);
+    *rest = back;
+    front
+}
+
+/// Cuts off a text and the two bytes of its length.
+fn take_short<'a>(rest: &mut &'a [u8]) -> &'a str {
+    let length = take(rest, 2);
+    let bytes = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    text(take(rest, bytes))
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).expect("texts went in as such")
+}
+
+struct Segment {
+    bytes: Vec<u8>,
+    /// What it may hold without growing; counts in [`Tail::held`].
+    capacity: usize,
+    /// When something was last written to it.
+    written: Tick,
+}
+
+/// What the ring has of one room: 8 bytes.
+#[derive(Clone, Copy)]
+struct Ends {
+    newest: Place,
+    /// Of no meaning if there is no newest.
+    oldest: Seq,
+}
+
+const NOTHING: Ends = Ends {
+    newest: Place::NONE,
+    oldest: Seq(0),
+};
+
+/// There is no space, and the oldest entry is not stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// Recent entries of all rooms, the oldest are dropped first. For each room it has a piece of the
+/// log that ends with the newest entry, without a gap.
+pub(super) struct Tail {
+    segments: VecDeque<Segment>,
+    /// The number of the front segment.
+    first: u32,
+    /// Where the oldest record begins in the front segment.
+    front_offset: usize,
+    /// Capacity of all segments: at most `bytes_max`, or one entry that is longer.
+    held: usize,
+    bytes_max: usize,
+    segment_bytes: usize,
+    /// An empty segment, so that a full ring allocates nothing.
+    spare: Option<Vec<u8>>,
+    /// By the slot of the room.
+    rooms: Vec<Ends>,
+    entries: usize,
+}
+
+impl Tail {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        let segment_bytes = (bytes_max / 16).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
+        Self {
+            segments: VecDeque::new(),
+            first: 0,
+            front_offset: 0,
+            held: 0,
+            bytes_max,
+            segment_bytes: padded(segment_bytes),
+            spare: None,
+            rooms: Vec::new(),
+            entries: 0,
+        }
+    }
+
+    /// What the entry takes in the ring.
+    pub(super) fn size_of(entry: &Entry<'_>) -> usize {
+        padded(HEADER_BYTES + payload_bytes(entry))
+    }
+
+    /// Memory of all segments.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// The oldest entry of a room that is here.
+    pub(super) fn oldest(&self, slot: u32) -> Option<Seq> {
+        let ends = self.ends(slot);
+        (ends.newest != Place::NONE).then_some(ends.oldest)
+    }
+
+    /// Adds the next entry of a room, and drops the oldest entries of all rooms where space is
+    /// needed for it.
+    ///
+    /// # Errors
+    /// Nothing was added: the oldest entry must stay, as `is_stored` says of it.
+    pub(super) fn append(
+        &mut self,
+        slot: u32,
+        entry: &Entry<'_>,
+        is_stored: impl Fn(u32, Seq) -> bool,
+        now: Tick,
+    ) -> Result<(), Full> {
+        let size = Self::size_of(entry);
+        self.make_space(size, is_stored, now)?;
+        // Only now: the eviction may have dropped the entries that the links would name.
+        let (prev, skip) = self.links(slot, entry.seq);
+        let header = Header {
+            slot,
+            seq: entry.seq,
+            at: entry.at,
+            prev,
+            skip,
+            next: Place::NONE,
+            len: u32::try_from(payload_bytes(entry)).expect("an entry is a message"),
+        };
+        let number = self.first.wrapping_add(self.segments.len() as u32 - 1);
+        let back = self.segments.back_mut().expect("space was made");
+        let place = Place::new(number, back.bytes.len());
+        let end = back.bytes.len() + size;
+        header.write(&mut back.bytes);
+        write_payload(entry, &mut back.bytes);
+        back.bytes.resize(end, 0);
+        back.written = now;
+        self.entries += 1;
+        if prev == Place::NONE {
+            if self.rooms.len() <= slot as usize {
+                self.rooms.resize(slot as usize + 1, NOTHING);
+            }
+            self.rooms[slot as usize].oldest = entry.seq;
+        } else {
+            self.set_next(prev, place);
+        }
+        self.rooms[slot as usize].newest = place;
+        Ok(())
+    }
+
+    /// Passes the entries of a room after `after` to `each`, until it returns false: then it has
+    /// not taken that entry. Returns the last that was taken, or `after`; `None` if the entry after
+    /// `after` is not here.
+    pub(super) fn read(
+        &self,
+        slot: u32,
+        after: Seq,
+        each: &mut dyn FnMut(Entry<'_>) -> bool,
+    ) -> Option<Seq> {
+        let mut place = self.find(slot, after.next()?)?;
+        let mut taken = after;
+        while place != Place::NONE {
+            let (header, payload) = self.record(place);
+            if !each(read_entry(&header, payload)) {
+                break;
+            }
+            taken = header.seq;
+            place = header.next;
+        }
+        Some(taken)
+    }
+
+    /// What the entries after `after` and up to `upto` take in the ring; both may lie outside it.
+    pub(super) fn measure(&self, slot: u32, after: Seq, upto: Seq) -> usize {
+        let Some(oldest) = self.oldest(slot) else {
+            return 0;
+        };
+        let Some(from) = after.next() else {
+            return 0;
+        };
+        let mut bytes = 0;
+        let mut place = self.find(slot, from.max(oldest)).unwrap_or(Place::NONE);
+        while place != Place::NONE {
+            let header = self.header(place);
+            if header.seq > upto {
+                break;
+            }
+            bytes += header.bytes();
+            place = header.next;
+        }
+        bytes
+    }
+
+    /// The slot belongs to no room any more, or to another. What is here of it is not found again
+    /// and counts as stored.
+    pub(super) fn forget(&mut self, slot: u32) {
+        let ends = self.ends(slot);
+        if ends.newest == Place::NONE {
+            return;
+        }
+        let mut place = ends.newest;
+        loop {
+            let header = self.header(place);
+            self.bytes_at(place)[..4].copy_from_slice(&NO_SLOT.to_le_bytes());
+            if header.seq == ends.oldest {
+                break;
+            }
+            place = header.prev;
+        }
+        self.rooms[slot as usize] = NOTHING;
+        while self
+            .rooms
+            .last()
+            .is_some_and(|ends| ends.newest == Place::NONE)
+        {
+            self.rooms.pop();
+        }
+        if self.rooms.len() < self.rooms.capacity() / 8 {
+            self.rooms.shrink_to(self.rooms.len() * 2);
+        }
+    }
+
+    /// Returns the memory of what was last written before `before`.
+    pub(super) fn drop_before(&mut self, before: Tick, is_stored: impl Fn(u32, Seq) -> bool) {
+        self.spare = None;
+        while self.written().is_some_and(|written| written < before) {
+            if self.drop_front(&is_stored).is_err() {
+                return;
+            }
+            self.spare = None;
+        }
+    }
+
+    /// When the oldest segment was last written to.
+    pub(super) fn written(&self) -> Option<Tick> {
+        self.segments.front().map(|front| front.written)
+    }
+
+    /// Makes the back segment one with space for `size` bytes.
+    fn make_space(
+        &mut self,
+        size: usize,
+        is_stored: impl Fn(u32, Seq) -> bool,
+        now: Tick,
+    ) -> Result<(), Full> {
+        let fits = |back: &Segment| back.bytes.len() + size <= back.capacity;
+        if self.segments.back().is_some_and(fits) {
+            return Ok(());
+        }
+        let capacity = size.max(self.segment_bytes);
+        while self.held + capacity > self.bytes_max && !self.segments.is_empty() {
+            self.drop_front(&is_stored)?;
+        }
+        let spare = self.spare.take().filter(|_| capacity == self.segment_bytes);
+        self.segments.push_back(Segment {
+            bytes: spare.unwrap_or_else(|| Vec::with_capacity(capacity)),
+            capacity,
+            written: now,
+        });
+        self.held += capacity;
+        Ok(())
+    }
+
+    /// Drops the front segment, or as much of it as is stored.
+    fn drop_front(&mut self, is_stored: &impl Fn(u32, Seq) -> bool) -> Result<(), Full> {
+        let Some(front) = self.segments.front() else {
+            return Ok(());
+        };
+        while self.front_offset < front.bytes.len() {
+            let header = Header::read(&front.bytes[self.front_offset..]);
+            if header.slot != NO_SLOT {
+                if !is_stored(header.slot, header.seq) {
+                    return Err(Full);
+                }
+                let ends = &mut self.rooms[header.slot as usize];
+                assert_eq!(ends.oldest, header.seq, "the oldest goes first");
+                if header.next == Place::NONE {
+                    *ends = NOTHING;
+                } else {
+                    ends.oldest = Seq(header.seq.0 + 1);
+                }
+            }
+            self.entries -= 1;
+            self.front_offset += header.bytes();
+        }
+        if let Some(mut front) = self.segments.pop_front() {
+            self.held -= front.capacity;
+            if front.capacity == self.segment_bytes {
+                front.bytes.clear();
+                self.spare = Some(front.bytes);
+            }
+        }
+        self.first = self.first.wrapping_add(1);
+        self.front_offset = 0;
+        Ok(())
+    }
+
+    /// The links of the next entry of a room to the one before it, and to the one that its number
+    /// without its lowest bit has.
+    fn links(&self, slot: u32, seq: Seq) -> (Place, Place) {
+        let ends = self.ends(slot);
+        if ends.newest == Place::NONE {
+            return (Place::NONE, Place::NONE);
+        }
+        let before = self.header(ends.newest);
+        assert_eq!(before.seq.next(), Some(seq), "a log has no gap");
+        let target = without_lowest_bit(seq);
+        let (mut place, mut at) = (ends.newest, before);
+        // seq - 1 is the target with ones below it: taking them away, one by one, leads there.
+        while at.seq != target {
+            if without_lowest_bit(at.seq) < ends.oldest {
+                return (ends.newest, Place::NONE);
+            }
+            place = at.skip;
+            at = self.header(place);
+        }
+        (ends.newest, place)
+    }
+
+    /// The record of an entry, from the newest of its room backwards: each step skips as far as it
+    /// may, so that some log² of the distance are taken.
+    fn find(&self, slot: u32, seq: Seq) -> Option<Place> {
+        let ends = self.ends(slot);
+        if ends.newest == Place::NONE || seq < ends.oldest {
+            return None;
+        }
+        let mut place = ends.newest;
+        let mut header = self.header(place);
+        if seq > header.seq {
+            return None;
+        }
+        while header.seq != seq {
+            let skips = without_lowest_bit(header.seq) >= seq;
+            place = if skips { header.skip } else { header.prev };
+            header = self.header(place);
+        }
+        Some(place)
+    }
+
+    fn ends(&self, slot: u32) -> Ends {
+        self.rooms.get(slot as usize).copied().unwrap_or(NOTHING)
+    }
+
+    fn set_next(&mut self, of: Place, next: Place) {
+        self.bytes_at(of)[NEXT_AT..NEXT_AT + 4].copy_from_slice(&next.0.to_le_bytes());
+    }
+
+    fn header(&self, place: Place) -> Header {
+        Header::read(&self.segments[self.index(place)].bytes[place.offset()..])
+    }
+
+    fn record(&self, place: Place) -> (Header, &[u8]) {
+        let from = &self.segments[self.index(place)].bytes[place.offset()..];
+        let header = Header::read(from);
+        (
+            header,
+            &from[HEADER_BYTES..HEADER_BYTES + header.len as usize],
+        )
+    }
+
+    fn bytes_at(&mut self, place: Place) -> &mut [u8] {
+        let index = self.index(place);
+        &mut self.segments[index].bytes[place.offset()..]
+    }
+
+    fn index(&self, place: Place) -> usize {
+        (place.segment().wrapping_sub(self.first) & Place::SEGMENT_MASK) as usize
+    }
+
+    /// Walks the whole ring.
+    pub(super) fn check_invariants(&self) {
+        let held: usize = self.segments.iter().map(|segment| segment.capacity).sum();
+        assert_eq!(held, self.held);
+        assert!(held <= self.bytes_max || self.segments.len() == 1);
+        let mut next: Vec<Option<Seq>> = vec![None; self.rooms.len()];
+        let mut entries = 0;
+        for (index, segment) in self.segments.iter().enumerate() {
+            assert!(segment.bytes.len() <= segment.capacity);
+            let mut offset = if index == 0 { self.front_offset } else { 0 };
+            while offset < segment.bytes.len() {
+                let header = Header::read(&segment.bytes[offset..]);
+                entries += 1;
+                offset += header.bytes();
+                if header.slot == NO_SLOT {
+                    continue;
+                }
+                let ends = self.rooms[header.slot as usize];
+                let expected = &mut next[header.slot as usize];
+                assert_eq!(header.seq, expected.unwrap_or(ends.oldest));
+                *expected = header.seq.next();
+                let found = self.find(header.slot, header.seq);
+                let found = found.map(|place| self.header(place).seq);
+                assert_eq!(found, Some(header.seq));
+            }
+        }
+        assert_eq!(entries, self.entries);
+        for (ends, next) in self.rooms.iter().zip(next) {
+            let newest = (ends.newest != Place::NONE).then(|| self.header(ends.newest).seq);
+            assert_eq!(newest.and_then(Seq::next), next);
+        }
+    }
+}
+
+const fn without_lowest_bit(seq: Seq) -> Seq {
+    Seq(seq.0 & seq.0.wrapping_sub(1))
+}
