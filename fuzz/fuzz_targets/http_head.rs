@@ -73,7 +73,9 @@ fn check(request: &Request<'_>, bytes: &[u8], max_head_bytes: usize) -> bool {
         Request::Upgrade { upgrade, consumed } => {
             assert!((1..=max_head_bytes).contains(consumed) && *consumed <= bytes.len());
             assert_eq!(check_response(&upgrade.response, false), 101);
-            assert!(!upgrade.room.is_empty() && upgrade.nick.as_deref() != Some(""));
+            assert!(upgrade.room.as_deref() != Some("") && upgrade.nick.as_deref() != Some(""));
+            let is_other = upgrade.subprotocol.is_none() && upgrade.wrong_url.is_none();
+            assert!(upgrade.is_browser || is_other);
         }
         Request::Get { get, consumed } => {
             assert!((1..=max_head_bytes).contains(consumed) && *consumed <= bytes.len());
@@ -108,6 +110,7 @@ fuzz_target!(|input: (u8, [u8; 3], &[u8])| {
         require_origin: options & 1 != 0,
         // The corpus has long heads for the first of them.
         max_head_bytes: if options & 8 == 0 { 8192 } else { 500 },
+        subprotocols: &["parlor.v1.json", "chat"],
         ..Settings::default()
     };
     if options & 2 != 0 {

@@ -32,6 +32,10 @@ pub enum Refusal {
     BadHost,
     /// A room or nick is not UTF-8 once its percent-encoding is undone.
     NotUtf8,
+    /// `history` in the query is no number.
+    BadHistory,
+    /// Sec-WebSocket-Protocol has an element that is no token (RFC 6455 §4.1, 10).
+    BadSubprotocol,
     /// Nothing is at this path.
     NoSuchPath,
     /// A WebSocket was asked for where there is none.
@@ -79,6 +83,8 @@ impl Refusal {
             | Self::BadHead { .. }
             | Self::BadHost
             | Self::NotUtf8
+            | Self::BadHistory
+            | Self::BadSubprotocol
             | Self::HttpTooOld
             | Self::NoConnectionUpgrade
             | Self::BadKey
@@ -118,6 +124,13 @@ impl Refusal {
             Self::HasBody => "The request has a body; nothing here takes one.",
             Self::BadHost => "The request must have exactly one valid Host header field.",
             Self::NotUtf8 => "The room or the nick is not UTF-8 in percent-encoding.",
+            Self::BadHistory => {
+                "The history in the query must be a number: how many earlier lines are shown."
+            }
+            Self::BadSubprotocol => {
+                "Sec-WebSocket-Protocol must be a list of names without space between their \
+                 characters."
+            }
             Self::NoSuchPath => "There is nothing here. The chat page is at /.",
             Self::NoWebSocketHere => "There is no WebSocket here. They are at /ws and /ws/ROOM.",
             Self::MethodNotAllowed { .. } => "This method is not allowed here; Allow names others.",
@@ -188,6 +201,8 @@ impl Refusal {
             | Self::HasBody
             | Self::BadHost
             | Self::NotUtf8
+            | Self::BadHistory
+            | Self::BadSubprotocol
             | Self::NoSuchPath
             | Self::NoWebSocketHere
             | Self::HttpTooOld
@@ -353,6 +368,8 @@ mod tests {
             (Refusal::HasBody, 413, "body"),
             (Refusal::BadHost, 400, "host"),
             (Refusal::NotUtf8, 400, "utf-8"),
+            (Refusal::BadHistory, 400, "number"),
+            (Refusal::BadSubprotocol, 400, "sec-websocket-protocol"),
             (Refusal::NoSuchPath, 404, "nothing here"),
             (Refusal::NoWebSocketHere, 404, "/ws/room"),
             (Refusal::MethodNotAllowed { allow: "GET" }, 405, "method"),

@@ -17,6 +17,9 @@ pub struct Settings {
     pub require_origin: bool,
     /// The longest head of a request, blank line included.
     pub max_head_bytes: usize,
+    /// The subprotocols of WebSockets that may be chosen (RFC 6455 §1.9). Set by the server, not by
+    /// an operator.
+    pub subprotocols: &'static [&'static str],
 }
 
 impl Default for Settings {
@@ -36,6 +39,7 @@ impl Default for Settings {
             allow_origins: Vec::new(),
             require_origin: false,
             max_head_bytes: 16 * 1024,
+            subprotocols: &[],
         }
     }
 }

@@ -175,7 +175,9 @@ fn a_browser_and_the_simplest_client_get_their_websocket() {
     for request in [BROWSER, LEAST] {
         let upgrade = upgrade(request);
         assert_eq!(upgrade.response, ACCEPTED.as_bytes());
-        assert_eq!((upgrade.room.as_str(), upgrade.nick), ("lobby", None));
+        assert_eq!((upgrade.room, upgrade.nick), (None, None));
+        assert_eq!((upgrade.history, upgrade.subprotocol), (None, None));
+        assert_eq!(upgrade.wrong_url, None);
         assert_eq!(upgrade.forwarded_for, Forwarded::Unnamed);
     }
 }
@@ -205,7 +207,7 @@ fn variations_of_clients_and_proxies_are_accepted() {
     ] {
         let upgrade = upgrade(&least_with(from, to));
         assert_eq!(upgrade.response, ACCEPTED.as_bytes());
-        assert_eq!(upgrade.room, DEFAULT_ROOM);
+        assert_eq!(upgrade.room, None);
     }
     let bare_line_feeds = LEAST.replace("\r\n", "\n");
     assert_eq!(upgrade(&bare_line_feeds).response, ACCEPTED.as_bytes());
@@ -427,7 +429,10 @@ fn the_room_and_the_nick_are_decoded() {
         }
         let upgrade = upgrade(&request);
         assert_eq!(
-            (upgrade.room.as_str(), upgrade.nick.as_deref()),
+            (
+                upgrade.room.as_deref().unwrap_or(DEFAULT_ROOM),
+                upgrade.nick.as_deref()
+            ),
             (room, nick),
             "{target}"
         );
@@ -709,4 +714,124 @@ fn random_bytes_never_panic() {
         let already = random.below(400);
         receive(&bytes, already, FROM_PROXY, &settings);
     }
+}
+
+/// Two that the server knows; it prefers none of them.
+const SUBPROTOCOLS: &[&str] = &["parlor.v1.json", "parlor.v2.json"];
+
+fn knowing_subprotocols() -> Settings {
+    Settings {
+        subprotocols: SUBPROTOCOLS,
+        ..Settings::default()
+    }
+}
+
+/// The least request with these fields, to a server that knows [`SUBPROTOCOLS`].
+#[track_caller]
+fn upgrade_offering(fields: &str) -> Upgrade {
+    let request = least_with(
+        "Host: a.example\r\n",
+        &format!("Host: a.example\r\n{fields}"),
+    );
+    match receive_any_way(request.as_bytes(), &knowing_subprotocols()) {
+        Request::Upgrade { upgrade, .. } => upgrade,
+        outcome => panic!("{outcome:?}: {request}"),
+    }
+}
+
+#[test]
+fn first_known_subprotocol_of_the_client_is_chosen_and_named_once() {
+    let field = |value: &str| format!("Sec-WebSocket-Protocol: {value}\r\n");
+    for (fields, chosen) in [
+        (field("parlor.v1.json"), "parlor.v1.json"),
+        (field("chat, parlor.v1.json"), "parlor.v1.json"),
+        (field("parlor.v2.json,parlor.v1.json"), "parlor.v2.json"),
+        (field(",parlor.v1.json ,\tparlor.v2.json"), "parlor.v1.json"),
+        (field("chat") + &field("parlor.v2.json"), "parlor.v2.json"),
+        (
+            field("parlor.v2.json, x") + &field("parlor.v1.json"),
+            "parlor.v2.json",
+        ),
+        (field("parlor.v1.json, parlor.v1.json"), "parlor.v1.json"),
+    ] {
+        let upgrade = upgrade_offering(&fields);
+        assert_eq!(upgrade.subprotocol, Some(chosen), "{fields}");
+        assert!(upgrade.is_browser);
+        let response = Parsed::from(&upgrade.response);
+        assert_eq!(response.field("Sec-WebSocket-Protocol"), Some(chosen));
+        assert_eq!(
+            response.field("Sec-WebSocket-Accept"),
+            Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        );
+    }
+}
+
+#[test]
+fn unknown_subprotocols_are_ignored() {
+    for fields in [
+        "Sec-WebSocket-Protocol: chat, superchat\r\n",
+        "Sec-WebSocket-Protocol: PARLOR.V1.JSON\r\n",
+        "Sec-WebSocket-Protocol: parlor.v1\r\n",
+        "Sec-WebSocket-Protocol:\r\n",
+        "Sec-WebSocket-Protocol: ,\r\n",
+        "",
+    ] {
+        let upgrade = upgrade_offering(fields);
+        assert_eq!(upgrade.subprotocol, None, "{fields}");
+        assert!(!upgrade.is_browser);
+        assert_eq!(upgrade.response, ACCEPTED.as_bytes());
+    }
+}
+
+#[test]
+fn subprotocol_that_is_no_token_is_refused() {
+    for value in [
+        "parlor v1",
+        "parlor.v1.json; q=1",
+        "parlor.v1.json, a/b",
+        "\"parlor.v1.json\"",
+        "parlör",
+    ] {
+        let field = format!("Host: a.example\r\nSec-WebSocket-Protocol: {value}\r\n");
+        let request = least_with("Host: a.example\r\n", &field);
+        let outcome = receive_any_way(request.as_bytes(), &knowing_subprotocols());
+        assert_eq!(outcome, refused(Refusal::BadSubprotocol), "{value}");
+    }
+}
+
+#[test]
+fn wrong_url_is_refused_unless_a_page_may_have_sent_it() {
+    let origin = "Host: a.example\r\nOrigin: http://a.example\r\n";
+    let subprotocol = "Host: a.example\r\nSec-WebSocket-Protocol: parlor.v1.json\r\n";
+    for (target, why) in [
+        ("/ws/%ff?nick=ann", Refusal::NotUtf8),
+        ("/ws/den?nick=%ff", Refusal::NotUtf8),
+        ("/ws/den?nick=ann&history=all", Refusal::BadHistory),
+    ] {
+        let request = least_with("/ws", target);
+        assert_eq!(refusal(&request), why);
+        for fields in [origin, subprotocol] {
+            let request = request.replacen("Host: a.example\r\n", fields, 1);
+            let outcome = receive_any_way(request.as_bytes(), &knowing_subprotocols());
+            let Request::Upgrade { upgrade, .. } = outcome else {
+                panic!("{outcome:?}: {request}");
+            };
+            assert!(upgrade.is_browser);
+            assert_eq!(upgrade.wrong_url, Some(why));
+            assert_eq!(
+                (upgrade.room, upgrade.nick, upgrade.history),
+                (None, None, None)
+            );
+        }
+    }
+    // A page of a foreign Origin is refused all the same.
+    let foreign = least_with("Host: a.example\r\n", "Host: a.example\r\nOrigin: null\r\n");
+    let request = foreign.replacen("/ws", "/ws/%ff", 1);
+    assert_eq!(refusal(&request), Refusal::ForeignOrigin);
+}
+
+#[test]
+fn history_of_the_query_is_passed_on() {
+    let request = least_with("/ws", "/ws/den?nick=ann&history=0");
+    assert_eq!(upgrade(&request).history, Some(0));
 }

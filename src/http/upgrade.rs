@@ -2,15 +2,14 @@
 //! for, and the 101. Lenient about lists, case and split fields, in which clients and proxies
 //! differ; strict about the rest. Knows no rule about names: a room or nick is a string here.
 //!
-//! The server selects no subprotocol and no extension, so the 101 mentions none (RFC 6455 §4.2.2,
-//! 5).
+//! The server selects no extension, so the 101 mentions none (RFC 6455 §4.2.2, 5).
 
 use percent_encoding::percent_decode;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 use super::forwarded::{self, Forwarded};
-use super::head::{Field, Head};
+use super::head::{Field, Head, list};
 use super::origin;
 use super::response::Refusal;
 use super::settings::Settings;
@@ -32,11 +31,25 @@ pub const DEFAULT_ROOM: &str = "lobby";
 /// A WebSocket that may be opened: send `response`; what follows in both directions are frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The room asked for: decoded, not checked, never empty. If the chat refuses the name, answer
-    /// with [`Refusal::RoomName`] instead.
-    pub room: String,
+    /// The room that the path names: decoded, not checked, never empty. `None`: it names none, as
+    /// in `/ws`. If the chat refuses the name, answer with [`Refusal::RoomName`] instead, as for
+    /// `wrong_url`.
+    pub room: Option<String>,
     /// The nick asked for: decoded, not checked, never empty.
     pub nick: Option<String>,
+    /// How many earlier lines are asked for: `history` in the query. More than a number can hold
+    /// is [`u32::MAX`].
+    pub history: Option<u32>,
+    /// The one of [`Settings::subprotocols`] that was chosen; the 101 names it. `None`: the client
+    /// offered none of them.
+    pub subprotocol: Option<&'static str>,
+    /// An Origin or one of our subprotocols was sent, so the client may be a page, which sees
+    /// neither status nor text of a refusal. What is wrong with the names in the URL is such a
+    /// client's to see: send the 101, then close with 4003.
+    pub is_browser: bool,
+    /// What is wrong with the URL: only for such a client, others are refused. `room`, `nick` and
+    /// `history` are `None` then.
+    pub wrong_url: Option<Refusal>,
     /// The client according to a trusted proxy. The limit by address counts the connection for it.
     pub forwarded_for: Forwarded,
     /// The whole 101 (RFC 6455 §4.2.2). It has no Date, which only other responses need.
@@ -82,30 +95,74 @@ pub(super) fn check(
         Field::Repeated => return Err(Refusal::RepeatedOrigin),
         Field::Missing | Field::Once(_) => {}
     }
-    let room = if room.is_empty() {
-        DEFAULT_ROOM.to_owned()
-    } else {
-        decode(room.as_bytes())?
+    let subprotocol = subprotocol(head, settings.subprotocols)?;
+    let is_browser = subprotocol.is_some() || head.values("Origin").next().is_some();
+    let (wishes, wrong_url) = match Wishes::parse(room, query) {
+        Ok(wishes) => (wishes, None),
+        Err(why) if is_browser => (Wishes::default(), Some(why)),
+        Err(why) => return Err(why),
     };
     let fields = head.values("X-Forwarded-For");
     Ok(Upgrade {
-        room,
-        nick: nick(query)?,
+        room: wishes.room,
+        nick: wishes.nick,
+        history: wishes.history,
+        subprotocol,
+        is_browser,
+        wrong_url,
         forwarded_for: if from_proxy {
             forwarded::client(fields, &settings.trusted_proxies)
         } else {
             Forwarded::Unnamed
         },
-        response: switching_protocols(key),
+        response: switching_protocols(key, subprotocol),
     })
 }
 
-fn switching_protocols(key: &[u8]) -> Vec<u8> {
+/// The first of the client's subprotocols, which are in the order of its preference, that is among
+/// `known` (RFC 6455 §4.2.2, 4). The list may be spread over several fields (§11.3.4). Names
+/// compare with case. Unknown ones are ignored: without a choice the WebSocket is opened without a
+/// subprotocol, and the client decides whether it goes on.
+fn subprotocol(
+    head: &Head<'_, '_>,
+    known: &'static [&'static str],
+) -> Result<Option<&'static str>, Refusal> {
+    let mut chosen = None;
+    for name in head.values("Sec-WebSocket-Protocol").flat_map(list) {
+        if !is_token(name) {
+            return Err(Refusal::BadSubprotocol);
+        }
+        chosen = chosen.or_else(|| known.iter().find(|known| known.as_bytes() == name).copied());
+    }
+    Ok(chosen)
+}
+
+/// A token (RFC 9110 §5.6.2).
+fn is_token(name: &[u8]) -> bool {
+    let may_be_in_token =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(may_be_in_token)
+}
+
+fn switching_protocols(key: &[u8], subprotocol: Option<&str>) -> Vec<u8> {
     const BEFORE_KEY: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
         Upgrade: websocket\r\n\
         Connection: Upgrade\r\n\
         Sec-WebSocket-Accept: ";
-    [BEFORE_KEY, accept_key(key).as_bytes(), b"\r\n\r\n"].concat()
+    let accept = accept_key(key);
+    let before_name: &[u8] = match subprotocol {
+        Some(_) => b"\r\nSec-WebSocket-Protocol: ",
+        None => b"",
+    };
+    let name = subprotocol.unwrap_or_default().as_bytes();
+    [
+        BEFORE_KEY,
+        accept.as_bytes(),
+        before_name,
+        name,
+        b"\r\n\r\n",
+    ]
+    .concat()
 }
 
 /// 22 characters and two of padding. The last character has four unused bits; some clients set
@@ -115,17 +172,53 @@ fn is_16_bytes_in_base64(key: &[u8]) -> bool {
     key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
 }
 
-/// The first `nick=` of a query that is not empty, encoded as forms do it, a space as `+`
-/// (URL Standard §5.1).
-fn nick(query: &str) -> Result<Option<String>, Refusal> {
-    let mut nicks = query
+/// What the URL of a WebSocket asks for.
+#[derive(Debug, Default)]
+struct Wishes {
+    room: Option<String>,
+    nick: Option<String>,
+    history: Option<u32>,
+}
+
+impl Wishes {
+    fn parse(room: &str, query: &str) -> Result<Self, Refusal> {
+        let room = (!room.is_empty()).then(|| decode(room.as_bytes()));
+        Ok(Self {
+            room: room.transpose()?,
+            nick: nick(query)?,
+            history: history(query)?,
+        })
+    }
+}
+
+/// The first value of a name in a query that is not empty, as it was sent.
+fn value<'b>(query: &'b str, name: &str) -> Option<&'b str> {
+    let of_name = |pair: &'b str| pair.strip_prefix(name)?.strip_prefix('=');
+    query
         .split('&')
-        .filter_map(|pair| pair.strip_prefix("nick="));
-    match nicks.find(|nick| !nick.is_empty()) {
+        .filter_map(of_name)
+        .find(|value| !value.is_empty())
+}
+
+/// The nick of a query, encoded as forms do it, a space as `+` (URL Standard §5.1).
+fn nick(query: &str) -> Result<Option<String>, Refusal> {
+    match value(query, "nick") {
         None => Ok(None),
         Some(nick) if nick.contains('+') => decode(nick.replace('+', " ").as_bytes()).map(Some),
         Some(nick) => decode(nick.as_bytes()).map(Some),
     }
+}
+
+/// The `history` of a query. Only digits are a number; one that is too large is taken for the
+/// largest, for the server shows what it has.
+fn history(query: &str) -> Result<Option<u32>, Refusal> {
+    let Some(digits) = value(query, "history") else {
+        return Ok(None);
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::BadHistory);
+    }
+    Ok(Some(digits.parse().unwrap_or(u32::MAX)))
 }
 
 /// Undoes percent-encoding. A `%` without two digits remains, and the rules for names judge it.
@@ -182,5 +275,28 @@ mod tests {
         }
         assert_eq!(nick("nick=%ff"), Err(Refusal::NotUtf8));
         assert_eq!(nick("nick=%ff+"), Err(Refusal::NotUtf8));
+    }
+
+    #[test]
+    fn history_is_a_number() {
+        for (query, expected) in [
+            ("history=0", Ok(Some(0))),
+            ("nick=ann&history=50", Ok(Some(50))),
+            ("history=007", Ok(Some(7))),
+            ("history=&history=5", Ok(Some(5))),
+            ("history=4294967296", Ok(Some(u32::MAX))),
+            ("history=99999999999999999999", Ok(Some(u32::MAX))),
+            ("history", Ok(None)),
+            ("history=", Ok(None)),
+            ("histories=5", Ok(None)),
+            ("", Ok(None)),
+            ("history=all", Err(Refusal::BadHistory)),
+            ("history=-1", Err(Refusal::BadHistory)),
+            ("history=+1", Err(Refusal::BadHistory)),
+            ("history=1.5", Err(Refusal::BadHistory)),
+            ("history=%31", Err(Refusal::BadHistory)),
+        ] {
+            assert_eq!(history(query), expected, "{query}");
+        }
     }
 }

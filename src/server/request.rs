@@ -6,7 +6,7 @@ use super::connection::Source;
 use super::receive::Flow;
 use crate::chat::RoomName;
 use crate::frame::Frame;
-use crate::http::{self, Forwarded, Get, Method, Refusal, Request, Upgrade};
+use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::Net;
 use crate::page;
@@ -94,7 +94,10 @@ impl<N: Net> Server<N> {
 
     /// The upgrade: the one response, and from here on a member.
     fn open(&mut self, id: ConnId, upgrade: Upgrade, now: Tick) {
-        let Ok(room) = RoomName::parse(&upgrade.room) else {
+        if let Some(why) = upgrade.wrong_url {
+            return self.refuse(id, &why, now);
+        }
+        let Ok(room) = RoomName::parse(upgrade.room.as_deref().unwrap_or(DEFAULT_ROOM)) else {
             return self.refuse(
                 id,
                 &Refusal::RoomName {
