@@ -24,7 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
     ("http", &["id"]),
     ("page", &["http"]),
     ("ws", &["frame"]),
-    ("wire", &["chat"]),
+    ("wire", &["chat", "id"]),
     ("chat", &["chance", "rate", "id"]),
     ("conn", &["ws", "frame", "rate", "id"]),
     ("log", &["chat", "id"]),
@@ -41,7 +41,7 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 10] = [
+const BELONGS: [(&str, &[&str]); 11] = [
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
     ("clap_mangen", &["options"]),
@@ -50,6 +50,7 @@ const BELONGS: [(&str, &[&str]); 10] = [
     ("nix", &["net"]),
     ("socket2", &["net"]),
     ("rustix", &["net"]),
+    ("serde_core", &["wire"]),
     ("signal_hook", &["net"]),
     ("tungstenite", &["ws", "http"]),
 ];

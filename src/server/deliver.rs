@@ -8,7 +8,7 @@ use crate::conn::outbox::{Limits, Pushed};
 use crate::frame::{Frame, Run};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::net::Net;
-use crate::wire::Protocol;
+use crate::wire::{Protocol, Shown};
 use crate::ws::CloseReason;
 
 /// What one room was sent since its members were last given something: encoded once per protocol,
@@ -47,7 +47,9 @@ impl Batch {
         }
         self.check_epoch(epoch);
         for protocol in Protocol::ALL {
-            self.runs[protocol.index()].push_text(encoder.text(event, protocol));
+            if let Some(text) = encoder.text(event, protocol) {
+                self.runs[protocol.index()].push_text(text);
+            }
         }
         true
     }
@@ -72,14 +74,15 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    fn text(&mut self, event: &Event, protocol: Protocol) -> &str {
+    /// `None`: the protocol shows nothing of it.
+    fn text(&mut self, event: &Event, protocol: Protocol) -> Option<&str> {
         self.text.clear();
-        protocol.render(event, &mut self.text);
-        &self.text
+        let is_shown = protocol.render(&Shown::Event(event), &mut self.text);
+        is_shown.then_some(&self.text)
     }
 
-    pub(super) fn frame(&mut self, event: &Event, protocol: Protocol) -> Frame {
-        Frame::text(self.text(event, protocol))
+    pub(super) fn frame(&mut self, event: &Event, protocol: Protocol) -> Option<Frame> {
+        self.text(event, protocol).map(Frame::text)
     }
 }
 
@@ -102,8 +105,7 @@ impl<N: Net> Server<N> {
                     except,
                     event,
                 } => {
-                    let frames =
-                        Protocol::ALL.map(|protocol| Some(self.encoder.frame(&event, protocol)));
+                    let frames = Protocol::ALL.map(|protocol| self.encoder.frame(&event, protocol));
                     self.tell_members(room, &frames, Some(except), now);
                 }
                 Effect::Tell { to, event } => self.tell_one(to, &event, now),
@@ -156,7 +158,9 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let frame = self.encoder.frame(event, connection.protocol);
+        let Some(frame) = self.encoder.frame(event, connection.protocol) else {
+            return;
+        };
         match event {
             // A member's last line must not be lost; nothing can follow it.
             Event::YouWereKicked { .. } => self.connections.push_control(id, frame),

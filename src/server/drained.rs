@@ -20,7 +20,9 @@ impl<N: Net> Server<N> {
             Drained::Report { missed: messages } => {
                 let event = Event::Missed { messages };
                 let frame = self.encoder.frame(&event, connection.protocol);
-                connection.state.outbox.push_control(frame);
+                if let Some(frame) = frame {
+                    connection.state.outbox.push_control(frame);
+                }
                 self.flush_one(id, now);
             }
             Drained::Read => {

@@ -3,12 +3,12 @@
 
 use super::Server;
 use super::receive::{FRAMES_PER_TURN, Flow};
-use crate::chat::Command;
+use crate::chat::{Command, Manner};
 use crate::conn::state::{Decoded, Work};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
-use crate::wire::{self, Protocol};
+use crate::wire::{self, Ask, Protocol};
 use crate::ws::{CloseReason, Received, reply_to};
 
 /// Of the first frames that are handled of a connection in one turn, so many pings are answered by
@@ -83,11 +83,22 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let command = match connection.protocol {
-            Protocol::Echo => return self.connections.push_control(id, Frame::text(text)),
-            protocol @ Protocol::Plain => {
-                protocol.parse(text, wire::said_bytes_max(self.message_bytes_max))
-            }
+        let protocol = connection.protocol;
+        if protocol == Protocol::Echo {
+            return self.connections.push_control(id, Frame::text(text));
+        }
+        let message = protocol.read(text);
+        let request = message.request(wire::said_bytes_max(self.message_bytes_max));
+        let command = match request.ask {
+            Ask::Chat(command) => command,
+            Ask::Send(send) => match send.manner {
+                Manner::Message => Command::Say(send.text),
+                Manner::Action => Command::Act(send.text),
+            },
+            Ask::History { .. } => Command::Unknown { name: "history" },
+            Ask::Search { .. } => Command::Unknown { name: "search" },
+            // The plain protocol has none of these.
+            Ask::Join { .. } | Ask::Leave | Ask::Resume { .. } | Ask::Ping | Ask::Bad(_) => return,
         };
         self.stats.messages += 1;
         let is_within = match command {

@@ -1,22 +1,51 @@
 //! Bounds that hold for every protocol.
 
 use super::*;
-use crate::chat::{PRESENT_MAX, ROOMS_MAX, Refused};
+use crate::chat::{Event, Manner, PRESENT_MAX, ROOMS_MAX, Refused};
+use crate::id::{Millis, Seq};
 use smol_str::SmolStr;
 
 const MESSAGE_BYTES_MAX: usize = 12;
 
-fn parse(message: &str) -> Command<'_> {
-    Protocol::Plain.parse(message, said_bytes_max(MESSAGE_BYTES_MAX))
+/// What a member says with a plain message; `None`: it is too long.
+fn said(message: &str) -> Option<(Manner, String)> {
+    let message = Protocol::Plain.read(message);
+    match message.request(said_bytes_max(MESSAGE_BYTES_MAX)).ask {
+        Ask::Send(Send { manner, text, .. }) => Some((manner, text.to_owned())),
+        Ask::Chat(Command::TooLong) => None,
+        other => panic!("{other:?}"),
+    }
 }
 
-fn rendered(event: &Event) -> usize {
+/// The length of what is shown, in the protocol that takes most for it.
+fn rendered(shown: &Shown<'_>) -> usize {
     let lengths = Protocol::ALL.map(|protocol| {
         let mut text = String::new();
-        protocol.render(event, &mut text);
+        assert_eq!(protocol.render(shown, &mut text), !text.is_empty());
         text.len()
     });
     lengths.into_iter().max().expect("there is a protocol")
+}
+
+/// The same of what a member said.
+fn rendered_words(text: &str) -> usize {
+    rendered(&Shown::Entry {
+        room: "lobby",
+        entry: &words(text),
+    })
+}
+
+fn words(text: &str) -> Entry<'_> {
+    Entry {
+        seq: Seq(1),
+        at: Millis(0),
+        nick: "ann",
+        content: Content::Said {
+            manner: Manner::Message,
+            text,
+            reply_to: None,
+        },
+    }
 }
 
 fn nick(name: &str) -> Nick {
@@ -27,42 +56,78 @@ fn nick(name: &str) -> Nick {
 fn words_of_twice_the_bytes_when_rendered_are_said_and_longer_ones_are_not() {
     // Six line feeds become eighteen bytes, seven become twenty-one.
     let fits = "\n\n\n\n\n\nabcdef";
-    assert_eq!(parse(fits), Command::Say(fits));
-    assert_eq!(parse("\n\n\n\n\n\n\nabcde"), Command::TooLong);
-    assert_eq!(parse("/me \na\nb\nc"), Command::Act("a\nb\nc"));
+    let as_message = |text: &str| Some((Manner::Message, text.to_owned()));
+    assert_eq!(said(fits), as_message(fits));
+    assert_eq!(said("\n\n\n\n\n\n\nabcde"), None);
+    let action = Some((Manner::Action, String::from("a\nb\nc")));
+    assert_eq!(said("/me \na\nb\nc"), action);
     let message = format!("/me a{}b", "\n".repeat(11));
-    assert_eq!(parse(&message), Command::TooLong);
+    assert_eq!(said(&message), None);
 }
 
 #[test]
 fn words_without_line_breaks_are_never_too_long() {
     for words in [
         "x".repeat(MESSAGE_BYTES_MAX),
+        "\"".repeat(MESSAGE_BYTES_MAX),
         "\u{2028}".repeat(4),
         "\r".repeat(12),
     ] {
-        assert_eq!(parse(&words), Command::Say(&words));
+        assert_eq!(said(&words), Some((Manner::Message, words)));
     }
 }
 
 #[test]
 fn no_message_is_shorter_when_rendered_than_it_was_counted() {
-    let nick = nick("ann");
     let words = ["a", "\n", "\u{2028}", "\u{2029}", "é", "\"", "\\", "\t"];
-    for number in 0..words.len().pow(4) {
-        let text: String = (0..4)
-            .map(|place| words[number / words.len().pow(place) % words.len()])
-            .collect();
-        let around = rendered(&Event::Said {
-            nick: nick.clone(),
-            text: String::new(),
-        });
-        let counted = said_bytes(&text);
-        let event = Event::Said {
-            nick: nick.clone(),
-            text,
+    for protocol in Protocol::ALL {
+        let rendered = |text: &str| {
+            let mut rendered = String::new();
+            let entry = &self::words(text);
+            let room = "lobby";
+            assert!(protocol.render(&Shown::Entry { room, entry }, &mut rendered));
+            rendered.len()
         };
-        assert_eq!(rendered(&event) - around, counted, "{event:?}");
+        let around = rendered("");
+        for number in 0..words.len().pow(4) {
+            let text: String = (0..4)
+                .map(|place| words[number / words.len().pow(place) % words.len()])
+                .collect();
+            let counted = protocol.said_bytes(&text);
+            assert_eq!(rendered(&text) - around, counted, "{text:?}");
+            assert!(said_bytes(&text) >= counted);
+        }
+    }
+}
+
+#[test]
+fn entries_are_within_their_bound() {
+    let longest = "𠀀".repeat(32);
+    let room = "r".repeat(RoomName::BYTES_MAX);
+    for text in ["", "\0\u{1}\u{1f}", "\n\u{2028}\"\\", "𠀀"] {
+        let text = text.repeat(100);
+        let said = Content::Said {
+            manner: Manner::Message,
+            text: text.as_str(),
+            reply_to: Some(Seq(u32::MAX)),
+        };
+        let kicked = Content::Kicked {
+            by: longest.as_str(),
+            reason: text.as_str(),
+        };
+        for content in [said, kicked] {
+            let entry = Entry {
+                seq: Seq(u32::MAX),
+                at: Millis(u64::MAX),
+                nick: &longest,
+                content,
+            };
+            let shown = Shown::Entry {
+                room: &room,
+                entry: &entry,
+            };
+            assert!(rendered(&shown) <= entry_bytes_max(&room, &entry));
+        }
     }
 }
 
@@ -71,7 +136,6 @@ fn every_event_is_within_its_bound() {
     let longest = || nick(&"𠀀".repeat(32));
     assert_eq!(longest().as_str().len(), Nick::BYTES_MAX);
     let room = SmolStr::from("r".repeat(RoomName::BYTES_MAX));
-    let text = "\n".repeat(1000) + &"x".repeat(1000);
     let remark = "𠀀".repeat(200);
     let bound = event_bytes_max(0);
     for event in [
@@ -108,19 +172,16 @@ fn every_event_is_within_its_bound() {
         }),
         Event::Help,
     ] {
+        let shown = Shown::Event(&event);
         assert!(
-            rendered(&event) <= bound,
+            rendered(&shown) <= bound,
             "{} bytes: {event:?}",
-            rendered(&event)
+            rendered(&shown)
         );
     }
     // Large enough to be above every list.
     let message_bytes_max = 30_000;
-    let text = text.repeat(15);
+    let text = ("\n".repeat(1000) + &"x".repeat(1000)).repeat(15);
     assert_eq!(said_bytes(&text), said_bytes_max(message_bytes_max));
-    let event = Event::Acted {
-        nick: longest(),
-        text,
-    };
-    assert!(rendered(&event) <= event_bytes_max(message_bytes_max));
+    assert!(rendered_words(&text) <= event_bytes_max(message_bytes_max));
 }

@@ -3,38 +3,59 @@
 //! server begin with `* `, so that no member can imitate them. A message is said to the room unless
 //! it begins with a slash, which makes it a command. Knows no connection and no frame.
 
-use crate::chat::{Command, Event, Nick, Refused};
+use super::request::{Ask, HISTORY_MAX, Range, Send};
+use super::shown::{Done, Shown};
+use crate::chat::{Command, Content, Entry, Event, Manner, Nick, Refused};
 use std::fmt::{self, Write};
 
 const NICK_USAGE: &str = "/nick NAME";
 const ME_USAGE: &str = "/me DOES SOMETHING";
 const OP_USAGE: &str = "/op TOKEN";
 const KICK_USAGE: &str = "/kick NICK [REASON]";
+const HISTORY_USAGE: &str = "/history [NUMBER]";
+const SEARCH_USAGE: &str = "/search WORDS";
+
+/// Entries that `/history` shows if it does not say how many.
+const HISTORY_DEFAULT: u32 = 20;
+/// Entries that `/search` shows.
+const FOUND_MAX: u32 = 20;
 
 const HELP: &str = "* what you write is said to the room; with a slash it is a command:
 * /nick NAME - be called something else
 * /me DOES SOMETHING - tell what you do
 * /who - who is here
 * /rooms - which rooms there are
+* /history [NUMBER] - what was said here before
+* /search WORDS - what was said here with these words
 * /quit [WORD] - leave
 * /op TOKEN - become an operator
 * /kick NICK [REASON] - throw somebody out (operators)
 * //WORDS - say something that begins with a slash";
 
 /// What a member asks with a message.
-pub(super) fn parse(message: &str) -> Command<'_> {
+pub(super) fn parse(message: &str) -> Ask<'_> {
     let Some(command) = message.strip_prefix('/') else {
-        return Command::Say(message);
+        return say(Manner::Message, message);
     };
     if command.starts_with('/') {
-        return Command::Say(command);
+        return say(Manner::Message, command);
     }
     let (name, rest) = split_word(command);
     let is = |known: &str| name.eq_ignore_ascii_case(known);
-    if is("nick") {
+    if is("me") {
+        if rest.is_empty() {
+            return Ask::Chat(Command::Incomplete { usage: ME_USAGE });
+        }
+        return say(Manner::Action, rest);
+    }
+    if is("history") {
+        return history(rest);
+    }
+    if is("search") {
+        return search(rest);
+    }
+    Ask::Chat(if is("nick") {
         needs(rest, NICK_USAGE, Command::Nick(rest))
-    } else if is("me") {
-        needs(rest, ME_USAGE, Command::Act(rest))
     } else if is("who") {
         Command::Who
     } else if is("rooms") {
@@ -50,6 +71,47 @@ pub(super) fn parse(message: &str) -> Command<'_> {
         needs(nick, KICK_USAGE, Command::Kick { nick, reason })
     } else {
         Command::Unknown { name }
+    })
+}
+
+const fn say(manner: Manner, text: &str) -> Ask<'_> {
+    Ask::Send(Send {
+        manner,
+        text,
+        reply_to: None,
+        key: None,
+    })
+}
+
+fn history(number: &str) -> Ask<'_> {
+    let limit = match number {
+        "" => Some(HISTORY_DEFAULT),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().unwrap_or(u32::MAX))
+        }
+        _ => None,
+    };
+    match limit {
+        Some(limit @ 1..) => Ask::History {
+            range: Range::Newest,
+            limit: limit.min(HISTORY_MAX),
+        },
+        Some(0) | None => Ask::Chat(Command::Incomplete {
+            usage: HISTORY_USAGE,
+        }),
+    }
+}
+
+const fn search(words: &str) -> Ask<'_> {
+    if words.is_empty() {
+        return Ask::Chat(Command::Incomplete {
+            usage: SEARCH_USAGE,
+        });
+    }
+    Ask::Search {
+        query: words,
+        before: None,
+        limit: FOUND_MAX,
     }
 }
 
@@ -77,10 +139,93 @@ pub(super) fn said_bytes(words: &str) -> usize {
     words.len() + line_feeds * (LINE_BREAK.len() - 1)
 }
 
-/// Appends the line, or lines, that an event is.
-pub(super) fn render(event: &Event, text: &mut String) {
+/// Appends the line, or lines, that a client is shown. False: there is none.
+pub(super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
+    let before = text.len();
     // Writing to a string cannot fail.
-    let _ = write_event(event, text);
+    let _ = write_shown(shown, text);
+    text.len() > before
+}
+
+/// Appends the line of a refusal.
+pub(super) fn refused(why: &Refused, text: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write_refused(why, text);
+}
+
+fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
+    match *shown {
+        Shown::Event(event) | Shown::Reply { event, .. } => write_event(event, text),
+        Shown::Entry { entry, .. } => write_entry(entry, text),
+        Shown::Gap { from, to, .. } => {
+            match u64::from(to.0) + 1 - u64::from(from.0).min(u64::from(to.0)) {
+                1 => text.write_str("* you missed 1 message"),
+                messages => write!(text, "* you missed {messages} messages"),
+            }
+        }
+        Shown::Rewound { .. } => Ok(()),
+        Shown::HistoryBegins => text.write_str(EARLIER),
+        Shown::HistoryEnds => text.write_str(NOW),
+        Shown::History { entries: [], .. } => text.write_str("* nothing was said here before"),
+        Shown::History { entries, .. } => {
+            text.write_str(EARLIER)?;
+            write_entries(entries, text)
+        }
+        Shown::Found { entries: [], .. } => text.write_str("* nothing was found"),
+        Shown::Found { entries, more, .. } => {
+            text.write_str(if more {
+                "* found, the newest:"
+            } else {
+                "* found:"
+            })?;
+            write_entries(entries, text)
+        }
+        Shown::Ok {
+            done: Done::Nothing | Done::Sent { .. } | Done::Nick { .. } | Done::Resumed { .. },
+            ..
+        }
+        | Shown::Hello(_)
+        | Shown::Joined(_)
+        | Shown::Lost { .. } => Ok(()),
+        Shown::Error { why, .. } => write!(text, "* {why}"),
+    }
+}
+
+/// What begins the history of a room.
+const EARLIER: &str = "* earlier:";
+
+/// What ends it.
+const NOW: &str = "* now:";
+
+/// Entries, each on a line of its own or several, and where they end.
+fn write_entries(entries: &[Entry<'_>], text: &mut String) -> fmt::Result {
+    for entry in entries {
+        text.push('\n');
+        write_entry(entry, text)?;
+    }
+    text.push('\n');
+    text.write_str(NOW)
+}
+
+fn write_entry(entry: &Entry<'_>, text: &mut String) -> fmt::Result {
+    let nick = entry.nick;
+    match entry.content {
+        Content::Said {
+            manner,
+            text: words,
+            ..
+        } => {
+            match manner {
+                Manner::Message => write!(text, "{nick}: ")?,
+                Manner::Action => write!(text, "** {nick} ")?,
+            }
+            write_words(words, text)
+        }
+        Content::Kicked { by, reason } => {
+            write!(text, "* {nick} was kicked by {by}")?;
+            write_remark(reason, text)
+        }
+    }
 }
 
 fn write_event(event: &Event, text: &mut String) -> fmt::Result {

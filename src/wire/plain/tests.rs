@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::chat::NickRefused;
+use crate::id::{Millis, Seq};
+use crate::wire::{Epoch, Problem};
 
 fn nick(name: &str) -> Nick {
     Nick::parse(name).expect("a nick")
@@ -9,43 +11,59 @@ fn nick(name: &str) -> Nick {
 
 fn line(event: &Event) -> String {
     let mut text = String::new();
-    render(event, &mut text);
+    render(&Shown::Event(event), &mut text);
     text
+}
+
+/// What a message says to the room.
+fn says(text: &str) -> Ask<'_> {
+    say(Manner::Message, text)
+}
+
+/// What a message asks of the chat.
+fn command(message: &str) -> Command<'_> {
+    match parse(message) {
+        Ask::Chat(command) => command,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn a_message_without_a_slash_is_said_unchanged() {
     for words in ["hello", " /nick x", "", "a /nick b"] {
-        assert_eq!(parse(words), Command::Say(words));
+        assert_eq!(parse(words), says(words));
     }
 }
 
 #[test]
 fn a_message_with_two_slashes_is_said_with_one() {
-    assert_eq!(parse("//nick x"), Command::Say("/nick x"));
-    assert_eq!(parse("//"), Command::Say("/"));
+    assert_eq!(parse("//nick x"), says("/nick x"));
+    assert_eq!(parse("//"), says("/"));
 }
 
 #[test]
 fn commands_are_parsed_in_any_case_and_spacing() {
-    assert_eq!(parse("/nick  ann "), Command::Nick("ann"));
-    assert_eq!(parse("/NICK ann"), Command::Nick("ann"));
-    assert_eq!(parse("/me waves to bob"), Command::Act("waves to bob"));
-    assert_eq!(parse("/who"), Command::Who);
-    assert_eq!(parse("/rooms\n"), Command::Rooms);
-    assert_eq!(parse("/help me"), Command::Help);
-    assert_eq!(parse("/quit"), Command::Quit(""));
-    assert_eq!(parse("/quit good night"), Command::Quit("good night"));
-    assert_eq!(parse("/op a b"), Command::Op { token: "a b" });
+    assert_eq!(command("/nick  ann "), Command::Nick("ann"));
+    assert_eq!(command("/NICK ann"), Command::Nick("ann"));
     assert_eq!(
-        parse("/kick bob"),
+        parse("/me waves to bob"),
+        say(Manner::Action, "waves to bob")
+    );
+    assert_eq!(command("/who"), Command::Who);
+    assert_eq!(command("/rooms\n"), Command::Rooms);
+    assert_eq!(command("/help me"), Command::Help);
+    assert_eq!(command("/quit"), Command::Quit(""));
+    assert_eq!(command("/quit good night"), Command::Quit("good night"));
+    assert_eq!(command("/op a b"), Command::Op { token: "a b" });
+    assert_eq!(
+        command("/kick bob"),
         Command::Kick {
             nick: "bob",
             reason: ""
         }
     );
     assert_eq!(
-        parse("/kick bob  too loud"),
+        command("/kick bob  too loud"),
         Command::Kick {
             nick: "bob",
             reason: "too loud"
@@ -55,8 +73,8 @@ fn commands_are_parsed_in_any_case_and_spacing() {
 
 #[test]
 fn an_unknown_command_is_named() {
-    assert_eq!(parse("/dance wildly"), Command::Unknown { name: "dance" });
-    assert_eq!(parse("/"), Command::Unknown { name: "" });
+    assert_eq!(command("/dance wildly"), Command::Unknown { name: "dance" });
+    assert_eq!(command("/"), Command::Unknown { name: "" });
 }
 
 #[test]
@@ -66,9 +84,35 @@ fn a_command_without_its_argument_is_answered_with_its_usage() {
         ("/me ", ME_USAGE),
         ("/op", OP_USAGE),
         ("/kick", KICK_USAGE),
+        ("/search ", SEARCH_USAGE),
+        ("/history all", HISTORY_USAGE),
+        ("/history 0", HISTORY_USAGE),
+        ("/history -1", HISTORY_USAGE),
     ] {
-        assert_eq!(parse(message), Command::Incomplete { usage });
+        assert_eq!(command(message), Command::Incomplete { usage });
     }
+}
+
+#[test]
+fn history_and_search_have_bounds() {
+    let newest = |limit| Ask::History {
+        range: Range::Newest,
+        limit,
+    };
+    for (message, limit) in [
+        ("/history", 20),
+        ("/HISTORY 5 ", 5),
+        ("/history 101", 100),
+        ("/history 99999999999999999999", 100),
+    ] {
+        assert_eq!(parse(message), newest(limit));
+    }
+    let search = Ask::Search {
+        query: "two words",
+        before: None,
+        limit: FOUND_MAX,
+    };
+    assert_eq!(parse("/search  two words "), search);
 }
 
 #[test]
@@ -199,4 +243,137 @@ fn every_line_of_the_help_begins_with_a_star() {
             .lines()
             .all(|line| line.starts_with("* "))
     );
+}
+
+fn shown(shown: &Shown<'_>) -> String {
+    let mut text = String::new();
+    assert_eq!(render(shown, &mut text), !text.is_empty());
+    text
+}
+
+/// What ann said in two lines, what bob did, and that bob was removed.
+fn entries() -> [Entry<'static>; 3] {
+    let said = |manner, text| Content::Said {
+        manner,
+        text,
+        reply_to: None,
+    };
+    let contents = [
+        ("ann", said(Manner::Message, "hi\nthere")),
+        ("bob", said(Manner::Action, "waves")),
+        (
+            "bob",
+            Content::Kicked {
+                by: "ann",
+                reason: "loud",
+            },
+        ),
+    ];
+    let mut seq = 0;
+    contents.map(|(nick, content)| {
+        seq += 1;
+        Entry {
+            seq: Seq(seq),
+            at: Millis(0),
+            nick,
+            content,
+        }
+    })
+}
+
+#[test]
+fn entries_are_lines_as_their_events_were() {
+    let lines = entries().map(|entry| {
+        shown(&Shown::Entry {
+            room: "lobby",
+            entry: &entry,
+        })
+    });
+    assert_eq!(
+        lines,
+        [
+            "ann: hi\n  there",
+            "** bob waves",
+            "* bob was kicked by ann (loud)"
+        ]
+    );
+}
+
+#[test]
+fn history_stands_between_two_marks() {
+    assert_eq!(shown(&Shown::HistoryBegins), "* earlier:");
+    assert_eq!(shown(&Shown::HistoryEnds), "* now:");
+    let history = |entries| Shown::History {
+        re: None,
+        room: "lobby",
+        entries,
+        more: true,
+    };
+    let entries = entries();
+    let expected = "* earlier:\nann: hi\n  there\n** bob waves\n\
+        * bob was kicked by ann (loud)\n* now:";
+    assert_eq!(shown(&history(&entries)), expected);
+    assert_eq!(shown(&history(&[])), "* nothing was said here before");
+}
+
+#[test]
+fn what_was_found_stands_between_two_marks() {
+    let found = |entries, more| Shown::Found {
+        re: None,
+        room: "lobby",
+        entries,
+        more,
+    };
+    let entries = &entries()[1..2];
+    assert_eq!(
+        shown(&found(entries, false)),
+        "* found:\n** bob waves\n* now:"
+    );
+    assert_eq!(
+        shown(&found(entries, true)),
+        "* found, the newest:\n** bob waves\n* now:"
+    );
+    assert_eq!(shown(&found(&[], false)), "* nothing was found");
+}
+
+#[test]
+fn gap_is_a_number_of_messages() {
+    let gap = |from, to| {
+        shown(&Shown::Gap {
+            room: "lobby",
+            from: Seq(from),
+            to: Seq(to),
+        })
+    };
+    assert_eq!(gap(5, 5), "* you missed 1 message");
+    assert_eq!(gap(1, 12), "* you missed 12 messages");
+    assert_eq!(gap(1, u32::MAX), "* you missed 4294967295 messages");
+}
+
+#[test]
+fn problem_of_the_server_is_a_line() {
+    let why = Problem::StoreUnavailable;
+    assert_eq!(
+        shown(&Shown::Error { re: None, why }),
+        "* messages cannot be stored at the moment; try again later"
+    );
+}
+
+#[test]
+fn what_only_programs_need_is_no_line() {
+    let epoch = Epoch::UNKNOWN;
+    for shown in [
+        Shown::Ok {
+            re: None,
+            done: Done::Nothing,
+        },
+        Shown::Lost { room: "lobby" },
+        Shown::Rewound {
+            room: "lobby",
+            epoch,
+            to: Seq(1),
+        },
+    ] {
+        assert!(!render(&shown, &mut String::new()), "{shown:?}");
+    }
 }

@@ -1,0 +1,290 @@
+//! What a client is shown, as an object each. The fields of every type are in docs/protocol.md.
+
+use super::write::{self, Object};
+use crate::chat::{Content, Entry, Event, Manner, Nick, NickRefused, Refused};
+use crate::id::Seq;
+use crate::wire::plain;
+use crate::wire::request::{Code, RequestId};
+use crate::wire::shown::{Done, Hello, Joined, Shown};
+
+/// Appends the object. False: there is none.
+pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
+    match *shown {
+        Shown::Event(event) => return self::event(None, event, text),
+        Shown::Reply { re, event } => return self::event(re, event, text),
+        Shown::Entry { room, entry } => self::entry(room, entry, text),
+        Shown::Hello(ref hello) => self::hello(hello, text),
+        Shown::Joined(ref joined) => self::joined(joined, text),
+        Shown::Gap { room, from, to } => Object::of_type("gap", text)
+            .string("room", room)
+            .number("from", from.0)
+            .number("to", to.0)
+            .end(),
+        Shown::Rewound { room, epoch, to } => Object::of_type("rewound", text)
+            .string("room", room)
+            .string("epoch", &epoch.to_string())
+            .number("to", to.0)
+            .end(),
+        // The numbers of the entries say what is old.
+        Shown::HistoryBegins | Shown::HistoryEnds => return false,
+        Shown::History {
+            re,
+            room,
+            entries,
+            more,
+        } => page("history", re, room, entries, more, text),
+        Shown::Found {
+            re,
+            room,
+            entries,
+            more,
+        } => page("found", re, room, entries, more, text),
+        Shown::Lost { room } => Object::of_type("presence", text)
+            .string("room", room)
+            .bool("lost", true)
+            .end(),
+        Shown::Ok { re, done } => ok(re, done, text),
+        Shown::Error { re, why } => {
+            error(re, why.code(), &why.to_string(), why.retry_millis(), text)
+        }
+    }
+    true
+}
+
+impl Object<'_> {
+    /// The id of the request that is answered.
+    fn re(self, re: Option<&RequestId>) -> Self {
+        match re {
+            Some(id) => self.value("re", |text| text.push_str(id.as_json())),
+            None => self,
+        }
+    }
+
+    fn seq(self, name: &str, seq: Option<Seq>) -> Self {
+        match seq {
+            Some(seq) => self.number(name, seq.0),
+            None => self,
+        }
+    }
+
+    /// A string that is left out where it is empty.
+    fn some(self, name: &str, value: &str) -> Self {
+        if value.is_empty() {
+            self
+        } else {
+            self.string(name, value)
+        }
+    }
+}
+
+fn entry(room: &str, entry: &Entry<'_>, text: &mut String) {
+    let begin = |kind: &str, text| {
+        Object::of_type(kind, text)
+            .string("room", room)
+            .number("seq", entry.seq.0)
+            .number("time", entry.at.0)
+            .string("nick", entry.nick)
+    };
+    match entry.content {
+        Content::Said {
+            manner,
+            text: words,
+            reply_to,
+        } => {
+            let kind = match manner {
+                Manner::Message => "message",
+                Manner::Action => "action",
+            };
+            begin("message", text)
+                .string("kind", kind)
+                .string("text", words)
+                .seq("reply_to", reply_to)
+                .end();
+        }
+        Content::Kicked { by, reason } => begin("kicked", text)
+            .string("by", by)
+            .some("reason", reason)
+            .end(),
+    }
+}
+
+fn page(
+    kind: &str,
+    re: Option<&RequestId>,
+    room: &str,
+    entries: &[Entry<'_>],
+    more: bool,
+    text: &mut String,
+) {
+    Object::of_type(kind, text)
+        .re(re)
+        .string("room", room)
+        .list("entries", entries, |entry, text| {
+            self::entry(room, entry, text);
+        })
+        .bool("more", more)
+        .end();
+}
+
+fn hello(hello: &Hello<'_>, text: &mut String) {
+    let limits = &hello.limits;
+    let numbers = [
+        ("message_bytes", limits.message_bytes as u64),
+        ("rate", limits.rate.into()),
+        ("burst", limits.burst.into()),
+        ("history", limits.history.into()),
+        ("catch_up", limits.catch_up.into()),
+        ("rooms", limits.rooms.into()),
+        ("unacknowledged", limits.unacknowledged.into()),
+        ("dedupe_ms", limits.dedupe_millis),
+    ];
+    Object::of_type("hello", text)
+        .string("server", hello.server)
+        .string("nick", hello.nick)
+        .string("session", hello.session)
+        .value("limits", |text| {
+            for (index, (name, value)) in numbers.into_iter().enumerate() {
+                text.push_str(if index == 0 { "{\"" } else { ",\"" });
+                text.push_str(name);
+                text.push_str("\":");
+                write::number(value, text);
+            }
+            text.push('}');
+        })
+        .number("ping_after_ms", hello.ping_after_millis)
+        .number("time", hello.time.0)
+        .end();
+}
+
+fn joined(joined: &Joined<'_>, text: &mut String) {
+    Object::of_type("joined", text)
+        .re(joined.re)
+        .string("room", joined.room)
+        .string("epoch", &joined.epoch.to_string())
+        .number("seq", joined.seq.0)
+        .bool("recovered", joined.recovered)
+        .seq("rewound", joined.rewound)
+        .string("topic", joined.topic)
+        .number("count", joined.count)
+        .list("members", joined.members, nick)
+        .string("role", joined.role)
+        .end();
+}
+
+fn nick(nick: &Nick, text: &mut String) {
+    write::string(nick.as_str(), text);
+}
+
+fn ok(re: Option<&RequestId>, done: Done<'_>, text: &mut String) {
+    let ok = Object::of_type("ok", text).re(re);
+    match done {
+        Done::Nothing => ok,
+        Done::Sent {
+            room,
+            seq,
+            time,
+            is_duplicate,
+        } => {
+            let ok = ok
+                .string("room", room)
+                .number("seq", seq.0)
+                .number("time", time.0);
+            if is_duplicate {
+                ok.bool("duplicate", true)
+            } else {
+                ok
+            }
+        }
+        Done::Nick { nick } => ok.string("nick", nick),
+        Done::Resumed { nick, session } => ok.string("nick", nick).string("session", session),
+    }
+    .end();
+}
+
+fn error(
+    re: Option<&RequestId>,
+    code: Code,
+    message: &str,
+    retry_millis: Option<u32>,
+    text: &mut String,
+) {
+    let error = Object::of_type("error", text)
+        .re(re)
+        .string("code", code.as_str())
+        .string("message", message);
+    match retry_millis {
+        Some(millis) => error.number("retry_ms", millis),
+        None => error,
+    }
+    .end();
+}
+
+fn refused(re: Option<&RequestId>, why: &Refused, text: &mut String) {
+    let (code, retry_millis) = code(why);
+    // The plain protocol has the words.
+    let mut line = String::new();
+    plain::refused(why, &mut line);
+    let message = line.strip_prefix("* ").unwrap_or(&line);
+    error(re, code, message, retry_millis, text);
+}
+
+fn code(why: &Refused) -> (Code, Option<u32>) {
+    match why {
+        Refused::Nick {
+            why: NickRefused::Taken,
+            ..
+        } => (Code::NickTaken, None),
+        Refused::Nick { .. } => (Code::BadName, None),
+        Refused::UnknownCommand { .. } => (Code::UnknownType, None),
+        Refused::Incomplete { .. } => (Code::BadRequest, None),
+        Refused::EmptyMessage => (Code::Empty, None),
+        Refused::TooLong => (Code::TooLong, None),
+        Refused::TooFast {
+            messages_per_second,
+        } => (Code::TooFast, Some(1000 / (*messages_per_second).max(1))),
+        Refused::NotOperator => (Code::NotAllowed, None),
+        Refused::WrongToken => (Code::LoginFailed, None),
+        Refused::TooManyTokens => (Code::TooFast, Some(60_000)),
+        Refused::NoSuchMember { .. } => (Code::NoSuchMember, None),
+    }
+}
+
+fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
+    match event {
+        Event::Who {
+            room,
+            members,
+            more,
+        } => Object::of_type("members", text)
+            .re(re)
+            .string("room", room)
+            .list("members", members, nick)
+            .number("more", *more)
+            .end(),
+        Event::Rooms { rooms, more } => Object::of_type("rooms", text)
+            .re(re)
+            .list("rooms", rooms, |(room, count), text| {
+                text.push_str("{\"room\":");
+                write::string(room, text);
+                text.push_str(",\"count\":");
+                write::number((*count).into(), text);
+                text.push('}');
+            })
+            .number("more", *more)
+            .end(),
+        Event::Refused(why) => refused(re, why, text),
+        Event::Welcome { .. }
+        | Event::Said { .. }
+        | Event::Acted { .. }
+        | Event::Joined { .. }
+        | Event::Left { .. }
+        | Event::Summed { .. }
+        | Event::Renamed { .. }
+        | Event::Kicked { .. }
+        | Event::YouWereKicked { .. }
+        | Event::Help
+        | Event::YouAreOperator
+        | Event::Missed { .. } => return false,
+    }
+    true
+}

@@ -1,0 +1,1 @@
+//! Objects as clients send and read them.

@@ -1,0 +1,313 @@
+//! What a client asks with one message, in whichever protocol. Knows no slash and no JSON, no room
+//! and no connection: names are as the client wrote them.
+
+use super::epoch::Position;
+use crate::chat::{Command, Manner};
+use crate::id::Seq;
+use smol_str::SmolStr;
+use std::borrow::Cow;
+use std::fmt;
+
+/// One request. Borrows from the [`super::Message`] that it is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// A request with an id is answered exactly once, by something that repeats it.
+    pub id: Option<RequestId>,
+    /// The room that it is about. `None`: it names none. Plain requests never do; they are about
+    /// the one room of their connection.
+    pub room: Option<&'a str>,
+    pub ask: Ask<'a>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask<'a> {
+    /// What the chat answers.
+    Chat(Command<'a>),
+    /// Say something in the room.
+    Send(Send<'a>),
+    /// Become a member of the room.
+    Join {
+        room: &'a str,
+        /// What the client has of the room's log already.
+        since: Option<Position>,
+        /// How many of the newest entries are wanted. `None`: the client does not say.
+        history: Option<u32>,
+    },
+    /// Leave the room, and stay connected.
+    Leave,
+    /// Go on as an earlier connection.
+    Resume { session: &'a str },
+    /// Show entries of the room's log. At least 1, at most [`HISTORY_MAX`] of them.
+    History { range: Range, limit: u32 },
+    /// Find entries of the room's log with these words, the newest below `before` first.
+    Search {
+        query: &'a str,
+        before: Option<Seq>,
+        limit: u32,
+    },
+    /// Answer at once.
+    Ping,
+    /// The message is no request. To be answered with an error.
+    Bad(Problem<'a>),
+}
+
+/// Something to be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Send<'a> {
+    pub manner: Manner,
+    pub text: &'a str,
+    /// The number of an earlier entry of the room.
+    pub reply_to: Option<Seq>,
+    /// By which the client tells a message that it sends again: 1 to [`KEY_BYTES_MAX`] bytes.
+    pub key: Option<&'a str>,
+}
+
+/// Which entries of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The newest.
+    Newest,
+    /// The newest of those below a number.
+    Before(Seq),
+    /// The oldest of those above a number.
+    After(Seq),
+}
+
+/// Entries that a client may ask for at once, with `history` or `search`.
+pub const HISTORY_MAX: u32 = 100;
+
+/// The longest key of a message, in bytes.
+pub const KEY_BYTES_MAX: usize = 64;
+
+/// What a client calls its request: a string or an integer, kept as the JSON that it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(SmolStr);
+
+impl RequestId {
+    /// The longest string, in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// `json` is one JSON string or integer.
+    pub(super) fn new(json: impl Into<SmolStr>) -> Self {
+        Self(json.into())
+    }
+
+    /// As JSON.
+    pub(super) fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is wrong with a request, or why it cannot be done: what the chat's [`crate::chat::Refused`] does
+/// not
+/// know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem<'a> {
+    /// The message is not JSON.
+    NotJson,
+    /// The message is JSON, but no object.
+    NotAnObject,
+    /// A field that the request needs is missing.
+    Missing { field: &'static str },
+    /// A field is there twice.
+    Twice { field: &'static str },
+    /// A field is not what it must be.
+    Wrong {
+        field: &'static str,
+        expected: &'static str,
+    },
+    /// Two fields contradict each other.
+    Both {
+        field: &'static str,
+        other: &'static str,
+    },
+    /// No request has this type.
+    UnknownType { name: &'a str },
+    /// A room cannot have this name.
+    RoomName { why: &'a str },
+    /// There is no such room, or none that this client may know.
+    NoSuchRoom,
+    /// The client is not a member of the room.
+    NotAMember,
+    /// The client is a member of the room already.
+    IsAMember,
+    /// The client is in as many rooms as it may be.
+    TooManyRooms { max: u32 },
+    /// `resume` was not the first request of its connection.
+    NotFirst,
+    /// The session is not one of this server, or it is too old.
+    NoSuchSession,
+    /// New entries cannot be kept at the moment.
+    StoreUnavailable,
+    /// Too much is under way at the moment.
+    Busy,
+    /// The room has as many entries as a room can have.
+    RoomIsFull,
+}
+
+/// The stable name of an error for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    BadRequest,
+    UnknownType,
+    NoSuchRoom,
+    BadName,
+    NickTaken,
+    NotAMember,
+    NotAllowed,
+    TooFast,
+    TooLong,
+    TooMany,
+    Empty,
+    NoSuchMember,
+    NoSuchSession,
+    StoreUnavailable,
+    Busy,
+    LoginFailed,
+}
+
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::BadRequest,
+        Self::UnknownType,
+        Self::NoSuchRoom,
+        Self::BadName,
+        Self::NickTaken,
+        Self::NotAMember,
+        Self::NotAllowed,
+        Self::TooFast,
+        Self::TooLong,
+        Self::TooMany,
+        Self::Empty,
+        Self::NoSuchMember,
+        Self::NoSuchSession,
+        Self::StoreUnavailable,
+        Self::Busy,
+        Self::LoginFailed,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::UnknownType => "unknown_type",
+            Self::NoSuchRoom => "no_such_room",
+            Self::BadName => "bad_name",
+            Self::NickTaken => "nick_taken",
+            Self::NotAMember => "not_a_member",
+            Self::NotAllowed => "not_allowed",
+            Self::TooFast => "too_fast",
+            Self::TooLong => "too_long",
+            Self::TooMany => "too_many",
+            Self::Empty => "empty",
+            Self::NoSuchMember => "no_such_member",
+            Self::NoSuchSession => "no_such_session",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::Busy => "busy",
+            Self::LoginFailed => "login_failed",
+        }
+    }
+}
+
+/// How long a client should wait before it tries again what the store could not take.
+const STORE_RETRY_MILLIS: u32 = 5_000;
+
+/// The same where too much was under way.
+const BUSY_RETRY_MILLIS: u32 = 1_000;
+
+impl Problem<'_> {
+    pub const fn code(self) -> Code {
+        match self {
+            Self::NotJson
+            | Self::NotAnObject
+            | Self::Missing { .. }
+            | Self::Twice { .. }
+            | Self::Wrong { .. }
+            | Self::Both { .. }
+            | Self::IsAMember
+            | Self::NotFirst => Code::BadRequest,
+            Self::UnknownType { .. } => Code::UnknownType,
+            Self::RoomName { .. } => Code::BadName,
+            Self::NoSuchRoom => Code::NoSuchRoom,
+            Self::NotAMember => Code::NotAMember,
+            Self::TooManyRooms { .. } | Self::RoomIsFull => Code::TooMany,
+            Self::NoSuchSession => Code::NoSuchSession,
+            Self::StoreUnavailable => Code::StoreUnavailable,
+            Self::Busy => Code::Busy,
+        }
+    }
+
+    /// After how many milliseconds trying again can help; `None`: it cannot.
+    pub const fn retry_millis(self) -> Option<u32> {
+        match self {
+            Self::StoreUnavailable => Some(STORE_RETRY_MILLIS),
+            Self::Busy => Some(BUSY_RETRY_MILLIS),
+            Self::NotJson
+            | Self::NotAnObject
+            | Self::Missing { .. }
+            | Self::Twice { .. }
+            | Self::Wrong { .. }
+            | Self::Both { .. }
+            | Self::UnknownType { .. }
+            | Self::RoomName { .. }
+            | Self::NoSuchRoom
+            | Self::NotAMember
+            | Self::IsAMember
+            | Self::TooManyRooms { .. }
+            | Self::NotFirst
+            | Self::NoSuchSession
+            | Self::RoomIsFull => None,
+        }
+    }
+}
+
+/// What was wrong, for people: a clause in lower case, without a full stop.
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson => f.write_str("the message is not JSON: send one JSON object"),
+            Self::NotAnObject => f.write_str("the message is not a JSON object"),
+            Self::Missing { field } => write!(f, "the field {field} is missing"),
+            Self::Twice { field } => write!(f, "the field {field} is there twice"),
+            Self::Wrong { field, expected } => write!(f, "the field {field} must be {expected}"),
+            Self::Both { field, other } => {
+                write!(f, "the fields {field} and {other} exclude each other")
+            }
+            Self::UnknownType { name } => {
+                write!(f, "there is no request of the type {}", excerpt(name))
+            }
+            Self::RoomName { why } => write!(f, "a room cannot have this name: {why}"),
+            Self::NoSuchRoom => f.write_str("there is no such room"),
+            Self::NotAMember => f.write_str("you are not a member of this room; join it first"),
+            Self::IsAMember => f.write_str("you are a member of this room already"),
+            Self::TooManyRooms { max } => {
+                write!(f, "you are in {max} rooms, the most; leave one first")
+            }
+            Self::NotFirst => f.write_str("resume must be the first request of a connection"),
+            Self::NoSuchSession => {
+                f.write_str("this session is unknown here or has ended; go on without it")
+            }
+            Self::StoreUnavailable => {
+                f.write_str("messages cannot be stored at the moment; try again later")
+            }
+            Self::Busy => f.write_str("the server is busy at the moment; try again later"),
+            Self::RoomIsFull => f.write_str("this room takes no further message; use another"),
+        }
+    }
+}
+
+/// What a client wrote, as it is shown in a refusal to the same client: short.
+fn excerpt(word: &str) -> Cow<'_, str> {
+    const CHARS_MAX: usize = 40;
+    match word.char_indices().nth(CHARS_MAX) {
+        None => Cow::Borrowed(word),
+        Some((end, _)) => Cow::Owned(format!("{}…", &word[..end])),
+    }
+}
