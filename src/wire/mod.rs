@@ -1,7 +1,6 @@
 //! How clients write what they ask and read what happened: a message to a [`Request`], [`Shown`] to
 //! text. One folder per protocol. Knows no connection and no frame, and of rooms only names.
 
-mod epoch;
 mod json;
 mod plain;
 mod request;
@@ -9,9 +8,8 @@ mod shown;
 
 use crate::chat::{Command, Content, Entry, Nick, RoomName, WHO_MAX};
 
-pub use epoch::{Epoch, Position};
 pub use request::{
-    Ask, Code, HISTORY_MAX, KEY_BYTES_MAX, Problem, Range, Request, RequestId, Send,
+    Ask, Code, HISTORY_MAX, KEY_BYTES_MAX, Position, Problem, Range, Request, RequestId, Send,
 };
 pub use shown::{Done, Hello, Joined, Limits, Shown};
 

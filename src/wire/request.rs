@@ -1,7 +1,6 @@
 //! What a client asks with one message, in whichever protocol. Knows no slash and no JSON, no room
 //! and no connection: names are as the client wrote them.
 
-use super::epoch::Position;
 use crate::chat::{Command, Manner};
 use crate::id::Seq;
 use smol_str::SmolStr;
@@ -30,7 +29,7 @@ pub enum Ask<'a> {
     Join {
         room: &'a str,
         /// What the client has of the room's log already.
-        since: Option<Position>,
+        since: Option<Position<'a>>,
         /// How many of the newest entries are wanted. `None`: the client does not say.
         history: Option<u32>,
     },
@@ -50,6 +49,14 @@ pub enum Ask<'a> {
     Ping,
     /// The message is no request. To be answered with an error.
     Bad(Problem<'a>),
+}
+
+/// The last entry of a room that a client has, and the epoch of the room in which it has it, which
+/// clients only compare and return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position<'a> {
+    pub epoch: &'a str,
+    pub seq: Seq,
 }
 
 /// Something to be said.

@@ -1,7 +1,6 @@
 //! Everything that a client can be shown. Borrows from where it lies. A protocol may show nothing of
 //! some of it; see [`super::Protocol::render`].
 
-use super::epoch::Epoch;
 use super::request::{Problem, RequestId};
 use crate::chat::{Entry, Event, Nick};
 use crate::id::{Millis, Seq};
@@ -27,7 +26,7 @@ pub enum Shown<'a> {
     /// Entries above `to` that the client may have seen were never stored: forget them.
     Rewound {
         room: &'a str,
-        epoch: Epoch,
+        epoch: &'a str,
         to: Seq,
     },
     /// The newest entries of the room follow, one by one: for a newcomer of the plain protocol.
@@ -122,9 +121,11 @@ pub struct Limits {
 pub struct Joined<'a> {
     pub re: Option<&'a RequestId>,
     pub room: &'a str,
-    pub epoch: Epoch,
+    pub epoch: &'a str,
     /// The newest entry.
     pub seq: Seq,
+    /// The entries behind this one follow by themselves: the client's position in the room.
+    pub after: Seq,
     /// Everything since the client's position follows.
     pub recovered: bool,
     /// Entries above this one that the client may have seen were never stored.

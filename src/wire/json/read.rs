@@ -5,9 +5,8 @@
 use super::write;
 use crate::chat::{Command, Manner};
 use crate::id::Seq;
-use crate::wire::epoch::{Epoch, Position};
 use crate::wire::request::{
-    Ask, HISTORY_MAX, KEY_BYTES_MAX, Problem, Range, Request, RequestId, Send,
+    Ask, HISTORY_MAX, KEY_BYTES_MAX, Position, Problem, Range, Request, RequestId, Send,
 };
 use serde_core::de::{
     DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -250,7 +249,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    fn since(&self) -> Result<Option<Position>, Problem<'static>> {
+    fn since(&self) -> Result<Option<Position<'_>>, Problem<'static>> {
         match self.value(Field::Since) {
             Value::Missing => return Ok(None),
             Value::Object => {}
@@ -261,7 +260,7 @@ impl<'a> Message<'a> {
                 });
             }
         }
-        let epoch = self.needs(Field::Epoch)?.parse().unwrap_or(Epoch::UNKNOWN);
+        let epoch = self.needs(Field::Epoch)?;
         match self.number(Field::Seq, 0, "the number of an entry, or 0")? {
             Some(seq) => Ok(Some(Position {
                 epoch,

@@ -22,7 +22,7 @@ pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
             .end(),
         Shown::Rewound { room, epoch, to } => Object::of_type("rewound", text)
             .string("room", room)
-            .string("epoch", &epoch.to_string())
+            .string("epoch", epoch)
             .number("to", to.0)
             .end(),
         // The numbers of the entries say what is old.
@@ -160,8 +160,9 @@ fn joined(joined: &Joined<'_>, text: &mut String) {
     Object::of_type("joined", text)
         .re(joined.re)
         .string("room", joined.room)
-        .string("epoch", &joined.epoch.to_string())
+        .string("epoch", joined.epoch)
         .number("seq", joined.seq.0)
+        .number("after", joined.after.0)
         .bool("recovered", joined.recovered)
         .seq("rewound", joined.rewound)
         .string("topic", joined.topic)
