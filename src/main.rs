@@ -58,7 +58,7 @@ fn completions(arguments: &[OsString]) -> ExitCode {
     let program = config::TABLE
         .described("parlor")
         .subcommand(load::described("load"));
-    let program = options::with_printers(program);
+    let program = options::with_printers(program, &["load"]);
     match options::completions(program, &shell.to_string_lossy()) {
         Ok(script) => print(&script),
         Err(sentence) => {

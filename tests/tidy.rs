@@ -29,7 +29,7 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
     ("conn", &["ws", "frame", "rate", "id"]),
     ("log", &["chat", "id"]),
     ("store", &["log", "chat", "id"]),
-    ("admin", &[]),
+    ("admin", &["net", "store", "id"]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
     ("chance", &[]),

@@ -1,5 +1,14 @@
-//! What an operator asks of a running server, over a Unix socket. Knows no connection and no store.
+//! What an operator asks of a store and of a running server.
+//!
+//! A running server answers on a Unix socket, in HTTP/1.1 with JSON: [`receive`] and [`Request`]
+//! understand the requests, [`Answer`] is rendered to a response. Knows no connection and no table.
 
+mod answer;
+mod progress;
+mod request;
 mod settings;
 
+pub use answer::Answer;
+pub use progress::Progress;
+pub use request::{Received, Request, receive};
 pub use settings::AdminSocket;

@@ -24,6 +24,12 @@ const TAIL_BYTES_MAX: usize = 4 << 30;
 /// What comes before the present must not keep a newcomer from it.
 const HISTORY_LINES_MAX: u32 = 1000;
 
+/// What the help shows for paths that follow from the environment.
+const STORE_DEFAULT: &str =
+    "$STATE_DIRECTORY, else $XDG_STATE_HOME/parlor, else ~/.local/state/parlor";
+const ADMIN_SOCKET_DEFAULT: &str =
+    "admin.sock in $RUNTIME_DIRECTORY, else in the directory of the history";
+
 /// The options of the server.
 pub static TABLE: Table<Config> = Table {
     program: "parlor",
@@ -275,6 +281,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     "rooms that one connection may be in",
                     |c| &mut c.chat.rooms_per_connection,
                 ),
+                count32(
+                    "max-rooms",
+                    (1, COUNT32_MAX),
+                    "rooms that may be in use at the same time",
+                    |c| &mut c.log.rooms_max,
+                ),
                 secret(custom(
                     "operator-token",
                     "TOKEN",
@@ -303,12 +315,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         c.store_place = value.parse()?;
                         Ok(())
                     },
-                    |_| {
-                        String::from(
-                            "$STATE_DIRECTORY, else $XDG_STATE_HOME/parlor, else \
-                             ~/.local/state/parlor",
-                        )
-                    },
+                    |_| String::from(STORE_DEFAULT),
                 ),
                 custom(
                     "store-sync",
@@ -388,11 +395,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         c.admin_socket = value.parse()?;
                         Ok(())
                     },
-                    |_| {
-                        String::from(
-                            "admin.sock in $RUNTIME_DIRECTORY, else in the directory of the history",
-                        )
-                    },
+                    |_| String::from(ADMIN_SOCKET_DEFAULT),
                 ),
                 custom(
                     "log",

@@ -254,6 +254,7 @@ Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wron
     positional: Some(Positional {
         name: "SCENARIO",
         values: &["idle", "chat", "churn", "slow"],
+        is_required: true,
     }),
     environment: None,
     defaults: || Options::new(Scenario::Chat),

@@ -17,7 +17,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A token is a [`ConnId`] in one word.
@@ -28,6 +28,9 @@ const OURS: u32 = u32::MAX;
 const STOP: ConnId = ConnId::new(u32::MAX, OURS);
 const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
 const WAKER: ConnId = ConnId::new(u32::MAX - 2, OURS);
+
+/// Only the user of the server may connect.
+const ADMIN_MODE: u32 = 0o600;
 
 /// Events taken by one poll. More wait in the kernel, so this bounds a turn, not the load.
 pub(super) const EVENTS_MAX: usize = 1024;
@@ -40,6 +43,10 @@ pub enum StartError {
         error: io::Error,
     },
     Unix {
+        path: PathBuf,
+        error: UnixError,
+    },
+    Admin {
         path: PathBuf,
         error: UnixError,
     },
@@ -58,7 +65,12 @@ impl fmt::Display for StartError {
             }
             Self::Tcp { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::Unix { path, error } => {
-                write!(f, "cannot listen on unix:{}: {error}", path.display())
+                write!(f, "cannot listen on unix:{}: ", path.display())?;
+                error.say("--listen", f)
+            }
+            Self::Admin { path, error } => {
+                write!(f, "cannot make the admin socket {}: ", path.display())?;
+                error.say("--admin-socket", f)
             }
             Self::Poll(error) => write!(f, "cannot set up the poll: {error}"),
             Self::Signals(error) => write!(f, "cannot watch for signals: {error}"),
@@ -121,10 +133,35 @@ impl MioNet {
         })
     }
 
-    /// The addresses of the listeners, in the form in which a browser or `--listen` takes them; a
+    /// Listens for operators at `path`, where only the user of this process may connect, and
+    /// returns the number of the listener. To be called while the process has one thread.
+    pub fn bind_admin(&mut self, path: &Path, settings: &Settings) -> Result<usize, StartError> {
+        let settings = Settings {
+            unix_mode: ADMIN_MODE,
+            unix_group: None,
+            ..settings.clone()
+        };
+        let refused = |error| StartError::Admin {
+            path: path.to_owned(),
+            error,
+        };
+        let (socket, file) = unix::bind(path, &settings).map_err(refused)?;
+        let socket = std::os::unix::net::UnixListener::from(socket);
+        let mut listener = Listener::Admin(file, UnixListener::from_std(socket));
+        let number = self.listeners.len();
+        let id = ConnId::new(number as u32, OURS);
+        listener.watch(&self.poll, id).map_err(StartError::Poll)?;
+        self.listeners.push(listener);
+        Ok(number)
+    }
+
+    /// The addresses of the listeners for clients, in the form in which a browser or `--listen` takes them; a
     /// port 0 is replaced by the port that the kernel chose.
     pub fn addresses(&self) -> Vec<String> {
-        self.listeners.iter().map(Listener::address).collect()
+        self.listeners
+            .iter()
+            .filter_map(Listener::address)
+            .collect()
     }
 
     /// For threads that have something for the loop.
@@ -149,7 +186,7 @@ impl MioNet {
     clippy::disallowed_methods,
     reason = "the one place where the clock is asked"
 )]
-pub(super) fn clock() -> Instant {
+pub fn clock() -> Instant {
     Instant::now()
 }
 
@@ -158,7 +195,7 @@ pub(super) fn clock() -> Instant {
     clippy::disallowed_methods,
     reason = "the one place where the clock is asked"
 )]
-fn wall_clock() -> Millis {
+pub fn wall_clock() -> Millis {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -442,6 +479,11 @@ enum Listener {
     Tcp(TcpListener),
     /// The file comes first: it is removed while the socket is still open.
     Unix(SocketFile, UnixListener),
+    /// The same, for operators.
+    Admin(
+        #[expect(dead_code, reason = "its drop removes the file")] SocketFile,
+        UnixListener,
+    ),
 }
 
 impl Listener {
@@ -470,7 +512,9 @@ impl Listener {
     fn watch(&mut self, poll: &Poll, id: ConnId) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => watch(poll, listener, id, Interest::READABLE),
-            Self::Unix(_, listener) => watch(poll, listener, id, Interest::READABLE),
+            Self::Unix(_, listener) | Self::Admin(_, listener) => {
+                watch(poll, listener, id, Interest::READABLE)
+            }
         }
     }
 
@@ -480,20 +524,21 @@ impl Listener {
                 let (stream, address) = listener.accept()?;
                 Ok((Stream::Tcp(stream), Peer::Ip(address.ip())))
             }
-            Self::Unix(_, listener) => {
+            Self::Unix(_, listener) | Self::Admin(_, listener) => {
                 let (stream, _) = listener.accept()?;
                 Ok((Stream::Unix(stream), Peer::Unix))
             }
         }
     }
 
-    fn address(&self) -> String {
+    fn address(&self) -> Option<String> {
         match self {
-            Self::Tcp(listener) => match listener.local_addr() {
+            Self::Tcp(listener) => Some(match listener.local_addr() {
                 Ok(address) => format!("http://{address}/"),
                 Err(error) => format!("an unknown address: {error}"),
-            },
-            Self::Unix(file, _) => format!("unix:{}", file.path().display()),
+            }),
+            Self::Unix(file, _) => Some(format!("unix:{}", file.path().display())),
+            Self::Admin(..) => None,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What the server asks of the operating system, as one trait.
 //!
 //! [`mio::MioNet`] implements it for the real system; the tests run the same server over a simulated
-//! one. With [`dial`], the client's side of a connection, this module is the only place with
-//! sockets, signals and clocks. Elsewhere, `main` reads the environment and writes to the standard
+//! one. With [`dial`] and [`Caller`], the client's side of connections, this module is the only place
+//! with sockets, signals and clocks. Elsewhere, `main` reads the environment and writes to the standard
 //! streams, and the load tester starts processes and reads and writes files. Every error of a
 //! socket is sorted here into what the server can do about it; no other module looks at an error
 //! number.
 
+mod call;
 mod defer;
 pub mod dial;
 mod heap;
@@ -16,6 +17,7 @@ mod unix;
 mod unsent;
 mod waker;
 
+pub use call::Caller;
 pub use settings::{ListenAddr, Settings, parse_mode};
 pub use waker::Waker;
 

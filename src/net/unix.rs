@@ -38,26 +38,27 @@ pub enum UnixError {
     System(io::Error),
 }
 
-impl fmt::Display for UnixError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl UnixError {
+    /// What is wrong and what to do; `option` is the one that chooses the path.
+    pub(super) fn say(&self, option: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Occupied { what } => write!(
                 f,
                 "there is {what}, which is not replaced; remove it or choose another path with \
-                 --listen"
+                 {option}"
             ),
-            Self::InUse => f.write_str("it is in use; choose another with --listen"),
+            Self::InUse => write!(f, "it is in use; choose another with {option}"),
             Self::Locked => f.write_str("another server is starting or stopping there; try again"),
             Self::NoLock { path } => write!(
                 f,
-                "{} is no lock of a server; remove it or choose another path with --listen",
+                "{} is no lock of a server; remove it or choose another path with {option}",
                 path.display()
             ),
             Self::NoGroup { name } => write!(
                 f,
                 "--unix-group {name:?}: there is no such group; expected a name or a number"
             ),
-            Self::System(error) => error.fmt(f),
+            Self::System(error) => write!(f, "{error}"),
         }
     }
 }

@@ -45,7 +45,9 @@ pub struct Table<C: 'static> {
 #[derive(Clone, Copy)]
 pub struct Positional {
     pub name: &'static str,
+    /// What it may be; empty: anything.
     pub values: &'static [&'static str],
+    pub is_required: bool,
 }
 
 impl<C> Table<C> {

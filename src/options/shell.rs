@@ -25,12 +25,11 @@ impl<C> Table<C> {
             .disable_version_flag(true)
             .disable_help_subcommand(true);
         if let Some(positional) = self.positional {
-            let values = PossibleValuesParser::new(positional.values);
-            command = command.arg(
-                Arg::new(positional.name)
-                    .required(true)
-                    .value_parser(values),
-            );
+            let mut arg = Arg::new(positional.name).required(positional.is_required);
+            if !positional.values.is_empty() {
+                arg = arg.value_parser(PossibleValuesParser::new(positional.values));
+            }
+            command = command.arg(arg);
         }
         for group in self.groups {
             for row in group.rows.iter().filter(|row| !row.is_hidden) {
@@ -51,10 +50,11 @@ impl<C> Table<C> {
     }
 }
 
-/// The command with the subcommands that print completions and manual pages.
-pub fn with_printers(command: Command) -> Command {
+/// The command with the subcommands that print completions and manual pages, of which `pages` are
+/// those of subcommands.
+pub fn with_printers(command: Command, pages: &'static [&'static str]) -> Command {
     let shells = PossibleValuesParser::new(SHELLS);
-    let pages = PossibleValuesParser::new(["load"]);
+    let pages = PossibleValuesParser::new(pages);
     let printer = |name, about, value: Arg| {
         Command::new(name)
             .about(about)

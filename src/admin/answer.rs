@@ -1,0 +1,134 @@
+//! The answers to operators, rendered to responses of HTTP/1.1: JSON, or the lines of an export.
+
+use super::Progress;
+use crate::id::Seq;
+use serde_json::{Value, json};
+
+/// The field of a response with a part of an export: after which entry the next part begins.
+pub(super) const NEXT: &str = "Parlor-Next";
+
+/// What answers a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    status: u16,
+    body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Body {
+    Json(Value),
+    Lines { lines: String, next: Option<Seq> },
+}
+
+impl Answer {
+    const fn json(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            body: Body::Json(body),
+        }
+    }
+
+    /// `why` is a sentence.
+    pub fn error(status: u16, why: &str) -> Self {
+        Self::json(status, json!({ "error": why }))
+    }
+
+    /// A long task has begun.
+    pub fn begun() -> Self {
+        Self::json(202, Progress::BEGUN.to_json())
+    }
+
+    pub fn progress(progress: &Progress) -> Self {
+        Self::json(200, progress.to_json())
+    }
+
+    /// JSON lines, and after which entry there are more.
+    pub const fn lines(lines: String, next: Option<Seq>) -> Self {
+        Self {
+            status: 200,
+            body: Body::Lines { lines, next },
+        }
+    }
+
+    /// Numbers with their names, as in `connections=7 members=5`. `store`: the directory.
+    pub fn status_report(store: Option<&str>, counts: &str) -> Self {
+        let mut body = json!({ "version": env!("CARGO_PKG_VERSION"), "store": store });
+        for (name, number) in counts.split(' ').filter_map(|pair| pair.split_once('=')) {
+            if let Ok(number) = number.parse::<u64>() {
+                body[name] = number.into();
+            }
+        }
+        Self::json(200, body)
+    }
+
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The response.
+    pub fn render(&self, keep_alive: bool) -> Vec<u8> {
+        let phrase = match self.status {
+            200 => "OK",
+            202 => "Accepted",
+            400 => "Bad Request",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            409 => "Conflict",
+            // A client reads the number (RFC 9112 §4); the phrase may be empty.
+            _ => "",
+        };
+        let mut fields = String::new();
+        let (content_type, body) = match &self.body {
+            Body::Json(value) => ("application/json", format!("{value}\n")),
+            Body::Lines { lines, next } => {
+                if let Some(next) = next {
+                    fields += &format!("{NEXT}: {}\r\n", next.0);
+                }
+                ("application/jsonl", lines.clone())
+            }
+        };
+        if !keep_alive {
+            fields += "Connection: close\r\n";
+        }
+        format!(
+            "HTTP/1.1 {} {phrase}\r\nContent-Type: {content_type}\r\nContent-Length: \
+             {}\r\n{fields}\r\n{body}",
+            self.status,
+            body.len()
+        )
+        .into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(answer: &Answer, keep_alive: bool) -> String {
+        String::from_utf8(answer.render(keep_alive)).unwrap()
+    }
+
+    #[test]
+    fn response_has_the_length_of_its_body() {
+        assert_eq!(
+            rendered(&Answer::error(404, "no"), false),
+            "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: \
+             15\r\nConnection: close\r\n\r\n{\"error\":\"no\"}\n"
+        );
+        let lines = Answer::lines(String::from("{}\n{}\n"), Some(Seq(7)));
+        assert_eq!(
+            rendered(&lines, true),
+            "HTTP/1.1 200 OK\r\nContent-Type: application/jsonl\r\nContent-Length: \
+             6\r\nParlor-Next: 7\r\n\r\n{}\n{}\n"
+        );
+    }
+
+    #[test]
+    fn counts_are_numbers_with_their_names() {
+        let answer = Answer::status_report(Some("/s"), "connections=7 missed=0");
+        let text = rendered(&answer, true);
+        for part in ["\"connections\":7", "\"missed\":0", "\"store\":\"/s\""] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
