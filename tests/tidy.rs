@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 20] = [
+const MAY_NAME: [(&str, &[&str]); 21] = [
     (
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
-            "rate", "config", "stats", "log",
+            "rate", "config", "stats", "log", "session",
         ],
     ),
     (
@@ -30,6 +30,7 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
     ("log", &["chat", "id"]),
     ("store", &["log", "chat", "id"]),
     ("admin", &["net", "store", "id"]),
+    ("session", &["chance", "id"]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
     ("chance", &[]),
@@ -41,10 +42,11 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 11] = [
+const BELONGS: [(&str, &[&str]); 12] = [
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
     ("clap_mangen", &["options"]),
+    ("data_encoding", &["session"]),
     ("libc", &["net"]),
     ("mio", &["net"]),
     ("nix", &["net"]),
