@@ -3,8 +3,7 @@
 use super::*;
 use crate::chat::{Command, Content, Entry, Event, Manner, Nick, NickRefused, Refused};
 use crate::id::{Millis, Seq};
-use crate::wire::epoch::{Epoch, Position};
-use crate::wire::request::{Ask, Problem, Range, RequestId, Send};
+use crate::wire::request::{Ask, Position, Problem, Range, RequestId, Send};
 use crate::wire::shown::{Done, Hello, Joined, Limits, Shown};
 use serde_json::{Value, json};
 
@@ -32,10 +31,7 @@ fn is_bad(message: &str, why: Problem<'_>) {
 
 #[test]
 fn requests_are_read_in_any_order_of_their_fields() {
-    let epoch = Epoch {
-        number: 7,
-        salt: 0x5f3a_9c01,
-    };
+    let epoch = "7-5f3a9c01";
     let say = |manner, text, reply_to, key| {
         Ask::Send(Send {
             manner,
@@ -81,7 +77,7 @@ fn requests_are_read_in_any_order_of_their_fields() {
             r#"{"type":"join","room":"den","since":{"epoch":"elsewhere","seq":5,"x":[]},"history":9}"#,
             join(
                 Some(Position {
-                    epoch: Epoch::UNKNOWN,
+                    epoch: "elsewhere",
                     seq: Seq(5),
                 }),
                 Some(9),
@@ -464,7 +460,7 @@ fn pages_have_their_entries_as_they_are_sent_by_themselves() {
 
 #[test]
 fn reports_are_objects() {
-    let epoch = Epoch { number: 7, salt: 1 };
+    let epoch = "7-00000001";
     let id = RequestId::new("5");
     assert_eq!(
         object(&Shown::Hello(Hello {
@@ -495,6 +491,7 @@ fn reports_are_objects() {
         room: "den",
         epoch,
         seq: Seq(9),
+        after: Seq(4),
         recovered: false,
         rewound: Some(Seq(4)),
         topic: "",
@@ -505,7 +502,7 @@ fn reports_are_objects() {
     assert_eq!(
         object(&Shown::Joined(joined)),
         json!({"type": "joined", "re": 5, "room": "den", "epoch": "7-00000001", "seq": 9,
-               "recovered": false, "rewound": 4, "topic": "", "count": 3,
+               "after": 4, "recovered": false, "rewound": 4, "topic": "", "count": 3,
                "members": ["bob", "cat"], "role": "member"})
     );
     assert_eq!(
