@@ -232,10 +232,7 @@ mod tests {
         let mut sessions = sessions();
         let (ann, bob) = (sessions.begin(ANN), sessions.begin(BOB));
         assert_ne!(ann, bob);
-        assert_eq!(
-            (sessions.of(ANN), sessions.of(BOB)),
-            (Some(ann), Some(bob))
-        );
+        assert_eq!((sessions.of(ANN), sessions.of(BOB)), (Some(ann), Some(bob)));
         assert_eq!(sessions.len(), 2);
         sessions.end(BOB);
         sessions.end(BOB);
