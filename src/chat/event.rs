@@ -1,10 +1,11 @@
 //! What happened in a room, and what the server must do about it. Knows no encoding.
 
+use super::entry::Draft;
 use super::nick::{Nick, NickRefused};
 use crate::id::{ConnId, RoomId};
 use smol_str::SmolStr;
 
-/// Something that members see.
+/// Something that clients see and that no room keeps. What concerns a room names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The first event that a new member sees.
@@ -16,26 +17,28 @@ pub enum Event {
         /// How many more were there.
         more: u32,
     },
-    /// A member said something.
-    Said { nick: Nick, text: String },
-    /// A member did something: "/me waves".
-    Acted { nick: Nick, text: String },
     /// A new member is in the room.
-    Joined { nick: Nick },
+    Joined { room: SmolStr, nick: Nick },
     /// A member left, by `/quit` with an optional word, or because the connection ended.
-    Left { nick: Nick, word: String },
-    /// Joins and leaves that were counted instead of announced one by one.
-    Summed { joined: u32, left: u32 },
-    /// A member has another nick.
-    Renamed { old: Nick, new: Nick },
-    /// A member was removed by an operator, as the rest of the room sees it.
-    Kicked {
+    Left {
+        room: SmolStr,
         nick: Nick,
-        by: Nick,
+        word: String,
+    },
+    /// Joins and leaves that were counted instead of announced one by one.
+    Summed {
+        room: SmolStr,
+        joined: u32,
+        left: u32,
+    },
+    /// A member has another nick.
+    Renamed { room: SmolStr, old: Nick, new: Nick },
+    /// An operator has removed the member who sees this from the room.
+    YouWereKicked {
+        room: SmolStr,
+        by: SmolStr,
         reason: String,
     },
-    /// The same as the removed member sees it: their last line.
-    YouWereKicked { by: Nick, reason: String },
     /// The members of the room, to the member who asked; at most [`super::WHO_MAX`].
     Who {
         room: SmolStr,
@@ -88,6 +91,10 @@ pub enum Refused {
     WrongToken,
     /// Too many wrong tokens came from the address of this member; this one was not compared.
     TooManyTokens,
+    /// The user is in as many rooms as a user may be.
+    TooManyRooms {
+        most: usize,
+    },
     /// No member of the room has that nick.
     NoSuchMember {
         nick: String,
@@ -98,28 +105,40 @@ pub enum Refused {
 /// so that "the members of the room" are those of this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Every member of the room sees the event.
-    TellRoom { room: RoomId, event: Event },
-    /// Every member of the room but one sees the event.
-    TellOthers {
+    /// The draft is to become the next entry of the room. When it has its number it goes back to
+    /// [`super::Chat::ordered`], and then to every member of the room.
+    Append {
         room: RoomId,
-        except: ConnId,
-        event: Event,
+        /// The user that is waiting for it to be kept.
+        from: ConnId,
+        draft: Draft,
     },
-    /// One connection sees the event. It may no longer be a member's: the kicked member's last
-    /// line.
+    /// The members of the room see the event, but for one. Members that are behind do not.
+    Notice {
+        room: RoomId,
+        event: Event,
+        except: Option<ConnId>,
+    },
+    /// The answer to the command that is being handled.
+    Reply { to: ConnId, event: Event },
+    /// One connection sees the event, which it did not ask for.
     Tell { to: ConnId, event: Event },
     /// An operator token from this connection was wrong, which counts against its address.
     WrongToken { id: ConnId },
-    /// Close the connection. The chat has removed its member already.
+    /// The last member has left the room, or an opened room was not joined. What the members were
+    /// sent before is delivered to them all the same.
+    RoomIsEmpty { room: RoomId },
+    /// The connection is to end.
     Close { id: ConnId, why: Farewell },
 }
 
-/// Why the chat closes a connection.
+/// Why the chat wants a connection to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Farewell {
-    /// The member asked to leave.
+    /// The user asked to leave, and is gone.
     Quit,
-    /// An operator removed the member; the reason as the operator gave it, perhaps empty.
+    /// An operator removed the user from its last room; the reason as the operator gave it, perhaps
+    /// empty. The user is there until [`super::Chat::exit`]: a protocol that can join rooms may keep
+    /// the connection.
     Kicked { reason: String },
 }

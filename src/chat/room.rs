@@ -1,5 +1,5 @@
-//! One room: its members, and how many joins and leaves are announced to it one by one.
-//! Knows no nick and no other room.
+//! One room: its members, which of them are live, and how many joins and leaves are announced to
+//! it one by one. Knows no nick and no other room.
 
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
@@ -20,7 +20,14 @@ pub(super) enum Notice {
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: SmolStr,
-    pub(super) members: Vec<ConnId>,
+    /// The generation of its id.
+    pub(super) generation: u32,
+    /// First those that are live, then those that are behind.
+    members: Vec<ConnId>,
+    /// How many of them are live.
+    live: u32,
+    /// Another number whenever the members that are live change.
+    pub(super) epoch: u64,
     joined: u32,
     left: u32,
     /// When the interval in which notices are counted ends.
@@ -30,11 +37,17 @@ pub(super) struct Room {
     pub(super) is_summing: bool,
 }
 
+/// The positions whose members came there from another one.
+pub(super) type Moved = [Option<u32>; 2];
+
 impl Room {
-    pub(super) const fn new(name: SmolStr) -> Self {
+    pub(super) const fn new(name: SmolStr, generation: u32) -> Self {
         Self {
             name,
+            generation,
             members: Vec::new(),
+            live: 0,
+            epoch: 0,
             joined: 0,
             left: 0,
             interval_ends: Tick(0),
@@ -43,23 +56,69 @@ impl Room {
         }
     }
 
-    /// Adds a member and returns their position.
-    pub(super) fn add(&mut self, id: ConnId) -> u32 {
-        self.members.push(id);
-        u32::try_from(self.members.len() - 1).expect("descriptors end long before positions")
+    pub(super) fn members(&self) -> &[ConnId] {
+        &self.members
     }
 
-    /// Removes the member at a position, and returns the member that has the position instead.
-    pub(super) fn remove(&mut self, position: u32) -> Option<ConnId> {
-        let position = position as usize;
-        if position < self.members.len() {
-            self.members.swap_remove(position);
+    /// The members that see what happens at once. The others are behind.
+    pub(super) fn live(&self) -> &[ConnId] {
+        &self.members[..self.live as usize]
+    }
+
+    pub(super) const fn is_live(&self, position: u32) -> bool {
+        position < self.live
+    }
+
+    /// Adds a member that is live. Returns its position, and which other member has moved.
+    pub(super) fn add(&mut self, id: ConnId) -> (u32, Moved) {
+        let last = u32::try_from(self.members.len()).expect("descriptors end long before this");
+        self.members.push(id);
+        let position = self.live;
+        self.live += 1;
+        (position, self.swap(position, last))
+    }
+
+    /// Removes the member at a position. Returns which members have moved.
+    pub(super) fn remove(&mut self, position: u32) -> Moved {
+        let mut moved = [None; 2];
+        let mut hole = position;
+        if self.is_live(position) {
+            self.live -= 1;
+            hole = self.live;
+            moved[0] = self.swap(position, hole)[0];
+        }
+        self.members.swap_remove(hole as usize);
+        if (hole as usize) < self.members.len() {
+            moved[1] = Some(hole);
         }
         // The memory of a crowd goes with it: at the cost of the growth that it undoes.
         if self.members.len() < self.members.capacity() / 4 {
             self.members.shrink_to(self.members.capacity() / 2);
         }
-        self.members.get(position).copied()
+        moved
+    }
+
+    /// Moves a live member behind the live ones, whose order stays but for the last of them: a walk
+    /// over them from the last to the first skips and repeats no member.
+    pub(super) fn falls_behind(&mut self, position: u32) -> Moved {
+        assert!(self.is_live(position), "the member is behind already");
+        self.live -= 1;
+        self.swap(position, self.live)
+    }
+
+    /// Moves a member that was behind to the live ones, as their last.
+    pub(super) fn becomes_live(&mut self, position: u32) -> Moved {
+        assert!(!self.is_live(position), "the member is live already");
+        self.live += 1;
+        self.swap(position, self.live - 1)
+    }
+
+    fn swap(&mut self, one: u32, other: u32) -> Moved {
+        if one == other {
+            return [None; 2];
+        }
+        self.members.swap(one as usize, other as usize);
+        [Some(one), Some(other)]
     }
 
     pub(super) fn member_joined(&mut self, now: Tick, rules: &Notices) -> Notice {
@@ -128,7 +187,7 @@ mod tests {
 
     /// A room to which as many joins were announced as may be in one interval.
     fn room_at_the_limit() -> Room {
-        let mut room = Room::new("lobby".into());
+        let mut room = Room::new("lobby".into(), 0);
         for _ in 0..SINGLE_NOTICES_MAX {
             assert_eq!(room.member_joined(Tick(0), &RULES), Notice::Single);
         }
@@ -155,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_list_of_members_shrinks_after_a_crowd_and_not_with_its_first_member() {
-        let mut room = Room::new("lobby".into());
+        let mut room = Room::new("lobby".into(), 0);
         for slot in 0..1000 {
             room.add(ConnId::new(slot, 0));
         }
@@ -163,9 +222,113 @@ mod tests {
         room.remove(999);
         assert_eq!(room.members.capacity(), full);
         for position in (10..999).rev() {
-            assert_eq!(room.remove(position), None);
+            assert_eq!(room.remove(position), [None; 2]);
         }
         assert_eq!(room.members.len(), 10);
         assert!(room.members.capacity() <= 40);
+    }
+
+    /// The members of a room as two sets, and what the room says their positions are.
+    struct Model {
+        room: Room,
+        live: Vec<ConnId>,
+        behind: Vec<ConnId>,
+        positions: std::collections::HashMap<ConnId, u32>,
+    }
+
+    impl Model {
+        fn moved(&mut self, moved: Moved) {
+            for position in moved.into_iter().flatten() {
+                let id = self.room.members[position as usize];
+                self.positions.insert(id, position);
+            }
+        }
+
+        fn check(&self) {
+            let sorted = |ids: &[ConnId]| {
+                let mut ids = ids.to_vec();
+                ids.sort_unstable();
+                ids
+            };
+            assert_eq!(sorted(self.room.live()), sorted(&self.live));
+            let behind = &self.room.members()[self.live.len()..];
+            assert_eq!(sorted(behind), sorted(&self.behind));
+            assert_eq!(self.positions.len(), self.room.members.len());
+            for (id, position) in &self.positions {
+                assert_eq!(self.room.members[*position as usize], *id);
+                assert_eq!(self.room.is_live(*position), self.live.contains(id));
+            }
+        }
+    }
+
+    #[test]
+    fn positions_are_right_after_any_order_of_joins_leaves_and_switches() {
+        for seed in 1..if cfg!(miri) { 3 } else { 200 } {
+            let mut chance = crate::chance::Chance::new(seed, "rooms");
+            let mut model = Model {
+                room: Room::new("lobby".into(), 0),
+                live: Vec::new(),
+                behind: Vec::new(),
+                positions: std::collections::HashMap::new(),
+            };
+            for step in 0..200 {
+                let members = model.positions.len() as u64;
+                let pick = |from: &[ConnId], number: u64| from[number as usize % from.len()];
+                let number = chance.below(1_000);
+                match chance.below(4) {
+                    0 if members < 12 => {
+                        let id = ConnId::new(step, 0);
+                        let (position, moved) = model.room.add(id);
+                        model.live.push(id);
+                        model.positions.insert(id, position);
+                        model.moved(moved);
+                    }
+                    1 if members > 0 => {
+                        let id = pick(&model.room.members, number);
+                        let position = model.positions.remove(&id).expect("a member");
+                        let moved = model.room.remove(position);
+                        model.live.retain(|other| *other != id);
+                        model.behind.retain(|other| *other != id);
+                        model.moved(moved);
+                    }
+                    2 if !model.live.is_empty() => {
+                        let id = pick(&model.live, number);
+                        model.live.retain(|other| *other != id);
+                        model.behind.push(id);
+                        let moved = model.room.falls_behind(model.positions[&id]);
+                        model.moved(moved);
+                    }
+                    3 if !model.behind.is_empty() => {
+                        let id = pick(&model.behind, number);
+                        model.behind.retain(|other| *other != id);
+                        model.live.push(id);
+                        let moved = model.room.becomes_live(model.positions[&id]);
+                        model.moved(moved);
+                    }
+                    _ => {}
+                }
+                model.check();
+            }
+        }
+    }
+
+    #[test]
+    fn walk_from_the_last_live_member_to_the_first_meets_each_once_while_some_fall_behind() {
+        for falling in 0..1_u32 << 6 {
+            let mut room = Room::new("lobby".into(), 0);
+            for slot in 0..6 {
+                room.add(ConnId::new(slot, 0));
+            }
+            let mut met = Vec::new();
+            for position in (0..room.live).rev() {
+                let id = room.live()[position as usize];
+                met.push(id.slot());
+                if falling >> id.slot() & 1 == 1 {
+                    room.falls_behind(position);
+                }
+            }
+            assert_eq!(met, [5, 4, 3, 2, 1, 0]);
+            assert_eq!(room.live().len() as u32, 6 - falling.count_ones());
+        }
     }
 }

@@ -10,9 +10,9 @@ use crate::net::Net;
 use crate::ws::CloseReason;
 
 impl<N: Net> Server<N> {
-    /// A member leaves without having asked; the room is notified. Nothing if it left before.
+    /// A user leaves without having asked; its rooms are notified. Nothing if it left before.
     pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
-        self.change(now, |chat, effects| chat.leave(id, now, effects));
+        self.change(now, |chat, effects| chat.exit(id, now, effects));
     }
 
     /// Ends a membership for a reason of the server's; the room and the member are notified.

@@ -3,7 +3,7 @@
 //! rule of the chat and writes to no socket.
 
 use super::Server;
-use crate::chat::{Effect, Event, Farewell};
+use crate::chat::{Draft, Effect, Event, Farewell};
 use crate::conn::outbox::{Limits, Pushed};
 use crate::frame::{Frame, Run};
 use crate::id::{ConnId, RoomId, Tick};
@@ -17,7 +17,7 @@ use crate::ws::CloseReason;
 #[derive(Default)]
 pub(super) struct Batch {
     room: Option<RoomId>,
-    /// The members are those of this epoch of the chat.
+    /// The members are those of this epoch of the room.
     epoch: u64,
     runs: [Run; Protocol::COUNT],
 }
@@ -27,12 +27,12 @@ impl Batch {
         self.room.is_none()
     }
 
-    /// Adds an event. False: the run has as much as half an outbox takes, or is another room's.
+    /// Adds an item. False: the run has as much as half an outbox takes, or is another room's.
     fn add(
         &mut self,
         room: RoomId,
         epoch: u64,
-        event: &Event,
+        item: Shown<'_>,
         limits: Limits,
         encoder: &mut Encoder,
     ) -> bool {
@@ -47,7 +47,7 @@ impl Batch {
         }
         self.check_epoch(epoch);
         for protocol in Protocol::ALL {
-            if let Some(text) = encoder.text(event, protocol) {
+            if let Some(text) = encoder.text(item, protocol) {
                 self.runs[protocol.index()].push_text(text);
             }
         }
@@ -75,14 +75,14 @@ pub(super) struct Encoder {
 
 impl Encoder {
     /// `None`: the protocol shows nothing of it.
-    fn text(&mut self, event: &Event, protocol: Protocol) -> Option<&str> {
+    fn text(&mut self, item: Shown<'_>, protocol: Protocol) -> Option<&str> {
         self.text.clear();
-        let is_shown = protocol.render(&Shown::Event(event), &mut self.text);
+        let is_shown = protocol.render(&item, &mut self.text);
         is_shown.then_some(&self.text)
     }
 
     pub(super) fn frame(&mut self, event: &Event, protocol: Protocol) -> Option<Frame> {
-        self.text(event, protocol).map(Frame::text)
+        self.text(Shown::Event(event), protocol).map(Frame::text)
     }
 }
 
@@ -92,38 +92,75 @@ impl<N: Net> Server<N> {
     pub(super) fn apply(&mut self, now: Tick) {
         let mut effects = self.talk.take_effects();
         for effect in effects.drain(..) {
-            if let Effect::TellRoom { room, event } = effect {
-                self.tell_room(room, &event, now);
-                continue;
+            match effect {
+                Effect::Append { room, draft, .. } => {
+                    self.append(room, &draft, now);
+                    continue;
+                }
+                Effect::Notice {
+                    room,
+                    event,
+                    except: None,
+                } => {
+                    self.tell_room(room, Shown::Event(&event), now);
+                    continue;
+                }
+                _ => {}
             }
             // It must not overtake what the room was sent earlier.
             self.settle(now);
             match effect {
-                Effect::TellRoom { .. } => {}
-                Effect::TellOthers {
+                Effect::Append { .. } => {}
+                Effect::Notice {
                     room,
-                    except,
                     event,
+                    except,
                 } => {
                     let frames = Protocol::ALL.map(|protocol| self.encoder.frame(&event, protocol));
-                    self.tell_members(room, &frames, Some(except), now);
+                    self.tell_members(room, &frames, except, now);
                 }
-                Effect::Tell { to, event } => self.tell_one(to, &event, now),
+                Effect::Reply { to, event } | Effect::Tell { to, event } => {
+                    self.tell_one(to, &event, now);
+                }
                 Effect::WrongToken { id } => self.wrong_token(id, now),
-                Effect::Close { id, why } => self.close(id, &farewell(why), now),
+                Effect::RoomIsEmpty { room } => self.rooms.remove(room),
+                Effect::Close { id, why } => {
+                    self.leave(id, now);
+                    self.close(id, &farewell(why), now);
+                }
             }
         }
         self.talk.reuse(effects);
     }
 
-    fn tell_room(&mut self, room: RoomId, event: &Event, now: Tick) {
+    /// Numbers a draft, changes what the entry changes, and gives the entry to the room.
+    fn append(&mut self, room: RoomId, draft: &Draft, now: Tick) {
+        let Some(name) = self.talk.chat().room_name(room).cloned() else {
+            return;
+        };
+        let Some(seq) = self.rooms.number(room) else {
+            return;
+        };
+        if self.talk.chat().changes_members(draft) {
+            self.settle(now);
+        }
+        let entry = draft.numbered(seq, self.net.wall());
+        self.talk.ordered(room, &entry);
+        let shown = Shown::Entry {
+            room: &name,
+            entry: &entry,
+        };
+        self.tell_room(room, shown, now);
+        if !self.talk.is_settled() {
+            self.apply(now);
+        }
+    }
+
+    fn tell_room(&mut self, room: RoomId, item: Shown<'_>, now: Tick) {
         let limits = self.connections.limits();
-        let epoch = self.talk.chat().epoch();
+        let epoch = self.talk.chat().room_epoch(room);
         // An empty batch takes anything.
-        while !self
-            .batch
-            .add(room, epoch, event, limits, &mut self.encoder)
-        {
+        while !self.batch.add(room, epoch, item, limits, &mut self.encoder) {
             self.settle(now);
         }
     }
@@ -134,14 +171,14 @@ impl<N: Net> Server<N> {
         let Some(room) = self.batch.room.take() else {
             return;
         };
-        self.batch.check_epoch(self.talk.chat().epoch());
+        self.batch.check_epoch(self.talk.chat().room_epoch(room));
         let frames = self.batch.runs.each_mut().map(Run::take);
         self.tell_members(room, &frames, None, now);
     }
 
     fn tell_members(&mut self, room: RoomId, frames: &Frames, except: Option<ConnId>, now: Tick) {
-        for index in 0..self.talk.chat().members(room).len() {
-            let id = self.talk.chat().members(room)[index];
+        for index in 0..self.talk.chat().live(room).len() {
+            let id = self.talk.chat().live(room)[index];
             if Some(id) == except {
                 continue;
             }
@@ -154,7 +191,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn tell_one(&mut self, id: ConnId, event: &Event, now: Tick) {
+    pub(super) fn tell_one(&mut self, id: ConnId, event: &Event, now: Tick) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
@@ -211,17 +248,22 @@ fn farewell(why: Farewell) -> CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Nick;
+    use crate::chat::{Content, Manner};
     use crate::frame::HEADER_BYTES_MAX;
+    use crate::id::{Millis, Seq};
     use crate::wire;
 
     const MESSAGE_BYTES_MAX: usize = 100;
 
     /// Words of the most that may be said when rendered, and shorter ones.
-    fn said(length: usize) -> Event {
-        Event::Said {
-            nick: Nick::parse("ann").expect("a nick"),
-            text: "x".repeat(length),
+    fn said(length: usize) -> Draft {
+        Draft {
+            nick: "ann".into(),
+            content: Content::Said {
+                manner: Manner::Message,
+                text: "x".repeat(length),
+                reply_to: None,
+            },
         }
     }
 
@@ -239,7 +281,14 @@ mod tests {
                 let mut batch = Batch::default();
                 let mut encoder = Encoder::default();
                 for length in std::iter::repeat_n(short, 40).chain([longest; 40]) {
-                    if !batch.add(RoomId::new(0, 0), 0, &said(length), limits, &mut encoder) {
+                    let draft = said(length);
+                    let entry = draft.numbered(Seq(1), Millis(0));
+                    let shown = Shown::Entry {
+                        room: "lobby",
+                        entry: &entry,
+                    };
+                    let room = RoomId::new(0, 0);
+                    if !batch.add(room, 0, shown, limits, &mut encoder) {
                         break;
                     }
                 }

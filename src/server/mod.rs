@@ -15,6 +15,7 @@ mod message;
 mod reap;
 mod receive;
 mod request;
+mod rooms;
 mod stop;
 mod talk;
 mod trim;
@@ -38,6 +39,7 @@ use deliver::{Batch, Encoder};
 use flood::Pauses;
 use guesses::Guesses;
 use log::debug;
+use rooms::Rooms;
 use std::{fmt, mem};
 use stop::Lifecycle;
 use talk::Talk;
@@ -71,6 +73,7 @@ pub struct Server<N: Net> {
     listeners: Listeners,
     deadlines: Deadlines,
     talk: Talk,
+    rooms: Rooms,
     batch: Batch,
     encoder: Encoder,
     /// The one warm tungstenite context; connections own one only in the middle of a message.
@@ -135,6 +138,7 @@ impl<N: Net> Server<N> {
             listeners: Listeners::new(max_connections),
             deadlines,
             talk: Talk::new(Chat::new(&chat, seed)),
+            rooms: Rooms::default(),
             batch: Batch::default(),
             encoder: Encoder::default(),
             spare: Spare::new(&ws),
@@ -237,7 +241,7 @@ impl<N: Net> Server<N> {
         format!(
             "connections={} members={} rooms={} deadlines={} addresses={} {}",
             self.connections.len(),
-            self.talk.chat().member_count(),
+            self.talk.chat().user_count(),
             self.talk.chat().room_count(),
             self.connections.wheel.len(),
             self.addresses.total(),
@@ -265,8 +269,9 @@ impl<N: Net> Server<N> {
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
             && self.connections.wheel.is_empty()
-            && self.talk.chat().member_count() == 0
+            && self.talk.chat().user_count() == 0
             && self.talk.chat().room_count() == 0
+            && self.rooms.len() == 0
             && self.addresses.total() == 0
             && self.pauses.len() == 0
     }
@@ -308,8 +313,8 @@ impl<N: Net> Server<N> {
         if self.protocol != Protocol::Echo {
             assert_eq!(
                 open,
-                self.talk.chat().member_count(),
-                "open connections are members"
+                self.talk.chat().user_count(),
+                "open connections have users"
             );
         }
         let counted = self
@@ -321,6 +326,11 @@ impl<N: Net> Server<N> {
             counted,
             self.addresses.total(),
             "addresses count connections"
+        );
+        assert_eq!(
+            self.rooms.len(),
+            self.talk.chat().room_count(),
+            "rooms have names while they have members"
         );
         assert!(self.talk.is_settled(), "effects are carried out at once");
         assert!(

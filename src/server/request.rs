@@ -4,7 +4,7 @@
 use super::Server;
 use super::connection::Source;
 use super::receive::Flow;
-use crate::chat::RoomName;
+use crate::chat::{Event, RoomName};
 use crate::frame::Frame;
 use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Peer, Tick};
@@ -121,9 +121,16 @@ impl<N: Net> Server<N> {
         self.stats.upgraded += 1;
         self.log_connection(id, format_args!("is upgraded"));
         if self.protocol != Protocol::Echo {
+            let nick = upgrade.nick.as_deref();
+            let refused = self.change(now, |chat, _| chat.enter(id, nick, now));
+            let name = room.into_smol_str();
+            let room = self.rooms.open(&name);
             self.change(now, |chat, effects| {
-                chat.join(id, room, upgrade.nick.as_deref(), now, effects);
+                chat.join(id, room, &name, now, effects);
             });
+            if let Some(why) = refused {
+                self.tell_one(id, &Event::Refused(why), now);
+            }
         }
     }
 }

@@ -3,11 +3,11 @@
 //! reaches exactly the members of the moment at which it was said.
 //!
 //! The chat itself is private to this file. That a batch is delivered to the members it was made
-//! for is asserted by the chat's epoch ([`Chat::epoch`]).
+//! for is asserted by the room's epoch ([`Chat::room_epoch`]).
 
 use super::Server;
-use crate::chat::{Chat, Command, Effects};
-use crate::id::{ConnId, Tick};
+use crate::chat::{Chat, Command, Effects, Entry};
+use crate::id::{ConnId, RoomId, Tick};
 use crate::net::Net;
 use std::mem;
 
@@ -32,6 +32,11 @@ impl Talk {
 
     pub(super) const fn chat(&self) -> &Chat {
         &self.chat
+    }
+
+    /// Changes what an entry of a room changes.
+    pub(super) fn ordered(&mut self, room: RoomId, entry: &Entry<'_>) {
+        self.chat.ordered(room, entry, &mut self.effects);
     }
 
     /// All effects so far, in order. To be given back with [`Talk::reuse`].

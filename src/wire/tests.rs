@@ -151,19 +151,21 @@ fn every_event_is_within_its_bound() {
             more: u32::MAX,
         },
         Event::Rooms {
-            rooms: vec![(room, u32::MAX); ROOMS_MAX],
+            rooms: vec![(room.clone(), u32::MAX); ROOMS_MAX],
             more: u32::MAX,
         },
-        Event::Kicked {
-            nick: longest(),
-            by: longest(),
+        Event::YouWereKicked {
+            room: room.clone(),
+            by: longest().as_str().into(),
             reason: remark.clone(),
         },
         Event::Left {
+            room: room.clone(),
             nick: longest(),
             word: remark,
         },
         Event::Renamed {
+            room: room.clone(),
             old: longest(),
             new: longest(),
         },

@@ -114,6 +114,11 @@ impl Nick {
         &self.0
     }
 
+    /// The same as entries and events have it.
+    pub(super) const fn as_smol_str(&self) -> &SmolStr {
+        &self.0
+    }
+
     /// What distinguishes it, one or two strings: two nicks that share one are the same to a reader.
     pub(super) fn keys(&self) -> impl Iterator<Item = SmolStr> {
         look::keys(&self.0)
@@ -154,7 +159,8 @@ impl RoomName {
         &self.0
     }
 
-    pub(super) fn into_inner(self) -> SmolStr {
+    /// The name as rooms, entries and events have it.
+    pub fn into_smol_str(self) -> SmolStr {
         self.0
     }
 }

@@ -246,6 +246,7 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::NotOperator => (Code::NotAllowed, None),
         Refused::WrongToken => (Code::LoginFailed, None),
         Refused::TooManyTokens => (Code::TooFast, Some(60_000)),
+        Refused::TooManyRooms { .. } => (Code::TooMany, None),
         Refused::NoSuchMember { .. } => (Code::NoSuchMember, None),
     }
 }
@@ -275,13 +276,10 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .end(),
         Event::Refused(why) => refused(re, why, text),
         Event::Welcome { .. }
-        | Event::Said { .. }
-        | Event::Acted { .. }
         | Event::Joined { .. }
         | Event::Left { .. }
         | Event::Summed { .. }
         | Event::Renamed { .. }
-        | Event::Kicked { .. }
         | Event::YouWereKicked { .. }
         | Event::Help
         | Event::YouAreOperator

@@ -246,28 +246,20 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             text.write_str("Here: ")?;
             write_names(present, *more, text)
         }
-        Event::Said { nick, text: words } => {
-            write!(text, "{nick}: ")?;
-            write_words(words, text)
-        }
-        Event::Acted { nick, text: words } => {
-            write!(text, "** {nick} ")?;
-            write_words(words, text)
-        }
-        Event::Joined { nick } => write!(text, "* {nick} joined"),
-        Event::Left { nick, word } => {
+        Event::Joined { nick, .. } => write!(text, "* {nick} joined"),
+        Event::Left { nick, word, .. } => {
             write!(text, "* {nick} left")?;
             write_remark(word, text)
         }
-        Event::Summed { joined, left: 0 } => write!(text, "* {joined} joined"),
-        Event::Summed { joined: 0, left } => write!(text, "* {left} left"),
-        Event::Summed { joined, left } => write!(text, "* {joined} joined, {left} left"),
-        Event::Renamed { old, new } => write!(text, "* {old} is now known as {new}"),
-        Event::Kicked { nick, by, reason } => {
-            write!(text, "* {nick} was kicked by {by}")?;
-            write_remark(reason, text)
-        }
-        Event::YouWereKicked { by, reason } => {
+        Event::Summed {
+            joined, left: 0, ..
+        } => write!(text, "* {joined} joined"),
+        Event::Summed {
+            joined: 0, left, ..
+        } => write!(text, "* {left} left"),
+        Event::Summed { joined, left, .. } => write!(text, "* {joined} joined, {left} left"),
+        Event::Renamed { old, new, .. } => write!(text, "* {old} is now known as {new}"),
+        Event::YouWereKicked { by, reason, .. } => {
             write!(text, "* you were kicked by {by}")?;
             write_remark(reason, text)
         }
@@ -327,6 +319,9 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
         Refused::TooManyTokens => text.write_str(
             "* too many wrong tokens came from your address; wait a minute and try again",
         ),
+        Refused::TooManyRooms { most } => {
+            write!(text, "* you are in {most} rooms, the most; leave one first")
+        }
         Refused::NoSuchMember { nick } => write!(text, "* nobody called {nick} is in this room"),
     }
 }

@@ -1,0 +1,99 @@
+//! Which user has which nick: the first one, and others by command. What a nick may be is `nick`'s.
+
+use super::{Chat, Effects, Event, Nick, NickRefused, Refused, notice, refuse, text};
+use crate::id::ConnId;
+
+impl Chat {
+    /// The nick of a new user, and why it is not the wanted one.
+    pub(super) fn first_nick(
+        &mut self,
+        wanted: Option<&str>,
+    ) -> (Nick, Option<(String, NickRefused)>) {
+        let Some(wanted) = wanted else {
+            return (self.made_up_nick(), None);
+        };
+        match self.free_nick(wanted, None) {
+            Ok(nick) => (nick, None),
+            Err(why) => (self.made_up_nick(), Some((text::excerpt(wanted), why))),
+        }
+    }
+
+    fn made_up_nick(&mut self) -> Nick {
+        // The range grows with each failure, so this ends: there are more names than users.
+        let mut names: u64 = 0x1_0000;
+        loop {
+            let nick = Nick::guest(self.chance.below(names) as u32);
+            if self.owners_of(&nick).next().is_none() {
+                return nick;
+            }
+            names = (names + names / 8).min(1 << 32);
+        }
+    }
+
+    /// A nick that no user has but `own`, which may have it already in another spelling.
+    fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
+        let nick = Nick::parse(wanted)?;
+        if self.owners_of(&nick).any(|owner| Some(owner) != own) {
+            return Err(NickRefused::Taken);
+        }
+        Ok(nick)
+    }
+
+    /// The users with this nick, or with one that looks the same.
+    pub(super) fn owners_of(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
+        nick.keys().filter_map(|key| self.owner_of(&key))
+    }
+
+    pub(super) fn owner_of(&self, key: &str) -> Option<ConnId> {
+        let at = |slot: u32| self.users.get(slot as usize)?.as_ref();
+        let has_key =
+            |slot, key: &str| at(slot).is_some_and(|user| user.nick.keys().any(|k| k == key));
+        let slot = self.names.find(key, has_key)?;
+        at(slot).map(|user| user.id(slot))
+    }
+
+    pub(super) fn enter_names(&mut self, nick: &Nick, id: ConnId) {
+        for key in nick.keys() {
+            self.names.insert(&key, id.slot());
+        }
+    }
+
+    pub(super) fn leave_names(&mut self, nick: &Nick, id: ConnId) {
+        for key in nick.keys() {
+            self.names.remove(&key, id.slot());
+        }
+    }
+
+    pub(super) fn rename(&mut self, id: ConnId, wanted: &str, effects: &mut Effects) {
+        let new = match self.free_nick(wanted, Some(id)) {
+            Ok(nick) => nick,
+            Err(why) => {
+                let Some(kept) = self.nick_of(id).cloned() else {
+                    return;
+                };
+                let wanted = text::excerpt(wanted);
+                return effects.push(refuse(id, Refused::Nick { wanted, why, kept }));
+            }
+        };
+        let Some(user) = self.user_mut(id) else {
+            return;
+        };
+        if user.nick == new {
+            return;
+        }
+        let old = std::mem::replace(&mut user.nick, new.clone());
+        self.leave_names(&old, id);
+        self.enter_names(&new, id);
+        for room in self.rooms_of(id) {
+            let Some(name) = self.room_name(room) else {
+                continue;
+            };
+            let event = Event::Renamed {
+                room: name.clone(),
+                old: old.clone(),
+                new: new.clone(),
+            };
+            effects.push(notice(room, event));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Users enter and leave the server and its rooms, and members of a room are live or behind. Knows
+//! no nick's rules and nothing of what is said.
+
+use super::room::{Moved, Notice, Room};
+use super::user::{Membership, Memberships, User};
+use super::{Chat, Effect, Effects, Event, PRESENT_MAX, Refused, RoomName, notice, refuse, tell};
+use crate::id::{ConnId, RoomId, Tick};
+use crate::rate::Bucket;
+use smol_str::SmolStr;
+
+impl Chat {
+    /// A connection was upgraded and has a user from here on, in no room yet. Returns why the nick
+    /// is not the `wanted` one.
+    #[must_use]
+    pub fn enter(&mut self, id: ConnId, wanted: Option<&str>, now: Tick) -> Option<Refused> {
+        let (nick, refused) = self.first_nick(wanted);
+        self.enter_names(&nick, id);
+        let kept = nick.clone();
+        let slot = id.slot() as usize;
+        if slot >= self.users.len() {
+            self.users.resize_with(slot + 1, || None);
+        }
+        assert!(self.users[slot].is_none(), "a slot is given away in use");
+        self.users[slot] = Some(User {
+            nick,
+            generation: id.generation(),
+            messages: Bucket::full(self.message_rate, now),
+            memberships: Memberships::None,
+            is_operator: false,
+            was_told: false,
+        });
+        self.user_count += 1;
+        refused.map(|(wanted, why)| Refused::Nick { wanted, why, kept })
+    }
+
+    /// A user joins a room, which the log has opened under this name. The user sees a welcome, and
+    /// the others that the user joined; to a member of the room the welcome is repeated. Refused:
+    /// the user is in as many rooms as a user may be. Without effect if the id is no user's.
+    pub fn join(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        name: &SmolStr,
+        now: Tick,
+        effects: &mut Effects,
+    ) {
+        let Some(user) = self.user(id) else {
+            return self.was_not_joined(room, effects);
+        };
+        let is_member = user.memberships.get(room).is_some();
+        if !is_member && user.memberships.len() >= self.rooms_per_user {
+            let most = self.rooms_per_user;
+            effects.push(refuse(id, Refused::TooManyRooms { most }));
+            return self.was_not_joined(room, effects);
+        }
+        let nick = user.nick.clone();
+        let (present, more) = self.names_in(room, PRESENT_MAX, Some(id));
+        let welcome = Event::Welcome {
+            room: name.clone(),
+            nick: nick.clone(),
+            present,
+            more,
+        };
+        effects.push(tell(id, welcome));
+        if is_member {
+            return;
+        }
+        let entered = self.rooms.enter(room, name);
+        let (position, moved) = entered.add(id);
+        let notice = entered.member_joined(now, &self.notices);
+        if let Some(user) = self.user_mut(id) {
+            user.memberships.add(Membership { room, position });
+        }
+        self.have_moved(room, moved);
+        match notice {
+            Notice::Single => effects.push(Effect::Notice {
+                room,
+                event: Event::Joined {
+                    room: name.clone(),
+                    nick,
+                },
+                except: Some(id),
+            }),
+            Notice::Summed => self.will_sum_up(room),
+        }
+    }
+
+    /// A room was opened, and nobody came.
+    fn was_not_joined(&self, room: RoomId, effects: &mut Effects) {
+        if self.rooms.get(room).is_none() {
+            effects.push(Effect::RoomIsEmpty { room });
+        }
+    }
+
+    /// A user leaves a room. Without effect if it is not in that room (any more).
+    pub fn leave(&mut self, id: ConnId, room: RoomId, now: Tick, effects: &mut Effects) {
+        self.depart_from(id, room, "", now, effects);
+    }
+
+    /// The connection of a user ended, or ends: the user leaves every room and is gone. Without
+    /// effect if the id is no user's (any more).
+    pub fn exit(&mut self, id: ConnId, now: Tick, effects: &mut Effects) {
+        self.depart(id, "", now, effects);
+    }
+
+    /// The same with a last word.
+    pub(super) fn depart(&mut self, id: ConnId, word: &str, now: Tick, effects: &mut Effects) {
+        if self.user(id).is_none() {
+            return;
+        }
+        while let [first, ..] = self.memberships(id) {
+            self.depart_from(id, first.room, word, now, effects);
+        }
+        let Some(user) = self.users[id.slot() as usize].take() else {
+            return;
+        };
+        self.leave_names(&user.nick, id);
+        self.user_count -= 1;
+        self.departed = self.departed.saturating_add(1);
+        if self.user_count == 0 {
+            self.users = Vec::new();
+        }
+    }
+
+    fn depart_from(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        word: &str,
+        now: Tick,
+        effects: &mut Effects,
+    ) {
+        if !self.remove(id, room, effects) {
+            return;
+        }
+        let nick = self.user(id).map(|user| user.nick.clone());
+        let (Some(left), Some(nick)) = (self.rooms.get_mut(room), nick) else {
+            return;
+        };
+        match left.member_left(now, &self.notices) {
+            Notice::Single => {
+                let event = Event::Left {
+                    room: left.name.clone(),
+                    nick,
+                    word: word.to_owned(),
+                };
+                effects.push(notice(room, event));
+            }
+            Notice::Summed => self.will_sum_up(room),
+        }
+    }
+
+    /// Removes a member from a room, and the room with its last member. False: it is no member.
+    pub(super) fn remove(&mut self, id: ConnId, room: RoomId, effects: &mut Effects) -> bool {
+        let membership = self
+            .user_mut(id)
+            .and_then(|user| user.memberships.remove(room));
+        let Some(Membership { position, .. }) = membership else {
+            return false;
+        };
+        let Some(left) = self.rooms.get_mut(room) else {
+            return false;
+        };
+        let moved = left.remove(position);
+        if left.members().is_empty() {
+            if left.is_summing {
+                self.summing.retain(|id| *id != room);
+            }
+            self.rooms.remove(room);
+            effects.push(Effect::RoomIsEmpty { room });
+        }
+        self.have_moved(room, moved);
+        true
+    }
+
+    /// Puts a room on the list of those with a sum to report, on which it is at most once.
+    fn will_sum_up(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(id) else {
+            return;
+        };
+        if !std::mem::replace(&mut room.is_summing, true) {
+            self.summing.push(id);
+        }
+    }
+
+    /// The live members of a room have changed, by which members have other positions.
+    fn have_moved(&mut self, id: RoomId, moved: Moved) {
+        let Some(room) = self.rooms.get_mut(id) else {
+            return;
+        };
+        self.epoch += 1;
+        room.epoch = self.epoch;
+        for position in moved.into_iter().flatten() {
+            let member = room.members()[position as usize];
+            let user = self.users[member.slot() as usize].as_mut();
+            if let Some(membership) = user.and_then(|user| user.memberships.get_mut(id)) {
+                membership.position = position;
+            }
+        }
+    }
+
+    /// A live member does not keep up and sees nothing more at once, until it
+    /// [becomes live](Chat::becomes_live). Without effect if it is behind or no member.
+    ///
+    /// The order of the live members stays, but for the last, which takes the place: a walk from
+    /// the last to the first skips and repeats no member.
+    pub fn falls_behind(&mut self, id: ConnId, room: RoomId) {
+        self.switch(id, room, true, Room::falls_behind);
+    }
+
+    /// A member that was behind has caught up. Without effect if it is live or no member.
+    pub fn becomes_live(&mut self, id: ConnId, room: RoomId) {
+        self.switch(id, room, false, Room::becomes_live);
+    }
+
+    fn switch(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        from_live: bool,
+        switch: fn(&mut Room, u32) -> Moved,
+    ) {
+        let Some(position) = self.position(id, room) else {
+            return;
+        };
+        let Some(switched) = self.rooms.get_mut(room) else {
+            return;
+        };
+        if switched.is_live(position) == from_live {
+            let moved = switch(switched, position);
+            self.have_moved(room, moved);
+        }
+    }
+
+    fn memberships(&self, id: ConnId) -> &[Membership] {
+        self.user(id)
+            .map_or(&[], |user| user.memberships.as_slice())
+    }
+
+    fn position(&self, id: ConnId, room: RoomId) -> Option<u32> {
+        let membership = self.user(id)?.memberships.get(room)?;
+        Some(membership.position)
+    }
+
+    /// All members of a room, first the live ones; none if it has none.
+    pub fn members(&self, room: RoomId) -> &[ConnId] {
+        self.rooms.get(room).map_or(&[], Room::members)
+    }
+
+    /// The members of a room that see at once what happens.
+    pub fn live(&self, room: RoomId) -> &[ConnId] {
+        self.rooms.get(room).map_or(&[], Room::live)
+    }
+
+    /// Whether the connection is a live member of the room.
+    pub fn is_live(&self, id: ConnId, room: RoomId) -> bool {
+        let position = self.position(id, room);
+        let room = self.rooms.get(room);
+        room.zip(position)
+            .is_some_and(|(room, at)| room.is_live(at))
+    }
+
+    /// Another number whenever the live members of the room change; 0 if it has no members.
+    pub fn room_epoch(&self, room: RoomId) -> u64 {
+        self.rooms.get(room).map_or(0, |room| room.epoch)
+    }
+
+    pub fn is_user(&self, id: ConnId) -> bool {
+        self.user(id).is_some()
+    }
+
+    pub fn is_member(&self, id: ConnId, room: RoomId) -> bool {
+        self.position(id, room).is_some()
+    }
+
+    /// The rooms that a user is in, in the order in which they were joined.
+    pub fn rooms_of(&self, id: ConnId) -> impl Iterator<Item = RoomId> {
+        self.memberships(id)
+            .iter()
+            .map(|membership| membership.room)
+    }
+
+    /// The room of this name that the user is in; without a name, the only room that it is in.
+    pub fn room_of(&self, id: ConnId, name: Option<&str>) -> Option<RoomId> {
+        let memberships = &self.user(id)?.memberships;
+        let Some(name) = name else {
+            let [only] = memberships.as_slice() else {
+                return None;
+            };
+            return Some(only.room);
+        };
+        let named = |name: &str| {
+            let has_name = |id: &RoomId| self.room_name(*id).is_some_and(|known| known == name);
+            memberships.rooms().find(has_name)
+        };
+        // Most clients write the name as the server does, and parsing takes time.
+        named(name).or_else(|| named(RoomName::parse(name).ok()?.as_str()))
+    }
+}
