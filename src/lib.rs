@@ -45,8 +45,9 @@
 //! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
 //! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
-//! - [`store`]: what keeps entries on the disk. [`admin`]: what operators ask of a running server.
-//! - [`session`]: by which a client that returns is known as the one of an earlier connection.
+//! - [`store`]: keeps them in SQLite, on a thread of its own. [`admin`]: what operators ask of a
+//!   running server. [`session`]: by which a client that returns is known as the one of an earlier
+//!   connection.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
 //! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
 //!   can be set: each module's own settings, and how [`options`] are written.

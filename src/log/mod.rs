@@ -19,8 +19,8 @@ pub use blocks::{BlockKey, Blocks};
 pub use cursors::{Behind, Cursors};
 pub use settings::Settings;
 pub use store::{
-    Answer, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record, Request, Started,
-    Store, StoredRoom,
+    Answer, DEDUPE_MS, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record,
+    Request, Started, Store, StoredRoom,
 };
 
 use crate::chat::{Content, Draft, Entry};
@@ -98,7 +98,7 @@ pub enum Opening {
 /// Why an entry was not numbered. It has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendRefused {
-    /// The store cannot write.
+    /// The store cannot write, or not to this room.
     StoreFailing,
     /// As much waits to be stored as may wait.
     Full,
@@ -197,6 +197,14 @@ pub enum Notification {
         why: String,
     },
     Health(Health),
+    /// No entry of the room after the last that was stored will be. Until the next start, what is
+    /// appended to it is refused.
+    RoomFailed {
+        room: RoomId,
+        why: String,
+    },
+    /// What came of a [`Log::task`]; see the request for its answers.
+    Task(Answer),
 }
 
 /// Too many searches wait.
@@ -379,7 +387,8 @@ impl Log {
 
     /// The newest entry that is stored, with all before it. Without a store: the head.
     pub fn stored(&self, room: RoomId) -> Seq {
-        self.room(room).stored
+        let room = self.room(room);
+        room.failed_after.unwrap_or(room.stored)
     }
 
     pub fn name(&self, room: RoomId) -> &SmolStr {
@@ -427,7 +436,7 @@ impl Log {
         let at = open.at.max(wall);
         let entry = draft.numbered(seq, at);
         let is_said = matches!(entry.content, Content::Said { .. });
-        if is_said && self.is_failing {
+        if open.failed_after.is_some() || is_said && self.is_failing {
             return Err(AppendRefused::StoreFailing);
         }
         let bytes = Tail::size_of(&entry);
@@ -656,6 +665,20 @@ impl Log {
         Ok(())
     }
 
+    /// Asks the store for a backup, an export or a check. [`Notification::Task`] follows.
+    pub fn task(&mut self, request: Request) {
+        if self.store.is_some() {
+            self.outgoing.push(request);
+        } else if let Request::Backup { tag, .. }
+        | Request::Export { tag, .. }
+        | Request::Check { tag } = request
+        {
+            let why = String::from("the server keeps its history in memory");
+            let failed = Answer::TaskFailed { tag, why };
+            self.notifications.push(Notification::Task(failed));
+        }
+    }
+
     // The store
 
     /// Hands all requests over to the store: once a turn.
@@ -744,6 +767,11 @@ impl Log {
                 self.retained(room, oldest);
                 None
             }
+            Answer::RoomFailed { room, why } => self.room_failed(room, why),
+            Answer::Copied { .. }
+            | Answer::Exported { .. }
+            | Answer::Checked { .. }
+            | Answer::TaskFailed { .. } => Some(Notification::Task(answer)),
             Answer::Health(health) => {
                 self.is_failing = health != Health::Good;
                 Some(Notification::Health(health))
@@ -781,6 +809,16 @@ impl Log {
         self.unstored_bytes -= bytes;
         self.rooms.unpin(id, due);
         Some(Notification::Stored { room: id, upto })
+    }
+
+    /// The tail need not keep what will never be stored.
+    fn room_failed(&mut self, id: RoomId, why: String) -> Option<Notification> {
+        let room = self.rooms.get_mut(id)?;
+        room.failed_after.get_or_insert(room.stored);
+        let bytes = self.tail.measure(id.slot(), room.stored, room.head);
+        room.stored = room.head;
+        self.unstored_bytes -= bytes;
+        Some(Notification::RoomFailed { room: id, why })
     }
 
     fn page_came(&mut self, id: RoomId, log_gen: u64, page: Page) -> Option<Notification> {

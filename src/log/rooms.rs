@@ -34,6 +34,9 @@ pub(super) struct Room {
     /// The page of entries after this one could not be read, and is not asked for again until
     /// then.
     pub(super) unreadable: Option<(Seq, Tick)>,
+    /// The store keeps no entries of the room after this one, which is really the last that is
+    /// stored. The room stays, or its numbers would be used again.
+    pub(super) failed_after: Option<Seq>,
     /// When the room may be dropped, if nothing pins it.
     due: Tick,
 }
@@ -56,13 +59,18 @@ impl Room {
             life,
             eras: VecDeque::new(),
             unreadable: None,
+            failed_after: None,
             due: Tick(0),
         }
     }
 
     /// The room must stay: it would be opened with an older head than it has.
     fn is_pinned(&self) -> bool {
-        self.members > 0 || self.is_opening || self.reading.is_some() || self.stored < self.head
+        self.members > 0
+            || self.is_opening
+            || self.reading.is_some()
+            || self.stored < self.head
+            || self.failed_after.is_some()
     }
 }
 

@@ -5,6 +5,11 @@
 use crate::chat::Draft;
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
+use std::path::PathBuf;
+
+/// How long a store keeps the keys of messages that were sent with one. After that, the same key is
+/// a new message.
+pub const DEDUPE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Keeps entries. The loop calls it, so nothing here may wait for a disk.
 pub trait Store {
@@ -76,6 +81,14 @@ pub enum Request {
         before: Seq,
         entries_max: u32,
     },
+    /// Copy all that is kept to a new file, in steps between other work. Answered by
+    /// [`Answer::Copied`], several times.
+    Backup { tag: u64, path: PathBuf },
+    /// Write a room's entries from `after` on as JSON lines, as many as go into one answer.
+    /// Answered by [`Answer::Exported`].
+    Export { tag: u64, name: SmolStr, after: Seq },
+    /// Check all that is kept, on a copy beside it. Answered by [`Answer::Checked`].
+    Check { tag: u64 },
 }
 
 /// An entry to be kept.
@@ -147,6 +160,35 @@ pub enum Answer {
     },
     /// A [`Request::Search`] failed.
     SearchFailed {
+        tag: u64,
+        why: String,
+    },
+    /// Entries of this room cannot be kept, as on a damaged page; other rooms go on. What was
+    /// handed over of it stays unstored, so new entries of the room must be refused.
+    RoomFailed {
+        room: RoomId,
+        why: String,
+    },
+    /// A [`Request::Backup`] goes on, or is done when `done == pages`.
+    Copied {
+        tag: u64,
+        done: u64,
+        pages: u64,
+    },
+    Exported {
+        tag: u64,
+        /// JSON lines, some 64 KiB.
+        lines: String,
+        /// From where to ask for more; `None`: that was all.
+        next: Option<Seq>,
+    },
+    Checked {
+        tag: u64,
+        /// One sentence for each thing that is wrong.
+        problems: Vec<String>,
+    },
+    /// A [`Request::Backup`], [`Request::Export`] or [`Request::Check`] failed.
+    TaskFailed {
         tag: u64,
         why: String,
     },

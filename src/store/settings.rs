@@ -12,7 +12,8 @@ pub struct Settings {
     pub sync: StoreSync,
     /// Entries older than this are removed; 0: none.
     pub keep_days: u32,
-    /// Of a room with more entries, the oldest are removed; 0: none.
+    /// Of a room with more entries, the oldest are removed; 0: none. A room may exceed it by
+    /// [`SLACK`](super::SLACK) for a while.
     pub keep_messages: u32,
     /// When the file has so many bytes in use, the oldest entries of the room with the most are
     /// removed; 0: it may grow.

@@ -1,0 +1,114 @@
+//! Entries as rows of `messages`, both ways. The only place that knows the numbers of kinds.
+
+use super::error::Fault;
+use super::schema::millis;
+use crate::chat::{Content, Draft, Manner};
+use crate::id::{Millis, Seq};
+use crate::log::{PageEntry, Record, StoredRoom};
+use rusqlite::Row;
+use smol_str::SmolStr;
+
+/// The columns that [`entry`] reads, in this order.
+pub(super) const COLUMNS: &str = "id, at, kind, target, nick, actor, body";
+
+pub(super) const SAID: u8 = 0;
+pub(super) const ACTED: u8 = 1;
+const KICKED: u8 = 5;
+/// Kinds that the tables may have.
+pub(super) const KINDS: [u8; 3] = [SAID, ACTED, KICKED];
+
+/// A record as a row.
+#[derive(Debug)]
+pub(super) struct Columns<'a> {
+    pub(super) id: i64,
+    pub(super) at: i64,
+    pub(super) kind: u8,
+    pub(super) target: Option<u32>,
+    pub(super) nick: &'a str,
+    pub(super) actor: Option<&'a str>,
+    pub(super) body: &'a str,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(record: &'a Record) -> Self {
+        let row = |kind, target, actor, body| Self {
+            id: id(record.stored_room, record.seq),
+            at: millis(record.at),
+            kind,
+            target,
+            nick: &record.draft.nick,
+            actor,
+            body,
+        };
+        match record.draft.content.as_ref() {
+            Content::Said {
+                manner,
+                text,
+                reply_to,
+            } => {
+                let kind = match manner {
+                    Manner::Message => SAID,
+                    Manner::Action => ACTED,
+                };
+                row(kind, reply_to.map(|seq| seq.0), None, text)
+            }
+            Content::Kicked { by, reason } => row(KICKED, None, Some(by), reason),
+        }
+    }
+}
+
+/// The number of an entry among those of all rooms. A room's are next to each other.
+pub(super) fn id(room: StoredRoom, seq: Seq) -> i64 {
+    i64::from(room.0) << 32 | i64::from(seq.0)
+}
+
+/// The smallest and the largest id of a room.
+pub(super) fn ids(room: StoredRoom) -> (i64, i64) {
+    (id(room, Seq(0)), id(room, Seq(u32::MAX)))
+}
+
+/// The other way, of an id that came from the table.
+pub(super) fn seq(id: i64) -> Seq {
+    Seq((id & i64::from(u32::MAX)) as u32)
+}
+
+/// The entry in a row of [`COLUMNS`].
+pub(super) fn entry(row: &Row<'_>) -> Result<PageEntry, Fault> {
+    let id: i64 = row.get(0)?;
+    let at: u64 = row.get(1)?;
+    let kind: u8 = row.get(2)?;
+    let target: Option<u32> = row.get(3)?;
+    let nick = SmolStr::from(text(row, 4)?);
+    let content = match kind {
+        SAID | ACTED => Content::Said {
+            manner: if kind == SAID {
+                Manner::Message
+            } else {
+                Manner::Action
+            },
+            text: text(row, 6)?.to_owned(),
+            reply_to: target.map(Seq),
+        },
+        KICKED => Content::Kicked {
+            by: text(row, 5)?.to_owned(),
+            reason: text(row, 6)?.to_owned(),
+        },
+        _ => {
+            return Err(Fault::damaged(format!(
+                "entry {} has the unknown kind {kind}",
+                seq(id).0
+            )));
+        }
+    };
+    Ok(PageEntry {
+        seq: seq(id),
+        at: Millis(at),
+        draft: Draft { nick, content },
+    })
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Fault> {
+    row.get_ref(column)?
+        .as_str()
+        .map_err(|error| Fault::damaged(error.to_string()))
+}

@@ -1,0 +1,1 @@
+//! What a disk does to a store, and what goes on.

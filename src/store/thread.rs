@@ -1,0 +1,461 @@
+//! The store's thread: commits what waits, then reads for at most 5 ms, then tidies up a little,
+//! again. Owns the order of these; what each does to the tables is in the files beside it.
+
+use super::append::{self, Failed, Heads};
+use super::copy::Copying;
+use super::error::{Fault, FaultKind};
+use super::export;
+use super::handle::{Shared, Stop};
+use super::read::{self, Wanted};
+use super::retain::{Retention, Trimmed};
+use super::schema::pragma;
+use super::search::{Search, Step};
+use super::{Clocks, Settings};
+use crate::id::RoomId;
+use crate::log::{Answer, Health, Record, Request, StoredRoom};
+use rusqlite::Connection;
+use std::collections::{HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Rows of one transaction. More wait for the next.
+const BATCH_MAX: usize = 8192;
+/// How long reads go on while appends may wait.
+const READS_MAX: Duration = Duration::from_millis(5);
+/// Searches that are under way at once; more are refused.
+const SEARCHES_MAX: usize = 16;
+/// A checkpoint is due when the write-ahead log has so many pages. A short one matters: if it is
+/// damaged, SQLite discards it without a report.
+const FRAMES_MAX: u32 = 1000;
+/// Without an append for so long, the write-ahead log is emptied.
+const IDLE: Duration = Duration::from_secs(1);
+/// From a failed commit to the next attempt: twice as long each time, within these.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// From a failed checkpoint or clean-up to the next attempt.
+const TIDY_AGAIN: Duration = Duration::from_secs(5);
+/// How often the free space of the disk is looked at.
+const DISK_LOOK: Duration = Duration::from_secs(60);
+
+/// Everything the thread has.
+pub(super) struct Thread<'c> {
+    pub(super) db: &'c Connection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) settings: Settings,
+    pub(super) clocks: Clocks,
+    /// Pages of the write-ahead log, counted by SQLite's hook.
+    frames: Arc<AtomicU32>,
+    heads: Heads,
+    requests: Vec<Request>,
+    /// In the order in which they were numbered in each room.
+    waiting: Vec<Box<Record>>,
+    reads: VecDeque<Request>,
+    searches: VecDeque<Search>,
+    copies: VecDeque<Copying>,
+    pub(super) answers: Vec<Answer>,
+    /// Rooms of which nothing can be stored until the next start.
+    failed_rooms: HashSet<StoredRoom>,
+    failing: Option<Failing>,
+    retention: Retention,
+    appended_at: Instant,
+    tidy_at: Instant,
+    disk_at: Instant,
+    is_disk_low: bool,
+    /// A copy is under way, so no turn waits.
+    pub(super) is_copying: bool,
+    /// For the copy that [`Request::Check`] makes.
+    pub(super) checked: PathBuf,
+}
+
+/// Commits fail.
+#[derive(Debug)]
+struct Failing {
+    kind: FaultKind,
+    retry_at: Instant,
+    wait: Duration,
+}
+
+impl<'c> Thread<'c> {
+    pub(super) fn new(
+        db: &'c Connection,
+        shared: Arc<Shared>,
+        settings: Settings,
+        clocks: Clocks,
+        frames: Arc<AtomicU32>,
+        checked: PathBuf,
+    ) -> Self {
+        let now = (clocks.moment)();
+        Self {
+            db,
+            shared,
+            retention: Retention::new(&settings),
+            settings,
+            clocks,
+            frames,
+            heads: Heads::default(),
+            requests: Vec::new(),
+            waiting: Vec::new(),
+            reads: VecDeque::new(),
+            searches: VecDeque::new(),
+            copies: VecDeque::new(),
+            answers: Vec::new(),
+            failed_rooms: HashSet::new(),
+            failing: None,
+            appended_at: now,
+            tidy_at: now,
+            disk_at: now,
+            is_disk_low: false,
+            is_copying: false,
+            checked,
+        }
+    }
+
+    /// Until the handle is dropped.
+    pub(super) fn run(mut self) {
+        while self.turn() {
+            while let Some(copying) = self.copies.pop_front() {
+                self.copy(copying);
+            }
+        }
+        if !self.waiting.is_empty() {
+            ::log::error!(
+                "{} messages could not be stored; none of them was acknowledged",
+                self.waiting.len()
+            );
+        }
+        if let Err(error) = pragma(self.db, "wal_checkpoint(TRUNCATE)") {
+            ::log::warn!("the store's last checkpoint failed: {error}");
+        }
+    }
+
+    /// One round. False: the thread is to end.
+    pub(super) fn turn(&mut self) -> bool {
+        let wait = self.until_next();
+        let stop = self.shared.take(&mut self.requests, wait);
+        self.sort();
+        let stored = self.commit(stop);
+        self.shared.answer(&mut self.answers);
+        self.read();
+        self.shared.answer(&mut self.answers);
+        match stop {
+            Stop::No => {
+                self.tidy(stored);
+                self.shared.answer(&mut self.answers);
+                true
+            }
+            Stop::WhenStored if self.waiting.is_empty() => false,
+            Stop::WhenStored => {
+                self.shared.pause(RETRY_MIN);
+                true
+            }
+            Stop::AtOnce => false,
+        }
+    }
+
+    /// How long nothing is due; `None`: for ever.
+    fn until_next(&self) -> Option<Duration> {
+        let is_busy = !self.reads.is_empty()
+            || !self.searches.is_empty()
+            || self.is_copying
+            || (!self.waiting.is_empty() && self.failing.is_none());
+        if is_busy {
+            return Some(Duration::ZERO);
+        }
+        let now = (self.clocks.moment)();
+        let mut due = self.disk_at;
+        if let Some(failing) = &self.failing {
+            due = due.min(failing.retry_at);
+        } else {
+            due = due.min(self.retention.due(now).max(self.tidy_at));
+            if self.frames.load(Ordering::Relaxed) > 0 {
+                due = due.min((self.appended_at + IDLE).max(self.tidy_at));
+            }
+        }
+        Some(due.saturating_duration_since(now))
+    }
+
+    fn sort(&mut self) {
+        for request in self.requests.drain(..) {
+            match request {
+                Request::Append(record) => {
+                    if self.failed_rooms.contains(&record.stored_room) {
+                        continue;
+                    }
+                    self.waiting.push(record);
+                }
+                Request::Search {
+                    tag,
+                    stored_room,
+                    words,
+                    before,
+                    entries_max,
+                } => {
+                    if self.searches.len() < SEARCHES_MAX {
+                        let search = Search::new(tag, stored_room, &words, before, entries_max);
+                        self.searches.push_back(search);
+                    } else {
+                        self.answers.push(Answer::SearchFailed {
+                            tag,
+                            why: String::from("too many searches at once"),
+                        });
+                    }
+                }
+                Request::Backup { tag, path } => {
+                    self.copies.push_back(Copying::Backup { tag, path });
+                }
+                Request::Check { tag } => self.copies.push_back(Copying::Check { tag }),
+                Request::Open { .. }
+                | Request::Read { .. }
+                | Request::Keys { .. }
+                | Request::Export { .. } => self.reads.push_back(request),
+            }
+        }
+    }
+
+    /// Stores what waits, if it is time. Returns how many rows were stored.
+    fn commit(&mut self, stop: Stop) -> usize {
+        let now = (self.clocks.moment)();
+        let is_early = |failing: &Failing| stop == Stop::No && now < failing.retry_at;
+        if self.waiting.is_empty() || self.failing.as_ref().is_some_and(is_early) {
+            return 0;
+        }
+        self.appended_at = now;
+        let mut later = self.waiting.split_off(self.waiting.len().min(BATCH_MAX));
+        loop {
+            match append::append(self.db, &mut self.heads, &mut self.waiting) {
+                Ok(stored) => {
+                    let count = self.waiting.len();
+                    for room in stored {
+                        self.retention.appended(room.stored_room, room.head);
+                        self.answers.push(Answer::Stored {
+                            room: room.room,
+                            upto: crate::id::Seq(room.head.head),
+                        });
+                    }
+                    if self.failing.take().is_some() {
+                        ::log::warn!("the store works again");
+                        self.answers.push(Answer::Health(Health::Good));
+                    }
+                    self.waiting = later;
+                    return count;
+                }
+                Err(Failed {
+                    fault,
+                    room: Some(room),
+                }) => self.give_up(room, &fault),
+                Err(Failed { fault, room: None }) => {
+                    self.waiting.append(&mut later);
+                    self.failed(fault, now);
+                    return 0;
+                }
+            }
+            if self.waiting.is_empty() {
+                self.waiting.append(&mut later);
+                return 0;
+            }
+        }
+    }
+
+    /// The other rooms go on without this one.
+    fn give_up(&mut self, room: StoredRoom, fault: &Fault) {
+        let mut named: Option<RoomId> = None;
+        let count = self.waiting.len();
+        self.waiting.retain(|record| {
+            let is_of_it = record.stored_room == room;
+            if is_of_it {
+                named = Some(record.room);
+            }
+            !is_of_it
+        });
+        self.failed_rooms.insert(room);
+        ::log::error!(
+            "a room of the store has failed until the next start, with {} entries unstored: {fault}",
+            count - self.waiting.len()
+        );
+        if let Some(room) = named {
+            self.answers.push(Answer::RoomFailed {
+                room,
+                why: fault.to_string(),
+            });
+        }
+    }
+
+    fn failed(&mut self, fault: Fault, now: Instant) {
+        let wait = match &self.failing {
+            Some(failing) => (failing.wait * 2).min(RETRY_MAX),
+            None => RETRY_MIN,
+        };
+        if self
+            .failing
+            .as_ref()
+            .is_none_or(|failing| failing.kind != fault.kind)
+        {
+            ::log::error!("the store cannot write: {fault}");
+            self.answers.push(Answer::Health(Health::Failing {
+                why: fault.why.clone(),
+            }));
+        }
+        self.failing = Some(Failing {
+            kind: fault.kind,
+            retry_at: now + wait,
+            wait,
+        });
+    }
+
+    /// Serves reads, oldest first, then one step of a search, until the time is up.
+    fn read(&mut self) {
+        if self.reads.is_empty() && self.searches.is_empty() {
+            return;
+        }
+        let end = (self.clocks.moment)() + READS_MAX;
+        while let Some(request) = self.reads.pop_front() {
+            let answer = self.answer_to(request);
+            self.answers.extend(answer);
+            if (self.clocks.moment)() >= end {
+                return;
+            }
+        }
+        while let Some(mut search) = self.searches.pop_front() {
+            match search.step(self.db) {
+                Ok(Step::Goes) => self.searches.push_back(search),
+                Ok(Step::Done { more }) => self.answers.push(Answer::Found {
+                    tag: search.tag,
+                    entries: search.into_found(),
+                    more,
+                }),
+                Err(fault) => self.answers.push(Answer::SearchFailed {
+                    tag: search.tag,
+                    why: fault.why,
+                }),
+            }
+            if (self.clocks.moment)() >= end {
+                return;
+            }
+        }
+    }
+
+    /// The answer to a request that only reads.
+    fn answer_to(&mut self, request: Request) -> Option<Answer> {
+        let answer = match request {
+            Request::Open { room, name } => match read::open(self.db, &mut self.heads, &name) {
+                Ok(kept) => Answer::Opened { room, kept },
+                Err(fault) => Answer::OpenFailed {
+                    room,
+                    why: fault.why,
+                },
+            },
+            Request::Read {
+                room,
+                stored_room,
+                log_gen,
+                after,
+                entries_max,
+                bytes_max,
+            } => {
+                let wanted = Wanted {
+                    room: stored_room,
+                    after,
+                    entries_max,
+                    bytes_max,
+                };
+                match read::page(self.db, &mut self.heads, wanted) {
+                    Ok(page) => Answer::Page {
+                        room,
+                        log_gen,
+                        page,
+                    },
+                    Err(fault) => Answer::ReadFailed {
+                        room,
+                        log_gen,
+                        after,
+                        why: fault.why,
+                    },
+                }
+            }
+            Request::Keys { session } => match read::keys(self.db, session, (self.clocks.wall)()) {
+                Ok(keys) => Answer::Keys { session, keys },
+                Err(fault) => Answer::KeysFailed {
+                    session,
+                    why: fault.why,
+                },
+            },
+            Request::Export { tag, name, after } => {
+                match export::part(self.db, &mut self.heads, &name, after) {
+                    Ok(part) => Answer::Exported {
+                        tag,
+                        lines: part.lines,
+                        next: part.next,
+                    },
+                    Err(why) => Answer::TaskFailed { tag, why },
+                }
+            }
+            Request::Append(_)
+            | Request::Search { .. }
+            | Request::Backup { .. }
+            | Request::Check { .. } => return None,
+        };
+        Some(answer)
+    }
+
+    /// What can wait, in small steps. `stored`: rows that this turn has stored.
+    fn tidy(&mut self, stored: usize) {
+        let now = (self.clocks.moment)();
+        if now >= self.disk_at {
+            self.disk_at = now + DISK_LOOK;
+            self.look_at_disk();
+        }
+        if self.failing.is_some() || now < self.tidy_at {
+            return;
+        }
+        if let Err(fault) = self.try_to_tidy(stored, now) {
+            ::log::warn!("the store cannot be tidied: {fault}");
+            self.heads.forget();
+            self.tidy_at = now + TIDY_AGAIN;
+        }
+    }
+
+    fn try_to_tidy(&mut self, stored: usize, now: Instant) -> Result<(), Fault> {
+        let is_idle = self.waiting.is_empty() && stored == 0;
+        let wall = (self.clocks.wall)();
+        let steps = self.retention.steps(stored, now);
+        for _ in 0..steps {
+            let step = self
+                .retention
+                .step(self.db, &mut self.heads, wall, now, is_idle)?;
+            match step {
+                Some(Trimmed { room, oldest }) => {
+                    self.answers.push(Answer::Forgotten { room, oldest });
+                }
+                None => break,
+            }
+        }
+        let frames = self.frames.load(Ordering::Relaxed);
+        if frames >= FRAMES_MAX {
+            pragma(self.db, "wal_checkpoint(PASSIVE)")?;
+            self.frames.store(0, Ordering::Relaxed);
+        } else if frames > 0 && is_idle && now >= self.appended_at + IDLE {
+            pragma(self.db, "wal_checkpoint(TRUNCATE)")?;
+            self.frames.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Warns once, and again after there was enough in between.
+    fn look_at_disk(&mut self) {
+        let Ok(disk) = rustix::fs::statvfs(&self.settings.directory) else {
+            return;
+        };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let is_low = free < self.settings.low_disk_bytes;
+        if is_low && !self.is_disk_low {
+            ::log::warn!(
+                "only {} MiB are free on the disk of the store {}",
+                free >> 20,
+                self.settings.directory.display()
+            );
+        }
+        self.is_disk_low = is_low;
+    }
+}
