@@ -42,7 +42,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 12] = [
+const BELONGS: [(&str, &[&str]); 13] = [
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
     ("clap_mangen", &["options"]),
