@@ -3,6 +3,7 @@
 use log::LevelFilter;
 use parlor::config::{self, Config, Invocation};
 use parlor::load::{self, LoadError, Screen, Verdict};
+use parlor::log::Keeping;
 use parlor::net::mio::{MioNet, raise_descriptor_limit};
 use parlor::options;
 use parlor::server::{Server, Turn, connections_within};
@@ -123,9 +124,12 @@ fn serve(config: Config) -> ExitCode {
         }
     };
     let mut seed = [0; 8];
-    if let Err(error) = getrandom::fill(&mut seed) {
-        eprintln!("parlor: the system gives no random numbers: {error}");
-        return FAILED;
+    let mut random = [0; 36];
+    for bytes in [&mut seed[..], &mut random] {
+        if let Err(error) = getrandom::fill(bytes) {
+            eprintln!("parlor: the system gives no random numbers: {error}");
+            return FAILED;
+        }
     }
     let fitting = connections_within(descriptors);
     let max_connections = config.max_connections.unwrap_or(fitting);
@@ -144,6 +148,7 @@ fn serve(config: Config) -> ExitCode {
         net,
         max_connections,
         u64::from_ne_bytes(seed),
+        Keeping::in_memory(random),
     ))
 }
 

@@ -38,6 +38,13 @@ enum Operation {
     PushResponse {
         len: u8,
     },
+    /// Messages that were not queued.
+    Miss {
+        messages: u8,
+    },
+    PushReply {
+        len: u8,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +60,7 @@ enum Kind {
 /// One element of the queue: its number of frames, and its bytes that are not yet written.
 struct Piece {
     kind: Kind,
+    is_reply: bool,
     count: usize,
     bytes: Vec<u8>,
 }
@@ -80,6 +88,7 @@ impl Model {
         if !self.closed {
             self.queue.push_back(Piece {
                 kind,
+                is_reply: false,
                 count: frame.count() as usize,
                 bytes: frame.bytes().to_vec(),
             });
@@ -93,8 +102,16 @@ impl Model {
             return Pushed::Queued;
         }
         if self.missed > 0 || !(self.queue.is_empty() || fits) {
-            self.missed += frame.count();
-            return Pushed::Missed;
+            return Pushed::Full;
+        }
+        self.join(frame, false);
+        Pushed::Queued
+    }
+
+    /// A frame that joins a response which waits alone.
+    fn join(&mut self, frame: &Frame, is_reply: bool) {
+        if self.closed {
+            return;
         }
         let is_alone = self.queue.len() == 1 && !self.front_begun;
         match self.queue.front_mut() {
@@ -102,10 +119,15 @@ impl Model {
                 front.kind = Kind::Opening;
                 front.count += frame.count() as usize;
                 front.bytes.extend_from_slice(frame.bytes());
+                front.is_reply |= is_reply;
             }
-            Some(_) | None => self.append(Kind::Ordinary, frame),
+            Some(_) | None => {
+                self.append(Kind::Ordinary, frame);
+                if let Some(last) = self.queue.back_mut() {
+                    last.is_reply = is_reply;
+                }
+            }
         }
-        Pushed::Queued
     }
 
     /// At most one pong is unsent: a later one replaces it in its place.
@@ -217,6 +239,15 @@ fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Li
                 model.push(&frame, limits)
             );
         }
+        Operation::Miss { messages } => {
+            outbox.miss(messages.into());
+            model.missed += u32::from(messages);
+        }
+        Operation::PushReply { len } => {
+            let frame = Frame::text(&payload(len));
+            model.join(&frame, true);
+            outbox.push_reply(frame);
+        }
         Operation::PushResponse { len } => {
             let frame = Frame::http(format!("HTTP/1.1 101 {}", payload(len)).as_bytes());
             model.append(Kind::Response, &frame);
@@ -239,6 +270,10 @@ fuzz_target!(|game: (u8, u16, Vec<Operation>)| {
         assert_eq!(outbox.bytes(), model.rest().len());
         assert_eq!(outbox.missed(), model.missed);
         assert_eq!(outbox.is_closed(), model.closed);
+        // After a drop, what is left of a queue with replies may count as one.
+        let has_reply = model.queue.iter().any(|piece| piece.is_reply);
+        assert!(!has_reply || outbox.replies() > 0, "a reply is not counted");
+        assert!(!model.queue.is_empty() || outbox.replies() == 0);
     }
     let rest = outbox.bytes();
     write(&mut outbox, &mut model, u8::MAX, u16::MAX);

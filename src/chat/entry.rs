@@ -46,7 +46,36 @@ pub struct Entry<'a> {
     pub content: Content<&'a str>,
 }
 
+impl<T> Content<T> {
+    /// The same with other texts.
+    pub fn map<U>(self, text: impl Fn(T) -> U) -> Content<U> {
+        match self {
+            Self::Said {
+                manner,
+                text: said,
+                reply_to,
+            } => Content::Said {
+                manner,
+                text: text(said),
+                reply_to,
+            },
+            Self::Kicked { by, reason } => Content::Kicked {
+                by: text(by),
+                reason: text(reason),
+            },
+        }
+    }
+}
+
 impl<T: AsRef<str>> Content<T> {
+    /// The length of its texts.
+    pub fn text_bytes(&self) -> usize {
+        match self.as_ref() {
+            Content::Said { text, .. } => text.len(),
+            Content::Kicked { by, reason } => by.len() + reason.len(),
+        }
+    }
+
     /// The same, borrowed.
     pub fn as_ref(&self) -> Content<&str> {
         match self {

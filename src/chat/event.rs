@@ -85,6 +85,8 @@ pub enum Refused {
     TooFast {
         messages_per_second: u32,
     },
+    /// The user is not in the room that the command is about.
+    NotAMember,
     /// Only an operator may do that.
     NotOperator,
     /// The operator token is wrong, or the server has none.
@@ -98,6 +100,18 @@ pub enum Refused {
     /// No member of the room has that nick.
     NoSuchMember {
         nick: String,
+    },
+}
+
+/// Why a user did not join a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinRefused {
+    /// The connection has no user (any more).
+    NoUser,
+    IsMember,
+    /// The user is in as many rooms as a user may be.
+    TooManyRooms {
+        max: usize,
     },
 }
 

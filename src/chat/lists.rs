@@ -19,10 +19,7 @@ impl Chat {
         (nicks, count.saturating_sub(most) as u32)
     }
 
-    pub(super) fn who(&self, id: ConnId, effects: &mut Effects) {
-        let Some(room) = self.room_of(id, None) else {
-            return;
-        };
+    pub(super) fn who(&self, id: ConnId, room: RoomId, effects: &mut Effects) {
         let Some(name) = self.room_name(room) else {
             return;
         };

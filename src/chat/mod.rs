@@ -26,7 +26,7 @@ mod user;
 
 pub use command::Command;
 pub use entry::{Content, Draft, Entry, Manner};
-pub use event::{Effect, Event, Farewell, Refused};
+pub use event::{Effect, Event, Farewell, JoinRefused, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use settings::Settings;
 
@@ -48,6 +48,10 @@ pub const ROOMS_MAX: usize = 50;
 
 /// Members that must have left before their memory is worth giving back: fewer hold some kilobytes.
 const DEPARTED_MIN: usize = 256;
+
+/// In how many forms clients are shown what happens. Which form is which is the caller's matter: the
+/// chat counts how many members of a room are to be shown each.
+pub const DIALECTS: usize = 2;
 
 /// What must be done, in order.
 pub type Effects = Vec<Effect>;
@@ -94,11 +98,13 @@ impl Chat {
         }
     }
 
-    /// Does what a user asks, or refuses it to them with the reason. Without effect if the id is
-    /// no user's (any more). False: the command was over the user's rate and is dropped.
+    /// Does what a user asks, or refuses it with the reason. `room` is the one that the command is
+    /// about; without it the user's only room. Without effect if the id is no user's (any more).
+    /// False: the command was over the user's rate and is dropped.
     pub fn handle(
         &mut self,
         id: ConnId,
+        room: Option<&str>,
         command: Command<'_>,
         now: Tick,
         effects: &mut Effects,
@@ -106,15 +112,18 @@ impl Chat {
         if !self.is_user(id) {
             return true;
         }
-        if !self.may_go_on(id, command, now, effects) {
+        if !matches!(command, Command::Quit(_)) && !self.is_within_rate(id, now, effects) {
             return false;
         }
         match command {
-            Command::Say(words) => self.speak(id, words, Manner::Message, effects),
-            Command::Act(words) => self.speak(id, words, Manner::Action, effects),
+            Command::Say(_) | Command::Act(_) | Command::Who | Command::Kick { .. } => {
+                match self.room_of(id, room) {
+                    Some(room) => self.handle_in(id, room, command, effects),
+                    None => effects.push(refuse(id, Refused::NotAMember)),
+                }
+            }
             Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
             Command::Nick(wanted) => self.rename(id, wanted, effects),
-            Command::Who => self.who(id, effects),
             Command::Rooms => self.list_rooms(id, effects),
             Command::Help => effects.push(reply(id, Event::Help)),
             Command::Quit(word) => {
@@ -126,7 +135,6 @@ impl Chat {
             }
             Command::Op { token } => self.make_operator(id, token, effects),
             Command::OpTooOften => effects.push(refuse(id, Refused::TooManyTokens)),
-            Command::Kick { nick, reason } => self.kick(id, nick, reason, effects),
             Command::Unknown { name } => {
                 let name = text::excerpt(name);
                 effects.push(refuse(id, Refused::UnknownCommand { name }));
@@ -136,6 +144,17 @@ impl Chat {
             }
         }
         true
+    }
+
+    /// Does what a member asks in a room.
+    fn handle_in(&self, id: ConnId, room: RoomId, command: Command<'_>, effects: &mut Effects) {
+        match command {
+            Command::Say(words) => self.speak(id, room, words, Manner::Message, effects),
+            Command::Act(words) => self.speak(id, room, words, Manner::Action, effects),
+            Command::Who => self.who(id, room, effects),
+            Command::Kick { nick, reason } => self.kick(id, room, nick, reason, effects),
+            _ => {}
+        }
     }
 
     /// Reports the sums of joins and leaves that are due.
@@ -211,20 +230,14 @@ impl Chat {
         (user.generation == id.generation()).then_some(user)
     }
 
-    /// Whether a user's next command is within the rate. Above it the user is asked to slow down,
-    /// once until a command has passed again. Leaving is always allowed.
-    fn may_go_on(
-        &mut self,
-        id: ConnId,
-        command: Command<'_>,
-        now: Tick,
-        effects: &mut Effects,
-    ) -> bool {
+    /// Whether a user's next request is within the rate. Above it the user is asked to slow down,
+    /// once until a request has passed again.
+    pub fn is_within_rate(&mut self, id: ConnId, now: Tick, effects: &mut Effects) -> bool {
         let rate = self.message_rate;
         let Some(user) = self.user_mut(id) else {
             return false;
         };
-        if matches!(command, Command::Quit(_)) || user.messages.take(rate, now) {
+        if user.messages.take(rate, now) {
             user.was_told = false;
             return true;
         }
@@ -238,6 +251,11 @@ impl Chat {
             ));
         }
         false
+    }
+
+    /// Whether the user may do what operators may.
+    pub fn is_operator(&self, id: ConnId) -> bool {
+        self.user(id).is_some_and(|user| user.is_operator)
     }
 
     /// Panics if users, rooms and names contradict each other. For tests.

@@ -29,8 +29,15 @@ impl Chat {
     }
 
     /// Asks for an entry by which a member of the operator's room is removed from it.
-    pub(super) fn kick(&self, id: ConnId, nick: &str, reason: &str, effects: &mut Effects) {
-        let (Some(operator), Some(room)) = (self.user(id), self.room_of(id, None)) else {
+    pub(super) fn kick(
+        &self,
+        id: ConnId,
+        room: RoomId,
+        nick: &str,
+        reason: &str,
+        effects: &mut Effects,
+    ) {
+        let Some(operator) = self.user(id) else {
             return;
         };
         if !operator.is_operator {
@@ -56,10 +63,10 @@ impl Chat {
         });
     }
 
-    /// Whether the entry that a draft becomes changes the members of its room: what the room was
-    /// sent before must be delivered before the entry is [ordered](Chat::ordered).
-    pub const fn changes_members(&self, draft: &Draft) -> bool {
-        match draft.content {
+    /// Whether an entry changes the members of its room: what the room was sent before must be
+    /// delivered before the entry is [ordered](Chat::ordered).
+    pub const fn changes_members<T>(&self, content: &Content<T>) -> bool {
+        match content {
             Content::Said { .. } => false,
             Content::Kicked { .. } => true,
         }

@@ -64,6 +64,18 @@ impl Chat {
         }
     }
 
+    /// The user has this nick from here on, if no other user has it. It is in no room yet.
+    pub fn takes_nick(&mut self, id: ConnId, new: &Nick) {
+        if self.owners_of(new).any(|owner| owner != id) {
+            return;
+        }
+        if let Some(user) = self.user_mut(id) {
+            let old = std::mem::replace(&mut user.nick, new.clone());
+            self.leave_names(&old, id);
+            self.enter_names(new, id);
+        }
+    }
+
     pub(super) fn rename(&mut self, id: ConnId, wanted: &str, effects: &mut Effects) {
         let new = match self.free_nick(wanted, Some(id)) {
             Ok(nick) => nick,

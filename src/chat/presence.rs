@@ -3,16 +3,24 @@
 
 use super::room::{Moved, Notice, Room};
 use super::user::{Membership, Memberships, User};
-use super::{Chat, Effect, Effects, Event, PRESENT_MAX, Refused, RoomName, notice, refuse, tell};
+use super::{
+    Chat, DIALECTS, Effect, Effects, Event, JoinRefused, PRESENT_MAX, Refused, RoomName, notice,
+};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::rate::Bucket;
 use smol_str::SmolStr;
 
 impl Chat {
-    /// A connection was upgraded and has a user from here on, in no room yet. Returns why the nick
-    /// is not the `wanted` one.
+    /// A connection was upgraded and has a user from here on, in no room yet. `dialect` is below
+    /// [`DIALECTS`]. Returns why the nick is not the `wanted` one.
     #[must_use]
-    pub fn enter(&mut self, id: ConnId, wanted: Option<&str>, now: Tick) -> Option<Refused> {
+    pub fn enter(
+        &mut self,
+        id: ConnId,
+        wanted: Option<&str>,
+        dialect: usize,
+        now: Tick,
+    ) -> Option<Refused> {
         let (nick, refused) = self.first_nick(wanted);
         self.enter_names(&nick, id);
         let kept = nick.clone();
@@ -26,6 +34,7 @@ impl Chat {
             generation: id.generation(),
             messages: Bucket::full(self.message_rate, now),
             memberships: Memberships::None,
+            dialect: dialect as u8,
             is_operator: false,
             was_told: false,
         });
@@ -33,9 +42,11 @@ impl Chat {
         refused.map(|(wanted, why)| Refused::Nick { wanted, why, kept })
     }
 
-    /// A user joins a room, which the log has opened under this name. The user sees a welcome, and
-    /// the others that the user joined; to a member of the room the welcome is repeated. Refused:
-    /// the user is in as many rooms as a user may be. Without effect if the id is no user's.
+    /// A user joins a room, which the log has opened under this name; it is live there. The others
+    /// see that the user joined. Returns the welcome for the new member.
+    ///
+    /// # Errors
+    /// The user is in the room already, or in as many rooms as a user may be; nothing has changed.
     pub fn join(
         &mut self,
         id: ConnId,
@@ -43,30 +54,20 @@ impl Chat {
         name: &SmolStr,
         now: Tick,
         effects: &mut Effects,
-    ) {
-        let Some(user) = self.user(id) else {
-            return self.was_not_joined(room, effects);
-        };
-        let is_member = user.memberships.get(room).is_some();
-        if !is_member && user.memberships.len() >= self.rooms_per_user {
-            let most = self.rooms_per_user;
-            effects.push(refuse(id, Refused::TooManyRooms { most }));
-            return self.was_not_joined(room, effects);
+    ) -> Result<Event, JoinRefused> {
+        let user = self.user(id).ok_or(JoinRefused::NoUser)?;
+        if user.memberships.get(room).is_some() {
+            return Err(JoinRefused::IsMember);
         }
-        let nick = user.nick.clone();
+        if user.memberships.len() >= self.rooms_per_user {
+            let max = self.rooms_per_user;
+            return Err(JoinRefused::TooManyRooms { max });
+        }
+        let (nick, dialect) = (user.nick.clone(), user.dialect);
         let (present, more) = self.names_in(room, PRESENT_MAX, Some(id));
-        let welcome = Event::Welcome {
-            room: name.clone(),
-            nick: nick.clone(),
-            present,
-            more,
-        };
-        effects.push(tell(id, welcome));
-        if is_member {
-            return;
-        }
         let entered = self.rooms.enter(room, name);
         let (position, moved) = entered.add(id);
+        entered.speakers[usize::from(dialect)] += 1;
         let notice = entered.member_joined(now, &self.notices);
         if let Some(user) = self.user_mut(id) {
             user.memberships.add(Membership { room, position });
@@ -77,19 +78,18 @@ impl Chat {
                 room,
                 event: Event::Joined {
                     room: name.clone(),
-                    nick,
+                    nick: nick.clone(),
                 },
                 except: Some(id),
             }),
             Notice::Summed => self.will_sum_up(room),
         }
-    }
-
-    /// A room was opened, and nobody came.
-    fn was_not_joined(&self, room: RoomId, effects: &mut Effects) {
-        if self.rooms.get(room).is_none() {
-            effects.push(Effect::RoomIsEmpty { room });
-        }
+        Ok(Event::Welcome {
+            room: name.clone(),
+            nick,
+            present,
+            more,
+        })
     }
 
     /// A user leaves a room. Without effect if it is not in that room (any more).
@@ -152,16 +152,18 @@ impl Chat {
 
     /// Removes a member from a room, and the room with its last member. False: it is no member.
     pub(super) fn remove(&mut self, id: ConnId, room: RoomId, effects: &mut Effects) -> bool {
-        let membership = self
-            .user_mut(id)
-            .and_then(|user| user.memberships.remove(room));
-        let Some(Membership { position, .. }) = membership else {
+        let removed = self.user_mut(id).and_then(|user| {
+            let membership = user.memberships.remove(room)?;
+            Some((membership.position, user.dialect))
+        });
+        let Some((position, dialect)) = removed else {
             return false;
         };
         let Some(left) = self.rooms.get_mut(room) else {
             return false;
         };
         let moved = left.remove(position);
+        left.speakers[usize::from(dialect)] -= 1;
         if left.members().is_empty() {
             if left.is_summing {
                 self.summing.retain(|id| *id != room);
@@ -250,6 +252,35 @@ impl Chat {
     /// The members of a room that see at once what happens.
     pub fn live(&self, room: RoomId) -> &[ConnId] {
         self.rooms.get(room).map_or(&[], Room::live)
+    }
+
+    /// The members of a room that are behind.
+    pub fn behind(&self, room: RoomId) -> &[ConnId] {
+        self.rooms.get(room).map_or(&[], Room::behind)
+    }
+
+    /// How many memberships are behind, over all rooms. For tests.
+    pub fn behind_count(&self) -> usize {
+        self.rooms.iter().map(|(_, room)| room.behind().len()).sum()
+    }
+
+    /// How many members of a room speak each dialect.
+    pub fn speakers(&self, room: RoomId) -> [u32; DIALECTS] {
+        self.rooms
+            .get(room)
+            .map_or([0; DIALECTS], |room| room.speakers)
+    }
+
+    /// How many notices the room has had, modulo 2³².
+    pub fn notices(&self, room: RoomId) -> u32 {
+        self.rooms.get(room).map_or(0, |room| room.notices)
+    }
+
+    /// The room is shown a notice. To be called once for each [`Effect::Notice`].
+    pub fn noticed(&mut self, room: RoomId) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.notices = room.notices.wrapping_add(1);
+        }
     }
 
     /// Whether the connection is a live member of the room.

@@ -1,6 +1,7 @@
 //! One room: its members, which of them are live, and how many joins and leaves are announced to
 //! it one by one. Knows no nick and no other room.
 
+use super::DIALECTS;
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
 
@@ -26,6 +27,10 @@ pub(super) struct Room {
     members: Vec<ConnId>,
     /// How many of them are live.
     live: u32,
+    /// How many of them speak each dialect.
+    pub(super) speakers: [u32; DIALECTS],
+    /// Counts what members that are behind do not see.
+    pub(super) notices: u32,
     /// Another number whenever the members that are live change.
     pub(super) epoch: u64,
     joined: u32,
@@ -47,6 +52,8 @@ impl Room {
             generation,
             members: Vec::new(),
             live: 0,
+            speakers: [0; DIALECTS],
+            notices: 0,
             epoch: 0,
             joined: 0,
             left: 0,
@@ -63,6 +70,10 @@ impl Room {
     /// The members that see what happens at once. The others are behind.
     pub(super) fn live(&self) -> &[ConnId] {
         &self.members[..self.live as usize]
+    }
+
+    pub(super) fn behind(&self) -> &[ConnId] {
+        &self.members[self.live as usize..]
     }
 
     pub(super) const fn is_live(&self, position: u32) -> bool {

@@ -1,12 +1,19 @@
 //! What users say and do in rooms.
 
 use super::{Chat, Content, Draft, Effect, Effects, Manner, Refused, refuse, text};
-use crate::id::ConnId;
+use crate::id::{ConnId, RoomId};
 
 impl Chat {
     /// Asks for an entry with what a member says or does.
-    pub(super) fn speak(&self, id: ConnId, words: &str, manner: Manner, effects: &mut Effects) {
-        let (Some(room), Some(user)) = (self.room_of(id, None), self.user(id)) else {
+    pub(super) fn speak(
+        &self,
+        id: ConnId,
+        room: RoomId,
+        words: &str,
+        manner: Manner,
+        effects: &mut Effects,
+    ) {
+        let Some(user) = self.user(id) else {
             return;
         };
         let Some(text) = text::clean(words) else {

@@ -101,7 +101,7 @@ impl Scene {
         let mut effects = Effects::new();
         let entry = draft.numbered(Seq(1), Millis(0));
         self.chat.ordered(room, &entry, &mut effects);
-        if !self.chat.changes_members(&draft) {
+        if !self.chat.changes_members(&draft.content) {
             assert_eq!(self.chat.live(room), live);
         }
         for id in self.chat.live(room) {
@@ -129,14 +129,18 @@ impl Scene {
 
     fn enters(&mut self, id: ConnId, nick: Option<&str>) {
         self.after(|chat, now, effects| {
-            let refused = chat.enter(id, nick, now);
+            let refused = chat.enter(id, nick, 0, now);
             effects.extend(refused.map(|why| refuse(id, why)));
         });
     }
 
     fn joins_room(&mut self, id: ConnId, name: &str) {
         let room = self.room(name);
-        self.after(|chat, now, effects| chat.join(id, room, &name.into(), now, effects));
+        self.after(|chat, now, effects| {
+            if let Ok(welcome) = chat.join(id, room, &name.into(), now, effects) {
+                effects.insert(0, tell(id, welcome));
+            }
+        });
     }
 
     /// Enters and joins at once, as with a room in the path.
@@ -151,7 +155,7 @@ impl Scene {
 
     fn asks(&mut self, id: ConnId, command: Command<'_>) {
         self.after(|chat, now, effects| {
-            chat.handle(id, command, now, effects);
+            chat.handle(id, None, command, now, effects);
         });
     }
 
@@ -378,7 +382,7 @@ fn made_up_nicks_do_not_run_out() {
     const COUNT: u32 = if cfg!(miri) { 30 } else { 70_000 };
     let mut chat = Chat::new(&Settings::default(), 5);
     for slot in 0..COUNT {
-        assert_eq!(chat.enter(ConnId::new(slot, 0), None, Tick(0)), None);
+        assert_eq!(chat.enter(ConnId::new(slot, 0), None, 0, Tick(0)), None);
     }
     chat.check_invariants();
     assert_eq!(chat.user_count(), COUNT as usize);
@@ -567,7 +571,7 @@ fn made_up_nicks_do_not_reveal_the_seed() {
     let mut seen = Vec::new();
     for slot in 0..12 {
         let id = ConnId::new(slot, 0);
-        assert_eq!(chat.enter(id, None, Tick(0)), None);
+        assert_eq!(chat.enter(id, None, 0, Tick(0)), None);
         let nick = chat.nick_of(id).expect("a member").as_str();
         let number = nick.strip_prefix("guest-").expect("a made-up nick");
         seen.push(u64::from_str_radix(number, 16).expect("digits"));
@@ -818,7 +822,7 @@ fn a_connection_is_a_member_from_join_to_leave() {
 fn made_up_nicks_follow_from_the_seed_and_differ_between_seeds() {
     let made_up = |seed: u64| {
         let mut chat = Chat::new(&Settings::default(), seed);
-        assert_eq!(chat.enter(ANN, None, Tick(0)), None);
+        assert_eq!(chat.enter(ANN, None, 0, Tick(0)), None);
         chat.nick_of(ANN).expect("a member").clone()
     };
     let nicks: Vec<Nick> = [1, 3, 5, 7].map(made_up).to_vec();
@@ -873,8 +877,13 @@ fn crowd(size: u32) -> Scene {
             format!("room{slot}").into()
         };
         let room = RoomId::new(slot.saturating_sub(99), 0);
-        assert_eq!(scene.chat.enter(id, None, Tick(0)), None);
-        scene.chat.join(id, room, &name, Tick(0), &mut effects);
+        assert_eq!(scene.chat.enter(id, None, 0, Tick(0)), None);
+        assert!(
+            scene
+                .chat
+                .join(id, room, &name, Tick(0), &mut effects)
+                .is_ok()
+        );
         effects.clear();
     }
     scene.rooms.push(Some(("lobby".into(), RoomId::new(0, 0))));

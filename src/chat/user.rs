@@ -13,6 +13,8 @@ pub(super) struct User {
     pub(super) generation: u32,
     pub(super) messages: Bucket,
     pub(super) memberships: Memberships,
+    /// Below [`super::DIALECTS`].
+    pub(super) dialect: u8,
     pub(super) is_operator: bool,
     /// The user was asked to slow down, and nothing of theirs has passed since.
     pub(super) was_told: bool,

@@ -19,6 +19,10 @@ const PINGED_TOGETHER: u32 = 64;
 /// Ticks after which a read or a write is tried again for which the system was short of memory.
 pub const RETRY_TICKS: u32 = 2;
 
+/// How long a request waits for the store before it is answered that the store is unavailable: 10 s.
+/// A client that waits for an answer, or for what it said to appear, gives up about then.
+const HOLD_TICKS: u32 = 100;
+
 /// The lengths of all deadlines in ticks, the unit in which they are compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
@@ -26,6 +30,7 @@ pub struct Deadlines {
     pub(super) close: u32,
     pub(super) stall: u32,
     pub(super) message: u32,
+    pub(super) hold: u32,
     pub(super) ping_after: u32,
     pub(super) silent: u32,
     pub(super) excess: Rate,
@@ -39,6 +44,7 @@ impl Deadlines {
             close: ticks(settings.close_timeout),
             stall: ticks(settings.stall_timeout),
             message: ticks(settings.message_timeout),
+            hold: HOLD_TICKS,
             ping_after: ticks(settings.ping_after),
             silent: ticks(settings.silent_timeout),
             excess: Rate::new(
@@ -55,6 +61,11 @@ impl Deadlines {
             excess: Rate::new(0, 1),
             ..self
         }
+    }
+
+    /// Silence after which a ping is due.
+    pub const fn ping_after_millis(&self) -> u64 {
+        self.ping_after as u64 * Tick::MILLIS
     }
 
     /// When the connection in a slot is pinged if nothing comes from it after `seen`. Spread over a

@@ -9,11 +9,13 @@
 //! "how does a connection end?".
 
 mod deadlines;
+mod held;
 pub mod outbox;
 mod settings;
 pub mod state;
 
 pub use deadlines::{Deadlines, RETRY_TICKS};
+pub use held::{Wait, Waits};
 pub use outbox::Outbox;
 pub use settings::Settings;
 pub use state::State;

@@ -31,8 +31,8 @@ impl Default for Limits {
 #[must_use]
 pub enum Pushed {
     Queued,
-    /// It did not fit and is counted; the owner gets a report when the queue has drained.
-    Missed,
+    /// It does not fit.
+    Full,
 }
 
 /// Frames on their way to one socket, the oldest first. An idle one holds no heap.
@@ -40,7 +40,7 @@ pub enum Pushed {
 pub struct Outbox {
     queue: Queue,
     /// Unwritten bytes of all frames.
-    bytes: usize,
+    bytes: u32,
     /// WebSocket frames in the queue; a run of several is one entry.
     count: u32,
     /// Bytes of the front frame that are written.
@@ -48,6 +48,10 @@ pub struct Outbox {
     missed: u32,
     /// One more than the place of a pong that may still be replaced; 0: there is none.
     pong: u16,
+    /// One more than the place of the last reply; 0: there is none.
+    last_reply: u16,
+    /// Replies since none waited.
+    replies: u8,
     is_closed: bool,
 }
 
@@ -63,6 +67,9 @@ enum Queue {
     One(Frame),
     Many(Box<VecDeque<Frame>>),
 }
+
+/// Replies that may wait while requests are handled.
+pub const REPLIES_MAX: usize = 16;
 
 /// Capacity of a queue from its second frame on: a connection that gets two frames in a turn
 /// usually gets more, and growing from two to eight would copy twice.
@@ -131,11 +138,19 @@ impl Queue {
     }
 }
 
+/// 2 GiB, which leaves room for any frame in the 4 bytes that count them.
+const BYTES_MAX: u32 = u32::MAX / 2;
+
+fn length(frame: &Frame) -> u32 {
+    u32::try_from(frame.len()).expect("a frame is not that long")
+}
+
 impl Outbox {
     /// Queues an ordinary frame if it fits.
     ///
-    /// Once a frame was missed, all are until the count is reported ([`Outbox::take_missed`]): the
-    /// gap is then at one place of the stream, and the report stands there.
+    /// Once messages were missed ([`Outbox::miss`]), none fits until their count is reported
+    /// ([`Outbox::take_missed`]): the gap is then at one place of the stream, and the report stands
+    /// there.
     #[inline]
     pub fn push(&mut self, frame: Frame, limits: Limits) -> Pushed {
         if self.is_closed {
@@ -143,13 +158,42 @@ impl Outbox {
             return Pushed::Queued;
         }
         if self.missed > 0 || !self.has_room(&frame, limits) {
-            self.missed = self.missed.saturating_add(frame.count());
-            return Pushed::Missed;
+            return Pushed::Full;
         }
         if !self.join_response(&frame) {
             self.append(frame);
         }
         Pushed::Queued
+    }
+
+    /// Counts messages that did not fit; the owner gets a report when the queue has drained.
+    pub fn miss(&mut self, messages: u32) {
+        self.missed = self.missed.saturating_add(messages);
+    }
+
+    /// Queues the answer to a request of the peer, which must not be lost. Not bound by the limits;
+    /// see [`Outbox::has_many_replies`].
+    pub fn push_reply(&mut self, frame: Frame) {
+        if self.is_closed {
+            return;
+        }
+        if !self.join_response(&frame) {
+            self.append(frame);
+        }
+        self.replies = self.replies.saturating_add(1);
+        self.last_reply = u16::try_from(self.queue.len()).unwrap_or(u16::MAX);
+    }
+
+    /// How many replies wait: exactly while the first of them does, and at most that many later.
+    /// None when the last one is written.
+    pub fn replies(&self) -> usize {
+        usize::from(self.replies)
+    }
+
+    /// The peer has asked for more than it accepts: no request of it may be handled before the
+    /// outbox is empty. The last reply may exceed the limits; nothing more does.
+    pub fn has_many_replies(&self, limits: Limits) -> bool {
+        self.replies() >= REPLIES_MAX || self.replies > 0 && self.bytes() > limits.bytes_max
     }
 
     /// Queues a frame that must not be lost and of which there cannot be many: an HTTP response, a
@@ -169,7 +213,7 @@ impl Outbox {
         if let Some(index) = self.pong.checked_sub(1)
             && let Some(earlier) = self.queue.get_mut(usize::from(index))
         {
-            self.bytes = self.bytes - earlier.len() + frame.len();
+            self.bytes = self.bytes - length(earlier) + length(&frame);
             self.count = self.count - earlier.count() + frame.count();
             *earlier = frame;
             return;
@@ -206,9 +250,14 @@ impl Outbox {
     /// Drops all but `front`, or everything.
     fn keep(&mut self, front: Option<Frame>) {
         self.pong = 0;
+        // A reply that is the front, or was joined to the response in it.
+        self.last_reply = front.as_ref().map_or(0, |_| self.last_reply.min(1));
+        if self.last_reply == 0 {
+            self.replies = 0;
+        }
         self.bytes = front
             .as_ref()
-            .map_or(0, |frame| frame.len() - self.front_written as usize);
+            .map_or(0, |frame| length(frame) - self.front_written);
         self.count = front.as_ref().map_or(0, Frame::count);
         self.queue = front.map_or(Queue::Empty, Queue::One);
     }
@@ -234,14 +283,14 @@ impl Outbox {
 
     /// Bytes that are not written yet.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes as usize
     }
 
     /// Whether a frame would fit, apart from what was missed before.
     #[inline]
     pub fn has_room(&self, frame: &Frame, limits: Limits) -> bool {
         let frames = self.frames() + frame.count() as usize;
-        let bytes = self.bytes + frame.len();
+        let bytes = self.bytes() + frame.len();
         self.is_empty() || frames <= limits.frames_max && bytes <= limits.bytes_max
     }
 
@@ -280,14 +329,16 @@ impl Outbox {
 
     /// Removes so many written bytes from the front. More than are queued is a bug of the caller.
     pub fn advance(&mut self, mut written: usize) {
-        assert!(written <= self.bytes, "more was written than was queued");
-        if written == self.bytes {
+        let bytes = self.bytes();
+        assert!(written <= bytes, "more was written than was queued");
+        if written == bytes {
             // The usual case, and cheaper than removing frame by frame.
             self.queue = Queue::Empty;
             (self.bytes, self.count, self.front_written, self.pong) = (0, 0, 0, 0);
+            (self.last_reply, self.replies) = (0, 0);
             return;
         }
-        self.bytes -= written;
+        self.bytes -= written as u32;
         while written > 0 {
             let Some(front) = self.queue.front() else {
                 return;
@@ -304,6 +355,10 @@ impl Outbox {
             written -= rest;
             self.front_written = 0;
             self.pong = self.pong.saturating_sub(1);
+            self.last_reply = self.last_reply.saturating_sub(1);
+            if self.last_reply == 0 {
+                self.replies = 0;
+            }
             self.count -= front.count();
             self.queue.pop_front();
         }
@@ -327,7 +382,7 @@ impl Outbox {
                 if front.is_response() && front.count() == 1 && self.front_written == 0 =>
             {
                 *front = front.followed_by(frame);
-                self.bytes += frame.len();
+                self.bytes += length(frame);
                 self.count += frame.count();
                 true
             }
@@ -336,7 +391,11 @@ impl Outbox {
     }
 
     fn append(&mut self, frame: Frame) {
-        self.bytes += frame.len();
+        // No limit allows as much. Only an echo has none.
+        if self.bytes > BYTES_MAX {
+            return;
+        }
+        self.bytes += length(&frame);
         self.count += frame.count();
         self.queue.push_back(frame);
     }
@@ -348,7 +407,7 @@ impl Outbox {
         assert_eq!(count, self.queue.len());
         slices.truncate(count);
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
-        assert_eq!(bytes, self.bytes, "bytes are counted");
+        assert_eq!(bytes, self.bytes(), "bytes are counted");
         assert!(
             slices.iter().all(|slice| !slice.is_empty()),
             "a written frame is dropped"
@@ -363,6 +422,11 @@ impl Outbox {
             Queue::Many(frames) => frames.iter().map(Frame::count).sum(),
         };
         assert_eq!(frames, self.count, "frames are counted");
+        assert!(
+            usize::from(self.last_reply) <= self.queue.len(),
+            "the last reply is in the queue"
+        );
+        assert_eq!(self.replies > 0, self.last_reply > 0, "replies are counted");
         let begun = usize::from(self.front_written > 0);
         let is_pong = |slice: &&IoSlice<'_>| slice.starts_with(&Frame::pong(&[]).bytes()[..1]);
         assert!(

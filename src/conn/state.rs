@@ -10,7 +10,7 @@
 //! | Head      | the rest of a request's head               | handshake; entered at accept, or with the first byte of a later request | 408, Draining |
 //! | Answering | the client to accept a response; nothing is read meanwhile | handshake | over |
 //! | Idle      | another request (RFC 9112 §9.3)            | handshake                 | Draining |
-//! | Open      | WebSocket messages, both ways              | the earliest of four, see below | see below |
+//! | Open      | WebSocket messages, both ways              | the earliest of these, see below | see below |
 //! | Closing   | the peer's close frame (RFC 6455 §7.1.2)   | close                     | over |
 //! | Draining  | our last bytes to be accepted, then the peer's end (RFC 6455 §7.1.1) | close | over |
 //!
@@ -20,9 +20,10 @@
 //! |----------|-------------------------------------------------------------|---------------|
 //! | ping     | the last byte received, and up to a quarter more            | a ping is sent |
 //! | silent   | the last byte received                                      | over, without a close frame |
-//! | stall    | the first write that was blocked or message that was missed | 1013: leaves, Closing |
+//! | stall    | the first write that was blocked, and each byte accepted since | 1013: leaves, Closing |
 //! | message  | the first byte of a message that is not whole               | 1008: leaves, Closing |
 //! | pause    | the moment at which the peer had caused too much work       | it is read again |
+//! | hold     | the moment at which a request had to wait for the store     | an answer that the store is unavailable, and it is read again |
 //!
 //! What a peer sends besides messages within its rate costs work ([`Work`]) and is limited
 //! ([`State::charge`]). Beyond the limit an open connection is paused: it is not read for a while,
@@ -30,6 +31,18 @@
 //! that was sent is lost. The ping and silent deadlines begin anew when the pause ends, and the
 //! message deadline moves by its length, since the peer cannot be heard meanwhile; the stall
 //! deadline stays. The third pause within a minute ends the membership instead (server/flood.rs).
+//!
+//! An open connection whose next request cannot be taken yet is *held* ([`State::hold`]): what was
+//! read and not decoded is kept, and nothing more is read, so that requests stay in their order and
+//! the peer is slowed down. There may be several reasons at once ([`Wait`]); with the last one the
+//! connection is released ([`State::release`]), and what was kept is decoded before anything is
+//! read. The ping, silent and message deadlines stand still meanwhile, as in a pause. The stall
+//! deadline runs, and it is the only one of a connection that waits for its own peer to accept
+//! replies; one that waits for the store has the hold deadline besides. A pause may begin and end
+//! meanwhile, and the connection is read when both are over. Neither pings nor the end of the peer
+//! (its FIN) are seen before that: a member whose peer has ended leaves when the requests that it
+//! sent are handled, or by one of these two deadlines.
+//!
 //! A connection that is Closing or Draining is read within the limit, each read counting as one
 //! control frame: what exceeds it stays in the socket.
 //!
@@ -44,12 +57,14 @@
 //! | a request, answered    | Answering; Draining if it is the last | - | as Head | - | - | - |
 //! | a request, refused     | Draining | - | as Head | - | - | - |
 //! | an upgrade             | Open | - | as Head | - | - | - |
-//! | our close frame        | - | - | - | leaves, Closing | - | - |
+//! | our close frame        | - | - | - | leaves, Closing; Draining if the input of a held one has the peer's | - | - |
+//! | a request must wait    | - | - | - | held | - | - |
+//! | the last wait is over  | - | - | - | released: what was kept is decoded, then it is read | - | - |
 //! | too much work          | - | - | - | paused; the third time 1008: leaves, Closing | - | - |
 //! | the peer's close frame | - | - | - | leaves, reply, Draining | Draining | - |
 //! | a breach of RFC 6455   | - | - | - | leaves, close frame, Draining | - | - |
-//! | all bytes are accepted | - | Idle; Head if a request has begun | - | report of what was missed | - | our side is shut |
-//! | the peer's end         | as below | as below | as below | leaves, and as below | as below | as below |
+//! | all bytes are accepted | - | Idle; Head if a request has begun | - | report of what was missed; released if held for that | - | our side is shut |
+//! | the peer's end         | as below | as below | as below | held: when it is released; leaves, and as below | as below | as below |
 //! | - nothing is unsent    | over | over | over | over (RFC 6455 §7.1.5: 1006) | over | over |
 //! | - bytes are unsent     | Draining | Draining | Draining | Draining | Draining | until they are sent |
 //! | a read or write fails  | over | over | over | over | over | over |
@@ -76,6 +91,7 @@
 
 #[cfg(doc)]
 use super::RETRY_TICKS;
+use super::held::{Held, Wait, Waits};
 use super::{Deadlines, Outbox};
 use crate::id::Tick;
 use crate::rate::{Bucket, TENTHS};
@@ -97,6 +113,8 @@ pub enum Phase {
         decoder: Decoder,
         /// Since when a message is half received.
         message_since: Option<Since>,
+        /// Why no request is taken, and the input that is kept for later.
+        held: Option<Box<Held>>,
     },
     /// Our close frame is queued, the peer's is awaited.
     Closing { scanner: Scanner, until: Tick },
@@ -139,7 +157,7 @@ pub struct State {
     pub outbox: Outbox,
     /// When bytes last came, or when that is taken to have been ([`State::expired`]).
     seen: Tick,
-    /// Since when the peer accepts nothing, or misses messages.
+    /// Since when the peer accepts nothing.
     stalled_since: Option<Since>,
     /// Work that the peer may still cause besides its messages.
     excess: Bucket,
@@ -227,6 +245,8 @@ pub enum Decoded {
     UsedUp { begins: bool },
     /// The peer broke the protocol; nothing more can be decoded.
     Broken(CloseReason),
+    /// The connection is held, and what is left of the input was kept.
+    Held,
     /// The connection is not open any more; what is left of the input follows our close.
     NotOpen,
 }
@@ -238,7 +258,8 @@ pub enum Resume {
     Read,
     /// These bytes came behind an earlier request, whose response was accepted: a new head.
     Head(Vec<u8>),
-    /// Read nothing: the response to an earlier request must be accepted first.
+    /// Read nothing: the response to an earlier request must be accepted first, or the connection is
+    /// held, or was and has not gone on.
     Wait,
 }
 
@@ -257,6 +278,18 @@ pub enum Drained {
     Shut {
         peer_ended: bool,
     },
+}
+
+/// What follows from our close frame.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Closed {
+    /// Nothing: the connection is not open, and no close frame may be sent.
+    NotOpen,
+    /// Queue the close frame; the peer's is awaited.
+    Awaits,
+    /// Queue the close frame, then drain: the peer's was in the input that was kept.
+    Answered,
 }
 
 /// What follows from the peer's end.
@@ -281,6 +314,9 @@ pub enum Expired {
     Drain,
     /// Read again, then arm the next deadline: the pause is over.
     Resume,
+    /// The store has not answered in time what a held connection waited for. Its requests are to be
+    /// answered with that, and it goes on unless it waits for something else. Arm the next deadline.
+    HeldTooLong(Waits),
     /// The member leaves; what waits is dropped and the connection closed: the peer accepts
     /// nothing.
     Stalled,
@@ -335,7 +371,9 @@ impl State {
         let received = match &self.phase {
             Phase::Head { received, .. } => received.len(),
             Phase::Answering { rest, .. } => rest.len(),
-            Phase::Open { decoder, .. } => decoder.held_bytes(),
+            Phase::Open { decoder, held, .. } => {
+                decoder.held_bytes() + held.as_ref().map_or(0, |held| held.held_bytes())
+            }
             Phase::Idle { .. } | Phase::Closing { .. } | Phase::Draining { .. } => 0,
         };
         self.outbox.bytes() + received
@@ -352,10 +390,20 @@ impl State {
             | Phase::Idle { until }
             | Phase::Closing { until, .. }
             | Phase::Draining { until, .. } => *until,
-            Phase::Open { message_since, .. } => {
-                let stall = self.stalled_since.map(|since| since + lengths.stall);
-                if let Some(until) = self.paused_until {
-                    return stall.into_iter().fold(until.tick(), Tick::min);
+            Phase::Open {
+                message_since,
+                held,
+                ..
+            } => {
+                let stall = self.stall_due(lengths);
+                let paused = self.paused_until.map(Since::tick);
+                let held = held.as_ref().filter(|held| held.is_waiting());
+                if paused.is_some() || held.is_some() {
+                    let held = held.and_then(|held| held.until());
+                    let due = [stall, paused, held].into_iter().flatten().min();
+                    // One that waits for its peer to accept replies is blocked, which is retried
+                    // soon or has begun to be a stall.
+                    return due.unwrap_or(self.seen + lengths.silent);
                 }
                 let heartbeat = if self.awaiting_pong {
                     self.seen + lengths.silent
@@ -369,6 +417,11 @@ impl State {
                     .fold(heartbeat, Tick::min)
             }
         }
+    }
+
+    /// When a peer that accepts nothing has done so for too long.
+    fn stall_due(&self, lengths: &Deadlines) -> Option<Tick> {
+        self.stalled_since.map(|since| since + lengths.stall)
     }
 
     /// A deadline has come, after it was tried whether the socket accepts what waits: a peer that
@@ -391,23 +444,35 @@ impl State {
             }
             Phase::Open { message_since, .. } => {
                 let message_due = message_since.map(|since| since + lengths.message);
-                match self.paused_until {
-                    Some(until) => self.expired_paused(until.tick(), lengths, now),
-                    None => self.expired_open(message_due, lengths, now),
+                if self.paused_until.is_some() || self.is_held() {
+                    self.expired_unread(lengths, now)
+                } else {
+                    self.expired_open(message_due, lengths, now)
                 }
             }
         }
     }
 
-    fn expired_paused(&mut self, until: Tick, lengths: &Deadlines, now: Tick) -> Expired {
-        let stall_due = self.stalled_since.map(|since| since + lengths.stall);
-        if stall_due.is_some_and(|due| due <= now) {
+    /// The connection is paused or held.
+    fn expired_unread(&mut self, lengths: &Deadlines, now: Tick) -> Expired {
+        if self.stall_due(lengths).is_some_and(|due| due <= now) {
             return Expired::Stalled;
         }
-        if now < until {
+        if let Some(held) = self.held_mut()
+            && let Some(waits) = held.give_up(now)
+        {
+            if !held.is_waiting() {
+                self.released(now);
+            }
+            return Expired::HeldTooLong(waits);
+        }
+        if self
+            .paused_until
+            .take_if(|until| until.tick() <= now)
+            .is_none()
+        {
             return Expired::Later;
         }
-        self.paused_until = None;
         self.excess = Bucket::full(lengths.excess, now);
         self.seen = now;
         Expired::Resume
@@ -426,7 +491,7 @@ impl State {
             self.seen = Tick(now.0.saturating_sub(lengths.ping_after));
         }
         let has_come = |due: Option<Tick>| due.is_some_and(|due| due <= now);
-        let stall_due = self.stalled_since.map(|since| since + lengths.stall);
+        let stall_due = self.stall_due(lengths);
         if self.seen + lengths.silent <= now {
             Expired::Silent
         } else if has_come(stall_due) {
@@ -454,15 +519,20 @@ impl State {
 
     /// Before bytes are read: whether they may be.
     pub fn resume(&mut self, lengths: &Deadlines, now: Tick) -> Resume {
-        let Phase::Answering { rest, .. } = &mut self.phase else {
-            return Resume::Read;
-        };
-        if !self.outbox.is_empty() {
-            return Resume::Wait;
+        match &mut self.phase {
+            Phase::Answering { .. } if !self.outbox.is_empty() => Resume::Wait,
+            Phase::Answering { rest, .. } => {
+                let rest = mem::take(rest);
+                self.phase = Phase::head(lengths, now);
+                Resume::Head(rest)
+            }
+            Phase::Open { held: Some(_), .. } => Resume::Wait,
+            Phase::Open { held: None, .. }
+            | Phase::Head { .. }
+            | Phase::Idle { .. }
+            | Phase::Closing { .. }
+            | Phase::Draining { .. } => Resume::Read,
         }
-        let rest = mem::take(rest);
-        self.phase = Phase::head(lengths, now);
-        Resume::Head(rest)
     }
 
     /// What the bytes are that come. The first byte of another request begins its head.
@@ -486,16 +556,22 @@ impl State {
         }
     }
 
-    /// Takes bytes from the front of `input` and decodes them until something is whole.
+    /// Takes bytes from the front of `input` and decodes them until something is whole. A connection
+    /// that is held keeps them instead.
     #[inline]
     pub fn decode(&mut self, spare: &mut Spare, input: &mut &[u8], now: Tick) -> Decoded {
         let Phase::Open {
             decoder,
             message_since,
+            held,
         } = &mut self.phase
         else {
             return Decoded::NotOpen;
         };
+        if let Some(held) = held {
+            held.keep(mem::take(input));
+            return Decoded::Held;
+        }
         match decoder.receive(spare, input) {
             Ok(Some(received)) => {
                 // The next message has its own time.
@@ -540,7 +616,7 @@ impl State {
             Phase::Open { .. }
             | Phase::Head { .. }
             | Phase::Answering { .. }
-            | Phase::Idle { .. } => self.paused_until.is_none(),
+            | Phase::Idle { .. } => self.paused_until.is_none() && !self.is_held(),
         }
     }
 
@@ -567,12 +643,110 @@ impl State {
 
     /// Nothing is read for a while. The deadline must be armed.
     pub fn pause(&mut self, now: Tick) {
-        if let Phase::Open { message_since, .. } = &mut self.phase {
-            self.paused_until = Some(Since::at(now + PAUSE_TICKS));
+        if let Phase::Open {
+            message_since,
+            held,
+            ..
+        } = &mut self.phase
+        {
+            let until = now + PAUSE_TICKS;
+            self.paused_until = Some(Since::at(until));
             if let Some(since) = message_since {
                 *since = Since::at(*since + PAUSE_TICKS);
             }
+            if let Some(held) = held {
+                held.begins_at(until);
+            }
         }
+    }
+
+    // Requests that must wait
+
+    /// The next request of an open connection cannot be taken before `wait` is over: nothing is
+    /// decoded and nothing read. The deadline must be armed.
+    pub fn hold(&mut self, wait: Wait, lengths: &Deadlines, now: Tick) {
+        let paused_until = self.paused_until.map_or(now, Since::tick);
+        if let Phase::Open { held, .. } = &mut self.phase {
+            let held = held.get_or_insert_with(|| Box::new(Held::new()));
+            if !held.is_waiting() {
+                held.begins_at(now.max(paused_until));
+            }
+            held.add(wait, now + lengths.hold);
+        }
+    }
+
+    /// A wait is over. True: it was the last, and the connection goes on ([`State::take_kept`]).
+    #[must_use]
+    pub fn release(&mut self, wait: Wait, now: Tick) -> bool {
+        let is_last = self.held_mut().is_some_and(|held| held.remove(wait));
+        if is_last {
+            self.released(now);
+        }
+        is_last
+    }
+
+    /// Before a released connection is read again: the frames that were kept, perhaps none. `None`: it
+    /// is held, or was not. It must then be marked readable, since edge-triggered epoll does not
+    /// report again what came meanwhile.
+    #[must_use]
+    pub fn take_kept(&mut self) -> Option<Vec<u8>> {
+        let Phase::Open { held, .. } = &mut self.phase else {
+            return None;
+        };
+        let released = held.take_if(|held| !held.is_waiting())?;
+        Some(released.into_input())
+    }
+
+    /// How many bytes are kept. `None`: the connection is not held, and has gone on if it was.
+    pub fn kept_bytes(&self) -> Option<usize> {
+        match &self.phase {
+            Phase::Open { held, .. } => held.as_ref().map(|held| held.input().len()),
+            Phase::Head { .. }
+            | Phase::Answering { .. }
+            | Phase::Idle { .. }
+            | Phase::Closing { .. }
+            | Phase::Draining { .. } => None,
+        }
+    }
+
+    /// Whether a request of this connection must wait.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        matches!(&self.phase, Phase::Open { held: Some(held), .. } if held.is_waiting())
+    }
+
+    /// Whether the connection is held for this reason.
+    #[inline]
+    pub fn is_held_for(&self, wait: Wait) -> bool {
+        matches!(&self.phase, Phase::Open { held: Some(held), .. } if held.waits().has(wait))
+    }
+
+    fn held_mut(&mut self) -> Option<&mut Held> {
+        match &mut self.phase {
+            Phase::Open { held, .. } => held.as_deref_mut(),
+            Phase::Head { .. }
+            | Phase::Answering { .. }
+            | Phase::Idle { .. }
+            | Phase::Closing { .. }
+            | Phase::Draining { .. } => None,
+        }
+    }
+
+    /// The deadlines of the peer go on. What was kept is for [`State::take_kept`].
+    fn released(&mut self, now: Tick) {
+        let Phase::Open {
+            message_since,
+            held,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let lasted = held.as_ref().map_or(0, |held| held.lasted(now));
+        if let Some(since) = message_since {
+            *since = Since::at(*since + lasted);
+        }
+        self.seen = now;
     }
 
     /// The peer will send nothing more (its FIN, RFC 9293 §3.6), and a member has left. The peer
@@ -611,26 +785,32 @@ impl State {
         self.phase = Phase::Open {
             decoder: Decoder::new(),
             message_since: None,
+            held: None,
         };
     }
 
-    /// The connection is to be closed. False: it is not open, and no close frame may be sent.
-    #[must_use]
-    pub fn close(&mut self, lengths: &Deadlines, now: Tick) -> bool {
+    /// The connection is to be closed.
+    pub fn close(&mut self, lengths: &Deadlines, now: Tick) -> Closed {
         let draining = Phase::draining(lengths, now);
         self.paused_until = None;
         self.excess.raise(CLOSING_READS);
         match mem::replace(&mut self.phase, draining) {
-            Phase::Open { decoder, .. } => {
+            Phase::Open { decoder, held, .. } => {
+                let mut scanner = decoder.into_scanner();
+                let is_answered = held.is_some_and(|held| scanner.scan_for_close(held.input()));
                 self.phase = Phase::Closing {
-                    scanner: decoder.into_scanner(),
+                    scanner,
                     until: now + lengths.close,
                 };
-                true
+                if is_answered {
+                    Closed::Answered
+                } else {
+                    Closed::Awaits
+                }
             }
             phase => {
                 self.phase = phase;
-                false
+                Closed::NotOpen
             }
         }
     }
@@ -706,13 +886,12 @@ impl State {
     #[inline]
     pub fn wrote(&mut self, count: usize, now: Tick) {
         self.outbox.advance(count);
-        if self.stalled_since.is_some() && self.outbox.missed() == 0 {
+        if self.stalled_since.is_some() {
             self.stalled_since = Some(Since::at(now));
         }
     }
 
-    /// The socket accepts nothing, or a message was missed. True: that begins here; arm the
-    /// deadline.
+    /// The socket accepts nothing. True: that begins here; arm the deadline.
     #[must_use]
     pub fn stalls(&mut self, now: Tick) -> bool {
         let begins = self.stalled_since.is_none();

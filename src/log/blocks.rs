@@ -5,11 +5,7 @@ use crate::id::{RoomId, Seq};
 use hashbrown::HashTable;
 use slab::Slab;
 
-/// Entries of a block.
-pub const BLOCK_ENTRIES: u32 = 16;
-
-/// What tells a block: 16 entries of a room, aligned so that readers with different cursors share
-/// them, in one protocol.
+/// What tells a block: entries of a room behind one of them, in one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockKey {
     pub room: RoomId,
@@ -17,31 +13,14 @@ pub struct BlockKey {
     pub log_gen: u64,
     /// The index of the protocol.
     pub protocol: u8,
-    /// See [`BlockKey::block_of`].
-    pub block: u32,
+    /// The block begins behind this entry. Readers with different cursors share blocks if most of
+    /// them begin behind a multiple of the same number.
+    pub after: Seq,
 }
 
 impl BlockKey {
-    /// The block that an entry is in.
-    pub const fn block_of(seq: Seq) -> u32 {
-        seq.0 / BLOCK_ENTRIES
-    }
-
-    /// The first entry of the block. Block 0 has 15 entries, as there is no entry 0.
-    pub const fn first(self) -> Seq {
-        match self.block {
-            0 => Seq(1),
-            block => Seq(block * BLOCK_ENTRIES),
-        }
-    }
-
-    /// The last entry of the block. It is complete once the room's head is there.
-    pub const fn last(self) -> Seq {
-        Seq(self.block * BLOCK_ENTRIES + (BLOCK_ENTRIES - 1))
-    }
-
     fn hash(&self) -> u64 {
-        let room = u64::from(self.room.slot()) << 32 | u64::from(self.block);
+        let room = u64::from(self.room.slot()) << 32 | u64::from(self.after.0);
         let mixed = (room ^ u64::from(self.protocol) << 60).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         mixed ^ mixed >> 32
     }
@@ -123,11 +102,6 @@ impl<T: Clone> Blocks<T> {
         self.drop_where(|key| key.room == room);
     }
 
-    /// Drops a block in all protocols, as when an entry in it was changed.
-    pub fn drop_block(&mut self, room: RoomId, block: u32) {
-        self.drop_where(|key| key.room == room && key.block == block);
-    }
-
     /// Drops everything and returns the memory, as after a quiet time.
     pub fn clear(&mut self) {
         *self = Self::new(self.bytes_max);
@@ -197,5 +171,73 @@ impl<T: Clone> Blocks<T> {
         assert_eq!((count, count), (self.nodes.len(), self.table.len()));
         assert_eq!(bytes, self.bytes);
         assert!(bytes <= self.bytes_max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(slot: u32, after: u32) -> BlockKey {
+        BlockKey {
+            room: RoomId::new(slot, 1),
+            log_gen: 1,
+            protocol: 0,
+            after: Seq(after),
+        }
+    }
+
+    #[test]
+    fn a_block_is_that_of_its_room_generation_and_protocol() {
+        let mut blocks = Blocks::new(10_000);
+        blocks.put(key(1, 2), 'a', 10);
+        assert_eq!(blocks.get(&key(1, 2)), Some('a'));
+        assert_eq!(blocks.get(&key(2, 2)), None);
+        let other = BlockKey {
+            log_gen: 2,
+            ..key(1, 2)
+        };
+        assert_eq!(blocks.get(&other), None);
+        let other = BlockKey {
+            protocol: 1,
+            ..key(1, 2)
+        };
+        assert_eq!(blocks.get(&other), None);
+        blocks.put(key(1, 2), 'b', 10);
+        assert_eq!(blocks.get(&key(1, 2)), Some('b'));
+        blocks.check_invariants();
+    }
+
+    #[test]
+    fn the_least_recently_used_gives_way() {
+        let mut blocks = Blocks::new(3 * (100 + NODE_BYTES));
+        for block in 0..3 {
+            blocks.put(key(0, block), block, 100);
+        }
+        assert_eq!(blocks.get(&key(0, 0)), Some(0));
+        blocks.put(key(0, 3), 3, 100);
+        assert_eq!(blocks.get(&key(0, 1)), None);
+        assert_eq!(blocks.get(&key(0, 0)), Some(0));
+        blocks.put(key(0, 4), 4, 1_000);
+        assert_eq!(blocks.get(&key(0, 4)), None, "it is larger than the cache");
+        assert_eq!(blocks.get(&key(0, 0)), Some(0), "nothing gives way for it");
+        blocks.check_invariants();
+    }
+
+    #[test]
+    fn blocks_of_a_room_can_be_dropped() {
+        let mut blocks = Blocks::new(100_000);
+        for slot in 0..3 {
+            for block in 0..4 {
+                blocks.put(key(slot, block), (slot, block), 10);
+            }
+        }
+        blocks.drop_room(RoomId::new(1, 1));
+        blocks.check_invariants();
+        assert_eq!(blocks.get(&key(1, 0)), None);
+        assert_eq!(blocks.get(&key(2, 2)), Some((2, 2)));
+        assert_eq!(blocks.bytes(), 8 * (10 + NODE_BYTES));
+        blocks.clear();
+        assert_eq!(blocks.bytes(), 0);
     }
 }

@@ -262,3 +262,115 @@ impl Keys {
 const fn spread(session: u64) -> u64 {
     session.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol_str::{SmolStr, format_smolstr};
+
+    fn key(session: u64, number: u32) -> Key {
+        Key {
+            session,
+            key: format_smolstr!("k{number}"),
+        }
+    }
+
+    fn sent(keys: &mut Keys, key: &Key) -> Option<u32> {
+        match keys.look_up(key) {
+            Known::Sent(keyed) => Some(keyed.seq.0),
+            Known::New => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_newest_keys_are_known_and_older_ones_give_way() {
+        assert_eq!(size_of::<Keyed>(), 24);
+        let mut keys = Keys::new((1, 2));
+        for number in 1..=RECENT_MAX as u32 + 10 {
+            let place = (Seq(number), Millis(0));
+            keys.insert(&key(1, number), StoredRoom(1), place, |_| true);
+        }
+        assert_eq!(keys.recent.len(), RECENT_MAX);
+        assert_eq!(sent(&mut keys, &key(1, 10)), None);
+        assert_eq!(sent(&mut keys, &key(1, 11)), Some(11));
+        assert_eq!(
+            sent(&mut keys, &key(2, 11)),
+            None,
+            "the key of another session"
+        );
+        keys.check_invariants();
+    }
+
+    #[test]
+    fn the_key_of_an_entry_that_is_not_stored_does_not_give_way() {
+        let mut keys = Keys::new((1, 2));
+        for number in 1..=RECENT_MAX as u32 + 10 {
+            let place = (Seq(number), Millis(0));
+            keys.insert(&key(1, number), StoredRoom(1), place, |keyed| {
+                keyed.seq < Seq(5)
+            });
+        }
+        assert_eq!(sent(&mut keys, &key(1, 4)), None);
+        assert_eq!(sent(&mut keys, &key(1, 5)), Some(5));
+        assert_eq!(keys.recent.len(), RECENT_MAX + 6);
+        keys.check_invariants();
+    }
+
+    fn kept(number: u32) -> KeptKey {
+        KeptKey {
+            key: key(0, number).key,
+            stored_room: StoredRoom(1),
+            seq: Seq(number),
+            at: Millis(0),
+        }
+    }
+
+    #[test]
+    fn a_session_that_came_back_has_its_keys_read_once() {
+        let mut keys = Keys::new((1, 2));
+        keys.resumed(8, Tick(0));
+        assert_eq!(keys.look_up(&key(9, 1)), Known::New, "another session");
+        assert_eq!(keys.look_up(&key(8, 1)), Known::Ask);
+        assert_eq!(keys.look_up(&key(8, 1)), Known::Asked);
+        keys.read_failed(8);
+        assert_eq!(keys.look_up(&key(8, 1)), Known::Ask);
+        keys.read(8, &[kept(1), kept(2)], Tick(5));
+        assert_eq!(sent(&mut keys, &key(8, 1)), Some(1));
+        assert_eq!(sent(&mut keys, &key(8, 3)), None);
+        keys.expire(Tick(5 + UNREAD_TICKS));
+        assert_eq!(sent(&mut keys, &key(8, 1)), None);
+        assert!(keys.resumed.is_empty() && keys.dues.is_empty());
+    }
+
+    #[test]
+    fn keys_that_were_read_serve_64_messages() {
+        let mut keys = Keys::new((1, 2));
+        keys.resumed(8, Tick(0));
+        assert_eq!(keys.look_up(&key(8, 1)), Known::Ask);
+        keys.read(8, &[kept(1)], Tick(5));
+        for _ in 0..READ_USES {
+            assert_eq!(sent(&mut keys, &key(8, 1)), Some(1));
+        }
+        assert_eq!(sent(&mut keys, &key(8, 1)), None);
+    }
+
+    #[test]
+    fn sessions_that_came_back_are_bounded() {
+        let mut keys = Keys::new((1, 2));
+        for session in 0..RESUMED_MAX as u64 + 3 {
+            keys.resumed(session, Tick(0));
+            keys.resumed(session, Tick(0));
+        }
+        keys.check_invariants();
+        assert_eq!(keys.look_up(&key(2, 1)), Known::New);
+        assert_eq!(keys.look_up(&key(3, 1)), Known::Ask);
+        keys.expire(Tick(UNREAD_TICKS));
+        assert_eq!(keys.resumed.len(), 1, "the one whose keys are being read");
+        let empty = Key {
+            session: 3,
+            key: SmolStr::default(),
+        };
+        assert_eq!(keys.look_up(&empty), Known::Asked);
+    }
+}

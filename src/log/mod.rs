@@ -5,29 +5,31 @@
 //! is not stored is never dropped from memory: appending is refused before that.
 
 pub mod blocks;
-pub mod cursors;
 mod keys;
 mod pages;
 mod rooms;
+mod search;
 mod settings;
 mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use blocks::{BlockKey, Blocks};
-pub use cursors::{Behind, Cursors};
 pub use settings::Settings;
 pub use store::{
     Answer, DEDUPE_MS, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record,
     Request, Started, Store, StoredRoom,
 };
+pub use words::Words;
 
 use crate::chat::{Content, Draft, Entry};
 use crate::id::{Millis, RoomId, Seq, Tick};
 use keys::{Keys, Known};
 use pages::Pages;
 use rooms::{Room, Rooms};
+use search::{Search, Searches};
 use siphasher::sip::SipHasher13;
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::VecDeque;
@@ -256,10 +258,10 @@ pub struct Log {
     /// Reads that wait until others are answered.
     waiting: VecDeque<Request>,
     searches_waiting: usize,
+    /// Those through the tail, where there is no store.
+    searches: Searches,
     reads: u32,
     answers: Vec<Answer>,
-    /// What is to be notified without a store's answer.
-    notifications: Vec<Notification>,
     /// When a page was last used.
     pages_used: Tick,
     /// The tail is not looked at for what is old before this.
@@ -302,9 +304,9 @@ impl Log {
             outgoing: Vec::new(),
             waiting: VecDeque::new(),
             searches_waiting: 0,
+            searches: Searches::default(),
             reads: 0,
             answers: Vec::new(),
-            notifications: Vec::new(),
             pages_used: now,
             quiet_from: now,
             now,
@@ -612,8 +614,7 @@ impl Log {
     /// Where a client stands that saw the entry `seq` in an epoch, as [`Log::epoch`] writes it.
     pub fn since(&self, room: RoomId, epoch: &str, seq: Seq) -> Since {
         let room = self.room(room);
-        let is_it = |known: &&EpochInfo| written(**known, room.life) == epoch;
-        let Some(seen) = self.epochs.iter().rev().find(is_it) else {
+        let Some(seen) = self.read_epoch(epoch, room.life) else {
             return Since::Unknown;
         };
         let is_cut = room.eras.len() >= ERAS_MAX;
@@ -629,6 +630,17 @@ impl Log {
         }
     }
 
+    /// The epoch that was written so, if it is one of the newest and of this database.
+    fn read_epoch(&self, written_epoch: &str, life: u32) -> Option<EpochInfo> {
+        let (number, _) = written_epoch.split_once('-')?;
+        let number: u32 = number.parse().ok()?;
+        let index = self
+            .epochs
+            .binary_search_by_key(&number, |known| known.epoch);
+        let known = self.epochs[index.ok()?];
+        (written(known, life) == written_epoch).then_some(known)
+    }
+
     /// Searches a room for entries below `before`; [`Notification::Found`] or
     /// [`Notification::SearchFailed`] follows.
     ///
@@ -642,15 +654,18 @@ impl Log {
         before: Seq,
         limit: u32,
     ) -> Result<(), Busy> {
-        if self.searches_waiting >= SEARCHES_MAX || self.notifications.len() >= SEARCHES_MAX {
+        if self.searches_waiting + self.searches.len() >= SEARCHES_MAX {
             return Err(Busy);
         }
         let stored_room = self.room(room).stored_room;
         let (Some(_), Some(stored_room)) = (&self.store, stored_room) else {
-            self.notifications.push(Notification::Found {
+            self.searches.push(Search {
                 tag,
-                entries: Vec::new(),
-                more: false,
+                room,
+                words: Words::new(words),
+                before,
+                entries_max: limit as usize,
+                found: Vec::new(),
             });
             return Ok(());
         };
@@ -665,18 +680,14 @@ impl Log {
         Ok(())
     }
 
-    /// Asks the store for a backup, an export or a check. [`Notification::Task`] follows.
-    pub fn task(&mut self, request: Request) {
+    /// Asks the store for a backup, an export or a check; [`Notification::Task`] follows. False:
+    /// there is no store.
+    #[must_use]
+    pub fn task(&mut self, request: Request) -> bool {
         if self.store.is_some() {
             self.outgoing.push(request);
-        } else if let Request::Backup { tag, .. }
-        | Request::Export { tag, .. }
-        | Request::Check { tag } = request
-        {
-            let why = String::from("the server keeps its history in memory");
-            let failed = Answer::TaskFailed { tag, why };
-            self.notifications.push(Notification::Task(failed));
         }
+        self.store.is_some()
     }
 
     // The store
@@ -699,15 +710,26 @@ impl Log {
         }
     }
 
-    /// Whether [`Log::hand_over`] has something to do.
+    /// Whether there is work for another turn at once: something to hand over, or a search of the
+    /// tail to go on with.
     pub fn has_requests(&self) -> bool {
-        !self.outgoing.is_empty() || (!self.waiting.is_empty() && self.reads < READS_MAX)
+        !self.searches.is_empty()
+            || !self.outgoing.is_empty()
+            || (!self.waiting.is_empty() && self.reads < READS_MAX)
     }
 
     /// Takes what has come from the store, and appends what others must know of it.
     pub fn take_answers(&mut self, now: Tick, out: &mut Vec<Notification>) {
         self.now = now;
-        out.append(&mut self.notifications);
+        let rooms = &self.rooms;
+        let is_open = |room| rooms.get(room).is_some();
+        if let Some(found) = self.searches.step(&self.tail, is_open) {
+            out.push(Notification::Found {
+                tag: found.tag,
+                entries: found.entries,
+                more: found.more,
+            });
+        }
         let mut answers = mem::take(&mut self.answers);
         if let Some(store) = &mut self.store {
             store.receive(&mut answers);
@@ -894,6 +916,8 @@ impl Log {
             }
         }
         self.keys.expire(now);
+        shrink(&mut self.outgoing);
+        shrink(&mut self.answers);
         if self.pages_used + PAGES_TICKS <= now {
             self.pages.clear();
         }
@@ -973,6 +997,13 @@ impl fmt::Debug for Log {
         f.debug_struct("Log")
             .field("summary", &self.summary())
             .finish_non_exhaustive()
+    }
+}
+
+/// Returns the memory that a burst took.
+fn shrink<T>(list: &mut Vec<T>) {
+    if list.is_empty() && list.capacity() > 256 {
+        *list = Vec::new();
     }
 }
 

@@ -2,7 +2,7 @@
 //! SQLite on a thread of its own (`store`), or a simulated disk. Requests go in and answers come
 //! out in order; neither side waits for the other. Everything here can be sent to another thread.
 
-use crate::chat::Draft;
+use crate::chat::{Draft, Entry};
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
 use std::path::PathBuf;
@@ -236,6 +236,29 @@ pub struct PageEntry {
     pub seq: Seq,
     pub at: Millis,
     pub draft: Draft,
+}
+
+impl PageEntry {
+    /// A copy of an entry.
+    pub fn of(entry: &Entry<'_>) -> Self {
+        Self {
+            seq: entry.seq,
+            at: entry.at,
+            draft: Draft {
+                nick: SmolStr::new(entry.nick),
+                content: entry.content.map(str::to_owned),
+            },
+        }
+    }
+
+    pub fn as_entry(&self) -> Entry<'_> {
+        self.draft.numbered(self.seq, self.at)
+    }
+
+    /// The length of its texts.
+    pub fn text_bytes(&self) -> usize {
+        self.draft.nick.len() + self.draft.content.text_bytes()
+    }
 }
 
 /// Whether the store can write.

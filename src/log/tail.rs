@@ -341,6 +341,32 @@ impl Tail {
         Some(taken)
     }
 
+    /// Passes the entries of a room below `before` to `each`, the newest first, until it returns
+    /// false.
+    pub(super) fn read_back(
+        &self,
+        slot: u32,
+        before: Seq,
+        each: &mut dyn FnMut(Entry<'_>) -> bool,
+    ) {
+        let ends = self.ends(slot);
+        if ends.newest == Place::NONE || before <= ends.oldest {
+            return;
+        }
+        let newest = self.header(ends.newest).seq;
+        let from = Seq(before.0 - 1).min(newest);
+        let Some(mut place) = self.find(slot, from) else {
+            return;
+        };
+        loop {
+            let (header, payload) = self.record(place);
+            if !each(read_entry(&header, payload)) || header.seq == ends.oldest {
+                return;
+            }
+            place = header.prev;
+        }
+    }
+
     /// What the entries after `after` and up to `upto` take in the ring; both may lie outside it.
     pub(super) fn measure(&self, slot: u32, after: Seq, upto: Seq) -> usize {
         let Some(oldest) = self.oldest(slot) else {
@@ -574,4 +600,214 @@ impl Tail {
 
 const fn without_lowest_bit(seq: Seq) -> Seq {
     Seq(seq.0 & seq.0.wrapping_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn entry(seq: u32, text: &str) -> Entry<'_> {
+        Entry {
+            seq: Seq(seq),
+            at: Millis(u64::from(seq)),
+            nick: "annie",
+            content: Content::Said {
+                manner: Manner::Message,
+                text,
+                reply_to: None,
+            },
+        }
+    }
+
+    fn append(tail: &mut Tail, slot: u32, seq: u32, text: &str) {
+        tail.append(slot, &entry(seq, text), |_, _| true, Tick(0))
+            .expect("everything is stored");
+    }
+
+    fn read(tail: &Tail, slot: u32, after: u32) -> Option<Vec<String>> {
+        let mut texts = Vec::new();
+        tail.read(slot, Seq(after), &mut |entry| {
+            let Content::Said { text, .. } = entry.content else {
+                panic!("only messages were said");
+            };
+            texts.push(String::from(text));
+            true
+        })?;
+        Some(texts)
+    }
+
+    #[test]
+    fn a_message_costs_at_most_46_bytes_more_than_its_text() {
+        let text = "x".repeat(64);
+        assert!(Tail::size_of(&entry(1, &text)) <= 64 + 46);
+        let mut tail = Tail::new(4 << 20);
+        for seq in 1..=38_000 {
+            append(&mut tail, 0, seq, &text);
+        }
+        assert_eq!(tail.oldest(0), Some(Seq(1)), "38,000 messages fit in 4 MiB");
+        assert_eq!(size_of::<Ends>(), 8);
+    }
+
+    #[test]
+    fn memory_grows_with_what_is_said_and_stays_below_the_bound() {
+        let mut tail = Tail::new(4 << 20);
+        assert_eq!(tail.held(), 0);
+        append(&mut tail, 0, 1, "a");
+        assert_eq!(tail.held(), SEGMENT_BYTES);
+        let text = "x".repeat(1_000);
+        for seq in 2..10_000 {
+            append(&mut tail, 0, seq, &text);
+            assert!(tail.held() <= 4 << 20);
+        }
+        assert!(tail.held() > 3 << 20);
+    }
+
+    #[test]
+    fn memory_is_returned_after_a_quiet_time() {
+        let mut tail = Tail::new(64 * 1024);
+        for seq in 1..=500 {
+            let entry = entry(seq, "some text");
+            tail.append(0, &entry, |_, _| true, Tick(seq))
+                .expect("everything is stored");
+        }
+        let held = tail.held();
+        tail.drop_before(Tick(300), |_, _| true);
+        assert!(tail.held() < held && tail.held() > 0);
+        assert_eq!(read(&tail, 0, 499).map(|texts| texts.len()), Some(1));
+        tail.drop_before(Tick(501), |_, seq| seq < Seq(500));
+        assert_eq!(tail.oldest(0), Some(Seq(500)), "it is not stored");
+        tail.check_invariants();
+        tail.drop_before(Tick(501), |_, _| true);
+        assert_eq!((tail.held(), tail.oldest(0)), (0, None));
+        assert!(tail.spare.is_none());
+    }
+
+    #[test]
+    fn an_entry_that_is_not_stored_is_not_dropped() {
+        let mut tail = Tail::new(1_024);
+        let text = "x".repeat(100);
+        let mut seq = 1;
+        while tail
+            .append(0, &entry(seq, &text), |_, _| false, Tick(0))
+            .is_ok()
+        {
+            seq += 1;
+        }
+        assert_eq!(tail.oldest(0), Some(Seq(1)));
+        assert!(seq > 4);
+        append(&mut tail, 0, seq, &text);
+        assert!(tail.oldest(0) > Some(Seq(1)));
+        tail.check_invariants();
+    }
+
+    #[test]
+    fn one_entry_may_be_longer_than_the_ring() {
+        let mut tail = Tail::new(1_024);
+        append(&mut tail, 0, 1, "a");
+        let text = "x".repeat(3_000);
+        append(&mut tail, 0, 2, &text);
+        assert_eq!(read(&tail, 0, 1), Some(vec![text]));
+        assert_eq!(tail.oldest(0), Some(Seq(2)));
+        append(&mut tail, 0, 3, "b");
+        assert_eq!(read(&tail, 0, 2), Some(vec![String::from("b")]));
+        assert!(tail.held() <= 1_024);
+    }
+
+    #[test]
+    fn an_entry_is_found_in_few_steps() {
+        let mut tail = Tail::new(4 << 20);
+        for seq in 1..=30_000 {
+            append(&mut tail, 0, seq, "some text");
+        }
+        for seq in (1..=30_000).step_by(7) {
+            let (mut place, mut steps) = (tail.ends(0).newest, 0);
+            while tail.header(place).seq != Seq(seq) {
+                let header = tail.header(place);
+                let skips = without_lowest_bit(header.seq) >= Seq(seq);
+                place = if skips { header.skip } else { header.prev };
+                steps += 1;
+            }
+            assert!(steps <= 120, "{steps} steps to {seq}");
+        }
+    }
+
+    #[test]
+    fn a_forgotten_slot_is_that_of_another_room() {
+        let mut tail = Tail::new(1_024);
+        append(&mut tail, 3, 1, "a");
+        append(&mut tail, 3, 2, "b");
+        tail.forget(3);
+        assert_eq!(tail.oldest(3), None);
+        append(&mut tail, 3, 1, "c");
+        assert_eq!(read(&tail, 3, 0), Some(vec![String::from("c")]));
+        for seq in 1..100 {
+            append(&mut tail, 0, seq, "x");
+            tail.check_invariants();
+        }
+        assert_eq!(tail.oldest(3), None);
+    }
+
+    #[test]
+    fn it_agrees_with_lists_of_texts() {
+        let mut word = 88_172_645_463_325_252_u64;
+        let mut below = |limit: u64| {
+            word ^= word << 13;
+            word ^= word >> 7;
+            word ^= word << 17;
+            (word % limit) as u32
+        };
+        for bytes_max in [300, 2_000, 10_000, 100_000] {
+            let mut tail = Tail::new(bytes_max);
+            // For each room what was said, how much of it is stored, and the sizes.
+            let mut rooms: BTreeMap<u32, (Vec<String>, u32)> = BTreeMap::new();
+            for step in 0..4_000 {
+                let slot = below(5);
+                let (said, stored) = rooms.entry(slot).or_default();
+                match below(16) {
+                    0..=8 => {
+                        let longest = if below(20) == 0 { 500 } else { 40 };
+                        let text = "y".repeat(below(longest) as usize) + &step.to_string();
+                        let seq = said.len() as u32 + 1;
+                        let marks: Vec<u32> = (0..5)
+                            .map(|slot| rooms.get(&slot).map_or(0, |(_, stored)| *stored))
+                            .collect();
+                        let is_stored = |slot: u32, seq: Seq| seq.0 <= marks[slot as usize];
+                        let added = tail.append(slot, &entry(seq, &text), is_stored, Tick(0));
+                        if added == Ok(()) {
+                            let (said, _) = rooms.entry(slot).or_default();
+                            said.push(text);
+                        }
+                    }
+                    9..=11 => *stored = (*stored + below(20)).min(said.len() as u32),
+                    12 if below(20) == 0 => {
+                        tail.forget(slot);
+                        rooms.remove(&slot);
+                    }
+                    _ => {
+                        let after = below(said.len() as u64 + 1);
+                        let oldest = tail.oldest(slot);
+                        let is_here = oldest.is_some_and(|oldest| oldest.0 <= after + 1)
+                            && (after as usize) < said.len();
+                        let expected = is_here.then(|| said[after as usize..].to_vec());
+                        assert_eq!(read(&tail, slot, after), expected);
+                        let upto = after + below(said.len() as u64 + 1 - u64::from(after));
+                        let sizes = (after + 1..=upto)
+                            .filter(|seq| oldest.is_some_and(|oldest| Seq(*seq) >= oldest));
+                        let bytes =
+                            sizes.map(|seq| Tail::size_of(&entry(seq, &said[seq as usize - 1])));
+                        let bytes: usize = bytes.sum();
+                        assert_eq!(tail.measure(slot, Seq(after), Seq(upto)), bytes);
+                    }
+                }
+                tail.check_invariants();
+                for (slot, (said, stored)) in &rooms {
+                    let oldest = tail
+                        .oldest(*slot)
+                        .map_or(said.len() as u32 + 1, |seq| seq.0);
+                    assert!(oldest <= stored + 1, "what is not stored is here");
+                }
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! frame or a refusal is queued, our side is shut. The last step, the removal, is `reap.rs`'s.
 
 use super::Server;
-use crate::conn::state::Ended;
+use crate::conn::state::{Closed, Ended};
 use crate::frame::Frame;
 use crate::http::Refusal;
 use crate::id::{ConnId, Tick};
@@ -10,11 +10,6 @@ use crate::net::Net;
 use crate::ws::CloseReason;
 
 impl<N: Net> Server<N> {
-    /// A user leaves without having asked; its rooms are notified. Nothing if it left before.
-    pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
-        self.change(now, |chat, effects| chat.exit(id, now, effects));
-    }
-
     /// Ends a membership for a reason of the server's; the room and the member are notified.
     pub(super) fn part(&mut self, id: ConnId, why: &CloseReason, now: Tick) {
         self.leave(id, now);
@@ -26,13 +21,17 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if !connection.state.close(&self.deadlines, now) {
+        let closed = connection.state.close(&self.deadlines, now);
+        if closed == Closed::NotOpen {
             return;
         }
         self.log_connection(id, format_args!("is closed with {}", why.code()));
         self.connections
             .push_close(id, Frame::close(why.code(), &why.text()));
-        // Bytes may be unread in the socket of a connection that was paused.
+        if closed == Closed::Answered {
+            return self.drain(id, now);
+        }
+        // Bytes may be unread in the socket of a connection that was paused or held.
         self.connections.mark_readable(id);
         self.rearm(id);
     }

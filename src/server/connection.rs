@@ -21,12 +21,34 @@ pub(super) struct Connection<S> {
     pub(super) source: Source,
     generation: u32,
     pub(super) protocol: Protocol,
-    /// The peer closed its side or an error is pending: a short read does not mean that all was
-    /// read.
-    pub(super) ended: bool,
-    on_dirty: bool,
-    on_readable: bool,
-    on_ending: bool,
+    marks: Marks,
+}
+
+/// Facts in one byte, since each byte counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks(u8);
+
+impl Marks {
+    /// The peer closed its side or an error is pending.
+    const ENDED: u8 = 1;
+    const ON_DIRTY: u8 = 2;
+    const ON_READABLE: u8 = 4;
+    const ON_ENDING: u8 = 8;
+
+    const fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    /// True: it was not there.
+    const fn set(&mut self, mark: u8) -> bool {
+        let is_new = !self.has(mark);
+        self.0 |= mark;
+        is_new
+    }
+
+    const fn clear(&mut self, mark: u8) {
+        self.0 &= !mark;
+    }
 }
 
 /// What a connection counts for.
@@ -53,7 +75,17 @@ impl Source {
 impl<S> Connection<S> {
     /// The connection is over, and the turn has not come to its removal.
     pub(super) const fn is_ending(&self) -> bool {
-        self.on_ending
+        self.marks.has(Marks::ON_ENDING)
+    }
+
+    /// The peer closed its side or an error is pending: a short read does not mean that all was
+    /// read.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.marks.has(Marks::ENDED)
+    }
+
+    pub(super) const fn ends(&mut self) {
+        self.marks.set(Marks::ENDED);
     }
 }
 
@@ -76,6 +108,8 @@ pub(super) struct Lists {
     pub(super) dirty: Vec<ConnId>,
     /// There may be more to read than was read.
     pub(super) readable: Vec<ConnId>,
+    /// They were held, and go on where they stopped. One may be here twice.
+    pub(super) released: Vec<ConnId>,
     /// To be removed.
     pub(super) ending: Vec<ConnId>,
 }
@@ -87,14 +121,27 @@ const LIST_KEPT: usize = 1024;
 const SLOTS_KEPT: usize = 256;
 
 impl Lists {
+    /// The next turn must begin at once.
+    pub(super) const fn have_work(&self) -> bool {
+        !self.readable.is_empty()
+            || !self.released.is_empty()
+            || !self.ending.is_empty()
+            || !self.dirty.is_empty()
+    }
+
     /// One of them has the capacity for a crowd.
     pub(super) fn are_large(&self) -> bool {
-        let lists = [&self.dirty, &self.readable, &self.ending];
+        let lists = [&self.dirty, &self.readable, &self.released, &self.ending];
         lists.iter().any(|list| list.capacity() > 2 * LIST_KEPT)
     }
 
     pub(super) fn shrink(&mut self) {
-        for list in [&mut self.dirty, &mut self.readable, &mut self.ending] {
+        for list in [
+            &mut self.dirty,
+            &mut self.readable,
+            &mut self.released,
+            &mut self.ending,
+        ] {
             list.shrink_to(LIST_KEPT);
         }
     }
@@ -131,10 +178,7 @@ impl<S> Connections<S> {
             source,
             generation,
             protocol: Protocol::Plain,
-            ended: false,
-            on_dirty: false,
-            on_readable: false,
-            on_ending: false,
+            marks: Marks::default(),
         });
         ConnId::new(
             u32::try_from(slot).expect("descriptors end long before slots"),
@@ -186,6 +230,13 @@ impl<S> Connections<S> {
         self.slab.iter().map(id).collect()
     }
 
+    pub(super) fn iter_with_ids(&self) -> impl Iterator<Item = (ConnId, &Connection<S>)> {
+        self.slab.iter().map(|(slot, connection)| {
+            let id = ConnId::new(slot as u32, connection.generation);
+            (id, connection)
+        })
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Connection<S>> {
         self.slab.iter().map(|(_, connection)| connection)
     }
@@ -212,23 +263,31 @@ impl<S> Connections<S> {
         }
     }
 
-    /// Queues an ordinary frame. Missed: the queue is full; the caller sees to the stall deadline.
+    /// Queues an ordinary frame, if it fits.
     pub(super) fn push(&mut self, id: ConnId, frame: Frame) -> Pushed {
         let limits = self.limits;
         let Some(connection) = self.get_mut(id) else {
             return Pushed::Queued;
         };
-        let count = frame.count();
-        match connection.state.outbox.push(frame, limits) {
-            Pushed::Queued => {
-                self.mark_dirty(id);
-                Pushed::Queued
-            }
-            Pushed::Missed => {
-                self.missed += u64::from(count);
-                Pushed::Missed
-            }
+        let pushed = connection.state.outbox.push(frame, limits);
+        if pushed == Pushed::Queued {
+            self.mark_dirty(id);
         }
+        pushed
+    }
+
+    /// Queues the answer to a request. True: the peer has asked for more than it accepts, and no
+    /// request of it may be handled before the outbox is empty.
+    #[must_use]
+    pub(super) fn push_reply(&mut self, id: ConnId, frame: Frame) -> bool {
+        let limits = self.limits;
+        let Some(connection) = self.get_mut(id) else {
+            return false;
+        };
+        connection.state.outbox.push_reply(frame);
+        let has_many = connection.state.outbox.has_many_replies(limits);
+        self.mark_dirty(id);
+        has_many
     }
 
     /// Drops the messages that wait, to make room for a close frame.
@@ -271,7 +330,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        if !connection.state.is_blocked() && !mem::replace(&mut connection.on_dirty, true) {
+        if !connection.state.is_blocked() && connection.marks.set(Marks::ON_DIRTY) {
             self.lists.dirty.push(id);
         }
     }
@@ -280,7 +339,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        if !mem::replace(&mut connection.on_readable, true) {
+        if connection.marks.set(Marks::ON_READABLE) {
             self.lists.readable.push(id);
         }
     }
@@ -291,7 +350,7 @@ impl<S> Connections<S> {
             return;
         };
         connection.state.outbox.seal();
-        if !mem::replace(&mut connection.on_ending, true) {
+        if connection.marks.set(Marks::ON_ENDING) {
             self.lists.ending.push(id);
         }
     }
@@ -301,7 +360,7 @@ impl<S> Connections<S> {
         let readable = mem::take(&mut self.lists.readable);
         for id in &readable {
             if let Some(connection) = self.get_mut(*id) {
-                connection.on_readable = false;
+                connection.marks.clear(Marks::ON_READABLE);
             }
         }
         readable
@@ -311,7 +370,7 @@ impl<S> Connections<S> {
     pub(super) fn take_dirty(&mut self) -> Option<ConnId> {
         let id = self.lists.dirty.pop()?;
         if let Some(connection) = self.get_mut(id) {
-            connection.on_dirty = false;
+            connection.marks.clear(Marks::ON_DIRTY);
         }
         Some(id)
     }
@@ -325,12 +384,12 @@ impl<S> Connections<S> {
             let wanted = connection.state.due(slot as u32, lengths);
             let armed = self.wheel.due(slot as u32);
             assert!(
-                armed.is_some_and(|armed| armed <= wanted) || connection.on_ending,
+                armed.is_some_and(|armed| armed <= wanted) || connection.is_ending(),
                 "connection {slot} has armed {armed:?}, its state wants {wanted:?}"
             );
-            let waiting = !connection.state.outbox.is_empty() && !connection.on_ending;
+            let waiting = !connection.state.outbox.is_empty() && !connection.is_ending();
             assert!(
-                !waiting || connection.state.is_blocked() || connection.on_dirty,
+                !waiting || connection.state.is_blocked() || connection.marks.has(Marks::ON_DIRTY),
                 "connection {slot} has frames that will not be flushed"
             );
         }

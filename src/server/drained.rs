@@ -1,7 +1,7 @@
 //! What follows when all that waited for a connection is written, as `conn/state.rs` decides it.
 
 use super::Server;
-use crate::chat::Event;
+use crate::conn::Wait;
 use crate::conn::state::Drained;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
@@ -15,16 +15,15 @@ impl<N: Net> Server<N> {
         if connection.state.recovers() {
             self.trimming.was_freed(now);
         }
+        if connection.state.is_held_for(Wait::Outbox) {
+            self.release(id, Wait::Outbox, now);
+        }
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
         match connection.state.drained(&self.deadlines, now) {
-            Drained::Nothing => {}
-            Drained::Report { missed: messages } => {
-                let event = Event::Missed { messages };
-                let frame = self.encoder.frame(&event, connection.protocol);
-                if let Some(frame) = frame {
-                    connection.state.outbox.push_control(frame);
-                }
-                self.flush_one(id, now);
-            }
+            Drained::Nothing => self.catch_up_again(id),
+            Drained::Report { .. } => {}
             Drained::Read => {
                 self.connections.mark_readable(id);
                 self.rearm(id);

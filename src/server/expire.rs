@@ -27,7 +27,7 @@ impl<N: Net> Server<N> {
         }
         self.fired = fired;
         if self.talk.chat().next_tick().is_some_and(|due| due <= now) {
-            self.change(now, |chat, effects| chat.tick(now, effects));
+            self.chat_step(now, |chat, effects| chat.tick(now, effects));
         }
     }
 
@@ -59,6 +59,7 @@ impl<N: Net> Server<N> {
                 // Edge-triggered epoll does not report again what came during the pause.
                 self.connections.mark_readable(id);
             }
+            Expired::HeldTooLong(waits) => self.held_too_long(id, waits, now),
             Expired::Stalled => {
                 self.stats.stalled += 1;
                 // Leaving flushes the room's batch into this outbox. The backlog is dropped

@@ -66,7 +66,7 @@ impl<N: Net> Server<N> {
         } else {
             Command::OpTooOften
         };
-        self.handle(id, command, now)
+        self.handle(id, None, command, now)
     }
 
     /// The token that came from a connection was wrong.

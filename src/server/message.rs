@@ -1,14 +1,13 @@
-//! What comes over an open connection: messages become commands to the chat, control frames are
-//! answered. Knows what the decoder understood, not how frames look.
+//! What comes over an open connection: text goes on to `ask.rs`, control frames are answered.
+//! Knows what the decoder understood, not how frames look.
 
 use super::Server;
 use super::receive::{FRAMES_PER_TURN, Flow};
-use crate::chat::{Command, Manner};
 use crate::conn::state::{Decoded, Work};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
-use crate::wire::{self, Ask, Protocol};
+use crate::wire::Protocol;
 use crate::ws::{CloseReason, Received, reply_to};
 
 /// Of the first frames that are handled of a connection in one turn, so many pings are answered by
@@ -46,6 +45,7 @@ impl<N: Net> Server<N> {
                     self.drain(id, now);
                     return Flow::More;
                 }
+                Decoded::Held => return Flow::Enough,
                 Decoded::NotOpen => return self.take_rest(id, input, now),
             }
         }
@@ -76,37 +76,6 @@ impl<N: Net> Server<N> {
                 self.connections.push_close(id, reply_to(code));
                 self.drain(id, now);
             }
-        }
-    }
-
-    fn take_text(&mut self, id: ConnId, text: &str, now: Tick) {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
-        let protocol = connection.protocol;
-        if protocol == Protocol::Echo {
-            return self.connections.push_control(id, Frame::text(text));
-        }
-        let message = protocol.read(text);
-        let request = message.request(wire::said_bytes_max(self.message_bytes_max));
-        let command = match request.ask {
-            Ask::Chat(command) => command,
-            Ask::Send(send) => match send.manner {
-                Manner::Message => Command::Say(send.text),
-                Manner::Action => Command::Act(send.text),
-            },
-            Ask::History { .. } => Command::Unknown { name: "history" },
-            Ask::Search { .. } => Command::Unknown { name: "search" },
-            // The plain protocol has none of these.
-            Ask::Join { .. } | Ask::Leave | Ask::Resume { .. } | Ask::Ping | Ask::Bad(_) => return,
-        };
-        self.stats.messages += 1;
-        let is_within = match command {
-            Command::Op { token } => self.take_token(id, token, now),
-            command => self.handle(id, command, now),
-        };
-        if !is_within {
-            self.charge(id, Work::Message { bytes: text.len() }, now);
         }
     }
 

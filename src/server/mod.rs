@@ -2,7 +2,11 @@
 //! Parses no bytes and makes no system call of its own; one file per step.
 
 mod accept;
+mod acks;
 mod addresses;
+mod ask;
+mod batches;
+mod catch_up;
 mod close;
 mod connection;
 mod deliver;
@@ -11,11 +15,16 @@ mod expire;
 mod flood;
 mod flush;
 mod guesses;
+mod history;
+mod hold;
+mod keep;
 mod message;
+mod opening;
+mod park;
 mod reap;
 mod receive;
 mod request;
-mod rooms;
+mod session;
 mod stop;
 mod talk;
 mod trim;
@@ -23,23 +32,31 @@ mod trim;
 use crate::chat::Chat;
 use crate::config::Config;
 use crate::conn::Deadlines;
-use crate::frame::HEADER_BYTES_MAX;
+use crate::frame::{Frame, HEADER_BYTES_MAX};
 use crate::http::{self, DateCache};
-use crate::id::{ConnId, Tick, ticks};
+use crate::id::{ConnId, Seq, Tick, ticks};
+use crate::log::{Blocks, Keeping, Log, Notification};
 use crate::net::{Net, Ready, Signal};
 use crate::rate::Rate;
+use crate::session::Sessions;
 use crate::stats::Stats;
-use crate::wire::Protocol;
+use crate::wire::{self, Limits};
 use crate::ws::Spare;
 use accept::Listeners;
 pub use accept::connections_within;
+use acks::Acks;
 use addresses::Addresses;
+use ask::Asking;
+use batches::Batches;
+use catch_up::CatchUp;
 use connection::{Connection, Connections};
-use deliver::{Batch, Encoder};
+use deliver::Encoder;
 use flood::Pauses;
 use guesses::Guesses;
+use history::Readings;
 use log::debug;
-use rooms::Rooms;
+use opening::Waiting;
+use park::Parked;
 use std::{fmt, mem};
 use stop::Lifecycle;
 use talk::Talk;
@@ -60,8 +77,8 @@ pub struct Server<N: Net> {
     per_address_max: u32,
     /// From the signal to the exit.
     grace_ticks: u32,
-    /// What connections speak once they are upgraded.
-    protocol: Protocol,
+    /// Every message is sent back to its sender; there is no chat.
+    echoes: bool,
     /// The longest message a client may send.
     message_bytes_max: usize,
     connections: Connections<N::Stream>,
@@ -73,9 +90,31 @@ pub struct Server<N: Net> {
     listeners: Listeners,
     deadlines: Deadlines,
     talk: Talk,
-    rooms: Rooms,
-    batch: Batch,
+    /// What is kept of the rooms, and in which order.
+    log: Log,
+    /// What the log has notified; empty between turns.
+    notifications: Vec<Notification>,
+    /// What rooms were sent in this turn; empty between turns.
+    batches: Batches,
     encoder: Encoder,
+    /// Encoded entries for the next reader: runs, and the last entry of each.
+    blocks: Blocks<(Frame, Seq)>,
+    catch_up: CatchUp,
+    waiting: Waiting,
+    parked: Parked,
+    acks: Acks,
+    readings: Readings,
+    /// The request that is being handled.
+    asking: Asking,
+    /// What is held behind a refused message is being handled: further messages are refused.
+    is_refusing: bool,
+    sessions: Sessions,
+    /// What clients are greeted with.
+    limits: Limits,
+    /// Entries that a member that is behind gets; beyond that, a gap.
+    catch_up_max: u32,
+    /// Earlier lines that a new client of plain text gets.
+    history_lines: u32,
     /// The one warm tungstenite context; connections own one only in the middle of a message.
     spare: Spare,
     buffer: Vec<u8>,
@@ -104,30 +143,47 @@ impl<N: Net> Server<N> {
     /// A server without connections. `max_connections` is what the configuration says or, if it
     /// says nothing, what the system allows. `seed` decides everything random: made-up nicks, hash
     /// keys.
-    pub fn new(config: Config, net: N, max_connections: usize, seed: u64) -> Self {
+    pub fn new(
+        config: Config,
+        net: N,
+        max_connections: usize,
+        seed: u64,
+        keeping: Keeping,
+    ) -> Self {
         let Config {
             conn,
             http,
             ws,
             chat,
+            log: history,
             max_connections_per_address,
             grace_timeout,
             echo,
             // What the owner has done already, or passes by itself.
             net: _,
             max_connections: _,
-            log: _,
             log_filters: _,
             store: _,
             store_place: _,
             admin_socket: _,
         } = config;
+        let http = http::Settings {
+            subprotocols: wire::SUBPROTOCOLS,
+            ..http
+        };
+        let sessions = Sessions::new(&keeping.started.session_key, seed);
+        let limits = session::limits(
+            ws.max_message_bytes,
+            (chat.message_rate, chat.message_burst),
+            history.catch_up_max,
+            chat.rooms_per_connection,
+        );
         let messages = Rate::new(chat.message_rate, chat.message_burst);
         let lengths = Deadlines::new(&conn, messages);
-        let (protocol, deadlines) = if echo {
-            (Protocol::Echo, lengths.with_any_excess())
+        let deadlines = if echo {
+            lengths.with_any_excess()
         } else {
-            (Protocol::Plain, lengths)
+            lengths
         };
         Self {
             connections: Connections::new(conn.outbox, net.now()),
@@ -138,9 +194,22 @@ impl<N: Net> Server<N> {
             listeners: Listeners::new(max_connections),
             deadlines,
             talk: Talk::new(Chat::new(&chat, seed)),
-            rooms: Rooms::default(),
-            batch: Batch::default(),
+            log: Log::new(&history, keeping, net.now()),
+            notifications: Vec::new(),
+            batches: Batches::default(),
             encoder: Encoder::default(),
+            blocks: Blocks::new(history.blocks_bytes),
+            catch_up: CatchUp::default(),
+            waiting: Waiting::default(),
+            parked: Parked::default(),
+            acks: Acks::default(),
+            readings: Readings::default(),
+            asking: Asking::default(),
+            is_refusing: false,
+            sessions,
+            limits,
+            catch_up_max: history.catch_up_max,
+            history_lines: history.history_lines,
             spare: Spare::new(&ws),
             buffer: vec![0; READ_BUFFER_BYTES],
             ready: Vec::new(),
@@ -153,13 +222,13 @@ impl<N: Net> Server<N> {
             date: DateCache::new(net.wall()),
             per_address_max: max_connections_per_address,
             grace_ticks: ticks(grace_timeout),
-            protocol,
+            echoes: echo,
             message_bytes_max: ws.max_message_bytes,
             net,
         }
     }
 
-    /// One pass: wait, read, handle deadlines, remove, write, accept.
+    /// One pass: wait, go on with what was held, read, handle deadlines, remove, write, accept.
     ///
     /// No connection is removed before the reaping, so that no event of this turn can reach the
     /// next owner of a slot. Accepting comes last, so that new connections cannot delay the others.
@@ -176,11 +245,15 @@ impl<N: Net> Server<N> {
         }
         self.ready = ready;
 
+        self.hear_store(now);
+        self.go_on(now);
         self.receive(now);
         self.expire(now);
         self.reap(now);
         self.settle(now);
         self.flush(now);
+        self.catch_up(now);
+        self.hand_over(now);
         self.accept(now);
         self.trim(now);
         self.lifecycle_step(now)
@@ -189,12 +262,17 @@ impl<N: Net> Server<N> {
     /// The latest moment at which the next turn must begin; a moment past: at once.
     fn wake_at(&self) -> Option<Tick> {
         let lists = &self.connections.lists;
-        if !lists.readable.is_empty() || !lists.ending.is_empty() || !lists.dirty.is_empty() {
+        if lists.have_work()
+            || self.catch_up.has_work()
+            || self.waiting.has_work()
+            || self.log.has_requests()
+        {
             return Some(Tick(0));
         }
         [
             self.connections.wheel.next_look(),
             self.talk.chat().next_tick(),
+            self.log.next_tick(),
             self.listeners.next_try(),
             self.trimming.due(),
             self.lifecycle_due(),
@@ -218,7 +296,9 @@ impl<N: Net> Server<N> {
                     debug!(target: "parlor::loop", "a stale event for {id:?}");
                     return;
                 };
-                connection.ended |= ended;
+                if ended {
+                    connection.ends();
+                }
                 if writable {
                     connection.state.unblocks();
                     if !connection.state.outbox.is_empty() {
@@ -271,7 +351,12 @@ impl<N: Net> Server<N> {
             && self.connections.wheel.is_empty()
             && self.talk.chat().user_count() == 0
             && self.talk.chat().room_count() == 0
-            && self.rooms.len() == 0
+            && self.catch_up.is_empty()
+            && self.waiting.is_empty()
+            && self.parked.is_empty()
+            && self.acks.is_empty()
+            && self.readings.is_empty()
+            && self.sessions.is_empty()
             && self.addresses.total() == 0
             && self.pauses.len() == 0
     }
@@ -282,16 +367,31 @@ impl<N: Net> Server<N> {
         self.connections.iter().map(held).sum()
     }
 
+    /// The connections that go on in the next turn after they were held, in this order. For tests.
+    pub fn released(&self) -> &[ConnId] {
+        &self.connections.lists.released
+    }
+
+    /// The connections that are held or have not gone on since, and how many bytes of their input
+    /// are kept. For tests.
+    pub fn kept(&self) -> impl Iterator<Item = (ConnId, usize)> {
+        let kept = |(id, connection): (ConnId, &Connection<N::Stream>)| {
+            Some((id, connection.state.kept_bytes()?))
+        };
+        self.connections.iter_with_ids().filter_map(kept)
+    }
+
     /// The most that outboxes may hold where no event is longer than `event_bytes_max`, but for the
     /// few frames that are bound by no limit: a response, a pong, a last line, a close frame.
     ///
     /// An outbox is filled up to its limit, or it was empty and took one frame or one run. A run
-    /// ends when it has half of what an outbox takes, so it has at most that and one event more. In
-    /// general no event is longer than [`crate::wire::event_bytes_max`].
+    /// ends when it has half of what an outbox takes, so it has at most that and one event more. A
+    /// reply enters a full one, and then no other: the connection is held. In general no event is
+    /// longer than [`crate::wire::event_bytes_max`].
     pub fn outbox_bytes_max(&self, event_bytes_max: usize) -> usize {
         let bytes_max = self.connections.limits().bytes_max;
         let frame_bytes_max = HEADER_BYTES_MAX + event_bytes_max;
-        let each = bytes_max.max(bytes_max / 2 + frame_bytes_max);
+        let each = bytes_max.max(bytes_max / 2 + frame_bytes_max) + frame_bytes_max;
         self.connections.len() * each
     }
 
@@ -310,7 +410,7 @@ impl<N: Net> Server<N> {
         self.talk.chat().check_invariants();
         let open = self.connections.iter().filter(|c| c.state.is_open());
         let open = open.count();
-        if self.protocol != Protocol::Echo {
+        if !self.echoes {
             assert_eq!(
                 open,
                 self.talk.chat().user_count(),
@@ -327,14 +427,12 @@ impl<N: Net> Server<N> {
             self.addresses.total(),
             "addresses count connections"
         );
-        assert_eq!(
-            self.rooms.len(),
-            self.talk.chat().room_count(),
-            "rooms have names while they have members"
-        );
+        self.log.check_invariants();
+        self.blocks.check_invariants();
+        self.check_catch_up();
         assert!(self.talk.is_settled(), "effects are carried out at once");
         assert!(
-            self.batch.is_empty(),
+            self.batches.is_empty(),
             "a room was sent something that its members do not get"
         );
     }

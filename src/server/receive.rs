@@ -25,7 +25,7 @@ const FRAMES_WINDOW: usize = 4096;
 pub(super) enum Flow {
     /// Read on.
     More,
-    /// Do not read: the connection waits for its own response to be accepted, or is over.
+    /// Do not read: the connection waits for its own response to be accepted, is held, or is over.
     Enough,
 }
 
@@ -86,7 +86,7 @@ impl<N: Net> Server<N> {
             match self.net.read(&mut connection.stream, &mut buffer[..window]) {
                 Read::Bytes(count) => {
                     // A short read has emptied the socket, unless its end is still to be read.
-                    let all = count < window && !connection.ended;
+                    let all = count < window && !connection.has_ended();
                     budget = budget.saturating_sub(count);
                     if self.take_bytes(id, &buffer[..count], now) == Flow::Enough || all {
                         return;

@@ -3,14 +3,16 @@
 
 use super::Server;
 use super::connection::Source;
+use super::opening::{Past, Waiter};
 use super::receive::Flow;
-use crate::chat::{Event, RoomName};
+use crate::chat::RoomName;
 use crate::frame::Frame;
 use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::Net;
 use crate::page;
 use crate::wire::Protocol;
+use crate::ws::CloseReason;
 use std::net::{IpAddr, Ipv6Addr};
 
 const ROOM_NAME_RULE: &str =
@@ -92,20 +94,20 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// The upgrade: the one response, and from here on a member.
+    /// The upgrade: the one response, and from here on a user.
     fn open(&mut self, id: ConnId, upgrade: Upgrade, now: Tick) {
-        if let Some(why) = upgrade.wrong_url {
-            return self.refuse(id, &why, now);
-        }
-        let Ok(room) = RoomName::parse(upgrade.room.as_deref().unwrap_or(DEFAULT_ROOM)) else {
-            return self.refuse(
-                id,
-                &Refusal::RoomName {
-                    reason: ROOM_NAME_RULE,
-                },
-                now,
-            );
+        let protocol = if self.echoes {
+            Protocol::Echo
+        } else {
+            Protocol::named(upgrade.subprotocol)
         };
+        let room = wanted_room(&upgrade);
+        // A page sees no response to its upgrade, but a close frame.
+        if let Err(why) = &room
+            && !upgrade.is_browser
+        {
+            return self.refuse(id, why, now);
+        }
         if let Some(address) = self.client_address(id, upgrade.forwarded_for)
             && !self.count_for(id, address, now)
         {
@@ -115,22 +117,46 @@ impl<N: Net> Server<N> {
             .push_control(id, Frame::http(&upgrade.response));
         if let Some(connection) = self.connections.get_mut(id) {
             connection.state.upgraded();
-            connection.protocol = self.protocol;
+            connection.protocol = protocol;
             self.rearm(id);
         }
         self.stats.upgraded += 1;
         self.log_connection(id, format_args!("is upgraded"));
-        if self.protocol != Protocol::Echo {
-            let nick = upgrade.nick.as_deref();
-            let refused = self.change(now, |chat, _| chat.enter(id, nick, now));
-            let name = room.into_smol_str();
-            let room = self.rooms.open(&name);
-            self.change(now, |chat, effects| {
-                chat.join(id, room, &name, now, effects);
-            });
-            if let Some(why) = refused {
-                self.tell_one(id, &Event::Refused(why), now);
+        if protocol == Protocol::Echo {
+            return;
+        }
+        let nick = upgrade.nick.as_deref();
+        let refused = self.user_enters(id, nick, protocol.index(), now);
+        let room = match room {
+            Ok(room) => room,
+            Err(why) => {
+                let rule = why.text().into_owned();
+                return self.part(id, &CloseReason::BadName { rule }, now);
             }
+        };
+        match protocol {
+            Protocol::Plain | Protocol::Echo => {
+                let lines = upgrade.history.unwrap_or(self.history_lines);
+                let waiter = Waiter {
+                    id,
+                    request: None,
+                    past: Past::Newest(lines),
+                    refused,
+                };
+                self.join(room, waiter, now);
+            }
+            Protocol::Json => self.greet(id, refused, now),
         }
     }
+}
+
+/// The room that the URL names, or that a client enters that names none.
+fn wanted_room(upgrade: &Upgrade) -> Result<RoomName, Refusal> {
+    if let Some(why) = &upgrade.wrong_url {
+        return Err(*why);
+    }
+    let name = upgrade.room.as_deref().unwrap_or(DEFAULT_ROOM);
+    RoomName::parse(name).map_err(|_| Refusal::RoomName {
+        reason: ROOM_NAME_RULE,
+    })
 }

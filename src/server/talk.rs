@@ -1,14 +1,15 @@
-//! The only way to the chat. Every step that may change the members of a room goes through
-//! [`Server::change`], which first delivers what the rooms were sent before, so that a message
-//! reaches exactly the members of the moment at which it was said.
+//! The only way to the chat. Every step that may change the live members of a room goes through
+//! this file, which first delivers what the room was sent before, so that a message reaches exactly
+//! the members of the moment at which it was said.
 //!
-//! The chat itself is private to this file. That a batch is delivered to the members it was made
-//! for is asserted by the room's epoch ([`Chat::room_epoch`]).
+//! The chat itself is private to this file. That a run is delivered to the members it was made for
+//! is asserted by the room's epoch ([`Chat::room_epoch`]).
 
 use super::Server;
-use crate::chat::{Chat, Command, Effects, Entry};
+use crate::chat::{Chat, Command, Effects, Entry, Event, JoinRefused, Nick, Refused};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::net::Net;
+use smol_str::SmolStr;
 use std::mem;
 
 /// The chat, and what it wants done.
@@ -39,15 +40,32 @@ impl Talk {
         self.chat.ordered(room, entry, &mut self.effects);
     }
 
-    /// All effects so far, in order. To be given back with [`Talk::reuse`].
-    pub(super) fn take_effects(&mut self) -> Effects {
-        mem::take(&mut self.effects)
+    /// A room is shown a notice.
+    pub(super) fn noticed(&mut self, room: RoomId) {
+        self.chat.noticed(room);
+    }
+
+    /// A live member is behind from here on. The room has nothing pending.
+    pub(super) fn falls_behind(&mut self, id: ConnId, room: RoomId) {
+        self.chat.falls_behind(id, room);
+    }
+
+    /// A member that was behind is live from here on. The room has nothing pending.
+    pub(super) fn becomes_live(&mut self, id: ConnId, room: RoomId) {
+        self.chat.becomes_live(id, room);
+    }
+
+    /// All effects so far, in order, if there are any. To be given back with [`Talk::reuse`].
+    pub(super) fn take_effects(&mut self) -> Option<Effects> {
+        (!self.effects.is_empty()).then(|| mem::take(&mut self.effects))
     }
 
     /// Keeps the memory of effects that were carried out.
-    pub(super) fn reuse(&mut self, effects: Effects) {
-        debug_assert!(effects.is_empty() && self.effects.is_empty());
-        self.effects = effects;
+    pub(super) fn reuse(&mut self, mut effects: Effects) {
+        if self.effects.is_empty() {
+            effects.clear();
+            self.effects = effects;
+        }
     }
 
     pub(super) const fn is_settled(&self) -> bool {
@@ -56,30 +74,78 @@ impl Talk {
 }
 
 impl<N: Net> Server<N> {
-    /// Takes a step of the chat that may change the members of a room, and carries out its effects.
-    pub(super) fn change<R>(
+    /// Takes a step of the chat that changes no room's live members, and carries out its effects.
+    pub(super) fn chat_step<R>(
         &mut self,
         now: Tick,
         step: impl FnOnce(&mut Chat, &mut Effects) -> R,
     ) -> R {
-        self.settle(now);
         let result = step(&mut self.talk.chat, &mut self.talk.effects);
         self.apply(now);
         result
     }
 
-    /// Hands a member's command to the chat and carries out what follows. False: the command was
-    /// over the member's rate, and nothing was done.
-    pub(super) fn handle(&mut self, id: ConnId, command: Command<'_>, now: Tick) -> bool {
-        match command {
-            // Changes no membership, so it may join what the room was sent before.
-            Command::Say(_) | Command::Act(_) => {
-                let Talk { chat, effects } = &mut self.talk;
-                let is_within = chat.handle(id, command, now, effects);
-                self.apply(now);
-                is_within
-            }
-            command => self.change(now, |chat, effects| chat.handle(id, command, now, effects)),
+    /// Hands a user's command to the chat and carries out what follows. False: the command was over
+    /// the user's rate, and nothing was done.
+    pub(super) fn handle(
+        &mut self,
+        id: ConnId,
+        room: Option<&str>,
+        command: Command<'_>,
+        now: Tick,
+    ) -> bool {
+        if matches!(command, Command::Quit(_)) {
+            self.settle_rooms_of(id, now);
         }
+        self.chat_step(now, |chat, effects| {
+            chat.handle(id, room, command, now, effects)
+        })
+    }
+
+    /// Whether the next request of a user is within its rate.
+    pub(super) fn is_within_rate(&mut self, id: ConnId, now: Tick) -> bool {
+        self.chat_step(now, |chat, effects| chat.is_within_rate(id, now, effects))
+    }
+
+    /// An upgraded connection has a user from here on. Returns why the nick is not the wanted one.
+    pub(super) fn user_enters(
+        &mut self,
+        id: ConnId,
+        wanted: Option<&str>,
+        dialect: usize,
+        now: Tick,
+    ) -> Option<Refused> {
+        self.talk.chat.enter(id, wanted, dialect, now)
+    }
+
+    /// A user that is in no room yet takes the nick of one that is gone.
+    pub(super) fn user_takes_nick(&mut self, id: ConnId, nick: &Nick) {
+        self.talk.chat.takes_nick(id, nick);
+    }
+
+    /// A user becomes a live member of a room. Returns its welcome.
+    pub(super) fn member_joins(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        name: &SmolStr,
+        now: Tick,
+    ) -> Result<Event, JoinRefused> {
+        self.settle_room(room, now);
+        self.chat_step(now, |chat, effects| chat.join(id, room, name, now, effects))
+    }
+
+    /// A user leaves a room, and stays.
+    pub(super) fn leave_room(&mut self, id: ConnId, room: RoomId, now: Tick) {
+        self.settle_room(room, now);
+        self.catch_up.remove(id, room);
+        self.chat_step(now, |chat, effects| chat.leave(id, room, now, effects));
+    }
+
+    /// A user leaves without having asked; its rooms are notified. Nothing if it left before.
+    pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
+        self.settle_rooms_of(id, now);
+        self.chat_step(now, |chat, effects| chat.exit(id, now, effects));
+        self.forget_user(id);
     }
 }

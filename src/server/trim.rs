@@ -42,7 +42,7 @@ impl<N: Net> Server<N> {
             }
             if has_slack || self.talk.chat().has_slack() {
                 self.talk.shrink();
-                self.rooms.shrink();
+                self.batches.shrink();
             }
             self.net.trim_memory();
         }

@@ -30,8 +30,20 @@ pub enum CloseReason {
     Kicked {
         reason: String,
     },
-    /// The client did not read, or missed messages, for longer than the stall deadline allows.
+    /// The client did not read for longer than the stall deadline allows.
     Stalled,
+    /// A newer connection of the same session takes the place of this one.
+    Replaced,
+    /// The URL names no possible room, or a nick that the client cannot have; the rule that says so.
+    BadName {
+        rule: String,
+    },
+    /// The store did not open the room in time.
+    StoreUnavailable,
+    /// The server is replaced by another one: the client should come back after so long.
+    Restarting {
+        retry_ms: u32,
+    },
 }
 
 /// The rule of the protocol that a client broke.
@@ -70,6 +82,7 @@ impl CloseReason {
         match self {
             Self::Quit => 1000,
             Self::ServerStopping => 1001,
+            Self::Restarting { .. } => 1012,
             Self::Protocol(_) => 1002,
             Self::Binary => 1003,
             Self::NotUtf8 => 1007,
@@ -78,7 +91,9 @@ impl CloseReason {
             | Self::MessageTooSlow
             | Self::Kicked { .. } => 1008,
             Self::TooBig { .. } => 1009,
-            Self::Stalled => 1013,
+            Self::Stalled | Self::StoreUnavailable => 1013,
+            Self::Replaced => 4001,
+            Self::BadName { .. } => 4003,
         }
     }
 
@@ -100,6 +115,12 @@ impl CloseReason {
             Self::MessageTooSlow => "the message was not finished in time".into(),
             Self::Kicked { reason } if reason.is_empty() => "kicked".into(),
             Self::Kicked { reason } => format!("kicked: {reason}").into(),
+            Self::Replaced => "a newer connection of this session has taken over".into(),
+            Self::BadName { rule } => rule.clone().into(),
+            Self::StoreUnavailable => {
+                "the room cannot be opened at the moment; try again in a moment".into()
+            }
+            Self::Restarting { retry_ms } => format!("{{\"retry_ms\":{retry_ms}}}").into(),
             Self::Stalled => "you did not take your messages for too long; come again".into(),
         }
     }

@@ -1,5 +1,5 @@
-//! What one member must receive: the lines of the room from its welcome on, the replies to its
-//! requests, and nothing else; less the lines that were reported as missed, to the exact number.
+//! What one member must receive: the lines of the room from its welcome on, less those that were
+//! reported as missed, to the exact number; all replies to its requests; and nothing else.
 //!
 //! The place of a reply between the lines of the room cannot always be known from outside, so the
 //! account keeps all places that are possible. Knows no connection.
@@ -10,15 +10,15 @@ struct Reply {
     /// The range of its place: the number of lines of the room before it.
     earliest: usize,
     latest: usize,
-    /// It is sent even if the queue is full, so it cannot be missed.
-    is_sure: bool,
 }
 
 /// A place that a member may have reached: how many lines of the room and replies are before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     line: usize,
     reply: usize,
+    /// Lines before it that were missed and not reported.
+    owed: usize,
 }
 
 pub(crate) struct Account {
@@ -29,7 +29,11 @@ pub(crate) struct Account {
 impl Account {
     /// The account of a member that entered somewhere between two lines of the room.
     pub(crate) fn new(earliest: usize, latest: usize) -> Self {
-        let place = |line| Place { line, reply: 0 };
+        let place = |line| Place {
+            line,
+            reply: 0,
+            owed: 0,
+        };
         Self {
             replies: Vec::new(),
             places: (earliest..=latest).map(place).collect(),
@@ -47,18 +51,16 @@ impl Account {
             begins: begins.to_owned(),
             earliest,
             latest: usize::MAX,
-            is_sure: false,
         });
         self.replies.len() - 1
     }
 
-    /// The member must receive a last line, which cannot be missed, exactly at `line`.
+    /// The member must receive a last line, exactly at `line`.
     pub(crate) fn expects_at_last(&mut self, begins: &str, line: usize) {
         self.replies.push(Reply {
             begins: begins.to_owned(),
             earliest: line,
             latest: line,
-            is_sure: true,
         });
     }
 
@@ -67,63 +69,54 @@ impl Account {
         self.replies[reply].latest = self.replies[reply].latest.min(line);
     }
 
-    /// The member received a line. Returns false if the line is not possible.
+    /// The member received a line. `may_miss`: it may have missed lines of the room before a reply,
+    /// and the report of that comes later. Returns false if the line is not possible.
     #[must_use]
-    pub(crate) fn sees(&mut self, line: &str, room: &[String]) -> bool {
+    pub(crate) fn sees(&mut self, line: &str, room: &[String], may_miss: bool) -> bool {
         let mut next = Vec::new();
         for place in &self.places {
-            if room.get(place.line).is_some_and(|said| said == line) {
+            let is_said = room.get(place.line).is_some_and(|said| said == line);
+            if is_said && place.owed == 0 {
                 next.push(Place {
                     line: place.line + 1,
                     ..*place
                 });
             }
-            let reply = self.replies.get(place.reply);
-            if reply.is_some_and(|reply| line.starts_with(&reply.begins)) {
-                next.push(Place {
+            let Some(reply) = self.replies.get(place.reply) else {
+                continue;
+            };
+            if line.starts_with(&reply.begins) {
+                let last = if may_miss { room.len() } else { place.line };
+                let at = |line| Place {
+                    line,
                     reply: place.reply + 1,
-                    ..*place
-                });
+                    owed: place.owed + line - place.line,
+                };
+                next.extend((place.line..=last.min(reply.latest)).map(at));
             }
         }
         self.moves(next)
-    }
-
-    /// The member was behind when its last line was sent: what it missed before that line is never
-    /// reported.
-    pub(crate) fn may_have_missed_the_rest(&mut self) {
-        if let Some(last) = self.replies.last()
-            && last.is_sure
-        {
-            self.places.push(Place {
-                line: last.latest,
-                reply: self.replies.len() - 1,
-            });
-        }
     }
 
     /// A report said that the member missed `count` lines. Returns false if that is not possible.
     #[must_use]
     pub(crate) fn missed(&mut self, count: usize, room: &[String]) -> bool {
-        let mut next = Vec::new();
-        for place in &self.places {
-            for lines in 0..=count {
-                let line = place.line + lines;
-                let reply = place.reply + count - lines;
-                if line > room.len() || reply > self.replies.len() {
-                    continue;
-                }
-                let skipped = &self.replies[place.reply..reply];
-                if skipped.iter().all(|reply| !reply.is_sure) {
-                    next.push(Place { line, reply });
-                }
-            }
-        }
+        let after = |place: &Place| {
+            let line = place.line + count.checked_sub(place.owed)?;
+            let place = Place {
+                line,
+                owed: 0,
+                ..*place
+            };
+            (line <= room.len()).then_some(place)
+        };
+        let next = self.places.iter().filter_map(after).collect();
         self.moves(next)
     }
 
     fn moves(&mut self, mut next: Vec<Place>) -> bool {
         next.retain(|place| self.is_possible(*place));
+        next.sort_unstable();
         next.dedup();
         let moves = !next.is_empty();
         if moves {
@@ -146,7 +139,8 @@ impl Account {
     /// the lines of the room before some line from `earliest` to `latest`.
     pub(crate) fn ends_between(&self, earliest: usize, latest: usize) -> bool {
         self.places.iter().any(|place| {
-            (earliest..=latest).contains(&place.line) && place.reply == self.replies.len()
+            let is_at_end = place.reply == self.replies.len() && place.owed == 0;
+            is_at_end && (earliest..=latest).contains(&place.line)
         })
     }
 
@@ -177,42 +171,56 @@ mod tests {
     #[test]
     fn a_run_without_a_gap_is_right_and_a_lost_line_is_found() {
         let mut account = Account::new(0, 2);
-        assert!(account.sees("b", &room()));
+        assert!(account.sees("b", &room(), false));
         assert!(account.ends_between(2, 2));
-        assert!(!account.sees("d", &room()));
+        assert!(!account.sees("d", &room(), false));
     }
 
     #[test]
     fn reported_gap_must_be_right_to_the_line() {
         for (count, is_right) in [(1, false), (2, true), (3, false)] {
             let mut account = Account::new(0, 0);
-            assert!(account.sees("a", &room()));
+            assert!(account.sees("a", &room(), false));
             let could_be = account.missed(count, &room());
-            assert_eq!(could_be && account.sees("d", &room()), is_right, "{count}");
+            assert_eq!(
+                could_be && account.sees("d", &room(), false),
+                is_right,
+                "{count}"
+            );
         }
     }
 
     #[test]
-    fn missed_replies_are_counted_in_the_report() {
+    fn reply_after_missed_lines_comes_before_their_report() {
+        for (count, is_right) in [(1, false), (2, true), (3, true)] {
+            let mut account = Account::new(0, 0);
+            account.expects("* in", 2);
+            assert!(!account.sees("* in lobby", &room(), false));
+            assert!(account.sees("* in lobby", &room(), true));
+            assert!(!account.ends_between(0, 4), "lines are owed");
+            assert!(!account.sees("c", &room(), true), "before the report");
+            assert_eq!(account.missed(count, &room()), is_right, "{count}");
+            assert_eq!(account.ends_between(count, count), is_right);
+        }
+    }
+
+    #[test]
+    fn reply_that_is_missed_is_found() {
         let mut account = Account::new(0, 0);
-        account.expects("* welcome", 0);
-        account.expects("* in", 1);
-        assert!(account.sees("* welcome to lobby", &room()));
-        assert!(account.missed(3, &room()));
-        assert!(account.ends_between(2, 2), "a reply and two lines");
-        assert!(account.sees("c", &room()));
-        assert!(!account.ends_between(0, 2));
+        let reply = account.expects("* in", 1);
+        account.comes_by(reply, 2);
+        assert!(!account.missed(3, &room()));
     }
 
     #[test]
     fn reply_out_of_its_place_is_found() {
         let mut account = Account::new(0, 0);
         let reply = account.expects("* in", 1);
-        assert!(!account.sees("* in lobby", &room()), "too early");
-        assert!(account.sees("a", &room()));
-        assert!(account.sees("b", &room()));
+        assert!(!account.sees("* in lobby", &room(), false), "too early");
+        assert!(account.sees("a", &room(), false));
+        assert!(account.sees("b", &room(), false));
         account.comes_by(reply, 2);
-        assert!(!account.sees("c", &room()), "the reply is lost");
-        assert!(account.sees("* in lobby", &room()));
+        assert!(!account.sees("c", &room(), false), "the reply is lost");
+        assert!(account.sees("* in lobby", &room(), false));
     }
 }

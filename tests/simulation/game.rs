@@ -12,6 +12,7 @@ use super::trace::Trace;
 use parlor::config::Config;
 use parlor::conn::outbox;
 use parlor::id::Tick;
+use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
 use parlor::{chat, conn, ws};
@@ -37,8 +38,9 @@ const BULK_FRAMES: usize = 90;
 const FRAME_BYTES_MAX: usize = 4096;
 
 /// What a connection may hold besides its outbox: a page or a head before the upgrade; after it an
-/// unfinished message, the pings between its fragments, and control frames.
-const OTHER_BYTES_MAX: usize = 16 * 1024 + 2 * 8192;
+/// unfinished message, the pings between its fragments, control frames, and what is kept of one read
+/// while it is held.
+const OTHER_BYTES_MAX: usize = 16 * 1024 + 2 * 8192 + 4 * 1024;
 
 /// Small limits, so that the edges are reached.
 fn config(chance: &mut Chance) -> Config {
@@ -170,7 +172,13 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     };
     let net = SimNet::new(chance.next(), Faults::NONE, DOORS);
     let mut game = Game {
-        server: Server::new(config.clone(), net, max_connections, chance.next()),
+        server: Server::new(
+            config.clone(),
+            net,
+            max_connections,
+            chance.next(),
+            Keeping::in_memory([7; 36]),
+        ),
         lengths: Lengths::new(&config),
         excess: Excess::new(&config),
         admission: Admission::new(max_connections, config.max_connections_per_address),
@@ -251,8 +259,12 @@ impl Game {
         );
         let now = self.now();
         self.server.net_mut().horizon = now + 10;
+        let net = self.server.net();
+        let going_on = self.server.released().iter();
+        let mut going_on: Vec<usize> = going_on.filter_map(|id| net.socket_of(*id)).collect();
+        going_on.dedup();
         let outcome = self.server.turn();
-        self.judge(outcome);
+        self.judge(outcome, &going_on);
         outcome
     }
 
@@ -572,9 +584,10 @@ impl Game {
     /// formula in SECURITY.md allows, since no list here is as long as the longest.
     pub(super) fn held_bytes_max(&self) -> usize {
         let Config { conn, http, ws, .. } = &self.config;
-        let each = conn.outbox.bytes_max.max(FRAME_BYTES_MAX) + OTHER_BYTES_MAX;
+        let outbox = conn.outbox.bytes_max.max(FRAME_BYTES_MAX) + FRAME_BYTES_MAX;
+        let each = outbox + OTHER_BYTES_MAX;
         let promised =
-            conn.outbox.bytes_max + http.max_head_bytes + 4 * ws.max_message_bytes + 48 * 1024;
+            conn.outbox.bytes_max + http.max_head_bytes + 6 * ws.max_message_bytes + 96 * 1024;
         assert!(
             each <= promised,
             "the bound is above the one in SECURITY.md"

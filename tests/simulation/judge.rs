@@ -22,13 +22,18 @@ use std::collections::HashMap;
 const LAST_LINE: &str = "* you were kicked by ";
 
 impl Game {
-    /// Judges one turn.
-    pub(super) fn judge(&mut self, outcome: Turn) {
+    /// Judges one turn. `going_on`: the sockets of connections that went on first, after they were
+    /// held.
+    pub(super) fn judge(&mut self, outcome: Turn, going_on: &[usize]) {
         let log = self.server.net_mut().take_log();
+        self.find_kept(&log);
         self.matched = 0;
         self.kick_asked = false;
         let lines_before: Vec<usize> = self.ledgers.iter().map(|ledger| ledger.len()).collect();
         self.witnesses_hear(&log);
+        for socket in going_on {
+            self.handles(*socket, self.people[*socket].read_upto);
+        }
         let mut is_report_wanted = false;
         for happened in log {
             is_report_wanted |= matches!(happened, Happened::Signalled(Signal::Report));
@@ -137,8 +142,35 @@ impl Game {
         }
         self.people[socket].awaits_pong = false;
         self.people[socket].must_answer = false;
+        self.people[socket].read_upto = upto;
         self.hears_a_vandal(socket, upto);
         self.check_read(socket);
+        self.handles(socket, upto);
+    }
+
+    /// Finds out how much of what the server has read it has handled: all but what it keeps of held
+    /// connections.
+    fn find_kept(&mut self, log: &[Happened]) {
+        for person in &mut self.people {
+            person.handled_upto = u64::MAX;
+        }
+        let net = self.server.net();
+        let kept = self.server.kept();
+        let kept = kept.filter_map(|(id, bytes)| Some((net.socket_of(id)?, bytes as u64)));
+        for (socket, bytes) in kept.collect::<Vec<_>>() {
+            let last_read = log.iter().rev().find_map(|happened| match happened {
+                Happened::Read { socket: read, upto } if *read == socket => Some(*upto),
+                _ => None,
+            });
+            let person = &mut self.people[socket];
+            person.handled_upto = last_read.unwrap_or(person.read_upto) - bytes;
+        }
+    }
+
+    /// The server handles what it has read up to here, but for what it keeps.
+    fn handles(&mut self, socket: usize, upto: u64) {
+        let now = self.now();
+        let upto = upto.min(self.people[socket].handled_upto);
         while let Some(asked) = self.people[socket].next_asked(upto) {
             if !matches!(asked, Asked::Nothing) {
                 self.note(|_| format!("{socket} asks {asked:?}"));
@@ -323,6 +355,11 @@ impl Game {
     fn check_pause(&mut self, socket: usize) {
         let now = self.now();
         let person = &mut self.people[socket];
+        let is_held = person.handled_upto != u64::MAX;
+        if is_held && let Some(watch) = &mut self.watches[socket] {
+            // Its silence is not counted.
+            watch.heard(now);
+        }
         match std::mem::take(&mut person.unsure_pauses) {
             0 => {}
             count if person.was_closed || person.may_be_unwritten => {
@@ -345,7 +382,7 @@ impl Game {
             false => is_leaving || person.manner == Manner::Vandal,
         };
         let until = match person.burden.paused_until() {
-            _ if is_exempt => Tick(u32::MAX),
+            _ if is_exempt || is_held => Tick(u32::MAX),
             Some(until) => until,
             None => Tick(0),
         };
@@ -759,19 +796,16 @@ impl Game {
         let person = &mut self.people[index];
         let seen = person.compared..person.seen.len();
         person.compared = person.seen.len();
-        let is_behind = person.was_behind || person.behind_since.is_some();
+        let may_miss = person.may_be_missing || person.was_behind;
         let Some(account) = &mut person.account else {
             return;
         };
         let room = self.ledgers[person.room].lines();
         for (_, seen) in &person.seen[seen] {
             let Seen::Line(line) = seen else { continue };
-            if is_behind && line.starts_with(LAST_LINE) {
-                account.may_have_missed_the_rest();
-            }
             let is_right = match missed(line) {
                 Some(count) => account.missed(count, room),
-                None => account.sees(line, room),
+                None => account.sees(line, room, may_miss),
             };
             assert!(
                 is_right,

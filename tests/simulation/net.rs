@@ -424,6 +424,12 @@ impl SimNet {
         self.sockets[socket].unread_until = until;
     }
 
+    /// The socket of a connection that the server watches.
+    pub(crate) fn socket_of(&self, id: ConnId) -> Option<usize> {
+        let is_its = |socket: &Socket| socket.watched == Some(id) && !socket.is_closed();
+        self.sockets.iter().position(is_its)
+    }
+
     /// Bytes that arrived and were not read by the server.
     pub(crate) fn unread(&self, socket: usize) -> usize {
         self.sockets[socket].arrived.len()

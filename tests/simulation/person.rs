@@ -203,6 +203,11 @@ pub(crate) struct Person {
     pub(crate) read: u64,
     reacted: usize,
     sent: u64,
+    /// Bytes that the server has read.
+    pub(crate) read_upto: u64,
+    /// How many of them it has handled by the end of the turn; `u64::MAX`: all, since the connection
+    /// is not held.
+    pub(crate) handled_upto: u64,
     /// What the client sent and the server has not read whole.
     pub(crate) asked: VecDeque<Sent>,
     pub(crate) number: u32,
@@ -267,6 +272,8 @@ impl Person {
             read: 0,
             reacted: 0,
             sent: 0,
+            read_upto: 0,
+            handled_upto: u64::MAX,
             asked: VecDeque::new(),
             number: 0,
             last_ping: None,

@@ -2,12 +2,14 @@
 //! Each scene is one behaviour.
 
 mod floods;
+mod holds;
 
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};
 use super::net::{Faults, SimNet};
 use parlor::config::Config;
 use parlor::id::Peer;
+use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
 use parlor::{chat, conn};
@@ -66,7 +68,7 @@ impl Scene {
     fn with(config: Config, faults: Faults) -> Self {
         let net = SimNet::new(1, faults, 1);
         Self {
-            server: Server::new(config, net, 100, 1),
+            server: Server::new(config, net, 100, 1, Keeping::in_memory([7; 36])),
             chance: Chance::new(1),
             people: Vec::new(),
             stopped: false,

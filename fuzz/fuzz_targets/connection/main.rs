@@ -15,6 +15,7 @@ use network::Network;
 use parlor::config::Config;
 use parlor::conn::outbox;
 use parlor::id::Peer;
+use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
 use parlor::{chat, conn, ws};
@@ -307,7 +308,7 @@ fuzz_target!(|game: Game<'_>| {
         + config.http.max_head_bytes;
     let net = Network::new(game.faults, 8 * usize::from(game.window) + 1);
     let mut play = Play {
-        server: Server::new(config, net, MAX_CONNECTIONS, u64::from(game.options)),
+        server: Server::new(config, net, MAX_CONNECTIONS, u64::from(game.options), Keeping::in_memory([7; 36])),
         clients: Vec::new(),
         held_bytes_max: each,
         is_over: false,

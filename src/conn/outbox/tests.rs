@@ -42,14 +42,13 @@ fn frames_come_out_in_order_wherever_writes_are_cut() {
 }
 
 #[test]
-fn a_frame_above_the_limit_is_missed_and_counted() {
+fn a_frame_above_the_limit_does_not_fit() {
     let mut outbox = Outbox::default();
     for _ in 0..3 {
         assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Queued);
     }
     assert!(!outbox.has_room(&frame("x"), LIMITS));
-    assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Missed);
-    assert_eq!(outbox.missed(), 1);
+    assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Full);
     assert_eq!(outbox.frames(), 3);
 }
 
@@ -57,23 +56,23 @@ fn a_frame_above_the_limit_is_missed_and_counted() {
 fn bytes_are_limited_too_but_one_frame_always_fits() {
     let mut outbox = Outbox::default();
     assert_eq!(outbox.push(frame(&"x".repeat(500)), LIMITS), Pushed::Queued);
-    assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Missed);
+    assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Full);
 }
 
 #[test]
 fn after_a_missed_frame_all_are_missed_until_the_report() {
     let mut outbox = Outbox::default();
-    for _ in 0..4 {
-        let _ = outbox.push(frame("x"), LIMITS);
-    }
+    let _ = outbox.push(frame("x"), LIMITS);
+    outbox.miss(1);
     outbox.advance(outbox.bytes());
-    assert_eq!(outbox.push(frame("y"), LIMITS), Pushed::Missed);
+    assert_eq!(outbox.push(frame("y"), LIMITS), Pushed::Full);
+    outbox.miss(1);
     assert_eq!(outbox.take_missed(), 2);
     assert_eq!(outbox.push(frame("z"), LIMITS), Pushed::Queued);
 }
 
 #[test]
-fn a_run_counts_as_its_messages_and_is_missed_whole() {
+fn a_run_counts_as_its_messages_and_fits_whole_or_not_at_all() {
     let mut run = Run::default();
     run.push_text("one");
     run.push_text("two");
@@ -81,8 +80,8 @@ fn a_run_counts_as_its_messages_and_is_missed_whole() {
     let mut outbox = Outbox::default();
     assert_eq!(outbox.push(run.clone(), LIMITS), Pushed::Queued);
     assert_eq!(outbox.frames(), 2);
-    assert_eq!(outbox.push(run, LIMITS), Pushed::Missed);
-    assert_eq!(outbox.missed(), 2);
+    assert_eq!(outbox.push(run, LIMITS), Pushed::Full);
+    assert_eq!(outbox.frames(), 2);
     outbox.advance(6);
     outbox.check_invariants();
     assert_eq!(
@@ -107,12 +106,69 @@ fn control_frames_fit_into_a_full_queue() {
 }
 
 #[test]
+fn replies_fit_into_a_full_queue_and_are_counted_until_the_last_is_written() {
+    let mut outbox = Outbox::default();
+    for _ in 0..3 {
+        let _ = outbox.push(frame("x"), LIMITS);
+    }
+    for count in 1..=REPLIES_MAX {
+        assert!(!outbox.has_many_replies(LIMITS), "{count}");
+        outbox.push_reply(frame("r"));
+        assert_eq!(outbox.replies(), count);
+    }
+    assert!(outbox.has_many_replies(LIMITS));
+    outbox.push_control(frame("x"));
+    outbox.advance(outbox.bytes() - 4);
+    assert_eq!(outbox.replies(), REPLIES_MAX);
+    outbox.advance(1);
+    assert_eq!(outbox.replies(), 0, "what waits is no reply");
+    outbox.check_invariants();
+}
+
+#[test]
+fn a_reply_that_does_not_fit_is_one_too_many() {
+    let mut outbox = Outbox::default();
+    let _ = outbox.push(frame(&"x".repeat(90)), LIMITS);
+    outbox.push_reply(frame("fits"));
+    assert!(!outbox.has_many_replies(LIMITS));
+    outbox.push_reply(frame("does not"));
+    assert!(outbox.has_many_replies(LIMITS));
+    outbox.advance(outbox.bytes());
+    assert!(!outbox.has_many_replies(LIMITS));
+}
+
+#[test]
+fn a_long_run_without_a_reply_is_no_reason_to_hold() {
+    let mut outbox = Outbox::default();
+    let _ = outbox.push(frame(&"x".repeat(500)), LIMITS);
+    assert!(!outbox.has_many_replies(LIMITS));
+}
+
+#[test]
+fn dropped_replies_do_not_wait() {
+    let mut outbox = Outbox::default();
+    outbox.push_reply(frame("one"));
+    outbox.push_reply(frame("two"));
+    outbox.drop_unsent();
+    assert_eq!(outbox.replies(), 0);
+    outbox.check_invariants();
+    outbox.push_reply(frame("one"));
+    outbox.advance(1);
+    outbox.push_control(frame("two"));
+    outbox.drop_unsent();
+    assert_eq!(outbox.replies(), 1, "it is begun");
+    outbox.advance(outbox.bytes());
+    assert_eq!(outbox.replies(), 0);
+}
+
+#[test]
 fn nothing_follows_the_close_frame() {
     let mut outbox = Outbox::default();
     let close = Frame::close(1000, "");
     outbox.push_close(close.clone());
     assert_eq!(outbox.push(frame("x"), LIMITS), Pushed::Queued);
     outbox.push_control(frame("x"));
+    outbox.push_reply(frame("x"));
     outbox.push_pong(Frame::pong(b""));
     outbox.push_close(Frame::close(1001, ""));
     assert_eq!(rest(&outbox), close.bytes());
@@ -258,7 +314,7 @@ fn what_comes_first_after_a_response_is_one_with_it() {
     let mut outbox = Outbox::default();
     let (response, one, two) = (Frame::http(b"HTTP/1.1 101"), frame("one"), frame("two"));
     outbox.push_control(response.clone());
-    let _ = outbox.push(one.clone(), LIMITS);
+    outbox.push_reply(one.clone());
     outbox.check_invariants();
     let both = joined(&[&response, &one]);
     assert_eq!(outbox.single(), Some(&both[..]));
@@ -343,13 +399,21 @@ fn it_agrees_with_a_list_of_frames() {
     for game in 0..if cfg!(miri) { 10 } else { 2_000 } {
         let mut outbox = Outbox::default();
         let (mut wanted, mut sent) = (Vec::new(), Vec::new());
-        let mut missed = 0;
+        let (mut missed, mut last_reply) = (0, 0);
         for step in 0..60 {
             let text = frame(&"x".repeat(chance(60)));
-            match chance(8) {
+            match chance(9) {
+                8 => {
+                    outbox.push_reply(text.clone());
+                    wanted.extend_from_slice(text.bytes());
+                    last_reply = wanted.len();
+                }
                 0..4 => match outbox.push(text.clone(), LIMITS) {
                     Pushed::Queued => wanted.extend_from_slice(text.bytes()),
-                    Pushed::Missed => missed += 1,
+                    Pushed::Full => {
+                        outbox.miss(1);
+                        missed += 1;
+                    }
                 },
                 4 => {
                     outbox.push_control(text.clone());
@@ -366,6 +430,8 @@ fn it_agrees_with_a_list_of_frames() {
             outbox.check_invariants();
             assert_eq!(outbox.missed(), missed, "game {game}, step {step}");
             assert_eq!(outbox.bytes(), wanted.len() - sent.len());
+            let waits = last_reply > sent.len();
+            assert_eq!(outbox.replies() > 0, waits, "game {game}, step {step}");
         }
         sent.extend(rest(&outbox));
         assert_eq!(sent, wanted, "game {game}");

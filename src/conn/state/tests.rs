@@ -12,6 +12,7 @@ const STALL: u32 = 300;
 const MESSAGE: u32 = 300;
 const PING: u32 = 250;
 const SILENT: u32 = 600;
+const HOLD: u32 = 100;
 
 const START: Tick = Tick(1000);
 const LATER: Tick = Tick(1050);
@@ -42,7 +43,7 @@ fn each() -> [(&'static str, State); 6] {
     assert_eq!(idle.drained(&lengths, START), Drained::Read);
     open.upgraded();
     closing.upgraded();
-    assert!(closing.close(&lengths, START));
+    assert_eq!(closing.close(&lengths, START), Closed::Awaits);
     draining.drain(&lengths, START);
     [
         ("head", head),
@@ -198,8 +199,11 @@ fn the_end_of_the_peer_does_not_postpone_the_deadline_of_draining() {
 #[test]
 fn only_an_open_connection_gets_a_close_frame() {
     for (name, mut state) in each() {
-        let is_open = name == "open";
-        assert_eq!(state.close(&lengths(), LATER), is_open, "{name}");
+        let wanted = match name {
+            "open" => Closed::Awaits,
+            _ => Closed::NotOpen,
+        };
+        assert_eq!(state.close(&lengths(), LATER), wanted, "{name}");
     }
 }
 
@@ -251,4 +255,290 @@ fn a_pause_ends_by_its_deadline_and_the_heartbeat_begins_anew() {
     assert_eq!(open.expired(&lengths(), over), Expired::Resume);
     assert!(open.may_read(&lengths(), over));
     assert_eq!(due(&open), over + PING);
+}
+
+#[test]
+fn any_byte_that_is_accepted_restarts_the_stall_deadline_also_while_messages_are_missed() {
+    let mut open = open();
+    queue_something(&mut open);
+    open.outbox.miss(1);
+    assert!(open.stalls(START));
+    open.wrote(1, LATER);
+    assert_eq!(due(&open), START + PING);
+    assert_eq!(open.expired(&lengths(), START + STALL), Expired::Ping);
+    assert_eq!(open.expired(&lengths(), LATER + STALL), Expired::Stalled);
+}
+
+// Held connections
+
+const EVERY_WAIT: [Wait; 5] = [
+    Wait::Opening,
+    Wait::Page,
+    Wait::Acknowledgement,
+    Wait::Number,
+    Wait::Outbox,
+];
+
+fn open() -> State {
+    let [.., (_, open), _, _] = each();
+    open
+}
+
+fn held(wait: Wait) -> State {
+    let mut state = open();
+    state.hold(wait, &lengths(), START);
+    state
+}
+
+/// Decodes as far as possible; returns the texts.
+fn decode(state: &mut State, mut input: &[u8], now: Tick) -> Vec<String> {
+    let mut spare = Spare::new(&crate::ws::Limits::default());
+    let mut texts = Vec::new();
+    loop {
+        match state.decode(&mut spare, &mut input, now) {
+            Decoded::Message {
+                received: Received::Text(text),
+                ..
+            } => texts.push(text.to_string()),
+            Decoded::UsedUp { .. } | Decoded::Held => return texts,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn said(text: &str) -> Vec<u8> {
+    Frame::client_text(text.as_bytes(), [1, 2, 3, 4])
+        .bytes()
+        .to_vec()
+}
+
+#[test]
+fn held_connection_decodes_and_reads_nothing_until_its_last_wait_is_over() {
+    for wait in EVERY_WAIT {
+        let mut state = held(wait);
+        state.hold(Wait::Page, &lengths(), START);
+        assert!(decode(&mut state, &said("one"), START).is_empty());
+        assert!(state.is_held() && state.is_held_for(wait), "{wait:?}");
+        assert!(!state.may_read(&lengths(), START), "{wait:?}");
+        assert_eq!(state.resume(&lengths(), START), Resume::Wait);
+        let is_last = state.release(wait, LATER);
+        assert_eq!(is_last, wait == Wait::Page);
+        assert!(is_last || state.take_kept().is_none());
+        assert!(is_last || state.release(Wait::Page, LATER));
+        assert!(!state.release(wait, LATER), "it is over already");
+        assert_eq!(state.take_kept(), Some(said("one")));
+        assert_eq!(state.resume(&lengths(), LATER), Resume::Read);
+        assert!(state.may_read(&lengths(), LATER));
+    }
+}
+
+#[test]
+fn nothing_is_read_between_the_release_and_what_was_kept() {
+    let mut state = held(Wait::Page);
+    assert!(decode(&mut state, &said("one"), START).is_empty());
+    assert!(state.release(Wait::Page, LATER));
+    assert!(!state.is_held());
+    assert_eq!(state.resume(&lengths(), LATER), Resume::Wait);
+    assert!(decode(&mut state, &said("two"), LATER).is_empty());
+    let kept = state.take_kept().expect("it was released");
+    assert_eq!(decode(&mut state, &kept, LATER), ["one", "two"]);
+}
+
+#[test]
+fn input_is_kept_in_order_wherever_it_is_cut_and_however_often_it_is_held() {
+    let stream: Vec<u8> = ["one", "two", "three"].map(said).concat();
+    for cut in 0..=stream.len() {
+        let mut state = open();
+        let (first, rest) = stream.split_at(cut);
+        let mut texts = decode(&mut state, first, START);
+        state.hold(Wait::Number, &lengths(), START);
+        assert!(decode(&mut state, rest, START).is_empty());
+        for _ in 0..3 {
+            assert!(state.release(Wait::Number, LATER));
+            let kept = state.take_kept().expect("it was released");
+            let mut input = &kept[..];
+            let mut spare = Spare::new(&crate::ws::Limits::default());
+            // One message, then held again.
+            match state.decode(&mut spare, &mut input, LATER) {
+                Decoded::Message {
+                    received: Received::Text(text),
+                    ..
+                } => texts.push(text.to_string()),
+                Decoded::UsedUp { .. } => {}
+                other => panic!("{other:?}"),
+            }
+            state.hold(Wait::Number, &lengths(), LATER);
+            assert!(decode(&mut state, input, LATER).is_empty());
+        }
+        assert_eq!(texts, ["one", "two", "three"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_is_kept_counts_as_held_bytes() {
+    let mut state = open();
+    assert_eq!(state.held_bytes(), 0);
+    state.hold(Wait::Page, &lengths(), START);
+    decode(&mut state, &[0; 1000], START);
+    assert_eq!(state.kept_bytes(), Some(1000));
+    assert!((1000..1100).contains(&state.held_bytes()));
+    assert!(state.release(Wait::Page, LATER));
+    assert_eq!(state.kept_bytes(), Some(1000));
+    assert!(state.take_kept().is_some());
+    assert_eq!((state.held_bytes(), state.kept_bytes()), (0, None));
+}
+
+#[test]
+fn wait_for_the_store_has_a_deadline_of_its_own_and_one_for_the_peer_has_none() {
+    for wait in EVERY_WAIT {
+        let mut state = held(wait);
+        if wait == Wait::Outbox {
+            assert_eq!(state.expired(&lengths(), START + 10 * HOLD), Expired::Later);
+            assert!(state.is_held());
+            continue;
+        }
+        assert_eq!(due(&state), START + HOLD, "{wait:?}");
+        let early = Tick(due(&state).0 - 1);
+        assert_eq!(state.expired(&lengths(), early), Expired::Later);
+        let Expired::HeldTooLong(waits) = state.expired(&lengths(), START + HOLD) else {
+            panic!("{wait:?} has no deadline");
+        };
+        for other in EVERY_WAIT {
+            assert_eq!(waits.has(other), other == wait, "{wait:?} {other:?}");
+        }
+        assert!(!state.is_held() && state.take_kept().is_some());
+        assert_eq!(due(&state), START + HOLD + PING);
+    }
+}
+
+#[test]
+fn deadline_of_a_wait_for_the_store_counts_from_the_first_and_leaves_the_others() {
+    let mut state = held(Wait::Outbox);
+    let first = START + 10;
+    state.hold(Wait::Acknowledgement, &lengths(), first);
+    state.hold(Wait::Page, &lengths(), LATER);
+    assert_eq!(due(&state), first + HOLD);
+    assert!(!state.release(Wait::Acknowledgement, LATER));
+    assert_eq!(due(&state), first + HOLD, "a page is awaited still");
+    let expired = state.expired(&lengths(), first + HOLD);
+    assert!(matches!(expired, Expired::HeldTooLong(waits) if waits.has(Wait::Page)));
+    assert!(state.is_held_for(Wait::Outbox));
+    assert!(state.take_kept().is_none());
+    assert_eq!(state.expired(&lengths(), first + 2 * HOLD), Expired::Later);
+}
+
+#[test]
+fn wait_for_the_store_that_is_over_has_no_deadline() {
+    let mut state = held(Wait::Page);
+    state.hold(Wait::Outbox, &lengths(), START);
+    assert!(!state.release(Wait::Page, LATER));
+    assert_eq!(state.expired(&lengths(), START + HOLD), Expired::Later);
+}
+
+#[test]
+fn held_connection_is_neither_silent_nor_pinged_and_its_heartbeat_begins_anew() {
+    for is_asked in [false, true] {
+        let mut state = open();
+        if is_asked {
+            assert_eq!(state.expired(&lengths(), START + PING), Expired::Ping);
+        }
+        state.hold(Wait::Outbox, &lengths(), START + PING);
+        let late = START + 10 * SILENT;
+        assert_eq!(state.expired(&lengths(), late), Expired::Later);
+        assert!(state.release(Wait::Outbox, late));
+        assert_eq!(due(&state), late + if is_asked { SILENT } else { PING });
+    }
+}
+
+#[test]
+fn held_connection_is_stalled_if_its_peer_accepts_nothing() {
+    let mut state = open();
+    queue_something(&mut state);
+    assert!(state.stalls(START));
+    state.hold(Wait::Outbox, &lengths(), LATER);
+    assert_eq!(due(&state), START + STALL);
+    assert_eq!(state.expired(&lengths(), START + STALL), Expired::Stalled);
+}
+
+#[test]
+fn deadline_of_half_a_message_moves_by_the_length_of_the_hold() {
+    let message = said("hello");
+    let mut state = open();
+    decode(&mut state, &message[..4], START);
+    state.hold(Wait::Page, &lengths(), LATER);
+    assert!(state.release(Wait::Page, LATER + 70));
+    let _ = state.heard(START + MESSAGE);
+    assert_eq!(due(&state), START + MESSAGE + 70);
+}
+
+#[test]
+fn hold_and_pause_that_overlap_move_the_deadline_of_a_message_once() {
+    let message = said("hello");
+    // The hold begins with the pause, within it, or after it.
+    for (held_at, moved) in [(0, 70), (5, 75), (30, 90)] {
+        for is_pause_first in [true, false] {
+            let mut state = open();
+            decode(&mut state, &message[..4], START);
+            if is_pause_first || held_at > 0 {
+                state.pause(LATER);
+                state.hold(Wait::Page, &lengths(), LATER + held_at);
+            } else {
+                state.hold(Wait::Page, &lengths(), LATER + held_at);
+                state.pause(LATER);
+            }
+            let over = LATER + PAUSE_TICKS;
+            if held_at < PAUSE_TICKS {
+                assert_eq!(state.expired(&lengths(), over), Expired::Resume);
+                assert!(!state.may_read(&lengths(), over), "it is held still");
+            } else {
+                // The pause ended before.
+                state.paused_until = None;
+            }
+            assert!(state.release(Wait::Page, LATER + held_at + 70));
+            let _ = state.heard(START + MESSAGE);
+            assert_eq!(due(&state), START + MESSAGE + moved, "{held_at}");
+        }
+    }
+}
+
+#[test]
+fn released_connection_that_is_paused_is_read_when_the_pause_is_over() {
+    let mut state = held(Wait::Page);
+    state.pause(START);
+    assert!(state.release(Wait::Page, START));
+    assert!(state.take_kept().is_some(), "what was read is handled");
+    assert!(!state.may_read(&lengths(), START));
+    assert_eq!(due(&state), START + PAUSE_TICKS);
+}
+
+#[test]
+fn close_frame_of_the_peer_is_found_in_what_was_kept() {
+    let close = Frame::client_close(Some(1000), [1, 2, 3, 4]);
+    let kept = [said("one"), close.bytes().to_vec()].concat();
+    for (kept, wanted) in [
+        (&kept[..], Closed::Answered),
+        (&said("one"), Closed::Awaits),
+    ] {
+        let mut state = held(Wait::Number);
+        decode(&mut state, kept, START);
+        assert_eq!(state.close(&lengths(), LATER), wanted);
+        assert!(!state.is_held());
+    }
+    // The rest of a frame that was cut comes after the close.
+    let mut state = held(Wait::Number);
+    let (begin, end) = kept.split_at(kept.len() - 1);
+    decode(&mut state, begin, START);
+    assert_eq!(state.close(&lengths(), LATER), Closed::Awaits);
+    assert!(state.scan(end));
+}
+
+#[test]
+fn only_an_open_connection_is_held() {
+    for (name, mut state) in each() {
+        state.hold(Wait::Page, &lengths(), LATER);
+        assert_eq!(state.is_held(), name == "open", "{name}");
+        state.drain(&lengths(), LATER);
+        assert!(!state.is_held(), "{name}");
+        assert!(!state.release(Wait::Page, LATER), "{name}");
+    }
 }

@@ -243,6 +243,7 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::TooFast {
             messages_per_second,
         } => (Code::TooFast, Some(1000 / (*messages_per_second).max(1))),
+        Refused::NotAMember => (Code::NotAMember, None),
         Refused::NotOperator => (Code::NotAllowed, None),
         Refused::WrongToken => (Code::LoginFailed, None),
         Refused::TooManyTokens => (Code::TooFast, Some(60_000)),

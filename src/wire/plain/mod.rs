@@ -314,6 +314,7 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             "* that was too fast: at most {messages_per_second} messages a second; \
              the rest is dropped until you slow down"
         ),
+        Refused::NotAMember => text.write_str("* you are not in that room"),
         Refused::NotOperator => text.write_str("* only an operator may do that; see /op in /help"),
         Refused::WrongToken => text.write_str("* that is not the operator token"),
         Refused::TooManyTokens => text.write_str(

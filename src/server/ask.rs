@@ -1,0 +1,176 @@
+//! What a client asks with one message: requests to the chat, and those that the server answers
+//! from the log, from its sessions or at once. Knows no encoding: a request is answered by what is
+//! to be shown.
+
+use super::Server;
+use super::opening::{Past, Waiter};
+use crate::chat::{Command, Manner, RoomName};
+use crate::conn::state::Work;
+use crate::id::{ConnId, RoomId, Tick};
+use crate::log::Key;
+use crate::net::Net;
+use crate::wire::{self, Ask, Done, Problem, Protocol, Request, RequestId, Send, Shown};
+
+/// The request that is being handled.
+#[derive(Default)]
+pub(super) struct Asking {
+    pub(super) request: Option<RequestId>,
+    /// Its answer is queued, or comes later.
+    pub(super) is_answered: bool,
+    /// By which a message that is sent again is known.
+    pub(super) key: Option<Key>,
+}
+
+impl<N: Net> Server<N> {
+    /// Handles a text message.
+    pub(super) fn take_text(&mut self, id: ConnId, text: &str, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let protocol = connection.protocol;
+        if protocol == Protocol::Echo {
+            return self
+                .connections
+                .push_control(id, crate::frame::Frame::text(text));
+        }
+        let message = protocol.read(text);
+        let request = message.request(wire::said_bytes_max(self.message_bytes_max));
+        self.stats.messages += 1;
+        self.asking = Asking {
+            request: request.id.clone(),
+            ..Asking::default()
+        };
+        let is_within = self.ask(id, protocol, &request, now);
+        let asking = std::mem::take(&mut self.asking);
+        if !is_within {
+            self.charge(id, Work::Message { bytes: text.len() }, now);
+        }
+        if let Some(re) = &asking.request
+            && !asking.is_answered
+        {
+            self.answer_at_last(id, re, is_within, now);
+        }
+    }
+
+    /// A request with an id is answered exactly once, whatever it asked.
+    fn answer_at_last(&mut self, id: ConnId, re: &RequestId, is_within: bool, now: Tick) {
+        let re = Some(re);
+        if is_within {
+            let done = Done::Nothing;
+            self.show(id, &Shown::Ok { re, done }, now);
+        } else {
+            let why = Problem::Busy;
+            self.show(id, &Shown::Error { re, why }, now);
+        }
+    }
+
+    /// False: the request was over the user's rate, and nothing was done.
+    fn ask(&mut self, id: ConnId, protocol: Protocol, request: &Request<'_>, now: Tick) -> bool {
+        let command = match request.ask {
+            Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
+            Ask::Chat(command) => command,
+            Ask::Send(send) => {
+                self.asking.key = self.key(id, send.key);
+                command_of(&send)
+            }
+            _ if !self.is_within_rate(id, now) => return false,
+            Ask::Ping => return true,
+            Ask::Bad(why) => {
+                self.answer_problem(id, why, now);
+                return true;
+            }
+            _ => {
+                self.ask_log(id, protocol, request, now);
+                return true;
+            }
+        };
+        self.handle(id, request.room, command, now)
+    }
+
+    /// Requests about rooms and their logs.
+    fn ask_log(&mut self, id: ConnId, protocol: Protocol, request: &Request<'_>, now: Tick) {
+        match request.ask {
+            Ask::Join {
+                room,
+                since,
+                history,
+            } => {
+                let past = match since {
+                    Some(position) => Past::Since {
+                        epoch: position.epoch.into(),
+                        seq: position.seq,
+                    },
+                    None => Past::Newest(history.unwrap_or(0)),
+                };
+                self.join_named(id, room, past, now);
+            }
+            Ask::Resume { session } => self.resume(id, session, now),
+            Ask::Leave => {
+                if let Some(room) = self.room_asked(id, request.room, now) {
+                    self.leave_room(id, room, now);
+                }
+            }
+            Ask::History { range, limit } => {
+                if let Some(room) = self.room_asked(id, request.room, now) {
+                    self.show_history(id, protocol, room, (range, limit), now);
+                }
+            }
+            Ask::Search {
+                query,
+                before,
+                limit,
+            } => {
+                if let Some(room) = self.room_asked(id, request.room, now) {
+                    self.search(id, room, (query, before, limit), now);
+                }
+            }
+            Ask::Chat(_) | Ask::Send(_) | Ask::Ping | Ask::Bad(_) => {}
+        }
+    }
+
+    fn join_named(&mut self, id: ConnId, name: &str, past: Past, now: Tick) {
+        let name = match RoomName::parse(name) {
+            Ok(name) => name,
+            Err(why) => {
+                let why = why.to_string();
+                return self.answer_problem(id, Problem::RoomName { why: &why }, now);
+            }
+        };
+        self.asking.is_answered = true;
+        let waiter = Waiter {
+            id,
+            request: self.asking.request.clone(),
+            past,
+            refused: None,
+        };
+        self.join(name, waiter, now);
+    }
+
+    /// The room of a request, if the client is in it; an error is its answer if not.
+    fn room_asked(&mut self, id: ConnId, name: Option<&str>, now: Tick) -> Option<RoomId> {
+        let room = self.talk.chat().room_of(id, name);
+        if room.is_none() {
+            self.answer_problem(id, Problem::NotAMember, now);
+        }
+        room
+    }
+
+    /// Answers the request that is being handled with an error.
+    pub(super) fn answer_problem(&mut self, id: ConnId, why: Problem<'_>, now: Tick) {
+        self.asking.is_answered = true;
+        let request = self.asking.request.clone();
+        self.fail(id, request.as_ref(), why, now);
+    }
+
+    /// Answers a request with an error.
+    pub(super) fn fail(&mut self, id: ConnId, re: Option<&RequestId>, why: Problem<'_>, now: Tick) {
+        self.show(id, &Shown::Error { re, why }, now);
+    }
+}
+
+fn command_of<'a>(send: &Send<'a>) -> Command<'a> {
+    match send.manner {
+        Manner::Message => Command::Say(send.text),
+        Manner::Action => Command::Act(send.text),
+    }
+}

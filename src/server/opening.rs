@@ -1,0 +1,237 @@
+//! How a user becomes a member of a room: the log must have opened it, which may take a store some
+//! time. Until then the connection is held and waits here, first come first served. Knows no
+//! encoding and no entry.
+
+use super::Server;
+use super::catch_up::Purpose;
+use crate::chat::{Event, JoinRefused, Refused, RoomName};
+use crate::conn::Wait;
+use crate::id::{ConnId, RoomId, Seq, Tick};
+use crate::log::{Opening, Since};
+use crate::net::Net;
+use crate::wire::{HISTORY_MAX, Joined, Problem, Protocol, RequestId, Shown};
+use crate::ws::CloseReason;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Members admitted in one turn to rooms that were opened.
+const ADMITTED_PER_TURN: usize = 256;
+
+/// What a client wants of a room's past when it joins.
+#[derive(Clone, Debug)]
+pub(super) enum Past {
+    /// All since what it saw last: the number of an entry, in an epoch.
+    Since { epoch: SmolStr, seq: Seq },
+    /// Up to so many of the newest entries.
+    Newest(u32),
+}
+
+/// A client that waits for a room.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) id: ConnId,
+    pub(super) request: Option<RequestId>,
+    pub(super) past: Past,
+    /// Why it has not the nick that it asked for: shown after the welcome.
+    pub(super) refused: Option<Refused>,
+}
+
+/// All clients that wait for a room. One connection waits for one room, for it is held.
+#[derive(Default)]
+pub(super) struct Waiting {
+    by_room: BTreeMap<RoomId, VecDeque<Waiter>>,
+    /// Rooms that are open, and whose clients may enter.
+    open: VecDeque<RoomId>,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_room.is_empty()
+    }
+
+    /// Clients can be admitted.
+    pub(super) fn has_work(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn take_next(&mut self) -> Option<(RoomId, Waiter)> {
+        loop {
+            let room = *self.open.front()?;
+            let waiters = self.by_room.get_mut(&room);
+            if let Some(waiter) = waiters.and_then(VecDeque::pop_front) {
+                return Some((room, waiter));
+            }
+            self.by_room.remove(&room);
+            self.open.pop_front();
+        }
+    }
+
+    /// Takes the client out, for it has ended or waited too long.
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Waiter> {
+        let mut found = None;
+        self.by_room.retain(|_, waiters| {
+            if let Some(at) = waiters.iter().position(|waiter| waiter.id == id) {
+                found = waiters.remove(at);
+            }
+            !waiters.is_empty()
+        });
+        found
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// A user joins a room: at once if the log has it open, else when it has.
+    pub(super) fn join(&mut self, name: RoomName, waiter: Waiter, now: Tick) {
+        match self.log.open(&name.into_smol_str(), now) {
+            Opening::Open(room) => self.admit(room, waiter, now),
+            Opening::Waiting(room) => {
+                self.hold(waiter.id, Wait::Opening, now);
+                let waiters = self.waiting.by_room.entry(room).or_default();
+                waiters.push_back(waiter);
+            }
+            Opening::Refused => self.join_fails(waiter, now),
+        }
+    }
+
+    /// The log has opened a room.
+    pub(super) fn opened(&mut self, room: RoomId) {
+        if !self.waiting.open.contains(&room) {
+            self.waiting.open.push_back(room);
+        }
+    }
+
+    /// The log could not open a room.
+    pub(super) fn not_opened(&mut self, room: RoomId, now: Tick) {
+        for waiter in self.waiting.by_room.remove(&room).into_iter().flatten() {
+            self.release(waiter.id, Wait::Opening, now);
+            self.join_fails(waiter, now);
+        }
+    }
+
+    /// A step of the turn: clients that wait for rooms that are open become members.
+    pub(super) fn admit_waiting(&mut self, now: Tick) {
+        for _ in 0..ADMITTED_PER_TURN {
+            let Some((room, waiter)) = self.waiting.take_next() else {
+                return;
+            };
+            let id = waiter.id;
+            self.admit(room, waiter, now);
+            self.release(id, Wait::Opening, now);
+        }
+    }
+
+    /// A room cannot be joined now: a client of lines has no other, so its connection is closed.
+    pub(super) fn join_fails(&mut self, waiter: Waiter, now: Tick) {
+        let Some(connection) = self.connections.get_mut(waiter.id) else {
+            return;
+        };
+        match connection.protocol {
+            Protocol::Plain | Protocol::Echo => {
+                self.part(waiter.id, &CloseReason::StoreUnavailable, now);
+            }
+            Protocol::Json => {
+                let re = waiter.request.as_ref();
+                let why = Problem::StoreUnavailable;
+                self.show(waiter.id, &Shown::Error { re, why }, now);
+            }
+        }
+    }
+
+    fn admit(&mut self, room: RoomId, waiter: Waiter, now: Tick) {
+        let id = waiter.id;
+        let name = self.log.name(room).clone();
+        let is_first = self.talk.chat().members(room).is_empty();
+        let welcome = match self.member_joins(id, room, &name, now) {
+            Ok(welcome) => welcome,
+            Err(why) => return self.not_admitted(&waiter, why, now),
+        };
+        if is_first {
+            self.log.member_joined(room);
+        }
+        self.catch_up.remove(id, room);
+        let place = self.place(room, &waiter.past);
+        self.show(id, &Shown::Event(&welcome), now);
+        if let Event::Welcome { present, more, .. } = &welcome {
+            let joined = Joined {
+                re: waiter.request.as_ref(),
+                room: &name,
+                epoch: &self.log.epoch(room),
+                seq: self.log.head(room),
+                after: place.cursor,
+                recovered: place.recovered,
+                rewound: place.rewound,
+                topic: "",
+                count: present.len() as u32 + more + 1,
+                members: present,
+                role: if self.talk.chat().is_operator(id) {
+                    "operator"
+                } else {
+                    "member"
+                },
+            };
+            self.show(id, &Shown::Joined(joined), now);
+        }
+        if let Some(refused) = waiter.refused {
+            self.show(id, &Shown::Event(&Event::Refused(refused)), now);
+        }
+        self.read_past(id, room, &place, now);
+    }
+
+    fn not_admitted(&mut self, waiter: &Waiter, why: JoinRefused, now: Tick) {
+        let why = match why {
+            JoinRefused::NoUser => return,
+            JoinRefused::IsMember => Problem::IsAMember,
+            JoinRefused::TooManyRooms { max } => Problem::TooManyRooms { max: max as u32 },
+        };
+        self.fail(waiter.id, waiter.request.as_ref(), why, now);
+    }
+
+    /// Where a client begins to read.
+    fn place(&self, room: RoomId, past: &Past) -> Place {
+        let (head, oldest) = (self.log.head(room), self.log.oldest(room));
+        let newest = |count: u32| Place {
+            cursor: Seq(head.0.saturating_sub(count).max(oldest.0.saturating_sub(1))),
+            purpose: Purpose::History,
+            recovered: false,
+            rewound: None,
+        };
+        match past {
+            Past::Newest(count) => newest((*count).min(self.catch_up_max)),
+            Past::Since { epoch, seq } => match self.log.since(room, epoch, *seq) {
+                Since::At { at: seq, rewound } => {
+                    let is_within = head.0 - seq.0 <= self.catch_up_max;
+                    Place {
+                        cursor: seq,
+                        purpose: Purpose::Returning,
+                        recovered: is_within && oldest.0 <= seq.0 + 1,
+                        rewound,
+                    }
+                }
+                Since::Unknown => newest(HISTORY_MAX),
+            },
+        }
+    }
+
+    /// A member that does not begin at the head is behind.
+    pub(super) fn read_past(&mut self, id: ConnId, room: RoomId, place: &Place, now: Tick) {
+        if place.cursor >= self.log.head(room) {
+            return;
+        }
+        if place.purpose == Purpose::History {
+            self.show(id, &Shown::HistoryBegins, now);
+        }
+        self.settle_room(room, now);
+        self.falls_behind(id, room, place.cursor, place.purpose, false);
+    }
+}
+
+/// Where a new member begins to read a room's log.
+pub(super) struct Place {
+    /// The entries after this one follow.
+    pub(super) cursor: Seq,
+    pub(super) purpose: Purpose,
+    /// All that the client missed can be had.
+    pub(super) recovered: bool,
+    /// Entries above this one that the client saw were never stored.
+    pub(super) rewound: Option<Seq>,
+}

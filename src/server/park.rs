@@ -1,0 +1,180 @@
+//! Messages that cannot be numbered now: each waits with its connection, which is held, until the
+//! log takes it, or is refused with all that is held behind it. Refusing one and accepting the
+//! next would break the order of the sender's messages.
+
+use super::Server;
+use super::acks::{Ack, UNACKED_MAX};
+use crate::chat::Draft;
+use crate::conn::Wait;
+use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
+use crate::log::{AppendRefused, Duplicate, Key};
+use crate::net::Net;
+use crate::wire::{Done, Problem, RequestId, Shown};
+use std::collections::VecDeque;
+use std::mem;
+
+/// A draft on its way to the log.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) room: RoomId,
+    pub(super) from: ConnId,
+    pub(super) draft: Draft,
+    pub(super) key: Option<Key>,
+    /// The request to be answered when the entry is stored.
+    pub(super) request: Option<RequestId>,
+}
+
+/// Drafts that wait, at most one of each connection, first come first served.
+#[derive(Default)]
+pub(super) struct Parked {
+    waiting: VecDeque<Append>,
+}
+
+impl Parked {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes the draft of a connection that has ended or waited too long.
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Append> {
+        let at = self.waiting.iter().position(|append| append.from == id)?;
+        self.waiting.remove(at)
+    }
+}
+
+/// Why a draft is not numbered now.
+enum Delay {
+    /// The log takes no drafts, not of other senders either.
+    Log,
+    /// The keys with which the sender's session sent are being read.
+    Keys,
+}
+
+impl<N: Net> Server<N> {
+    /// Numbers a draft and gives it to its room. One that cannot be numbered waits, and its
+    /// connection with it.
+    pub(super) fn append(&mut self, append: Append, now: Tick) {
+        // An answer follows, however late.
+        self.asking.is_answered |= append.request.is_some();
+        let id = append.from;
+        if self.is_refusing {
+            self.refuse_append(append, now);
+        } else if let Err((append, _)) = self.try_append(append, now) {
+            self.parked.waiting.push_back(append);
+            self.hold(id, Wait::Number, now);
+        }
+    }
+
+    /// The log may take drafts again: those that wait are tried in order, until it takes no more.
+    pub(super) fn retry_parked(&mut self, now: Tick) {
+        let mut waiting = mem::take(&mut self.parked.waiting);
+        while let Some(append) = waiting.pop_front() {
+            let id = append.from;
+            match self.try_append(append, now) {
+                Ok(()) => self.release(id, Wait::Number, now),
+                Err((append, Delay::Keys)) => self.parked.waiting.push_back(append),
+                Err((append, Delay::Log)) => {
+                    self.parked.waiting.push_back(append);
+                    break;
+                }
+            }
+        }
+        self.parked.waiting.append(&mut waiting);
+    }
+
+    /// A draft has waited too long: it is refused.
+    pub(super) fn refuse_parked(&mut self, id: ConnId, now: Tick) {
+        if let Some(append) = self.parked.remove(id) {
+            self.refuse_append(append, now);
+        }
+    }
+
+    fn refuse_append(&mut self, append: Append, now: Tick) {
+        let re = append.request.as_ref();
+        let why = Problem::StoreUnavailable;
+        self.show(append.from, &Shown::Error { re, why }, now);
+    }
+
+    fn try_append(&mut self, append: Append, now: Tick) -> Result<(), (Append, Delay)> {
+        if let Some(key) = &append.key {
+            match self.log.duplicate(key) {
+                Duplicate::No => {}
+                Duplicate::Acked { seq, at, .. } | Duplicate::Unacked { seq, at, .. } => {
+                    let room = append.room;
+                    self.acknowledge(append, room, seq, at, true, now);
+                    return Ok(());
+                }
+                Duplicate::Unknown => return Err((append, Delay::Keys)),
+            }
+        }
+        let (room, from) = (append.room, append.from);
+        let wall = self.net.wall();
+        match self
+            .log
+            .append(room, &append.draft, append.key.clone(), wall)
+        {
+            Ok((seq, at)) => {
+                self.ordered(room, &append.draft.numbered(seq, at), now);
+                self.acknowledge(append, room, seq, at, false, now);
+                Ok(())
+            }
+            Err(AppendRefused::RoomFull) => {
+                let re = append.request.as_ref();
+                let why = Problem::RoomIsFull;
+                self.show(from, &Shown::Error { re, why }, now);
+                Ok(())
+            }
+            Err(AppendRefused::StoreFailing | AppendRefused::Full) => Err((append, Delay::Log)),
+        }
+    }
+
+    /// A message has a number: its sender is answered when it is stored.
+    fn acknowledge(
+        &mut self,
+        append: Append,
+        room: RoomId,
+        seq: Seq,
+        at: Millis,
+        is_duplicate: bool,
+        now: Tick,
+    ) {
+        let conn = append.from;
+        let Some(id) = append.request else {
+            return;
+        };
+        let ack = Ack {
+            seq,
+            at,
+            conn,
+            id,
+            is_duplicate,
+        };
+        if self.log.stored(room) >= seq {
+            self.answer_stored(room, &ack, now);
+        } else if self.acks.push(room, ack) >= UNACKED_MAX {
+            self.hold(conn, Wait::Acknowledgement, now);
+        }
+    }
+
+    /// A room is stored up to `upto`.
+    pub(super) fn stored(&mut self, room: RoomId, upto: Seq, now: Tick) {
+        while let Some(ack) = self.acks.take(room, upto) {
+            self.answer_stored(room, &ack, now);
+            if self.acks.count_of(ack.conn) + 1 == UNACKED_MAX {
+                self.release(ack.conn, Wait::Acknowledgement, now);
+            }
+        }
+    }
+
+    fn answer_stored(&mut self, room: RoomId, ack: &Ack, now: Tick) {
+        let name = self.log.name(room).clone();
+        let done = Done::Sent {
+            room: &name,
+            seq: ack.seq,
+            time: ack.at,
+            is_duplicate: ack.is_duplicate,
+        };
+        let re = Some(&ack.id);
+        self.show(ack.conn, &Shown::Ok { re, done }, now);
+    }
+}

@@ -1,0 +1,116 @@
+//! Sessions of clients that are programs: the greeting, and how a client that returns takes the
+//! place of its earlier connection. Knows no encoding.
+
+use super::Server;
+use crate::chat::{Event, Refused};
+use crate::id::{ConnId, Tick};
+use crate::log::Key;
+use crate::net::Net;
+use crate::session::Claim;
+use crate::wire::{Done, HISTORY_MAX, Hello, Limits, Problem, Shown};
+use crate::ws::CloseReason;
+
+/// For how long the key of a message is known at least: as long as the store keeps it.
+const DEDUPE_MILLIS: u64 = 120_000;
+
+/// What a client is greeted with as the name of the server.
+const SERVER: &str = concat!("parlor ", env!("CARGO_PKG_VERSION"));
+
+impl<N: Net> Server<N> {
+    /// The first that a new client is shown. `refused`: why it has not the nick it asked for.
+    pub(super) fn greet(&mut self, id: ConnId, refused: Option<Refused>, now: Tick) {
+        let session = self.sessions.begin(id);
+        let token = self.token(id, session);
+        let Some(nick) = self.talk.chat().nick_of(id).cloned() else {
+            return;
+        };
+        let hello = Hello {
+            server: SERVER,
+            nick: nick.as_str(),
+            session: &token,
+            limits: self.limits,
+            ping_after_millis: self.deadlines.ping_after_millis(),
+            time: self.net.wall(),
+        };
+        self.show(id, &Shown::Hello(hello), now);
+        if let Some(refused) = refused {
+            self.show(id, &Shown::Event(&Event::Refused(refused)), now);
+        }
+    }
+
+    /// A client goes on as an earlier connection: with its nick, and in its place if that still
+    /// stands. Only as its first request, for it must be in no room yet.
+    pub(super) fn resume(&mut self, id: ConnId, token: &str, now: Tick) {
+        if self.talk.chat().rooms_of(id).next().is_some() {
+            return self.answer_problem(id, Problem::NotFirst, now);
+        }
+        let Some(claim) = self.sessions.verify(token) else {
+            return self.answer_problem(id, Problem::NoSuchSession, now);
+        };
+        self.take_over(id, &claim, now);
+        self.sessions.adopt(id, claim.session);
+        self.log.resumed(claim.session, now);
+        let Some(nick) = self.talk.chat().nick_of(id).cloned() else {
+            return;
+        };
+        let session = self.token(id, claim.session);
+        let done = Done::Resumed {
+            nick: nick.as_str(),
+            session: &session,
+        };
+        self.asking.is_answered = true;
+        let request = self.asking.request.clone();
+        let re = request.as_ref();
+        self.show(id, &Shown::Ok { re, done }, now);
+    }
+
+    /// Closes the last connection of a session if it still stands, and takes its nick.
+    fn take_over(&mut self, id: ConnId, claim: &Claim, now: Tick) {
+        let earlier = claim.connection;
+        let is_of_this_start = claim.epoch == self.log.epoch_info().epoch;
+        if !is_of_this_start || earlier == id || self.sessions.of(earlier) != Some(claim.session) {
+            return;
+        }
+        // The slot may be another connection's by now.
+        let Some(nick) = self.talk.chat().nick_of(earlier).cloned() else {
+            return;
+        };
+        self.part(earlier, &CloseReason::Replaced, now);
+        self.user_takes_nick(id, &nick);
+    }
+
+    /// By which a message that is sent again is known.
+    pub(super) fn key(&self, id: ConnId, key: Option<&str>) -> Option<Key> {
+        Some(Key {
+            session: self.sessions.of(id)?,
+            key: key?.into(),
+        })
+    }
+
+    fn token(&self, id: ConnId, session: u64) -> String {
+        self.sessions.token(Claim {
+            session,
+            connection: id,
+            epoch: self.log.epoch_info().epoch,
+        })
+    }
+}
+
+/// What clients may do, as far as settings say.
+pub(super) const fn limits(
+    message_bytes: usize,
+    (rate, burst): (u32, u32),
+    catch_up: u32,
+    rooms: usize,
+) -> Limits {
+    Limits {
+        message_bytes,
+        rate,
+        burst,
+        history: HISTORY_MAX,
+        catch_up,
+        rooms: rooms as u32,
+        unacknowledged: super::acks::UNACKED_MAX,
+        dedupe_millis: DEDUPE_MILLIS,
+    }
+}
