@@ -104,7 +104,7 @@ pub enum AppendRefused {
     StoreFailing,
     /// As much waits to be stored as may wait.
     Full,
-    /// The room has no more numbers.
+    /// The room has no more numbers, or the store none for a room.
     RoomFull,
 }
 
@@ -262,6 +262,8 @@ pub struct Log {
     searches: Searches,
     reads: u32,
     answers: Vec<Answer>,
+    /// What is to be notified without a store's answer.
+    notifications: Vec<Notification>,
     /// When a page was last used.
     pages_used: Tick,
     /// The tail is not looked at for what is old before this.
@@ -307,6 +309,7 @@ impl Log {
             searches: Searches::default(),
             reads: 0,
             answers: Vec::new(),
+            notifications: Vec::new(),
             pages_used: now,
             quiet_from: now,
             now,
@@ -450,13 +453,13 @@ impl Log {
                 return Err(AppendRefused::Full);
             }
         }
+        let stored_room = self.number_of(room).ok_or(AppendRefused::RoomFull)?;
         let rooms = &self.rooms;
         let is_stored = |slot, seq| rooms.at(slot).is_none_or(|room| seq <= room.stored);
         self.tail
             .append(room.slot(), &entry, is_stored, self.now)
             .map_err(|tail::Full| AppendRefused::Full)?;
 
-        let stored_room = self.number_of(room);
         if let Some(key) = &key {
             self.remember(key, stored_room, seq, at);
         }
@@ -490,15 +493,15 @@ impl Log {
         Ok((seq, at))
     }
 
-    /// The number of a room in the store, given with its first entry.
-    fn number_of(&mut self, room: RoomId) -> StoredRoom {
+    /// The number of a room in the store, given with its first entry; `None`: there are no more.
+    fn number_of(&mut self, room: RoomId) -> Option<StoredRoom> {
         if let Some(number) = self.room(room).stored_room {
-            return number;
+            return Some(number);
         }
         let number = self.next_room;
-        self.next_room = StoredRoom(number.0.checked_add(1).expect("there are numbers left"));
+        self.next_room = StoredRoom(number.0.checked_add(1)?);
         self.rooms.set_number(room, number);
-        number
+        Some(number)
     }
 
     fn remember(&mut self, key: &Key, number: StoredRoom, seq: Seq, at: Millis) {
@@ -523,7 +526,9 @@ impl Log {
             Known::Sent(keyed) => {
                 let (seq, at) = (keyed.seq, keyed.at);
                 let room = self.rooms.find_stored(keyed.room);
-                match room.filter(|id| seq > self.room(*id).stored) {
+                match room.filter(|id| seq > self.stored(*id)) {
+                    // It never will be stored: appending it again is refused, which says so.
+                    Some(room) if self.room(room).failed_after.is_some() => Duplicate::No,
                     Some(room) => Duplicate::Unacked { room, seq, at },
                     None => Duplicate::Acked { room, seq, at },
                 }
@@ -714,6 +719,7 @@ impl Log {
     /// tail to go on with.
     pub fn has_requests(&self) -> bool {
         !self.searches.is_empty()
+            || !self.notifications.is_empty()
             || !self.outgoing.is_empty()
             || (!self.waiting.is_empty() && self.reads < READS_MAX)
     }
@@ -721,6 +727,7 @@ impl Log {
     /// Takes what has come from the store, and appends what others must know of it.
     pub fn take_answers(&mut self, now: Tick, out: &mut Vec<Notification>) {
         self.now = now;
+        out.append(&mut self.notifications);
         let rooms = &self.rooms;
         let is_open = |room| rooms.get(room).is_some();
         if let Some(found) = self.searches.step(&self.tail, is_open) {
@@ -813,7 +820,7 @@ impl Log {
             room.eras = kept.eras.into();
             self.rooms.set_number(id, kept.stored_room);
         }
-        // Those who asked for it join now, or nobody does.
+        // Its waiters join now; if none of them is left, it is dropped again.
         self.rooms.unpin(id, due);
         Some(Notification::Opened { room: id })
     }
@@ -936,7 +943,7 @@ impl Log {
             self.tail.forget(id.slot());
             self.pages.drop_room(id);
             if self.store.is_none() && room.head > Seq(0) {
-                self.lives += 1;
+                self.lives = self.lives.wrapping_add(1);
             }
         }
     }

@@ -609,6 +609,36 @@ fn a_message_that_is_sent_again_after_a_restart_is_recognised() {
 }
 
 #[test]
+fn a_room_that_the_store_gave_up_refuses_what_is_new_and_acknowledges_nothing() {
+    let disk = Disk::default();
+    let mut log = disk.start(&small(), NOW);
+    let room = open(&disk, &mut log, "lobby");
+    say_many(&disk, &mut log, room, 2);
+    disk.inner().is_full = true;
+    let key = Key {
+        session: 4,
+        key: SmolStr::new("k1"),
+    };
+    log.append(room, &said("ann", "a"), Some(key.clone()), Millis(9))
+        .expect("there is space");
+    let why = String::from("damaged");
+    disk.inner().answers.push(Answer::RoomFailed { room, why });
+    let notifications = disk.settle(&mut log, NOW);
+    assert!(matches!(
+        notifications[..],
+        [Notification::RoomFailed { .. }]
+    ));
+    assert_eq!((log.stored(room), log.head(room)), (Seq(2), Seq(3)));
+    assert_eq!(log.duplicate(&key), Duplicate::No);
+    let refused = log.append(room, &said("ann", "a"), Some(key), Millis(9));
+    assert_eq!(refused, Err(AppendRefused::StoreFailing));
+    log.tick(Tick(100_000));
+    assert!(log.is_open(room), "its numbers would be used again");
+    assert_eq!(log.summary().unstored_bytes, 0);
+    log.check_invariants();
+}
+
+#[test]
 fn searches_that_wait_are_bounded() {
     let disk = Disk::default();
     let mut log = disk.start(&small(), NOW);

@@ -166,6 +166,12 @@ impl Inner {
                     more: false,
                 }
             }
+            Request::Backup { tag, .. } | Request::Export { tag, .. } | Request::Check { tag } => {
+                Answer::TaskFailed {
+                    tag,
+                    why: String::from("there is no file"),
+                }
+            }
         }
     }
 
