@@ -1,15 +1,36 @@
 //! The program: options, wiring, exit codes. The only place that prints or exits.
 
 use log::LevelFilter;
-use parlor::config::{self, Config, Invocation};
+use parlor::admin::{self, AdminSocket};
+use parlor::config::{
+    self, CommandInvocation, Config, Invocation, StoreCommand, StorePlace, Whereabouts,
+    runtime_directory, state_directory,
+};
 use parlor::load::{self, LoadError, Screen, Verdict};
 use parlor::log::Keeping;
-use parlor::net::mio::{MioNet, raise_descriptor_limit};
+use parlor::net::mio::{MioNet, clock, raise_descriptor_limit, wall_clock};
 use parlor::options;
 use parlor::server::{Server, Turn, connections_within};
+use parlor::store::{self, StoreError};
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Write};
+use std::mem;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// The admin socket's name in its directory.
+const ADMIN_SOCKET: &str = "admin.sock";
+
+/// Where systemd puts it for the unit of the README. An operator's shell has no RUNTIME_DIRECTORY.
+const SERVICE_RUNTIME: &str = "/run/parlor";
+
+/// The subcommands with a manual page.
+const PAGES: &[&str] = &["load", "backup", "export", "store-check"];
 
 /// Something outside the program is wrong, such as an address in use, or a second signal came.
 const FAILED: ExitCode = ExitCode::FAILURE;
@@ -25,6 +46,9 @@ fn main() -> ExitCode {
         Some("load") => run_load(rest(&mut arguments)),
         Some("completions") => completions(&rest(&mut arguments)),
         Some("man") => manual(&rest(&mut arguments)),
+        Some("backup") => run_command(StoreCommand::Backup, rest(&mut arguments)),
+        Some("export") => run_command(StoreCommand::Export, rest(&mut arguments)),
+        Some("store") => run_store(rest(&mut arguments)),
         Some(_) | None => start(arguments),
     }
 }
@@ -59,7 +83,8 @@ fn completions(arguments: &[OsString]) -> ExitCode {
     let program = config::TABLE
         .described("parlor")
         .subcommand(load::described("load"));
-    let program = options::with_printers(program, &["load"]);
+    let program = config::with_store_commands(program);
+    let program = options::with_printers(program, PAGES);
     match options::completions(program, &shell.to_string_lossy()) {
         Ok(script) => print(&script),
         Err(sentence) => {
@@ -73,8 +98,12 @@ fn manual(arguments: &[OsString]) -> ExitCode {
     let page = match arguments {
         [] => config::TABLE.described("parlor"),
         [which] if which == "load" => load::described("parlor-load"),
+        [which] if which == "backup" => StoreCommand::Backup.described("parlor-backup"),
+        [which] if which == "export" => StoreCommand::Export.described("parlor-export"),
+        [which] if which == "store-check" => StoreCommand::Check.described("parlor-store-check"),
         _ => {
-            eprintln!("parlor man: expected nothing more, or load");
+            let pages = PAGES.join(", ");
+            eprintln!("parlor man: expected nothing more, or one of {pages}");
             return misused();
         }
     };
@@ -113,43 +142,228 @@ fn run_load(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn serve(config: Config) -> ExitCode {
-    start_logging(&config.log_filters);
-    let descriptors = raise_descriptor_limit();
-    let net = match MioNet::bind(&config.net) {
-        Ok(net) => net,
-        Err(error) => {
-            eprintln!("parlor: {error}");
-            return FAILED;
+fn run_store(mut arguments: Vec<OsString>) -> ExitCode {
+    if arguments.first().is_some_and(|first| first == "check") {
+        return run_command(StoreCommand::Check, arguments.split_off(1));
+    }
+    eprintln!("parlor store: expected check; parlor store check --help says more");
+    misused()
+}
+
+fn run_command(command: StoreCommand, arguments: Vec<OsString>) -> ExitCode {
+    let (whereabouts, argument) = match command.parse(arguments, variable) {
+        Ok(CommandInvocation::Help(text)) => return print(text.as_bytes()),
+        Ok(CommandInvocation::Run {
+            whereabouts,
+            argument,
+        }) => (whereabouts, argument),
+        Err(bad) => {
+            eprintln!("{}: {bad}", command.program());
+            return misused();
         }
     };
-    let mut seed = [0; 8];
-    let mut random = [0; 36];
-    for bytes in [&mut seed[..], &mut random] {
-        if let Err(error) = getrandom::fill(bytes) {
-            eprintln!("parlor: the system gives no random numbers: {error}");
-            return FAILED;
+    let outcome = place(whereabouts).and_then(|place| {
+        let mut screen = admin::Screen {
+            output: &mut io::stdout().lock(),
+            errors: &mut io::stderr(),
+            is_terminal: io::stderr().is_terminal(),
+        };
+        let argument = argument.as_deref();
+        let required = argument.unwrap_or_default();
+        match command {
+            StoreCommand::Backup => admin::backup(&place, Path::new(required), &mut screen),
+            StoreCommand::Export => admin::export(&place, required, &mut screen),
+            StoreCommand::Check => {
+                let is_whole = admin::check(&place, argument.map(Path::new), &mut screen)?;
+                return Ok(if is_whole { ExitCode::SUCCESS } else { FAILED });
+            }
+        }
+        .map(|()| ExitCode::SUCCESS)
+    });
+    outcome.unwrap_or_else(|why| {
+        eprintln!("{}: {why}", command.program());
+        FAILED
+    })
+}
+
+/// Where the store of a command is.
+fn place(whereabouts: Whereabouts) -> Result<admin::Place, String> {
+    let directory = match whereabouts.store_place {
+        StorePlace::Directory(directory) => directory,
+        StorePlace::Unnamed => state_directory(variable).ok_or(NO_DIRECTORY)?,
+        StorePlace::Memory => return Err(String::from("--store memory names no store to work on")),
+    };
+    let sockets = match whereabouts.admin_socket {
+        AdminSocket::At(path) => vec![path],
+        AdminSocket::None => Vec::new(),
+        AdminSocket::Unnamed => {
+            let directories = runtime_directory(variable).into_iter();
+            let directories =
+                directories.chain([directory.clone(), PathBuf::from(SERVICE_RUNTIME)]);
+            directories.map(|path| path.join(ADMIN_SOCKET)).collect()
+        }
+    };
+    Ok(admin::Place { directory, sockets })
+}
+
+const NO_DIRECTORY: &str =
+    "the environment has no directory for it (HOME is not set): name one with --store";
+
+fn serve(config: Config) -> ExitCode {
+    start_logging(&config.log_filters);
+    match set_up(config) {
+        Ok(server) => run(server),
+        Err(why) => {
+            eprintln!("parlor: {why}");
+            FAILED
         }
     }
+}
+
+fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
+    let descriptors = raise_descriptor_limit();
     let fitting = connections_within(descriptors);
     let max_connections = config.max_connections.unwrap_or(fitting);
     if max_connections > fitting {
-        eprintln!(
-            "parlor: --max-connections {max_connections} is more than the limit of {descriptors} \
-             open files leaves room for ({fitting}); raise it with ulimit -n or LimitNOFILE="
-        );
-        return FAILED;
+        return Err(format!(
+            "--max-connections {max_connections} is more than the limit of {descriptors} open \
+             files leaves room for ({fitting}); raise it with ulimit -n or LimitNOFILE="
+        ));
     }
+    let mut net = MioNet::bind(&config.net).map_err(|error| error.to_string())?;
+    let mut seed = [0; 8];
+    fill(&mut seed)?;
+    let directory = store_directory(&config);
+    // The mode of a socket's file depends on the umask, which belongs to the whole process: before
+    // the store's thread.
+    let listener = bind_admin(
+        &mut net,
+        &config,
+        directory.as_ref().ok().map(PathBuf::as_path),
+    );
+    let (keeping, kept_in) = keep(&mut config, &net, directory)?;
+    let listener = listener.or_else(|why| match config.admin_socket {
+        AdminSocket::Unnamed => {
+            // Without a store there is nothing to command.
+            if kept_in.is_some() {
+                eprintln!("parlor: warning: operators' commands cannot reach this server: {why}");
+            }
+            Ok(None)
+        }
+        AdminSocket::None | AdminSocket::At(_) => Err(why),
+    })?;
+    let mut output = io::stdout();
     for address in net.addresses() {
-        let _ = writeln!(io::stdout(), "parlor is listening on {address}");
+        let _ = writeln!(output, "parlor is listening on {address}");
     }
-    run(Server::new(
-        config,
-        net,
-        max_connections,
-        u64::from_ne_bytes(seed),
-        Keeping::in_memory(random),
-    ))
+    let shown = kept_in.as_deref().map(Path::display);
+    let shown = shown.map_or_else(|| String::from("memory"), |path| path.to_string());
+    let _ = writeln!(output, "parlor keeps its history in {shown}");
+    let seed = u64::from_ne_bytes(seed);
+    let mut server = Server::new(config, net, max_connections, seed, keeping);
+    if let Some(listener) = listener {
+        server.serve_admin(listener, kept_in.is_some().then_some(shown));
+    }
+    Ok(server)
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), String> {
+    getrandom::fill(bytes).map_err(|error| format!("the system gives no random numbers: {error}"))
+}
+
+/// The directory of the history; an error says why it is in memory, and is empty if that is wanted.
+fn store_directory(config: &Config) -> Result<PathBuf, &'static str> {
+    match &config.store_place {
+        // Nothing is kept of an echo.
+        _ if config.echo => Err(""),
+        StorePlace::Memory => Err(""),
+        StorePlace::Directory(directory) => Ok(directory.clone()),
+        StorePlace::Unnamed => state_directory(variable).ok_or(NO_DIRECTORY),
+    }
+}
+
+/// Opens the store and starts its thread, or keeps the history in memory.
+fn keep(
+    config: &mut Config,
+    net: &MioNet,
+    directory: Result<PathBuf, &'static str>,
+) -> Result<(Keeping, Option<PathBuf>), String> {
+    let mut random = [0; 36];
+    fill(&mut random)?;
+    let in_memory = |why: &str| {
+        if !why.is_empty() {
+            eprintln!(
+                "parlor: warning: the history is kept in memory only and ends with the server: {why}"
+            );
+        }
+        Ok((Keeping::in_memory(random), None))
+    };
+    let directory = match directory {
+        Ok(directory) => directory,
+        Err(why) => return in_memory(why),
+    };
+    let directory = std::path::absolute(&directory).unwrap_or(directory);
+    config.store.directory.clone_from(&directory);
+    let waker = net.waker();
+    let surroundings = store::Surroundings {
+        clocks: store::Clocks {
+            wall: wall_clock,
+            moment: clock,
+        },
+        random,
+        wake: Box::new(move || waker.wake()),
+        report: |sentence| eprintln!("parlor: warning: {sentence}"),
+    };
+    match store::open(&config.store, surroundings) {
+        Ok((started, handle)) => {
+            let store = Some(Box::new(handle) as Box<_>);
+            Ok((Keeping { started, store }, Some(directory)))
+        }
+        Err(error) if is_named(config) || !cannot_be_written(&error) => Err(error.to_string()),
+        Err(error) => in_memory(&error.to_string()),
+    }
+}
+
+fn is_named(config: &Config) -> bool {
+    config.store_place != StorePlace::Unnamed
+}
+
+/// Nothing can be kept there, and nothing is there that would be missed.
+fn cannot_be_written(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Denied { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::NotADirectory { .. }
+            | StoreError::NotThere { .. }
+            | StoreError::Full { .. }
+    )
+}
+
+/// Listens for operators, if there is a place for the socket. Returns the number of the listener.
+fn bind_admin(
+    net: &mut MioNet,
+    config: &Config,
+    directory: Option<&Path>,
+) -> Result<Option<usize>, String> {
+    let path = match &config.admin_socket {
+        AdminSocket::None => return Ok(None),
+        AdminSocket::At(path) => path.clone(),
+        AdminSocket::Unnamed => {
+            let Some(directory) = directory else {
+                return Ok(None);
+            };
+            // The store says what is wrong if it cannot be made.
+            let _ = DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory);
+            let parent = runtime_directory(variable);
+            parent.as_deref().unwrap_or(directory).join(ADMIN_SOCKET)
+        }
+    };
+    let bound = net.bind_admin(&path, &config.net);
+    bound.map(Some).map_err(|error| error.to_string())
 }
 
 fn run(mut server: Server<MioNet>) -> ExitCode {
@@ -160,10 +374,34 @@ fn run(mut server: Server<MioNet>) -> ExitCode {
                 // The reader of standard error may be gone, which is no reason to end.
                 let _ = writeln!(io::stderr(), "parlor: {}", server.summary());
             }
-            Turn::Stopped => return ExitCode::SUCCESS,
-            Turn::Aborted => return FAILED,
+            Turn::Stopped => {
+                end(server);
+                return ExitCode::SUCCESS;
+            }
+            Turn::Aborted => {
+                // At once: its drop would wait for the disk. All listeners are closed already.
+                mem::forget(server);
+                return FAILED;
+            }
         }
     }
+}
+
+/// How long the last commit may take before that is mentioned.
+const COMMIT_EXPECTED: Duration = Duration::from_secs(1);
+
+/// Waits until everything is stored, within a bound of the store's.
+fn end(server: Server<MioNet>) {
+    let (is_over, over) = mpsc::channel::<()>();
+    let watcher = thread::spawn(move || {
+        if over.recv_timeout(COMMIT_EXPECTED) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("parlor: waiting for the disk to take the last messages");
+        }
+    });
+    drop(server);
+    drop(is_over);
+    // It has nothing that could fail.
+    let _ = watcher.join();
 }
 
 fn start_logging(filters: &str) {

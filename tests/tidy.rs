@@ -11,7 +11,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
-            "rate", "config", "stats", "log", "session",
+            "rate", "config", "stats", "log", "admin", "session",
         ],
     ),
     (

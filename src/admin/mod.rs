@@ -1,14 +1,19 @@
 //! What an operator asks of a store and of a running server.
 //!
 //! A running server answers on a Unix socket, in HTTP/1.1 with JSON: [`receive`] and [`Request`]
-//! understand the requests, [`Answer`] is rendered to a response. Knows no connection and no table.
+//! understand the requests, [`Answer`] is rendered to a response. The commands of the command line
+//! ([`backup`], [`export`], [`check`]) take the store's lock where no server has it, and ask the
+//! server (`client`) where one has. Knows no connection and no table.
 
 mod answer;
+mod client;
+mod commands;
 mod progress;
 mod request;
 mod settings;
 
 pub use answer::Answer;
+pub use commands::{Place, Screen, backup, check, export};
 pub use progress::Progress;
 pub use request::{Received, Request, receive};
 pub use settings::AdminSocket;

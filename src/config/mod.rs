@@ -2,6 +2,7 @@
 //! command line and the environment set them. Pure: arguments and environment come in as values.
 
 mod check;
+mod commands;
 mod place;
 mod table;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use crate::{chat, conn, http, log, net, store, ws};
 use std::ffi::OsString;
 use std::time::Duration;
 
+pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
 pub use place::{StorePlace, runtime_directory, state_directory};
 pub use table::TABLE;
 

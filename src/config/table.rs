@@ -25,9 +25,9 @@ const TAIL_BYTES_MAX: usize = 4 << 30;
 const HISTORY_LINES_MAX: u32 = 1000;
 
 /// What the help shows for paths that follow from the environment.
-const STORE_DEFAULT: &str =
+pub(super) const STORE_DEFAULT: &str =
     "$STATE_DIRECTORY, else $XDG_STATE_HOME/parlor, else ~/.local/state/parlor";
-const ADMIN_SOCKET_DEFAULT: &str =
+pub(super) const ADMIN_SOCKET_DEFAULT: &str =
     "admin.sock in $RUNTIME_DIRECTORY, else in the directory of the history";
 
 /// The options of the server.
@@ -36,8 +36,11 @@ pub static TABLE: Table<Config> = Table {
     about: "a WebSocket chat server for one small VPS",
     usage: "parlor [OPTION]...
 parlor load SCENARIO [OPTION]...   a load tester: see parlor load --help
+parlor backup FILE [OPTION]...     copies the history; see parlor backup --help
+parlor export ROOM [OPTION]...     writes a room's history as JSON lines
+parlor store check [FILE]          looks for damage in the history or a backup
 parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
-parlor man [load]                  the manual page, for man -l -",
+parlor man [COMMAND]               the manual page, for man -l -",
     intro: "\
 Without options it serves http://127.0.0.1:8080/ - open it in a browser and talk.
 Durations are written 500ms, 25s or 2m; a plain number is seconds. They are rounded up to 100ms.

@@ -129,7 +129,7 @@ impl<N: Net> Server<N> {
         match self.net.accept(listener) {
             Accept::Connection(stream, peer) => {
                 self.listeners.is_exhausted = false;
-                self.welcome(stream, peer, now);
+                self.welcome(stream, peer, listener, now);
                 Next::Another
             }
             Accept::Empty => Next::Empty,
@@ -163,10 +163,13 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn welcome(&mut self, stream: N::Stream, peer: Peer, now: Tick) {
+    fn welcome(&mut self, stream: N::Stream, peer: Peer, listener: usize, now: Tick) {
         self.stats.accepted += 1;
         let from_proxy = http::is_trusted(peer, &self.http.trusted_proxies);
-        let source = if from_proxy {
+        let is_admin = self.admin.is_at(listener);
+        let source = if is_admin {
+            Source::Admin
+        } else if from_proxy {
             Source::Proxy(peer)
         } else {
             Source::Uncounted
@@ -183,7 +186,9 @@ impl<N: Net> Server<N> {
             self.connections.end(id);
             return;
         }
-        if self.connections.len() > self.listeners.max_connections {
+        if is_admin {
+            // An operator can look at a full server.
+        } else if self.connections.len() > self.listeners.max_connections {
             self.refuse(id, &Refusal::TooManyConnections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy

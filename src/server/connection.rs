@@ -56,6 +56,8 @@ impl Marks {
 pub(super) enum Source {
     /// For no address, and it is not limited by one.
     Uncounted,
+    /// An operator's, from the admin socket.
+    Admin,
     /// It comes from a trusted proxy, and for what it counts is known with its request.
     Proxy(Peer),
     /// For this address.
@@ -67,7 +69,7 @@ impl Source {
     pub(super) const fn counted_for(self) -> Option<IpAddr> {
         match self {
             Self::Counted(address) => Some(address),
-            Self::Uncounted | Self::Proxy(_) => None,
+            Self::Uncounted | Self::Admin | Self::Proxy(_) => None,
         }
     }
 }

@@ -62,8 +62,7 @@ impl<N: Net> Server<N> {
             Notification::RoomFailed { why, .. } => {
                 warn!(target: "parlor::store", "a room takes no more messages until the next start: {why}");
             }
-            // Of an operator; see the admin socket.
-            Notification::Task(_) => {}
+            Notification::Task(answer) => self.task_answered(answer, now),
             Notification::Health(Health::Good) => {
                 info!(target: "parlor::store", "the store keeps messages again");
                 self.retry_parked(now);

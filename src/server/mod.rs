@@ -4,6 +4,7 @@
 mod accept;
 mod acks;
 mod addresses;
+mod admin;
 mod ask;
 mod batches;
 mod catch_up;
@@ -46,6 +47,7 @@ use accept::Listeners;
 pub use accept::connections_within;
 use acks::Acks;
 use addresses::Addresses;
+use admin::Admin;
 use ask::Asking;
 use batches::Batches;
 use catch_up::CatchUp;
@@ -83,6 +85,7 @@ pub struct Server<N: Net> {
     message_bytes_max: usize,
     connections: Connections<N::Stream>,
     addresses: Addresses,
+    admin: Admin,
     guesses: Guesses,
     pauses: Pauses,
     /// Frames that may still be handled of the connection that is being read.
@@ -188,6 +191,7 @@ impl<N: Net> Server<N> {
         Self {
             connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
+            admin: Admin::default(),
             guesses: Guesses::new(seed),
             pauses: Pauses::default(),
             frames_left: 0,

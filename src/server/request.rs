@@ -34,6 +34,9 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return Flow::Enough;
         };
+        if matches!(connection.source, Source::Admin) {
+            return self.take_admin(id, bytes, now);
+        }
         let from_proxy = matches!(connection.source, Source::Proxy(_));
         match http::receive(bytes, searched, from_proxy, &self.http) {
             Request::Partial => {

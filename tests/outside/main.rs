@@ -1,6 +1,7 @@
 //! The server from outside: the real binary as a process, over real sockets, with a small client
 //! that can also do what no client should, and with clients nobody here wrote.
 
+mod admin;
 mod clients;
 mod crowd;
 mod faults;
@@ -17,5 +18,6 @@ mod pages;
 mod room;
 mod shutdown;
 mod start;
+mod store;
 mod support;
 mod unix;

@@ -58,7 +58,15 @@ fn completions_and_manual_pages_have_the_options() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let (status, output, errors) = finish(command().args(["completions", shell]));
         assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
-        for name in ["notice-members", "connect-rate", "completions"] {
+        for name in [
+            "notice-members",
+            "connect-rate",
+            "completions",
+            "backup",
+            "export",
+            "check",
+            "admin-socket",
+        ] {
             contains(&output, name);
         }
     }
@@ -70,6 +78,15 @@ fn completions_and_manual_pages_have_the_options() {
     assert_eq!(status.code(), Some(0));
     contains(&output, ".TH parlor-load 1");
     contains(&output, "\\-\\-connect\\-rate");
+    for (page, part) in [
+        ("backup", "copies the history"),
+        ("export", "JSON lines"),
+        ("store-check", "looks for damage"),
+    ] {
+        let (status, output, _) = finish(command().args(["man", page]));
+        assert_eq!(status.code(), Some(0));
+        contains(&output, part);
+    }
     for wrong in [&["completions"][..], &["completions", "sh"], &["man", "x"]] {
         let (status, output, errors) = finish(command().args(wrong));
         assert_eq!((status.code(), output.as_str()), (Some(2), ""));

@@ -65,6 +65,7 @@ pub(crate) struct Server {
     child: Child,
     /// The addresses that it printed at its start.
     pub(crate) addresses: Vec<String>,
+    output: Receiver<String>,
     errors: Receiver<String>,
 }
 
@@ -109,8 +110,16 @@ impl Server {
         Self {
             child,
             addresses,
+            output,
             errors,
         }
+    }
+
+    /// Where it said at its start that it keeps its history.
+    pub(crate) fn keeps_history_in(&self) -> String {
+        let line = self.output.recv_timeout(PATIENCE).expect("a line");
+        let place = line.strip_prefix("parlor keeps its history in ");
+        place.expect("the place of the history").to_owned()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

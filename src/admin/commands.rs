@@ -1,0 +1,187 @@
+//! The commands that work on a store: they take its lock, and where a running server has it, they
+//! ask that server. Every error is a sentence that says what to do.
+
+use super::Progress;
+use super::client::Client;
+use crate::id::Seq;
+use crate::store::{self, Copied, StoreError};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// From one question of how far a server has come to the next.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a store is, and where its server may answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub directory: PathBuf,
+    /// Tried in this order.
+    pub sockets: Vec<PathBuf>,
+}
+
+/// Where a command writes.
+pub struct Screen<'a> {
+    pub output: &'a mut dyn Write,
+    pub errors: &'a mut dyn Write,
+    /// Whether errors go to a terminal: then they have the progress too.
+    pub is_terminal: bool,
+}
+
+impl Screen<'_> {
+    /// A line that replaces the last of its kind.
+    fn show(&mut self, line: &str) {
+        if self.is_terminal {
+            // The reader of errors may be gone, which is no reason to end.
+            let _ = write!(self.errors, "\r\x1b[K{line}");
+            let _ = self.errors.flush();
+        }
+    }
+
+    fn show_part(&mut self, done: u64, total: u64) {
+        if let Some(percent) = (100 * done).checked_div(total) {
+            self.show(&format!("{percent} %"));
+        }
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), String> {
+        let written = self.output.write_all(text.as_bytes());
+        let written = written.and_then(|()| self.output.flush());
+        written.map_err(|error| format!("the output cannot be written: {error}"))
+    }
+}
+
+/// Copies the store into a new file.
+///
+/// # Errors
+/// A sentence.
+pub fn backup(place: &Place, file: &Path, screen: &mut Screen<'_>) -> Result<(), String> {
+    let file = std::path::absolute(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let show = &mut |copied: Copied| screen.show_part(copied.done, copied.pages);
+    match store::backup(&place.directory, &file, show) {
+        Err(StoreError::InUse { directory, pid }) => {
+            let mut server = reach(place, &directory, pid)?;
+            let path = file
+                .to_str()
+                .ok_or_else(|| format!("{} is not valid UTF-8", file.display()))?;
+            server.ask("POST", "/backup", &json!({ "file": path }).to_string())?;
+            wait_for(&mut server, "/backup", screen)?;
+        }
+        outcome => outcome.map_err(|error| error.to_string())?,
+    }
+    screen.show("");
+    screen.print(&format!("the store is copied to {}\n", file.display()))
+}
+
+/// Writes what is kept of a room as JSON lines.
+///
+/// # Errors
+/// A sentence.
+pub fn export(place: &Place, room: &str, screen: &mut Screen<'_>) -> Result<(), String> {
+    match store::export(&place.directory, room, screen.output) {
+        Err(StoreError::InUse { directory, pid }) => {
+            let mut server = reach(place, &directory, pid)?;
+            export_from(&mut server, room, screen)
+        }
+        outcome => outcome.map_err(|error| error.to_string()),
+    }
+}
+
+fn export_from(server: &mut Client, room: &str, screen: &mut Screen<'_>) -> Result<(), String> {
+    let room = percent_encoding::utf8_percent_encode(room, percent_encoding::NON_ALPHANUMERIC);
+    let mut next = Some(Seq(0));
+    while let Some(Seq(after)) = next {
+        let target = format!("/export?room={room}&after={after}");
+        let part = server.ask("GET", &target, "")?;
+        let written = screen.output.write_all(&part.body);
+        written.map_err(|error| format!("the output cannot be written: {error}"))?;
+        if let Some(Seq(upto)) = part.next {
+            screen.show(&format!("{upto} entries"));
+        }
+        next = part.next;
+    }
+    screen.show("");
+    screen.print("")
+}
+
+/// Looks for damage in a store, or in the file of a backup. False: there is some.
+///
+/// # Errors
+/// A sentence.
+pub fn check(place: &Place, file: Option<&Path>, screen: &mut Screen<'_>) -> Result<bool, String> {
+    let path = file.unwrap_or(&place.directory);
+    let problems = match store::check(path, &mut |line| screen.show(line)) {
+        Err(StoreError::InUse { directory, pid }) => {
+            let mut server = reach(place, &directory, pid)?;
+            server.ask("POST", "/check", "")?;
+            wait_for(&mut server, "/check", screen)?
+        }
+        outcome => outcome.map_err(|error| error.to_string())?.problems,
+    };
+    screen.show("");
+    for problem in &problems {
+        screen.print(&format!("{problem}\n"))?;
+    }
+    if problems.is_empty() {
+        screen.print(&format!("{} is in order\n", path.display()))?;
+    }
+    Ok(problems.is_empty())
+}
+
+/// Waits for the end of a long task of a server, and returns the problems that it found.
+fn wait_for(
+    server: &mut Client,
+    path: &str,
+    screen: &mut Screen<'_>,
+) -> Result<Vec<String>, String> {
+    loop {
+        let now = server.ask("GET", path, "")?.json()?;
+        match Progress::from_json(&now) {
+            Some(Progress::Running { done, total }) => screen.show_part(done, total),
+            Some(Progress::Done { problems }) => return Ok(problems),
+            Some(Progress::Failed { why }) => return Err(why),
+            Some(Progress::None) | None => {
+                return Err(String::from(
+                    "the server has restarted meanwhile; try again",
+                ));
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The server that has the store.
+fn reach(place: &Place, directory: &Path, pid: Option<u32>) -> Result<Client, String> {
+    let mut tried = Vec::new();
+    for socket in &place.sockets {
+        match ask_for_store(socket, directory) {
+            Ok(client) => return Ok(client),
+            Err(why) => tried.push(format!("{}: {why}", socket.display())),
+        }
+    }
+    let process = pid.map_or_else(|| String::from("a process"), |pid| format!("process {pid}"));
+    let tried = if tried.is_empty() {
+        String::from("no admin socket is known")
+    } else {
+        tried.join("; ")
+    };
+    Err(format!(
+        "{process} uses the store {}, and cannot be asked ({tried}): name its socket with \
+         --admin-socket, or stop it",
+        directory.display()
+    ))
+}
+
+fn ask_for_store(socket: &Path, directory: &Path) -> Result<Client, String> {
+    let mut client = Client::connect(socket)?;
+    let status = client.ask("GET", "/status", "")?.json()?;
+    let store = status.get("store").and_then(Value::as_str);
+    let same = |path: &Path| path.canonicalize().ok();
+    match store.map(Path::new) {
+        Some(path) if same(path).is_some() && same(path) == same(directory) => Ok(client),
+        Some(path) => Err(format!("that server uses the store {}", path.display())),
+        None => Err(String::from("that server keeps its history in memory")),
+    }
+}

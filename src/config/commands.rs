@@ -1,0 +1,235 @@
+//! The options of the commands that work on a store: `parlor backup`, `parlor export` and
+//! `parlor store check`. Pure, as the options of the server are.
+
+use super::StorePlace;
+use super::table::{ADMIN_SOCKET_DEFAULT, STORE_DEFAULT};
+use crate::admin::AdminSocket;
+use crate::options::{Asked, BadOption, Command, Group, Positional, Table, custom, help};
+use std::ffi::OsString;
+
+/// Where a store is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whereabouts {
+    pub store_place: StorePlace,
+    pub admin_socket: AdminSocket,
+}
+
+/// A command on a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreCommand {
+    Backup,
+    Export,
+    Check,
+}
+
+/// What a command is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandInvocation {
+    Run {
+        whereabouts: Whereabouts,
+        /// The argument that is no option.
+        argument: Option<String>,
+    },
+    /// Print this.
+    Help(String),
+}
+
+const GROUPS: &[Group<Whereabouts>] = &[Group {
+    title: "Options",
+    rows: &[
+        custom(
+            "store",
+            "PATH",
+            "the directory of the history",
+            |c, value| {
+                c.store_place = value.parse()?;
+                Ok(())
+            },
+            |_| String::from(STORE_DEFAULT),
+        ),
+        custom(
+            "admin-socket",
+            "PATH",
+            "where the server that uses it answers, if one does",
+            |c, value| {
+                c.admin_socket = value.parse()?;
+                Ok(())
+            },
+            |_| String::from(ADMIN_SOCKET_DEFAULT),
+        ),
+        help(),
+    ],
+}];
+
+const INTRO: &str = "\
+While a server uses the store, the command asks it over its admin socket; otherwise it works on the
+store by itself. --store and --admin-socket can be set in the environment, as for the server.
+";
+
+static BACKUP: Table<Whereabouts> = Table {
+    program: "parlor backup",
+    about: "copies the history into one new file",
+    usage: "parlor backup FILE [OPTION]...",
+    intro: INTRO,
+    groups: GROUPS,
+    outro: "\
+To restore a backup: stop the server, move the files of the history away, copy the backup to
+parlor.db in their directory, start the server.
+",
+    positional: Some(Positional {
+        name: "FILE",
+        values: &[],
+        is_required: true,
+    }),
+    environment: Some("PARLOR_"),
+    defaults: Whereabouts::default,
+};
+
+static EXPORT: Table<Whereabouts> = Table {
+    program: "parlor export",
+    about: "writes what is kept of a room as JSON lines",
+    usage: "parlor export ROOM [OPTION]...",
+    intro: INTRO,
+    groups: GROUPS,
+    outro: "",
+    positional: Some(Positional {
+        name: "ROOM",
+        values: &[],
+        is_required: true,
+    }),
+    environment: Some("PARLOR_"),
+    defaults: Whereabouts::default,
+};
+
+static CHECK: Table<Whereabouts> = Table {
+    program: "parlor store check",
+    about: "looks for damage in the history, or in the FILE of a backup",
+    usage: "parlor store check [FILE] [OPTION]...",
+    intro: INTRO,
+    groups: GROUPS,
+    outro: "",
+    positional: Some(Positional {
+        name: "FILE",
+        values: &[],
+        is_required: false,
+    }),
+    environment: Some("PARLOR_"),
+    defaults: Whereabouts::default,
+};
+
+impl StoreCommand {
+    fn table(self) -> &'static Table<Whereabouts> {
+        match self {
+            Self::Backup => &BACKUP,
+            Self::Export => &EXPORT,
+            Self::Check => &CHECK,
+        }
+    }
+
+    /// As it is called.
+    pub fn program(self) -> &'static str {
+        self.table().program
+    }
+
+    /// Understands its arguments and the environment.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(
+        self,
+        arguments: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<CommandInvocation, BadOption> {
+        let table = self.table();
+        match table.read(arguments, variable)? {
+            Asked::Help | Asked::Version => Ok(CommandInvocation::Help(table.help())),
+            Asked::Run(given) => {
+                let mut whereabouts = Whereabouts::default();
+                given.apply(&mut whereabouts)?;
+                let argument = given.positional().map(str::to_owned);
+                if let (None, Some(wanted)) = (&argument, table.positional)
+                    && wanted.is_required
+                {
+                    return Err(table.bad(format!("the {} is missing", wanted.name)));
+                }
+                Ok(CommandInvocation::Run {
+                    whereabouts,
+                    argument,
+                })
+            }
+        }
+    }
+
+    /// For completions and manual pages.
+    pub fn described(self, name: &'static str) -> Command {
+        self.table().described(name)
+    }
+}
+
+/// The commands on a store as subcommands of the program.
+pub fn with_store_commands(program: Command) -> Command {
+    let check = StoreCommand::Check.described("check");
+    let store = Command::new("store")
+        .about("commands on the history")
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .subcommand(check);
+    program
+        .subcommand(StoreCommand::Backup.described("backup"))
+        .subcommand(StoreCommand::Export.described("export"))
+        .subcommand(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn parse(command: StoreCommand, arguments: &[&str]) -> Result<CommandInvocation, String> {
+        let arguments = arguments.iter().map(OsString::from);
+        let variable = |name: &str| (name == "PARLOR_STORE").then(|| OsString::from("/from/it"));
+        let parsed = command.parse(arguments, variable);
+        parsed.map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn argument_and_options_are_understood_in_any_order() {
+        let expected = |directory| CommandInvocation::Run {
+            whereabouts: Whereabouts {
+                store_place: StorePlace::Directory(PathBuf::from(directory)),
+                admin_socket: AdminSocket::Unnamed,
+            },
+            argument: Some(String::from("lobby")),
+        };
+        let export = |arguments: &[&str]| parse(StoreCommand::Export, arguments).unwrap();
+        assert_eq!(export(&["lobby"]), expected("/from/it"));
+        assert_eq!(export(&["lobby", "--store", "/s"]), expected("/s"));
+        assert_eq!(export(&["--store=/s", "lobby"]), expected("/s"));
+    }
+
+    #[test]
+    fn missing_argument_is_named() {
+        assert_eq!(
+            parse(StoreCommand::Backup, &[]).unwrap_err(),
+            "the FILE is missing; parlor backup --help lists the options"
+        );
+        assert!(parse(StoreCommand::Check, &[]).is_ok());
+    }
+
+    #[test]
+    fn help_has_lines_of_at_most_100_columns() {
+        for command in [
+            StoreCommand::Backup,
+            StoreCommand::Export,
+            StoreCommand::Check,
+        ] {
+            let Ok(CommandInvocation::Help(help)) = parse(command, &["--help"]) else {
+                panic!("no help");
+            };
+            assert!(
+                help.lines().all(|line| line.chars().count() <= 100),
+                "{help}"
+            );
+        }
+    }
+}

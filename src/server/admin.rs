@@ -1,0 +1,213 @@
+//! Requests of operators over the admin socket. Knows what they ask (`admin`) and hands what is the
+//! store's to the log; their connections are ordinary ones that are never upgraded.
+
+use super::Server;
+use super::receive::Flow;
+use crate::admin::{self, Answer, Progress, Received, Request};
+use crate::frame::Frame;
+use crate::id::{ConnId, Tick};
+use crate::log;
+use crate::net::Net;
+
+/// The tags of tasks that are not for one connection: no connection has this generation.
+const BACKUP: u64 = u64::MAX;
+const CHECK: u64 = u64::MAX - 1;
+
+/// What is known of operators and of what they began.
+#[derive(Default)]
+pub(super) struct Admin {
+    /// Connections from this listener are operators'.
+    listener: Option<usize>,
+    /// The directory of the store.
+    store: Option<String>,
+    backup: Progress,
+    check: Progress,
+    /// Connections that wait for a part of an export.
+    exporting: Vec<Export>,
+}
+
+/// A part of an export that the store was asked for.
+struct Export {
+    id: ConnId,
+    keep_alive: bool,
+}
+
+impl Admin {
+    pub(super) fn is_at(&self, listener: usize) -> bool {
+        self.listener == Some(listener)
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// Connections from this listener are operators'. `store`: the directory of the history; `None`:
+    /// it is in memory.
+    pub fn serve_admin(&mut self, listener: usize, store: Option<String>) {
+        self.admin.listener = Some(listener);
+        self.admin.store = store;
+    }
+
+    /// `bytes` is all that came of an operator's request so far.
+    pub(super) fn take_admin(&mut self, id: ConnId, bytes: &[u8], now: Tick) -> Flow {
+        if self.admin.exporting.iter().any(|export| export.id == id) {
+            let answer = Answer::error(409, "the answer to the last request is under way");
+            return self.answer_admin(id, &answer, None, now);
+        }
+        match admin::receive(bytes) {
+            Received::Partial => {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.state.keep_head(bytes.to_vec());
+                    self.rearm(id);
+                }
+                Flow::More
+            }
+            Received::Request {
+                request,
+                consumed,
+                keep_alive,
+            } => {
+                self.stats.answered += 1;
+                let rest = bytes.get(consumed..).unwrap_or_default();
+                match self.admin_asks(request, id, keep_alive) {
+                    Some(answer) => self.answer_admin(id, &answer, keep_alive.then_some(rest), now),
+                    None => self.await_answer(id, rest, now),
+                }
+            }
+            Received::Refused {
+                answer,
+                consumed,
+                keep_alive,
+            } => {
+                self.stats.refused += 1;
+                let rest = bytes.get(consumed..).unwrap_or_default();
+                self.answer_admin(id, &answer, keep_alive.then_some(rest), now)
+            }
+            Received::Broken { answer } => {
+                self.stats.refused += 1;
+                self.answer_admin(id, &answer, None, now)
+            }
+        }
+    }
+
+    /// The answer; `None`: it comes from the store.
+    fn admin_asks(&mut self, request: Request, id: ConnId, keep_alive: bool) -> Option<Answer> {
+        Some(match request {
+            Request::Status => Answer::status_report(self.admin.store.as_deref(), &self.summary()),
+            Request::Backup => Answer::progress(&self.admin.backup),
+            Request::Check => Answer::progress(&self.admin.check),
+            Request::BeginBackup { file: path } => {
+                if self.admin.backup.is_running() {
+                    return Some(Answer::error(409, "a backup is under way already"));
+                }
+                if !self.log.task(log::Request::Backup { tag: BACKUP, path }) {
+                    return Some(without_store());
+                }
+                self.admin.backup = Progress::BEGUN;
+                Answer::begun()
+            }
+            Request::BeginCheck => {
+                if self.admin.check.is_running() {
+                    return Some(Answer::error(409, "a check is under way already"));
+                }
+                if !self.log.task(log::Request::Check { tag: CHECK }) {
+                    return Some(without_store());
+                }
+                self.admin.check = Progress::BEGUN;
+                Answer::begun()
+            }
+            Request::Export { room, after } => {
+                let export = log::Request::Export {
+                    tag: id.to_u64(),
+                    name: room.into(),
+                    after,
+                };
+                if !self.log.task(export) {
+                    return Some(without_store());
+                }
+                self.admin.exporting.push(Export { id, keep_alive });
+                return None;
+            }
+        })
+    }
+
+    /// Nothing is read until the store has answered, or the deadline of a response has come.
+    fn await_answer(&mut self, id: ConnId, rest: &[u8], now: Tick) -> Flow {
+        if let Some(connection) = self.connections.get_mut(id) {
+            let rest = rest.to_vec();
+            connection.state.answered(rest, &self.deadlines, now);
+            self.rearm(id);
+        }
+        Flow::Enough
+    }
+
+    /// Queues an answer. `rest` came after the request; `None`: the connection ends with it.
+    fn answer_admin(
+        &mut self,
+        id: ConnId,
+        answer: &Answer,
+        rest: Option<&[u8]>,
+        now: Tick,
+    ) -> Flow {
+        self.log_connection(id, format_args!("is answered with {}", answer.status()));
+        let response = answer.render(rest.is_some());
+        self.connections.push_control(id, Frame::http(&response));
+        match rest {
+            Some(rest) => self.await_answer(id, rest, now),
+            None => {
+                self.drain(id, now);
+                Flow::More
+            }
+        }
+    }
+
+    /// The store has got on with a task.
+    pub(super) fn task_answered(&mut self, answer: log::Answer, now: Tick) {
+        match answer {
+            log::Answer::Copied { done, pages, .. } if done == pages => {
+                self.admin.backup = Progress::Done {
+                    problems: Vec::new(),
+                };
+            }
+            log::Answer::Copied { done, pages, .. } => {
+                self.admin.backup = Progress::Running { done, total: pages };
+            }
+            log::Answer::Checked { problems, .. } => {
+                self.admin.check = Progress::Done { problems };
+            }
+            log::Answer::Exported { tag, lines, next } => {
+                self.answer_export(tag, &Answer::lines(lines, next), now);
+            }
+            log::Answer::TaskFailed { tag: BACKUP, why } => {
+                self.admin.backup = Progress::Failed { why };
+            }
+            log::Answer::TaskFailed { tag: CHECK, why } => {
+                self.admin.check = Progress::Failed { why };
+            }
+            log::Answer::TaskFailed { tag, why } => {
+                self.answer_export(tag, &Answer::error(404, &why), now);
+            }
+            // The log keeps the others for itself.
+            _ => {}
+        }
+    }
+
+    fn answer_export(&mut self, tag: u64, answer: &Answer, now: Tick) {
+        let id = ConnId::from_u64(tag);
+        let exporting = &mut self.admin.exporting;
+        let Some(at) = exporting.iter().position(|export| export.id == id) else {
+            return;
+        };
+        let export = exporting.swap_remove(at);
+        self.log_connection(id, format_args!("is answered with {}", answer.status()));
+        // Nothing happens if the connection is gone.
+        let response = answer.render(export.keep_alive);
+        self.connections.push_control(id, Frame::http(&response));
+        if !export.keep_alive {
+            self.drain(id, now);
+        }
+    }
+}
+
+fn without_store() -> Answer {
+    let why = "the server keeps its history in memory only: start it with --store PATH";
+    Answer::error(409, why)
+}
