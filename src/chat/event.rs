@@ -25,6 +25,8 @@ pub enum Event {
         nick: Nick,
         word: String,
     },
+    /// A member is writing something.
+    Typing { room: SmolStr, nick: Nick },
     /// Joins and leaves that were counted instead of announced one by one.
     Summed {
         room: SmolStr,
@@ -93,10 +95,6 @@ pub enum Refused {
     WrongToken,
     /// Too many wrong tokens came from the address of this member; this one was not compared.
     TooManyTokens,
-    /// The user is in as many rooms as a user may be.
-    TooManyRooms {
-        most: usize,
-    },
     /// No member of the room has that nick.
     NoSuchMember {
         nick: String,

@@ -1,7 +1,9 @@
 //! Who is in a room, and which rooms there are.
 
-use super::{Chat, Effects, Event, Nick, ROOMS_MAX, WHO_MAX, reply};
+use super::{Chat, Effects, Event, Nick, Page, ROOMS_MAX, WHO_MAX, reply};
 use crate::id::{ConnId, RoomId};
+use smol_str::SmolStr;
+use std::collections::BinaryHeap;
 
 impl Chat {
     /// The nicks of up to `most` members of a room but one, and how many more members there are.
@@ -19,11 +21,25 @@ impl Chat {
         (nicks, count.saturating_sub(most) as u32)
     }
 
-    pub(super) fn who(&self, id: ConnId, room: RoomId, effects: &mut Effects) {
+    pub(super) fn who(
+        &self,
+        id: ConnId,
+        room: RoomId,
+        page: Option<Page<'_>>,
+        effects: &mut Effects,
+    ) {
         let Some(name) = self.room_name(room) else {
             return;
         };
-        let (members, more) = self.names_in(room, WHO_MAX, None);
+        let (members, more) = match page {
+            None => self.names_in(room, WHO_MAX, None),
+            Some(page) => {
+                let nicks = self.members(room).iter();
+                let nicks = nicks.filter_map(|id| self.nick_of(*id));
+                let (page, more) = first_of(nicks.map(|nick| (nick.as_str(), nick)), page, WHO_MAX);
+                (page.into_iter().cloned().collect(), more)
+            }
+        };
         let room = name.clone();
         effects.push(reply(
             id,
@@ -35,11 +51,45 @@ impl Chat {
         ));
     }
 
-    pub(super) fn list_rooms(&self, id: ConnId, effects: &mut Effects) {
-        let rooms = self.rooms.iter().take(ROOMS_MAX);
-        let rooms = rooms.map(|(_, room)| (room.name.clone(), room.members().len() as u32));
+    pub(super) fn list_rooms(&self, id: ConnId, page: Option<Page<'_>>, effects: &mut Effects) {
+        let rooms = self.rooms.iter();
+        let mut rooms = rooms.map(|(_, room)| (&room.name, room.members().len() as u32));
+        let (rooms, more) = match page {
+            None => {
+                let listed: Vec<(&SmolStr, u32)> = rooms.by_ref().take(ROOMS_MAX).collect();
+                (listed, rooms.count() as u32)
+            }
+            Some(page) => first_of(rooms.map(|room| (room.0.as_str(), room)), page, ROOMS_MAX),
+        };
+        let rooms = rooms.into_iter().map(|(name, count)| (name.clone(), count));
         let rooms = rooms.collect();
-        let more = self.rooms.len().saturating_sub(ROOMS_MAX) as u32;
         effects.push(reply(id, Event::Rooms { rooms, more }));
     }
+}
+
+/// The first of what comes behind a name, in the order of the names, and how many more come. Keeps
+/// a page while it looks at all, so that a list of any length is not sorted.
+fn first_of<'a, T: Ord>(
+    named: impl Iterator<Item = (&'a str, T)>,
+    page: Page<'_>,
+    most: usize,
+) -> (Vec<T>, u32) {
+    let most = (page.limit as usize).min(most);
+    let mut first = BinaryHeap::with_capacity(most + 1);
+    let mut count = 0_u32;
+    for (name, item) in named {
+        if page.after.is_some_and(|after| name <= after) {
+            continue;
+        }
+        count += 1;
+        if first.len() < most {
+            first.push((name, item));
+        } else if first.peek().is_some_and(|(last, _)| name < *last) {
+            first.pop();
+            first.push((name, item));
+        }
+    }
+    let more = count - first.len() as u32;
+    let first = first.into_sorted_vec().into_iter();
+    (first.map(|(_, item)| item).collect(), more)
 }

@@ -24,14 +24,14 @@ mod speech;
 mod text;
 mod user;
 
-pub use command::Command;
+pub use command::{Command, Page};
 pub use entry::{Content, Draft, Entry, Manner};
 pub use event::{Effect, Event, Farewell, JoinRefused, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use settings::Settings;
 
 use crate::chance::Chance;
-use crate::id::{ConnId, RoomId, Tick, ticks};
+use crate::id::{ConnId, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
 use names::Names;
 use room::{Notices, Room};
@@ -116,15 +116,15 @@ impl Chat {
             return false;
         }
         match command {
-            Command::Say(_) | Command::Act(_) | Command::Who | Command::Kick { .. } => {
+            Command::Say { .. } | Command::Typing | Command::Who(_) | Command::Kick { .. } => {
                 match self.room_of(id, room) {
-                    Some(room) => self.handle_in(id, room, command, effects),
+                    Some(room) => self.handle_in(id, room, command, now, effects),
                     None => effects.push(refuse(id, Refused::NotAMember)),
                 }
             }
             Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
             Command::Nick(wanted) => self.rename(id, wanted, effects),
-            Command::Rooms => self.list_rooms(id, effects),
+            Command::Rooms(page) => self.list_rooms(id, page, effects),
             Command::Help => effects.push(reply(id, Event::Help)),
             Command::Quit(word) => {
                 self.depart(id, &text::remark(word), now, effects);
@@ -147,11 +147,22 @@ impl Chat {
     }
 
     /// Does what a member asks in a room.
-    fn handle_in(&self, id: ConnId, room: RoomId, command: Command<'_>, effects: &mut Effects) {
+    fn handle_in(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        command: Command<'_>,
+        now: Tick,
+        effects: &mut Effects,
+    ) {
         match command {
-            Command::Say(words) => self.speak(id, room, words, Manner::Message, effects),
-            Command::Act(words) => self.speak(id, room, words, Manner::Action, effects),
-            Command::Who => self.who(id, room, effects),
+            Command::Say {
+                manner,
+                text,
+                reply_to,
+            } => self.speak(id, room, manner, text, reply_to, effects),
+            Command::Typing => self.typing(id, room, now, effects),
+            Command::Who(page) => self.who(id, room, page, effects),
             Command::Kick { nick, reason } => self.kick(id, room, nick, reason, effects),
             _ => {}
         }

@@ -9,6 +9,9 @@ use smol_str::SmolStr;
 /// a client that joins and leaves to make noise.
 const SINGLE_NOTICES_MAX: u32 = 20;
 
+/// That a member is writing is shown once in so many ticks: a second.
+const TYPING_TICKS: u32 = 10;
+
 /// How a join or a leave is announced to the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -38,6 +41,8 @@ pub(super) struct Room {
     /// When the interval in which notices are counted ends.
     interval_ends: Tick,
     single_notices: u32,
+    /// Who was shown to be writing, and when: what is older than a second is removed with the next.
+    typing: Vec<(ConnId, Tick)>,
     /// It is on the chat's list of rooms with a sum to report.
     pub(super) is_summing: bool,
 }
@@ -59,6 +64,7 @@ impl Room {
             left: 0,
             interval_ends: Tick(0),
             single_notices: 0,
+            typing: Vec::new(),
             is_summing: false,
         }
     }
@@ -155,6 +161,18 @@ impl Room {
             return Notice::Single;
         }
         Notice::Summed
+    }
+
+    /// A member is writing. False: it is not to be shown, because that was done a moment ago or the
+    /// room is large, which also bounds the list.
+    pub(super) fn is_typing(&mut self, id: ConnId, now: Tick, rules: &Notices) -> bool {
+        self.typing.retain(|(_, at)| now.since(*at) < TYPING_TICKS);
+        let is_shown = self.members.len() <= rules.members_max
+            && self.typing.iter().all(|(typing, _)| *typing != id);
+        if is_shown {
+            self.typing.push((id, now));
+        }
+        is_shown
     }
 
     const fn has_sum(&self) -> bool {

@@ -154,17 +154,30 @@ impl Scene {
     }
 
     fn asks(&mut self, id: ConnId, command: Command<'_>) {
+        self.asks_in(id, None, command);
+    }
+
+    fn asks_in(&mut self, id: ConnId, room: Option<&str>, command: Command<'_>) {
         self.after(|chat, now, effects| {
-            chat.handle(id, None, command, now, effects);
+            chat.handle(id, room, command, now, effects);
         });
     }
 
     fn says(&mut self, id: ConnId, words: &str) {
-        self.asks(id, Command::Say(words));
+        self.asks(id, say(words));
+    }
+
+    fn says_in(&mut self, id: ConnId, room: &str, words: &str) {
+        self.asks_in(id, Some(room), say(words));
     }
 
     fn leaves(&mut self, id: ConnId) {
         self.after(|chat, now, effects| chat.exit(id, now, effects));
+    }
+
+    fn leaves_room(&mut self, id: ConnId, name: &str) {
+        let room = self.room(name);
+        self.after(|chat, now, effects| chat.leave(id, room, now, effects));
     }
 
     fn passes(&mut self, ticks: u32) {
@@ -212,6 +225,14 @@ fn ann_and_bob() -> Scene {
 
 fn nick(text: &str) -> Nick {
     Nick::parse(text).expect("a nick")
+}
+
+const fn say(text: &str) -> Command<'_> {
+    Command::Say {
+        manner: Manner::Message,
+        text,
+        reply_to: None,
+    }
 }
 
 fn said(by: &str, text: &str) -> Draft {
@@ -446,8 +467,8 @@ fn the_former_owner_of_a_slot_is_no_member() {
 #[test]
 fn lists_of_members_and_rooms_are_sent_to_the_asking_member_alone() {
     let mut scene = ann_and_bob();
-    scene.asks(ANN, Command::Who);
-    scene.asks(ANN, Command::Rooms);
+    scene.asks(ANN, Command::Who(None));
+    scene.asks(ANN, Command::Rooms(None));
     let members = vec![nick("ann"), nick("bob")];
     assert_eq!(
         scene.heard(ANN),
@@ -767,7 +788,7 @@ fn tables_agree_after_every_step_of_random_members() {
                 },
             ),
             (Some(id), 4) => scene.asks(id, Command::Quit("")),
-            (Some(id), 5) => scene.asks(id, Command::Who),
+            (Some(id), 5) => scene.asks(id, Command::Who(None)),
             (Some(_), 6) => scene.passes(chance(20)),
             (Some(id), _) => scene.says(id, "x"),
         }
@@ -791,7 +812,14 @@ fn tables_agree_after_every_step_of_random_members() {
 #[test]
 fn an_action_reaches_every_member_of_the_room() {
     let mut scene = ann_and_bob();
-    scene.asks(ANN, Command::Act("waves"));
+    scene.asks(
+        ANN,
+        Command::Say {
+            manner: Manner::Action,
+            text: "waves",
+            reply_to: None,
+        },
+    );
     let acted = || Draft {
         nick: "ann".into(),
         content: Content::Said {
@@ -830,6 +858,252 @@ fn made_up_nicks_follow_from_the_seed_and_differ_between_seeds() {
     for (index, nick) in nicks.iter().enumerate() {
         assert!(!nicks[..index].contains(nick), "{nick} came twice");
     }
+}
+
+/// Ann is in the lobby and the attic, Bob in the lobby, and Cat in the attic.
+fn two_rooms() -> Scene {
+    let mut scene = ann_and_bob();
+    scene.comes(CAT, "attic", Some("cat"));
+    scene.joins_room(ANN, "attic");
+    scene.forget();
+    scene
+}
+
+#[test]
+fn user_without_a_room_has_a_nick_and_hears_nothing() {
+    let mut scene = ann_and_bob();
+    scene.enters(CAT, Some("cat"));
+    assert_eq!((scene.nick(CAT), scene.chat.user_count()), ("cat", 3));
+    scene.says(ANN, "hello");
+    assert_eq!(scene.heard(CAT), NOTHING);
+    scene.asks(CAT, Command::Nick("kit"));
+    assert_eq!(scene.nick(CAT), "kit");
+    scene.says(CAT, "hello?");
+    assert_eq!(scene.heard(CAT), refused(Refused::NotAMember));
+}
+
+#[test]
+fn user_speaks_in_the_room_that_the_request_names() {
+    let mut scene = two_rooms();
+    scene.says_in(ANN, "attic", "up here");
+    scene.says_in(ANN, "LOBBY", "down here");
+    assert_eq!(scene.heard(CAT), [said("ann", "up here")]);
+    assert_eq!(scene.heard(BOB), [said("ann", "down here")]);
+    for room in [Some("cellar"), None] {
+        scene.forget();
+        scene.asks_in(ANN, room, say("where?"));
+        assert_eq!(scene.heard(ANN), refused(Refused::NotAMember));
+        assert_eq!(scene.heard(BOB), NOTHING);
+    }
+}
+
+#[test]
+fn user_leaves_one_room_and_stays_in_the_other() {
+    let mut scene = two_rooms();
+    scene.leaves_room(ANN, "lobby");
+    let left = Event::Left {
+        room: "lobby".into(),
+        nick: nick("ann"),
+        word: String::new(),
+    };
+    assert_eq!(scene.heard(BOB), [left]);
+    assert_eq!(scene.heard(CAT), NOTHING);
+    scene.says(BOB, "gone");
+    assert_eq!(scene.heard(ANN), NOTHING);
+    scene.says(CAT, "here");
+    assert_eq!(scene.heard(ANN), [said("cat", "here")]);
+}
+
+#[test]
+fn every_room_of_a_user_sees_a_new_nick_and_the_end() {
+    let mut scene = two_rooms();
+    scene.asks(ANN, Command::Nick("anna"));
+    scene.asks(ANN, Command::Quit("bye"));
+    for (id, room) in [(BOB, "lobby"), (CAT, "attic")] {
+        let renamed = Event::Renamed {
+            room: room.into(),
+            old: nick("ann"),
+            new: nick("anna"),
+        };
+        let left = Event::Left {
+            room: room.into(),
+            nick: nick("anna"),
+            word: String::from("bye"),
+        };
+        assert_eq!(scene.heard(id), [renamed, left]);
+    }
+    assert!(!scene.chat.is_user(ANN));
+}
+
+#[test]
+fn kicked_member_of_several_rooms_leaves_one_and_stays_connected() {
+    let mut scene = two_rooms();
+    scene.asks(CAT, Command::Op { token: "secret" });
+    scene.forget();
+    let kick = Command::Kick {
+        nick: "ann",
+        reason: "loud",
+    };
+    scene.asks(CAT, kick);
+    let own = Event::YouWereKicked {
+        room: "attic".into(),
+        by: "cat".into(),
+        reason: String::from("loud"),
+    };
+    assert_eq!(scene.heard(ANN), [own]);
+    assert_eq!(scene.heard(CAT), [kicked("ann", "cat", "loud")]);
+    assert_eq!(scene.heard(BOB), NOTHING);
+    assert_eq!(scene.closed, []);
+    scene.says(BOB, "still here?");
+    assert_eq!(scene.heard(ANN), [said("bob", "still here?")]);
+}
+
+#[test]
+fn kick_of_a_member_that_is_gone_or_has_another_nick_changes_nothing() {
+    let mut scene = ann_and_bob();
+    let room = scene.room("lobby");
+    let draft = kicked("bob", "ann", "");
+    scene.asks(BOB, Command::Nick("BOB"));
+    scene.forget();
+    scene.append(room, draft.clone());
+    assert!(scene.chat.is_member(BOB, room));
+    scene.leaves(BOB);
+    scene.append(room, draft);
+    assert_eq!((scene.chat.user_count(), &scene.closed[..]), (1, &[][..]));
+}
+
+#[test]
+fn user_is_in_as_many_rooms_as_allowed_and_in_no_more() {
+    let mut scene = Scene::new(&Settings {
+        rooms_per_connection: 2,
+        ..Settings::default()
+    });
+    scene.comes(ANN, "one", Some("ann"));
+    scene.joins_room(ANN, "two");
+    scene.forget();
+    let rooms = ["two", "three"].map(|name| scene.room(name));
+    let mut join = |room| {
+        let mut effects = Effects::new();
+        let joined = scene
+            .chat
+            .join(ANN, room, &"x".into(), Tick(0), &mut effects);
+        assert_eq!(effects, []);
+        joined
+    };
+    assert_eq!(join(rooms[0]), Err(JoinRefused::IsMember));
+    assert_eq!(join(rooms[1]), Err(JoinRefused::TooManyRooms { max: 2 }));
+    assert_eq!(scene.chat.room_count(), 2);
+    scene.chat.check_invariants();
+}
+
+#[test]
+fn member_that_is_behind_sees_nothing_until_it_is_live() {
+    let mut scene = two_rooms();
+    let (lobby, attic) = (scene.room("lobby"), scene.room("attic"));
+    let epoch = scene.chat.room_epoch(lobby);
+    scene.after(|chat, _, _| chat.falls_behind(ANN, lobby));
+    assert_ne!(scene.chat.room_epoch(lobby), epoch);
+    assert!(!scene.chat.is_live(ANN, lobby) && scene.chat.is_live(ANN, attic));
+    assert_eq!(scene.chat.members(lobby).len(), 2);
+    scene.says(BOB, "one");
+    scene.says(CAT, "two");
+    assert_eq!(scene.heard(ANN), [said("cat", "two")]);
+    let epoch = scene.chat.room_epoch(lobby);
+    scene.after(|chat, _, _| chat.falls_behind(ANN, lobby));
+    assert_eq!(scene.chat.room_epoch(lobby), epoch, "it is behind already");
+    scene.after(|chat, _, _| chat.becomes_live(ANN, lobby));
+    scene.says(BOB, "three");
+    assert_eq!(scene.heard(ANN), [said("bob", "three")]);
+}
+
+#[test]
+fn epoch_of_a_room_is_its_own_and_changes_with_its_live_members() {
+    let mut scene = two_rooms();
+    let (lobby, attic) = (scene.room("lobby"), scene.room("attic"));
+    let before = scene.chat.room_epoch(lobby);
+    scene.leaves_room(ANN, "attic");
+    assert_eq!(scene.chat.room_epoch(lobby), before);
+    scene.leaves(CAT);
+    assert_eq!(scene.chat.room_epoch(attic), 0);
+    scene.leaves(BOB);
+    assert!(scene.chat.room_epoch(lobby) > before);
+}
+
+#[test]
+fn others_see_once_a_second_that_a_member_is_writing() {
+    let mut scene = ann_and_bob();
+    let typing = || Event::Typing {
+        room: "lobby".into(),
+        nick: nick("ann"),
+    };
+    for _ in 0..3 {
+        scene.asks(ANN, Command::Typing);
+        scene.passes(5);
+    }
+    assert_eq!(scene.heard(BOB), [typing(), typing()]);
+    assert_eq!(scene.heard(ANN), NOTHING);
+}
+
+#[test]
+fn nothing_is_shown_of_writing_in_a_large_room() {
+    let mut scene = Scene::new(&Settings {
+        notice_members: 1,
+        ..Settings::default()
+    });
+    scene.joins(ANN, "ann");
+    scene.joins(BOB, "bob");
+    scene.forget();
+    scene.asks(ANN, Command::Typing);
+    assert_eq!(scene.heard(BOB), NOTHING);
+}
+
+#[test]
+fn pages_of_members_and_rooms_are_in_order_and_meet() {
+    let mut scene = lobby();
+    for (slot, name) in ["dan", "ann", "cat", "eve", "bob"].into_iter().enumerate() {
+        let id = ConnId::new(slot as u32, 0);
+        scene.joins(id, name);
+        scene.joins_room(id, &format!("r-{name}"));
+    }
+    let mut listed = [Vec::new(), Vec::new()];
+    let asking = ConnId::new(0, 0);
+    for (list, rooms) in listed.iter_mut().zip([false, true]) {
+        loop {
+            scene.forget();
+            let after = list.last().cloned();
+            let page = Some(Page {
+                after: after.as_deref(),
+                limit: 2,
+            });
+            let command = if rooms {
+                Command::Rooms(page)
+            } else {
+                Command::Who(page)
+            };
+            scene.asks_in(asking, Some("lobby"), command);
+            let (names, more): (Vec<String>, u32) = match scene.heard(asking).pop() {
+                Some(Seen::Event(Event::Who { members, more, .. })) => (
+                    members.iter().map(|n| n.as_str().to_owned()).collect(),
+                    more,
+                ),
+                Some(Seen::Event(Event::Rooms { rooms, more })) => (
+                    rooms.iter().map(|(name, _)| name.to_string()).collect(),
+                    more,
+                ),
+                other => panic!("{other:?}"),
+            };
+            assert!(names.len() <= 2);
+            list.extend(names);
+            let all = if rooms { 6 } else { 5 };
+            assert_eq!(list.len() + more as usize, all);
+            if more == 0 {
+                break;
+            }
+        }
+    }
+    assert_eq!(listed[0], ["ann", "bob", "cat", "dan", "eve"]);
+    let rooms = ["lobby", "r-ann", "r-bob", "r-cat", "r-dan", "r-eve"];
+    assert_eq!(listed[1], rooms);
 }
 
 #[test]

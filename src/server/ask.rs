@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::opening::{Past, Waiter};
-use crate::chat::{Command, Manner, RoomName};
+use crate::chat::{Command, RoomName};
 use crate::conn::state::Work;
 use crate::id::{ConnId, RoomId, Tick};
 use crate::log::Key;
@@ -168,9 +168,10 @@ impl<N: Net> Server<N> {
     }
 }
 
-fn command_of<'a>(send: &Send<'a>) -> Command<'a> {
-    match send.manner {
-        Manner::Message => Command::Say(send.text),
-        Manner::Action => Command::Act(send.text),
+const fn command_of<'a>(send: &Send<'a>) -> Command<'a> {
+    Command::Say {
+        manner: send.manner,
+        text: send.text,
+        reply_to: send.reply_to,
     }
 }

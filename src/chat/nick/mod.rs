@@ -37,7 +37,7 @@ use unicode_normalization::UnicodeNormalization;
 const CHARS_MAX: usize = 32;
 
 /// A member's name. It was checked: every client can be shown it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nick(SmolStr);
 
 /// Why a name is refused.

@@ -3,7 +3,7 @@
 //! (serde_json's `ignore_value`), so depth costs no stack.
 
 use super::write;
-use crate::chat::{Command, Manner};
+use crate::chat::{Command, Manner, Page};
 use crate::id::Seq;
 use crate::wire::request::{
     Ask, HISTORY_MAX, KEY_BYTES_MAX, Position, Problem, Range, Request, RequestId, Send,
@@ -216,9 +216,13 @@ impl<'a> Message<'a> {
             "nick" => Ask::Chat(Command::Nick(self.needs(Field::Nick)?)),
             "who" => {
                 self.needs(Field::Room)?;
-                Ask::Chat(Command::Who)
+                Ask::Chat(Command::Who(Some(self.page()?)))
             }
-            "rooms" => Ask::Chat(Command::Rooms),
+            "rooms" => Ask::Chat(Command::Rooms(Some(self.page()?))),
+            "typing" => {
+                self.needs(Field::Room)?;
+                Ask::Chat(Command::Typing)
+            }
             name => return Err(Problem::UnknownType { name }),
         })
     }
@@ -285,6 +289,14 @@ impl<'a> Message<'a> {
                 other: Field::After.name(),
             }),
         }
+    }
+
+    /// A part of a list of names.
+    fn page(&self) -> Result<Page<'_>, Problem<'static>> {
+        Ok(Page {
+            after: self.text(Field::After)?,
+            limit: self.limit()?,
+        })
     }
 
     fn limit(&self) -> Result<u32, Problem<'static>> {

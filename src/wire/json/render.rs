@@ -247,7 +247,6 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::NotOperator => (Code::NotAllowed, None),
         Refused::WrongToken => (Code::LoginFailed, None),
         Refused::TooManyTokens => (Code::TooFast, Some(60_000)),
-        Refused::TooManyRooms { .. } => (Code::TooMany, None),
         Refused::NoSuchMember { .. } => (Code::NoSuchMember, None),
     }
 }
@@ -280,6 +279,7 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
         | Event::Joined { .. }
         | Event::Left { .. }
         | Event::Summed { .. }
+        | Event::Typing { .. }
         | Event::Renamed { .. }
         | Event::YouWereKicked { .. }
         | Event::Help

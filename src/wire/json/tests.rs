@@ -1,7 +1,7 @@
 //! Objects as clients send and read them.
 
 use super::*;
-use crate::chat::{Command, Content, Entry, Event, Manner, Nick, NickRefused, Refused};
+use crate::chat::{Command, Content, Entry, Event, Manner, Nick, NickRefused, Page, Refused};
 use crate::id::{Millis, Seq};
 use crate::wire::request::{Ask, Position, Problem, Range, RequestId, Send};
 use crate::wire::shown::{Done, Hello, Joined, Limits, Shown};
@@ -112,8 +112,24 @@ fn requests_are_read_in_any_order_of_their_fields() {
             r#"{"type":"nick","nick":"ann"}"#,
             Ask::Chat(Command::Nick("ann")),
         ),
-        (r#"{"type":"who","room":"den"}"#, Ask::Chat(Command::Who)),
-        (r#"{"type":"rooms"}"#, Ask::Chat(Command::Rooms)),
+        (
+            r#"{"type":"who","room":"den"}"#,
+            Ask::Chat(Command::Who(Some(Page {
+                after: None,
+                limit: 50,
+            }))),
+        ),
+        (
+            r#"{"type":"rooms","after":"den","limit":7}"#,
+            Ask::Chat(Command::Rooms(Some(Page {
+                after: Some("den"),
+                limit: 7,
+            }))),
+        ),
+        (
+            r#"{"type":"typing","room":"den"}"#,
+            Ask::Chat(Command::Typing),
+        ),
     ] {
         asks(message, expected);
     }

@@ -57,9 +57,9 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     Ask::Chat(if is("nick") {
         needs(rest, NICK_USAGE, Command::Nick(rest))
     } else if is("who") {
-        Command::Who
+        Command::Who(None)
     } else if is("rooms") {
-        Command::Rooms
+        Command::Rooms(None)
     } else if is("help") {
         Command::Help
     } else if is("quit") {
@@ -251,6 +251,8 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             write!(text, "* {nick} left")?;
             write_remark(word, text)
         }
+        // Only programs are shown that a member is writing.
+        Event::Typing { .. } => Ok(()),
         Event::Summed {
             joined, left: 0, ..
         } => write!(text, "* {joined} joined"),
@@ -320,9 +322,6 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
         Refused::TooManyTokens => text.write_str(
             "* too many wrong tokens came from your address; wait a minute and try again",
         ),
-        Refused::TooManyRooms { most } => {
-            write!(text, "* you are in {most} rooms, the most; leave one first")
-        }
         Refused::NoSuchMember { nick } => write!(text, "* nobody called {nick} is in this room"),
     }
 }

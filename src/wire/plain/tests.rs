@@ -49,8 +49,8 @@ fn commands_are_parsed_in_any_case_and_spacing() {
         parse("/me waves to bob"),
         say(Manner::Action, "waves to bob")
     );
-    assert_eq!(command("/who"), Command::Who);
-    assert_eq!(command("/rooms\n"), Command::Rooms);
+    assert_eq!(command("/who"), Command::Who(None));
+    assert_eq!(command("/rooms\n"), Command::Rooms(None));
     assert_eq!(command("/help me"), Command::Help);
     assert_eq!(command("/quit"), Command::Quit(""));
     assert_eq!(command("/quit good night"), Command::Quit("good night"));
