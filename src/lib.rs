@@ -12,23 +12,38 @@
 //!          HTTP head ─► upgrade ─► frames ─► one message  http/   ws/decoder.rs
 //!                      │ message
 //!                      ▼
-//!          text ─► Command                                wire/plain.rs
-//!                      │ Command, who, now
+//!          text ─► Request                                wire/      server/ask.rs
+//!                      │ Request, who, now
 //!                      ▼
-//!          rooms, members, rules ─► Effects               chat/
-//!                      │ Tell · TellRoom · Close
+//!          users, rooms, rules ─► Effects                 chat/      server/talk.rs
+//!                      │ Append · Notice · Reply · Close
 //!                      ▼
-//!          Event ─► Frame, encoded once, shared           server/deliver.rs frame.rs
+//!          draft ─► Entry, numbered in its room           log/       server/park.rs
+//!                      │ Entry                  ─► store, on its own thread ─► stored: answered
+//!                      ▼
+//!          Entry, Event ─► Frame, encoded once, shared    server/deliver.rs frame.rs
 //!                      │ frame
 //!                      ▼
 //!          one bounded queue per connection               conn/outbox.rs
 //!                      │
 //!  wheel ─► deadlines  ▼                                  wheel.rs   server/expire.rs
-//!          flush: every dirty connection, one writev      server/flush.rs
 //!          reap: out of every table, once                 server/reap.rs
+//!          flush: every dirty connection, one writev      server/flush.rs
+//!          catch up: who is behind reads on from the log  server/catch_up.rs
 //! ```
 //!
-//! Data goes down once per turn. Nothing below calls back up: lower parts return results.
+//! Data goes down once per turn. Nothing below calls back up: lower parts return results. What the
+//! store answers comes in with the next turn like any event (`server/keep.rs`).
+//!
+//! # A room is a log
+//!
+//! What is said in a room is an [entry](chat::Entry): numbered from 1 without a gap, kept, the same
+//! for all members and in one order. A member is a cursor in it. *Live* members are given each entry
+//! as it is numbered, and for them nothing is kept. A member whose outbox is full, that returns
+//! after a while, or that is new and wants some of the past is *behind*: nothing waits for it but
+//! the number of the last entry that it was given, and whenever its outbox is empty it is given a
+//! page more, from memory or from the store, until it is live again. Joins, leaves and other
+//! *notices* are neither numbered nor kept: live members see them among the entries, in one order.
 //!
 //! # Where things are
 //!
@@ -42,8 +57,8 @@
 //! - [`http`]: a request's bytes in; an upgrade, a plain request or a refusal out. [`page`]: the
 //!   chat page and its files, which answer plain requests.
 //! - [`ws`]: WebSocket bytes in; messages, or why the connection must be closed, out.
-//! - [`wire`]: text to [`chat::Command`], [`chat::Event`] to text, one file per protocol.
-//! - [`chat`]: rooms, members, nicks, rules. Says what must be done as [`chat::Effect`]s.
+//! - [`wire`]: text to [`wire::Request`], [`wire::Shown`] to text, one folder per protocol.
+//! - [`chat`]: users, rooms, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
 //! - [`store`]: keeps them in SQLite, on a thread of its own. [`admin`]: what operators ask of a
 //!   running server. [`session`]: by which a client that returns is known as the one of an earlier
@@ -64,8 +79,10 @@
 //!
 //! # Where to start
 //!
-//! - A new command: [`chat::Command`], its line in `wire/plain.rs`, its arm in
-//!   [`chat::Chat::handle`].
+//! - A new command: [`chat::Command`], its line in each protocol of [`wire`], its arm in
+//!   [`chat::Chat::handle`]. A request that is not for the chat: [`wire::Ask`] and `server/ask.rs`.
+//! - Something new to be kept: [`chat::Content`], what it changes in [`chat::Chat::ordered`], its
+//!   form in each protocol and in the store.
 //! - A new limit: the settings of the module where it applies, and its option in [`config`].
 //! - A new state or deadline of a connection: [`conn::state`], then `server/expire.rs`.
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].

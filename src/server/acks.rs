@@ -67,3 +67,65 @@ impl Acks {
         self.by_connection.get(&conn).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Protocol;
+
+    const ROOM: RoomId = RoomId::new(3, 0);
+    const ANN: ConnId = ConnId::new(0, 0);
+    const BOB: ConnId = ConnId::new(1, 0);
+
+    fn ack(conn: ConnId, seq: u32) -> Ack {
+        let message = format!(r#"{{"type":"ping","id":{seq}}}"#);
+        let message = Protocol::Json.read(&message);
+        Ack {
+            seq: Seq(seq),
+            at: Millis(0),
+            conn,
+            id: message.request(0).id.expect("it has one"),
+            is_duplicate: false,
+        }
+    }
+
+    #[test]
+    fn answers_are_due_in_order_when_their_entries_are_stored() {
+        let mut acks = Acks::default();
+        for (conn, seq) in [(ANN, 1), (BOB, 2), (ANN, 5)] {
+            acks.push(ROOM, ack(conn, seq));
+        }
+        let mut due = |upto| {
+            let next = || acks.take(ROOM, Seq(upto)).map(|ack| ack.seq.0);
+            std::iter::from_fn(next).collect::<Vec<u32>>()
+        };
+        assert!(due(0).is_empty());
+        assert_eq!(due(4), [1, 2]);
+        assert!(due(4).is_empty());
+        assert_eq!(due(9), [5]);
+        assert!(acks.is_empty());
+    }
+
+    #[test]
+    fn answer_to_a_message_that_was_sent_again_is_due_with_the_first() {
+        let mut acks = Acks::default();
+        acks.push(ROOM, ack(ANN, 1));
+        acks.push(ROOM, ack(ANN, 2));
+        acks.push(ROOM, ack(BOB, 1));
+        assert_eq!(acks.take(ROOM, Seq(1)).map(|ack| ack.conn), Some(ANN));
+        assert_eq!(acks.take(ROOM, Seq(1)).map(|ack| ack.conn), Some(BOB));
+        assert!(acks.take(ROOM, Seq(1)).is_none());
+    }
+
+    #[test]
+    fn answers_of_a_connection_are_counted() {
+        let mut acks = Acks::default();
+        assert_eq!(acks.push(ROOM, ack(ANN, 1)), 1);
+        assert_eq!(acks.push(RoomId::new(4, 0), ack(ANN, 1)), 2);
+        assert_eq!(acks.push(ROOM, ack(BOB, 2)), 1);
+        acks.take(ROOM, Seq(1));
+        assert_eq!((acks.count_of(ANN), acks.count_of(BOB)), (1, 1));
+        acks.take(ROOM, Seq(2));
+        assert_eq!(acks.count_of(BOB), 0);
+    }
+}

@@ -161,3 +161,117 @@ impl Batches {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::HEADER_BYTES_MAX;
+
+    const LIMITS: Limits = Limits {
+        frames_max: 8,
+        bytes_max: 1_000,
+    };
+    const LOBBY: RoomId = RoomId::new(5, 0);
+    const ATTIC: RoomId = RoomId::new(2, 0);
+
+    fn add(batches: &mut Batches, room: RoomId, text: &str, head: u32) -> bool {
+        let before = Before {
+            epoch: 1,
+            head: Seq(head),
+        };
+        let Some(runs) = batches.run(room, text == "notice", before, LIMITS) else {
+            return false;
+        };
+        runs[0].push_text(text);
+        true
+    }
+
+    #[test]
+    fn rooms_are_settled_in_the_order_in_which_they_were_touched() {
+        let mut batches = Batches::default();
+        for room in [LOBBY, ATTIC, LOBBY] {
+            assert!(add(&mut batches, room, "hi", 0));
+        }
+        let settled = batches.take_first().expect("two are pending");
+        let frame = settled.frames[0].as_ref().expect("it was said something");
+        assert_eq!((settled.room, frame.count()), (LOBBY, 2));
+        assert_eq!(batches.take_first().map(|s| s.room), Some(ATTIC));
+        assert!(batches.take_first().is_none() && batches.is_empty());
+    }
+
+    #[test]
+    fn room_that_is_settled_alone_leaves_the_others_pending() {
+        let mut batches = Batches::default();
+        add(&mut batches, LOBBY, "hi", 0);
+        add(&mut batches, ATTIC, "hi", 0);
+        assert!(batches.take(LOBBY).is_some());
+        assert!(batches.take(LOBBY).is_none());
+        add(&mut batches, LOBBY, "again", 7);
+        assert_eq!(batches.take_first().map(|s| s.room), Some(ATTIC));
+        let settled = batches.take_first().expect("it was touched again");
+        assert_eq!(settled.before.head, Seq(7), "of its second run");
+    }
+
+    #[test]
+    fn run_remembers_the_head_before_it_and_whether_it_has_notices() {
+        let mut batches = Batches::default();
+        add(&mut batches, LOBBY, "hi", 3);
+        add(&mut batches, LOBBY, "notice", 4);
+        let settled = batches.take(LOBBY).expect("it is pending");
+        assert_eq!((settled.before.head, settled.has_notices), (Seq(3), true));
+        add(&mut batches, LOBBY, "hi", 4);
+        assert!(!batches.take(LOBBY).expect("it is pending").has_notices);
+    }
+
+    #[test]
+    fn run_ends_at_half_of_an_outbox() {
+        let mut batches = Batches::default();
+        for _ in 0..4 {
+            assert!(add(&mut batches, LOBBY, "hi", 0));
+        }
+        assert!(!add(&mut batches, LOBBY, "hi", 0), "half of the frames");
+        assert!(add(&mut batches, ATTIC, &"x".repeat(600), 0));
+        assert!(!add(&mut batches, ATTIC, "hi", 0), "half of the bytes");
+    }
+
+    /// This is what an empty outbox takes at most: see [`crate::server::Server::outbox_bytes_max`].
+    #[test]
+    fn run_has_at_most_half_an_outbox_and_one_message() {
+        const LONGEST: usize = 200;
+        for bytes_max in [1, 100, 1_000, 5_000] {
+            let limits = Limits {
+                frames_max: 64,
+                bytes_max,
+            };
+            for short in 0..60 {
+                let mut batches = Batches::default();
+                let before = Before {
+                    epoch: 1,
+                    head: Seq(0),
+                };
+                for length in std::iter::repeat_n(short, 40).chain([LONGEST; 40]) {
+                    if let Some(runs) = batches.run(LOBBY, false, before, limits) {
+                        runs[0].push_text(&"x".repeat(length));
+                    }
+                }
+                let settled = batches.take(LOBBY).expect("it is pending");
+                let frame = settled.frames[0].as_ref().expect("it was said something");
+                let bound = bytes_max / 2 + HEADER_BYTES_MAX + LONGEST;
+                assert!(frame.len() <= bound, "{bytes_max} {short}");
+                assert!(frame.count() as usize <= limits.frames_max / 2);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the members of a room changed")]
+    fn run_of_other_members_is_a_bug() {
+        let mut batches = Batches::default();
+        add(&mut batches, LOBBY, "hi", 0);
+        let before = Before {
+            epoch: 2,
+            head: Seq(1),
+        };
+        batches.run(LOBBY, false, before, LIMITS);
+    }
+}

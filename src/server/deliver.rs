@@ -266,7 +266,7 @@ impl<N: Net> Server<N> {
         self.catch_up.forget(id);
         self.readings.forget(id);
         self.waiting.remove(id);
-        self.parked.remove(id);
+        self.parked.forget(id);
         self.sessions.end(id);
     }
 

@@ -44,7 +44,9 @@ impl<N: Net> Server<N> {
             };
             self.trimming.was_freed(now);
             self.frames_left = FRAMES_PER_TURN;
+            self.is_refusing = self.parked.is_refused(id);
             self.take_frames(id, &input, now);
+            self.is_refusing = false;
             // Edge-triggered epoll does not report again what came meanwhile.
             self.connections.mark_readable(id);
         }

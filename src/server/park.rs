@@ -10,7 +10,7 @@ use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{AppendRefused, Duplicate, Key};
 use crate::net::Net;
 use crate::wire::{Done, Problem, RequestId, Shown};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
 /// A draft on its way to the log.
@@ -28,15 +28,28 @@ pub(super) struct Append {
 #[derive(Default)]
 pub(super) struct Parked {
     waiting: VecDeque<Append>,
+    /// Connections of which a draft was refused, and what is held behind it is not handled yet.
+    refused: BTreeSet<ConnId>,
 }
 
 impl Parked {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.refused.is_empty()
     }
 
-    /// Takes the draft of a connection that has ended or waited too long.
-    pub(super) fn remove(&mut self, id: ConnId) -> Option<Append> {
+    /// Whether what was held behind a refused draft is to be refused as well: only once.
+    pub(super) fn is_refused(&mut self, id: ConnId) -> bool {
+        self.refused.remove(&id)
+    }
+
+    /// A connection has ended.
+    pub(super) fn forget(&mut self, id: ConnId) {
+        self.remove(id);
+        self.refused.remove(&id);
+    }
+
+    /// Takes the draft of a connection that has waited too long.
+    fn remove(&mut self, id: ConnId) -> Option<Append> {
         let at = self.waiting.iter().position(|append| append.from == id)?;
         self.waiting.remove(at)
     }
@@ -85,6 +98,7 @@ impl<N: Net> Server<N> {
     /// A draft has waited too long: it is refused.
     pub(super) fn refuse_parked(&mut self, id: ConnId, now: Tick) {
         if let Some(append) = self.parked.remove(id) {
+            self.parked.refused.insert(id);
             self.refuse_append(append, now);
         }
     }

@@ -5,11 +5,18 @@ use super::{Server, Turn};
 use crate::conn::state::Stop;
 use crate::frame::Frame;
 use crate::http::Refusal;
-use crate::id::Tick;
+use crate::id::{ConnId, Tick};
 use crate::net::Net;
+use crate::wire::Protocol;
 use crate::ws::CloseReason;
 use log::info;
 use std::mem;
+
+/// When the first programs come back after a stop: a server that is started again listens by then.
+const RETRY_MILLIS_MIN: u32 = 1_000;
+/// The rest come up to five seconds later, in so many groups.
+const RETRY_SPREAD: u32 = 500;
+const RETRY_STEP_MILLIS: u32 = 10;
 
 /// Whether the server serves or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +41,10 @@ impl<N: Net> Server<N> {
         };
     }
 
+    /// Closes every connection with a reason.
     fn say_goodbye(&mut self, now: Tick) {
         self.net.stop_listening();
         self.listeners.stop();
-        let reason = CloseReason::ServerStopping;
-        let frame = Frame::close(reason.code(), &reason.text());
         let ids = self.connections.ids();
         // Queue all close frames before the first member leaves, so that no member gets the leave
         // notices of the others.
@@ -47,7 +53,9 @@ impl<N: Net> Server<N> {
                 continue;
             };
             if connection.state.is_open() {
-                self.connections.push_close(*id, frame.clone());
+                let reason = goodbye(*id, connection.protocol);
+                let frame = Frame::close(reason.code(), &reason.text());
+                self.connections.push_close(*id, frame);
             }
         }
         for id in ids {
@@ -55,7 +63,10 @@ impl<N: Net> Server<N> {
                 continue;
             };
             match connection.state.stop() {
-                Stop::Close => self.part(id, &reason, now),
+                Stop::Close => {
+                    let reason = goodbye(id, connection.protocol);
+                    self.part(id, &reason, now);
+                }
                 Stop::Refuse => self.refuse(id, &Refusal::Stopping, now),
                 Stop::Drain => self.drain(id, now),
                 Stop::Nothing => {}
@@ -91,5 +102,15 @@ impl<N: Net> Server<N> {
             Lifecycle::Stopping { .. } => Turn::Again,
             Lifecycle::Aborted => Turn::Aborted,
         }
+    }
+}
+
+/// Programs are asked to come back at different times, so that not all do at once.
+fn goodbye(id: ConnId, protocol: Protocol) -> CloseReason {
+    match protocol {
+        Protocol::Plain | Protocol::Echo => CloseReason::ServerStopping,
+        Protocol::Json => CloseReason::Restarting {
+            retry_ms: RETRY_MILLIS_MIN + id.slot() % RETRY_SPREAD * RETRY_STEP_MILLIS,
+        },
     }
 }
