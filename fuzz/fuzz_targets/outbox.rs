@@ -26,7 +26,6 @@ enum Operation {
         slices: u8,
         bytes: u16,
     },
-    TakeMissed,
     DropUnsent,
     Seal,
     /// Several messages in one frame, which count singly.
@@ -37,10 +36,6 @@ enum Operation {
     /// The HTTP response of an upgrade.
     PushResponse {
         len: u8,
-    },
-    /// Messages that were not queued.
-    Miss {
-        messages: u8,
     },
     PushReply {
         len: u8,
@@ -70,7 +65,6 @@ struct Piece {
 struct Model {
     queue: VecDeque<Piece>,
     front_begun: bool,
-    missed: u32,
     closed: bool,
 }
 
@@ -101,7 +95,7 @@ impl Model {
         if self.closed {
             return Pushed::Queued;
         }
-        if self.missed > 0 || !(self.queue.is_empty() || fits) {
+        if !(self.queue.is_empty() || fits) {
             return Pushed::Full;
         }
         self.join(frame, false);
@@ -215,9 +209,6 @@ fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Li
             outbox.push_close(frame);
         }
         Operation::Write { slices, bytes } => write(outbox, model, slices, bytes),
-        Operation::TakeMissed => {
-            assert_eq!(outbox.take_missed(), std::mem::take(&mut model.missed));
-        }
         Operation::DropUnsent => {
             outbox.drop_unsent();
             model.drop_unsent();
@@ -238,10 +229,6 @@ fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Li
                 outbox.push(frame.clone(), limits),
                 model.push(&frame, limits)
             );
-        }
-        Operation::Miss { messages } => {
-            outbox.miss(messages.into());
-            model.missed += u32::from(messages);
         }
         Operation::PushReply { len } => {
             let frame = Frame::text(&payload(len));
@@ -268,7 +255,6 @@ fuzz_target!(|game: (u8, u16, Vec<Operation>)| {
         outbox.check_invariants();
         assert_eq!(outbox.frames(), model.frames());
         assert_eq!(outbox.bytes(), model.rest().len());
-        assert_eq!(outbox.missed(), model.missed);
         assert_eq!(outbox.is_closed(), model.closed);
         // After a drop, what is left of a queue with replies may count as one.
         let has_reply = model.queue.iter().any(|piece| piece.is_reply);

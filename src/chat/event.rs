@@ -59,8 +59,6 @@ pub enum Event {
     YouAreOperator,
     /// What a member asked for was not done; only that member sees it.
     Refused(Refused),
-    /// So many messages were dropped because this connection did not read fast enough.
-    Missed { messages: u32 },
 }
 
 /// Why a member did not get what they asked for.

@@ -40,12 +40,11 @@ pub enum Pushed {
 pub struct Outbox {
     queue: Queue,
     /// Unwritten bytes of all frames.
-    bytes: u32,
+    bytes: usize,
     /// WebSocket frames in the queue; a run of several is one entry.
     count: u32,
     /// Bytes of the front frame that are written.
     front_written: u32,
-    missed: u32,
     /// One more than the place of a pong that may still be replaced; 0: there is none.
     pong: u16,
     /// One more than the place of the last reply; 0: there is none.
@@ -138,37 +137,21 @@ impl Queue {
     }
 }
 
-/// 2 GiB, which leaves room for any frame in the 4 bytes that count them.
-const BYTES_MAX: u32 = u32::MAX / 2;
-
-fn length(frame: &Frame) -> u32 {
-    u32::try_from(frame.len()).expect("a frame is not that long")
-}
-
 impl Outbox {
     /// Queues an ordinary frame if it fits.
-    ///
-    /// Once messages were missed ([`Outbox::miss`]), none fits until their count is reported
-    /// ([`Outbox::take_missed`]): the gap is then at one place of the stream, and the report stands
-    /// there.
     #[inline]
     pub fn push(&mut self, frame: Frame, limits: Limits) -> Pushed {
         if self.is_closed {
-            // Not missed: nothing can follow the close frame, so no report is due.
+            // Nothing can follow the close frame, so it need not be sent later either.
             return Pushed::Queued;
         }
-        if self.missed > 0 || !self.has_room(&frame, limits) {
+        if !self.has_room(&frame, limits) {
             return Pushed::Full;
         }
         if !self.join_response(&frame) {
             self.append(frame);
         }
         Pushed::Queued
-    }
-
-    /// Counts messages that did not fit; the owner gets a report when the queue has drained.
-    pub fn miss(&mut self, messages: u32) {
-        self.missed = self.missed.saturating_add(messages);
     }
 
     /// Queues the answer to a request of the peer, which must not be lost. Not bound by the limits;
@@ -193,11 +176,11 @@ impl Outbox {
     /// The peer has asked for more than it accepts: no request of it may be handled before the
     /// outbox is empty. The last reply may exceed the limits; nothing more does.
     pub fn has_many_replies(&self, limits: Limits) -> bool {
-        self.replies() >= REPLIES_MAX || self.replies > 0 && self.bytes() > limits.bytes_max
+        self.replies() >= REPLIES_MAX || self.replies > 0 && self.bytes > limits.bytes_max
     }
 
     /// Queues a frame that must not be lost and of which there cannot be many: an HTTP response, a
-    /// last line, the report of missed messages. Not bound by the limits.
+    /// last line, a report. Not bound by the limits.
     pub fn push_control(&mut self, frame: Frame) {
         if !self.is_closed {
             self.append(frame);
@@ -213,7 +196,7 @@ impl Outbox {
         if let Some(index) = self.pong.checked_sub(1)
             && let Some(earlier) = self.queue.get_mut(usize::from(index))
         {
-            self.bytes = self.bytes - length(earlier) + length(&frame);
+            self.bytes = self.bytes - earlier.len() + frame.len();
             self.count = self.count - earlier.count() + frame.count();
             *earlier = frame;
             return;
@@ -257,13 +240,13 @@ impl Outbox {
         }
         self.bytes = front
             .as_ref()
-            .map_or(0, |frame| length(frame) - self.front_written);
+            .map_or(0, |frame| frame.len() - self.front_written as usize);
         self.count = front.as_ref().map_or(0, Frame::count);
         self.queue = front.map_or(Queue::Empty, Queue::One);
     }
 
     /// The connection is over: drops what is queued and accepts nothing more. Without this, a frame
-    /// that is queued later in the turn could be sent behind a gap that was not reported.
+    /// that is queued later in the turn could be sent behind a gap.
     pub fn seal(&mut self) {
         let front = self.queue.front();
         let begun = front.filter(|_| self.front_written > 0);
@@ -283,14 +266,14 @@ impl Outbox {
 
     /// Bytes that are not written yet.
     pub fn bytes(&self) -> usize {
-        self.bytes as usize
+        self.bytes
     }
 
-    /// Whether a frame would fit, apart from what was missed before.
+    /// Whether an ordinary frame fits.
     #[inline]
     pub fn has_room(&self, frame: &Frame, limits: Limits) -> bool {
         let frames = self.frames() + frame.count() as usize;
-        let bytes = self.bytes() + frame.len();
+        let bytes = self.bytes + frame.len();
         self.is_empty() || frames <= limits.frames_max && bytes <= limits.bytes_max
     }
 
@@ -329,16 +312,15 @@ impl Outbox {
 
     /// Removes so many written bytes from the front. More than are queued is a bug of the caller.
     pub fn advance(&mut self, mut written: usize) {
-        let bytes = self.bytes();
-        assert!(written <= bytes, "more was written than was queued");
-        if written == bytes {
+        assert!(written <= self.bytes, "more was written than was queued");
+        if written == self.bytes {
             // The usual case, and cheaper than removing frame by frame.
             self.queue = Queue::Empty;
             (self.bytes, self.count, self.front_written, self.pong) = (0, 0, 0, 0);
             (self.last_reply, self.replies) = (0, 0);
             return;
         }
-        self.bytes -= written as u32;
+        self.bytes -= written;
         while written > 0 {
             let Some(front) = self.queue.front() else {
                 return;
@@ -364,16 +346,6 @@ impl Outbox {
         }
     }
 
-    /// Messages that were missed and not reported.
-    pub fn missed(&self) -> u32 {
-        self.missed
-    }
-
-    /// Takes the number of missed messages, to be reported. Ordinary frames are accepted again.
-    pub fn take_missed(&mut self) -> u32 {
-        mem::take(&mut self.missed)
-    }
-
     /// Appends the first frame of a new member to the upgrade response: one piece for the socket,
     /// and no heap for a queue. False: the front is no such response.
     fn join_response(&mut self, frame: &Frame) -> bool {
@@ -382,7 +354,7 @@ impl Outbox {
                 if front.is_response() && front.count() == 1 && self.front_written == 0 =>
             {
                 *front = front.followed_by(frame);
-                self.bytes += length(frame);
+                self.bytes += frame.len();
                 self.count += frame.count();
                 true
             }
@@ -391,11 +363,7 @@ impl Outbox {
     }
 
     fn append(&mut self, frame: Frame) {
-        // No limit allows as much. Only an echo has none.
-        if self.bytes > BYTES_MAX {
-            return;
-        }
-        self.bytes += length(&frame);
+        self.bytes += frame.len();
         self.count += frame.count();
         self.queue.push_back(frame);
     }
@@ -407,7 +375,7 @@ impl Outbox {
         assert_eq!(count, self.queue.len());
         slices.truncate(count);
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
-        assert_eq!(bytes, self.bytes(), "bytes are counted");
+        assert_eq!(bytes, self.bytes, "bytes are counted");
         assert!(
             slices.iter().all(|slice| !slice.is_empty()),
             "a written frame is dropped"

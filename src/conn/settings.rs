@@ -14,7 +14,7 @@ pub struct Settings {
     pub silent_timeout: Duration,
     /// From our close frame, or from our last byte, to the end of the connection.
     pub close_timeout: Duration,
-    /// How long a peer may accept no bytes, or miss messages, before it is closed.
+    /// How long a peer may accept no bytes before it is closed.
     pub stall_timeout: Duration,
     /// From the first to the last byte of one message.
     pub message_timeout: Duration,

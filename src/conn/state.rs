@@ -63,7 +63,7 @@
 //! | too much work          | - | - | - | paused; the third time 1008: leaves, Closing | - | - |
 //! | the peer's close frame | - | - | - | leaves, reply, Draining | Draining | - |
 //! | a breach of RFC 6455   | - | - | - | leaves, close frame, Draining | - | - |
-//! | all bytes are accepted | - | Idle; Head if a request has begun | - | report of what was missed; released if held for that | - | our side is shut |
+//! | all bytes are accepted | - | Idle; Head if a request has begun | - | released if held for that | - | our side is shut |
 //! | the peer's end         | as below | as below | as below | held: when it is released; leaves, and as below | as below | as below |
 //! | - nothing is unsent    | over | over | over | over (RFC 6455 §7.1.5: 1006) | over | over |
 //! | - bytes are unsent     | Draining | Draining | Draining | Draining | Draining | until they are sent |
@@ -267,10 +267,6 @@ pub enum Resume {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Drained {
     Nothing,
-    /// Queue a report that so many messages were missed.
-    Report {
-        missed: u32,
-    },
     /// Reading stopped at a request; go on. Arm the deadline.
     Read,
     /// Shut our side: nothing more will be written. If the peer has ended and the system has
@@ -910,10 +906,6 @@ impl State {
     #[inline]
     pub fn drained(&mut self, lengths: &Deadlines, now: Tick) -> Drained {
         match &mut self.phase {
-            Phase::Open { .. } => match self.outbox.take_missed() {
-                0 => Drained::Nothing,
-                missed => Drained::Report { missed },
-            },
             Phase::Answering { rest, .. } => {
                 if rest.is_empty() {
                     self.phase = Phase::Idle {
@@ -932,7 +924,8 @@ impl State {
                     peer_ended: *peer_ended,
                 }
             }
-            Phase::Head { .. }
+            Phase::Open { .. }
+            | Phase::Head { .. }
             | Phase::Idle { .. }
             | Phase::Closing { .. }
             | Phase::Draining { .. } => Drained::Nothing,

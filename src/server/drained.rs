@@ -23,7 +23,6 @@ impl<N: Net> Server<N> {
         };
         match connection.state.drained(&self.deadlines, now) {
             Drained::Nothing => self.catch_up_again(id),
-            Drained::Report { .. } => {}
             Drained::Read => {
                 self.connections.mark_readable(id);
                 self.rearm(id);

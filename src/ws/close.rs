@@ -148,6 +148,47 @@ mod tests {
     }
 
     #[test]
+    fn reason_of_a_restart_is_an_object_for_programs() {
+        let reason = CloseReason::Restarting { retry_ms: 1_500 };
+        assert_eq!(
+            (reason.code(), &*reason.text()),
+            (1012, r#"{"retry_ms":1500}"#)
+        );
+    }
+
+    #[test]
+    fn each_reason_has_its_code_and_a_text_that_fits() {
+        use crate::frame::CLOSE_TEXT_MAX;
+        let rule = String::from("a nick has 1 to 24 characters");
+        let reasons = [
+            (CloseReason::Quit, 1000),
+            (CloseReason::ServerStopping, 1001),
+            (CloseReason::Protocol(Violation::BadClose), 1002),
+            (CloseReason::Binary, 1003),
+            (CloseReason::NotUtf8, 1007),
+            (CloseReason::Flood, 1008),
+            (CloseReason::MessageTooSlow, 1008),
+            (CloseReason::TooManyFragments { max: u32::MAX }, 1008),
+            (
+                CloseReason::TooBig {
+                    max_bytes: usize::MAX,
+                },
+                1009,
+            ),
+            (CloseReason::Restarting { retry_ms: u32::MAX }, 1012),
+            (CloseReason::Stalled, 1013),
+            (CloseReason::StoreUnavailable, 1013),
+            (CloseReason::Replaced, 4001),
+            (CloseReason::BadName { rule }, 4003),
+        ];
+        for (reason, code) in reasons {
+            assert_eq!(reason.code(), code, "{reason:?}");
+            let length = reason.text().len();
+            assert!((1..=CLOSE_TEXT_MAX).contains(&length), "{reason:?}");
+        }
+    }
+
+    #[test]
     fn a_close_is_answered_with_its_own_code() {
         assert_eq!(reply_to(Some(1000)).bytes(), b"\x88\x02\x03\xe8");
         assert_eq!(reply_to(None).bytes(), b"\x88\x00");

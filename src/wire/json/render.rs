@@ -283,8 +283,7 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
         | Event::Renamed { .. }
         | Event::YouWereKicked { .. }
         | Event::Help
-        | Event::YouAreOperator
-        | Event::Missed { .. } => return false,
+        | Event::YouAreOperator => return false,
     }
     true
 }

@@ -284,8 +284,6 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
         Event::Help => text.write_str(HELP),
         Event::YouAreOperator => text.write_str("* you are an operator now"),
         Event::Refused(why) => write_refused(why, text),
-        Event::Missed { messages: 1 } => text.write_str("* you missed 1 message"),
-        Event::Missed { messages } => write!(text, "* you missed {messages} messages"),
     }
 }
 

@@ -175,8 +175,6 @@ fn lines_of_the_server_begin_with_a_star() {
             },
             "* ann is now known as bob",
         ),
-        (Event::Missed { messages: 1 }, "* you missed 1 message"),
-        (Event::Missed { messages: 12 }, "* you missed 12 messages"),
         (
             Event::YouWereKicked {
                 room: lobby(),
