@@ -65,6 +65,11 @@ impl CatchUp {
         self.members.is_empty()
     }
 
+    /// Connections with a member that is behind.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
     /// A connection can be served at once.
     pub(super) fn has_work(&self) -> bool {
         !self.queue.is_empty()
@@ -291,6 +296,7 @@ impl<N: Net> Server<N> {
         let Some(room) = self.talk.chat().room_name(behind.room).cloned() else {
             return;
         };
+        self.connections.missed += u64::from(to.0 - behind.cursor.0);
         let gap = Shown::Gap {
             room: &room,
             from: Seq(behind.cursor.0 + 1),

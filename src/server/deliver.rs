@@ -114,12 +114,14 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         let limits = self.connections.limits();
-        let before = Before {
-            epoch: self.talk.chat().room_epoch(room),
-            head: before,
-        };
         let speakers = self.talk.chat().speakers(room);
         loop {
+            // Another one after the room was settled and members of it fell behind.
+            let epoch = self.talk.chat().room_epoch(room);
+            let before = Before {
+                epoch,
+                head: before,
+            };
             let Some(runs) = self.batches.run(room, is_notice, before, limits) else {
                 self.settle_room(room, now);
                 continue;

@@ -323,9 +323,10 @@ impl<N: Net> Server<N> {
     /// The present counts and the counters so far, for operators and tests.
     pub fn summary(&self) -> String {
         format!(
-            "connections={} members={} rooms={} deadlines={} addresses={} {}",
+            "connections={} members={} behind={} rooms={} deadlines={} addresses={} {}",
             self.connections.len(),
             self.talk.chat().user_count(),
+            self.catch_up.len(),
             self.talk.chat().room_count(),
             self.connections.wheel.len(),
             self.addresses.total(),

@@ -41,7 +41,7 @@ async def talk():
         except websockets.ConnectionClosed as closed:
             assert closed.rcvd.code == 1003, closed
 
-    async with websockets.connect(URL) as cat:
+    async with websockets.connect(URL + "?history=0") as cat:
         await asyncio.wait_for(cat.recv(), WAIT)
         await cat.send("y" * 16385)
         try:

@@ -7,78 +7,103 @@ use super::support::{Client, Frame, PATIENCE, Server, eventually, frame, now};
 const OUTBOX_BYTES: usize = 20_000;
 
 /// Small buffers, so that a few messages fill them.
-const SMALL: [&str; 6] = [
+const SMALL: [&str; 8] = [
     "--message-rate",
     "0",
     "--send-buffer-bytes",
     "4096",
     "--outbox-bytes",
     "20000",
+    "--tail-bytes",
+    "1000000",
 ];
 
 fn start(options: &[&str]) -> Server {
     Server::start(&[&SMALL, options].concat())
 }
 
-/// Ann talks until some member has missed messages, and receives every one of her own. Returns how
-/// many messages she sent. They come several at a time, so that the server sends them as runs.
-fn talk_until_missed(server: &Server, ann: &mut Client) -> usize {
-    const TOGETHER: usize = 5;
+/// Ann talks until so many members are behind, and receives every message of her own. Returns how
+/// many she sent. They come several at a time, so that the server sends them as runs.
+fn talk_until_behind(server: &Server, ann: &mut Client, members: u64) -> usize {
     let mut said = 0;
+    while server.counter("behind") < members {
+        said = talk(ann, said, 50);
+        assert!(said < 20_000, "no member is ever behind");
+    }
+    said
+}
+
+/// Ann says so many messages more, of which she has said some. Returns how many that is in all.
+fn talk(ann: &mut Client, mut said: usize, more: usize) -> usize {
+    const TOGETHER: usize = 5;
     let words = "x".repeat(1000);
-    while server.counter("missed") < 50 {
-        for _ in 0..10 {
-            let numbers = said + 1..=said + TOGETHER;
-            let messages = numbers
-                .clone()
-                .map(|n| frame(0x81, format!("{n} {words}").as_bytes()));
-            ann.send(&messages.collect::<Vec<_>>().concat());
-            for n in numbers {
-                ann.hears(&format!("ann: {n} {words}"));
-            }
-            said += TOGETHER;
+    for _ in 0..more / TOGETHER {
+        let numbers = said + 1..=said + TOGETHER;
+        let messages = numbers
+            .clone()
+            .map(|n| frame(0x81, format!("{n} {words}").as_bytes()));
+        ann.send(&messages.collect::<Vec<_>>().concat());
+        for n in numbers {
+            ann.hears(&format!("ann: {n} {words}"));
         }
-        assert!(said < 20_000, "no message is ever missed");
+        said += TOGETHER;
     }
     said
 }
 
 #[test]
-fn slow_reader_gets_the_exact_count_of_missed_messages() {
+fn slow_reader_gets_every_message_late_and_in_order() {
     let server = start(&[]);
     let mut bob = server.join_with_small_window("bob");
     let mut ann = server.join("ann");
     bob.hears("* ann joined");
-    let said = talk_until_missed(&server, &mut ann);
-    let mut heard = 0;
-    let missed = loop {
+    let said = talk_until_behind(&server, &mut ann, 1);
+    let said = talk(&mut ann, said, 300);
+    for n in 1..=said {
+        assert!(bob.line().starts_with(&format!("ann: {n} ")), "{n}");
+    }
+    ann.says("again");
+    bob.hears("ann: again");
+    eventually("bob is live again", || server.counter("behind") == 0);
+    assert_eq!(server.counter("missed"), 0);
+}
+
+#[test]
+fn slow_reader_that_is_too_far_behind_gets_the_exact_count_of_missed_messages() {
+    let server = start(&["--catch-up-max", "100"]);
+    let mut bob = server.join_with_small_window("bob");
+    let mut ann = server.join("ann");
+    bob.hears("* ann joined");
+    let said = talk_until_behind(&server, &mut ann, 1);
+    let said = talk(&mut ann, said, 500);
+    let (mut heard, mut missed) = (0, 0);
+    while heard + missed < said {
         let line = bob.line();
         match line.strip_prefix("* you missed ") {
             Some(rest) => {
                 let count = rest.split(' ').next().expect("a number");
-                break count.parse::<usize>().expect("a number");
+                missed += count.parse::<usize>().expect("a number");
             }
             None => {
                 heard += 1;
-                assert!(
-                    line.starts_with(&format!("ann: {heard} ")),
-                    "in order, without a gap"
-                );
+                let next = format!("ann: {} ", heard + missed);
+                assert!(line.starts_with(&next), "in order, without a gap");
             }
         }
-    };
-    assert_eq!(heard + missed, said);
+    }
+    assert!(missed > 0);
+    assert_eq!(server.counter("missed"), missed as u64);
     ann.says("again");
     bob.hears("ann: again");
 }
 
 #[test]
 fn client_that_does_not_read_is_removed_at_the_stall_deadline() {
-    let server = start(&["--stall-timeout", "500ms", "--close-timeout", "300ms"]);
+    let server = start(&["--stall-timeout", "2s", "--close-timeout", "300ms"]);
     let mut ann = server.join("ann");
     let bob = server.join_with_small_window("bob");
     ann.hears("* bob joined");
-    talk_until_missed(&server, &mut ann);
+    talk_until_behind(&server, &mut ann, 1);
     ann.hears_at_last("* bob left");
     assert_eq!(server.counter("stalled"), 1);
     eventually("bob's connection is gone", || {
@@ -91,7 +116,7 @@ fn client_that_does_not_read_is_removed_at_the_stall_deadline() {
 
 #[test]
 fn client_that_sends_but_does_not_read_is_removed_at_the_stall_deadline() {
-    let server = start(&["--stall-timeout", "500ms", "--close-timeout", "300ms"]);
+    let server = start(&["--stall-timeout", "2s", "--close-timeout", "300ms"]);
     let mut deaf = server.join_with_small_window("deaf");
     deaf.stream
         .set_write_timeout(Some(PATIENCE))
@@ -114,7 +139,7 @@ fn client_that_sends_but_does_not_read_is_removed_at_the_stall_deadline() {
 #[test]
 fn kernel_keeps_nothing_of_clients_that_were_removed_at_the_stall_deadline() {
     const CLIENTS: usize = 15;
-    let server = start(&["--stall-timeout", "500ms", "--close-timeout", "300ms"]);
+    let server = start(&["--stall-timeout", "2s", "--close-timeout", "300ms"]);
     let mut ann = server.join("ann");
     let deaf: Vec<Client> = (0..CLIENTS)
         .map(|n| server.join_with_small_window(&format!("n{n}")))
@@ -122,7 +147,7 @@ fn kernel_keeps_nothing_of_clients_that_were_removed_at_the_stall_deadline() {
     for n in 0..CLIENTS {
         ann.hears(&format!("* n{n} joined"));
     }
-    talk_until_missed(&server, &mut ann);
+    talk_until_behind(&server, &mut ann, CLIENTS as u64);
     eventually("all but ann are removed", || {
         server.counter("connections") == 1
     });
@@ -206,7 +231,7 @@ fn kernel_send_buffer_of_a_slow_reader_is_bounded() {
     let server = Server::start(&["--message-rate", "0", "--stall-timeout", "60s"]);
     let bob = server.join_with_small_window("bob");
     let mut ann = server.join("ann");
-    talk_until_missed(&server, &mut ann);
+    talk_until_behind(&server, &mut ann, 1);
     let queues = send_queues(server.address().port());
     let held = queues.into_iter().max().expect("the port has connections");
     assert!((1..=64 * 1024).contains(&held), "{held} bytes");
@@ -216,7 +241,7 @@ fn kernel_send_buffer_of_a_slow_reader_is_bounded() {
 /// Memory taken by many half-received messages is returned to the system after them.
 #[test]
 fn memory_returns_to_its_idle_size_after_a_burst() {
-    let server = Server::start(&["--message-rate", "0", "--max-connections-per-address", "0"]);
+    let server = start(&["--max-connections-per-address", "0"]);
     let mut crowd: Vec<Client> = (0..1000)
         .map(|n| server.join_room(&format!("room{n}"), &format!("n{n}")))
         .collect();
