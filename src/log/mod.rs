@@ -262,8 +262,6 @@ pub struct Log {
     searches: Searches,
     reads: u32,
     answers: Vec<Answer>,
-    /// What is to be notified without a store's answer.
-    notifications: Vec<Notification>,
     /// When a page was last used.
     pages_used: Tick,
     /// The tail is not looked at for what is old before this.
@@ -309,7 +307,6 @@ impl Log {
             searches: Searches::default(),
             reads: 0,
             answers: Vec::new(),
-            notifications: Vec::new(),
             pages_used: now,
             quiet_from: now,
             now,
@@ -387,7 +384,7 @@ impl Log {
             return open.oldest;
         }
         let oldest = self.tail.oldest(room.slot());
-        oldest.unwrap_or(Seq(open.head.0.saturating_add(1)))
+        oldest.unwrap_or_else(|| open.past_head())
     }
 
     /// The newest entry that is stored, with all before it. Without a store: the head.
@@ -558,7 +555,7 @@ impl Log {
         if after >= open.head {
             return Reading::AtHead;
         }
-        let (head, log_gen) = (open.head, open.log_gen);
+        let log_gen = open.log_gen;
         let oldest = self.oldest(room);
         let next = Seq(after.0 + 1);
         if next < oldest {
@@ -580,14 +577,14 @@ impl Log {
             let upto = self.tail.read(room.slot(), upto, each).unwrap_or(upto);
             return Reading::Read { upto };
         }
-        let failed = self.room(room).unreadable;
-        if let Some((from, until)) = failed
+        let open = self.room(room);
+        if let Some((from, until)) = open.unreadable
             && self.now < until
             && from <= after
             && after.0 - from.0 < PAGE_ENTRIES
         {
             let oldest = self.tail.oldest(room.slot());
-            let most = oldest.unwrap_or(Seq(head.0.saturating_add(1)));
+            let most = oldest.unwrap_or_else(|| open.past_head());
             let beyond = Seq(from.0.saturating_add(PAGE_ENTRIES + 1));
             return Reading::Gap {
                 oldest: beyond.min(most),
@@ -719,7 +716,6 @@ impl Log {
     /// tail to go on with.
     pub fn has_requests(&self) -> bool {
         !self.searches.is_empty()
-            || !self.notifications.is_empty()
             || !self.outgoing.is_empty()
             || (!self.waiting.is_empty() && self.reads < READS_MAX)
     }
@@ -727,7 +723,6 @@ impl Log {
     /// Takes what has come from the store, and appends what others must know of it.
     pub fn take_answers(&mut self, now: Tick, out: &mut Vec<Notification>) {
         self.now = now;
-        out.append(&mut self.notifications);
         let rooms = &self.rooms;
         let is_open = |room| rooms.get(room).is_some();
         if let Some(found) = self.searches.step(&self.tail, is_open) {
@@ -988,7 +983,7 @@ impl Log {
         let mut unstored = 0;
         for (id, room) in self.rooms.each() {
             let oldest = self.tail.oldest(id.slot());
-            let oldest = oldest.unwrap_or(Seq(room.head.0.saturating_add(1)));
+            let oldest = oldest.unwrap_or_else(|| room.past_head());
             assert!(
                 oldest.0 <= room.stored.0.saturating_add(1),
                 "what is not stored is in the tail"

@@ -64,6 +64,11 @@ impl Room {
         }
     }
 
+    /// One more than the newest entry: the oldest that there is, where there is none.
+    pub(super) const fn past_head(&self) -> Seq {
+        Seq(self.head.0.saturating_add(1))
+    }
+
     /// The room must stay: it would be opened with an older head than it has.
     fn is_pinned(&self) -> bool {
         self.members > 0

@@ -163,12 +163,6 @@ impl Inner {
                     more: false,
                 }
             }
-            Request::Backup { tag, .. } | Request::Export { tag, .. } | Request::Check { tag } => {
-                Answer::TaskFailed {
-                    tag,
-                    why: String::from("there is no file"),
-                }
-            }
         }
     }
 
