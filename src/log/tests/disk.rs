@@ -139,6 +139,9 @@ impl Inner {
                     page,
                 }
             }
+            Request::Backup { .. } | Request::Export { .. } | Request::Check { .. } => {
+                panic!("an operator asks, not the log")
+            }
             Request::Keys { session } => Answer::Keys {
                 session,
                 keys: self.keys(session),
