@@ -186,9 +186,8 @@ impl<N: Net> Server<N> {
             self.connections.end(id);
             return;
         }
-        if is_admin {
-            // An operator can look at a full server.
-        } else if self.connections.len() > self.listeners.max_connections {
+        // An operator can look at a full server.
+        if self.connections.len() > self.listeners.max_connections && !is_admin {
             self.refuse(id, &Refusal::TooManyConnections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy
