@@ -197,7 +197,7 @@ fn admin_socket_that_cannot_be_made_is_refused_if_named_and_else_a_warning() {
     contains(&errors, "--admin-socket");
     let server = keeping_in(&folder.0);
     contains(
-        &server.error_line(),
+        server.error_line(),
         "operators' commands cannot reach this server",
     );
     assert_eq!(
@@ -237,9 +237,9 @@ fn export_is_the_same_on_a_running_server_and_without_one() {
 fn export_of_an_unknown_room_names_it() {
     let folder = Folder::new("admin-unknown");
     let server = keeping_in(&folder.0);
-    contains(&fails(&folder.0, &["export", "nowhere"]), "nowhere");
+    contains(fails(&folder.0, &["export", "nowhere"]), "nowhere");
     stops(server);
-    contains(&fails(&folder.0, &["export", "nowhere"]), "nowhere");
+    contains(fails(&folder.0, &["export", "nowhere"]), "nowhere");
 }
 
 #[test]
@@ -249,19 +249,16 @@ fn backup_of_a_running_server_is_restored_by_replacing_the_file() {
     let backup = ["backup", file.to_str().expect("a name")];
     let server = keeping_in(&state);
     ann_says(&server, &state, &["before"]);
-    contains(&succeeds(&state, &backup), "backup.db");
+    contains(succeeds(&state, &backup), "backup.db");
     assert_eq!(
         fs::metadata(&file).expect("it is there").mode() & 0o777,
         0o600
     );
     ann_says(&server, &state, &["after"]);
     // It is not overwritten.
-    contains(&fails(&state, &backup), "backup.db");
+    contains(fails(&state, &backup), "backup.db");
     stops(server);
-    contains(
-        &succeeds(&state, &["store", "check", backup[1]]),
-        "in order",
-    );
+    contains(succeeds(&state, &["store", "check", backup[1]]), "in order");
 
     fs::remove_dir_all(&state).expect("it is removed");
     fs::create_dir(&state).expect("a folder");
@@ -285,7 +282,7 @@ fn backup_without_a_server_takes_the_lock_itself() {
     stops(server);
     succeeds(&state, &["backup", file.to_str().expect("a name")]);
     contains(
-        &succeeds(&state, &["store", "check", file.to_str().expect("a name")]),
+        succeeds(&state, &["store", "check", file.to_str().expect("a name")]),
         "in order",
     );
 }
@@ -295,9 +292,9 @@ fn check_finds_damage_with_a_server_and_without_one() {
     let folder = Folder::new("admin-check");
     let server = keeping_in(&folder.0);
     ann_says(&server, &folder.0, &["hello"]);
-    contains(&succeeds(&folder.0, &["store", "check"]), "in order");
+    contains(succeeds(&folder.0, &["store", "check"]), "in order");
     stops(server);
-    contains(&succeeds(&folder.0, &["store", "check"]), "in order");
+    contains(succeeds(&folder.0, &["store", "check"]), "in order");
     let file = folder.path("parlor.db");
     let mut bytes = fs::read(&file).expect("a file");
     let middle = bytes.len() / 2;

@@ -67,7 +67,7 @@ fn history_survives_a_kill() {
     let server = keeping_in(&folder.0);
     let mut bob = server.join("bob");
     contains(
-        &[bob.line(), bob.line(), bob.line()].join("\n"),
+        [bob.line(), bob.line(), bob.line()].join("\n"),
         "ann: is this kept?",
     );
 }
