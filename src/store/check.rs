@@ -31,13 +31,10 @@ pub(super) fn file(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<Report
 fn connection(db: &Connection, progress: &mut dyn FnMut(&str)) -> Result<Report, Fault> {
     let mut report = Report::default();
     progress("checking the file");
-    let mut statement = db.prepare(&format!("PRAGMA integrity_check({PROBLEMS_MAX})"))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let sentence: String = row.get(0)?;
-        if sentence != "ok" {
-            report.problems.push(sentence);
-        }
+    match sqlite_problems(db) {
+        Ok(problems) => report.problems = problems,
+        // So damaged that the check itself does not come to its end.
+        Err(fault) => report.problems.push(fault.why),
     }
     let mut after = StoredRoom(0);
     while let Some((room, name)) = next_room(db, after)? {
@@ -58,9 +55,10 @@ fn connection(db: &Connection, progress: &mut dyn FnMut(&str)) -> Result<Report,
         }
     }
     for (what, sql) in RULES {
-        let count: u64 = db.query_row(sql, [], |row| row.get(0))?;
-        if count > 0 {
-            report.problems.push(format!("{count} {what}"));
+        match db.query_row(sql, [], |row| row.get::<_, u64>(0)) {
+            Ok(0) => {}
+            Ok(count) => report.problems.push(format!("{count} {what}")),
+            Err(error) => report.problems.push(Fault::from(error).why),
         }
     }
     if pragma(db, "auto_vacuum")?.is_some_and(|mode| mode != "2") {
@@ -69,6 +67,19 @@ fn connection(db: &Connection, progress: &mut dyn FnMut(&str)) -> Result<Report,
             .push(String::from("the file does not give pages back"));
     }
     Ok(report)
+}
+
+fn sqlite_problems(db: &Connection) -> Result<Vec<String>, Fault> {
+    let mut statement = db.prepare(&format!("PRAGMA integrity_check({PROBLEMS_MAX})"))?;
+    let mut rows = statement.query([])?;
+    let mut problems = Vec::new();
+    while let Some(row) = rows.next()? {
+        let sentence: String = row.get(0)?;
+        if sentence != "ok" {
+            problems.push(sentence);
+        }
+    }
+    Ok(problems)
 }
 
 /// Each counts what must not be.

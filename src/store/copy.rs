@@ -32,16 +32,17 @@ pub struct Copied {
     pub pages: u64,
 }
 
-/// Copies `db` to a new file at `path`. `between` is called after each step; if it returns false,
-/// the copy is given up.
+/// Copies `db` to a new file at `path`, and returns how many pages it has. `between` is called after
+/// each step but the last; if it returns false, the copy is given up.
 pub(super) fn copy(
     db: &Connection,
     path: &Path,
     mut between: impl FnMut(Copied) -> bool,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let path = absolute(path)?;
     let part = new_copy(&path)?;
-    let result = copy_to_part(db, &part, &mut between).and_then(|()| keep_copy(&part, &path));
+    let result = copy_to_part(db, &part, &mut between)
+        .and_then(|pages| keep_copy(&part, &path).map(|()| pages));
     if result.is_err() {
         // It may be gone already, or on a disk that has failed.
         let _ = fs::remove_file(&part);
@@ -53,7 +54,7 @@ fn copy_to_part(
     db: &Connection,
     part: &Path,
     between: &mut impl FnMut(Copied) -> bool,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let wrong = |error| StoreError::from_fault(part, Fault::from(error));
     let mut to = Connection::open(part).map_err(wrong)?;
     let backup = Backup::new(db, &mut to).map_err(wrong)?;
@@ -63,13 +64,13 @@ fn copy_to_part(
         let pages = u64::try_from(progress.pagecount).unwrap_or(0);
         let left = u64::try_from(progress.remaining).unwrap_or(0);
         match step {
-            StepResult::Done => return Ok(()),
+            StepResult::Done => return Ok(pages),
             StepResult::Busy | StepResult::Locked => std::thread::sleep(Duration::from_millis(5)),
             _ => {}
         }
         let copied = Copied {
-            // The whole is reported when the copy has its name.
-            done: (pages - left.min(pages)).min(pages.saturating_sub(1)),
+            // All of them only when the copy has its name.
+            done: pages.saturating_sub(left.max(1)),
             pages,
         };
         if !between(copied) {
@@ -98,22 +99,20 @@ impl Thread<'_> {
     }
 
     fn back_up(&mut self, tag: u64, path: &Path) {
-        let mut pages = 0;
         let mut steps = 0;
         let result = copy(self.db, path, |copied| {
-            pages = copied.pages;
             if steps % REPORT_STEPS == 0 {
                 self.answers.push(Answer::Copied {
                     tag,
                     done: copied.done,
-                    pages,
+                    pages: copied.pages,
                 });
             }
             steps += 1;
             self.turn()
         });
         self.answers.push(match result {
-            Ok(()) => Answer::Copied {
+            Ok(pages) => Answer::Copied {
                 tag,
                 done: pages,
                 pages,

@@ -169,10 +169,12 @@ impl StoreError {
                 directory: path,
                 pid: None,
             },
-            FaultKind::Io | FaultKind::Collision | FaultKind::Other => Self::Other {
-                path,
-                why: fault.why,
-            },
+            FaultKind::Io | FaultKind::Collision | FaultKind::Interrupted | FaultKind::Other => {
+                Self::Other {
+                    path,
+                    why: fault.why,
+                }
+            }
         }
     }
 }
@@ -198,6 +200,8 @@ pub(super) enum FaultKind {
     Busy,
     /// A row is there with the number of another. Trying again changes nothing.
     Collision,
+    /// By ourselves.
+    Interrupted,
     Other,
 }
 
@@ -239,6 +243,7 @@ impl From<rusqlite::Error> for Fault {
                     ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => FaultKind::Damaged,
                     ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => FaultKind::Busy,
                     ErrorCode::ConstraintViolation => FaultKind::Collision,
+                    ErrorCode::OperationInterrupted => FaultKind::Interrupted,
                     _ => FaultKind::Other,
                 };
                 let text = text.clone().unwrap_or_else(|| error.to_string());

@@ -30,7 +30,7 @@ pub use settings::{Settings, StoreSync};
 
 use crate::id::Millis;
 use crate::log::Started;
-use error::Fault;
+use error::{Fault, FaultKind};
 use handle::{EndOfThread, Shared};
 use place::Place;
 use rusqlite::Connection;
@@ -143,28 +143,37 @@ fn check_at_start(db: &mut Connection, clocks: Clocks, report: fn(&str)) -> Resu
             return Err(Fault::damaged(format!("table {table}: {problem}")));
         }
     }
-    // A damaged root page is found here.
-    db.query_row("SELECT min(id), max(id) FROM messages", [], |_| Ok(()))?;
+    // A damaged root page has neither end. Asked for together, they would be searched for.
+    let end_of = |sql| db.query_row(sql, [], |_| Ok(()));
+    let ends = [
+        "SELECT min(id) FROM messages",
+        "SELECT max(id) FROM messages",
+    ]
+    .map(end_of);
+    if let [Err(error), Err(_)] = ends {
+        return Err(Fault::from(error));
+    }
     let end = (clocks.moment)() + CHECK_MAX;
     let is_late = move || (clocks.moment)() >= end;
     db.progress_handler(CHECK_LOOK, Some(is_late))?;
-    let problem = first_problem(db, "messages");
+    let problem = first_problem(db, "messages").map_err(Fault::from);
     db.progress_handler(0, None::<fn() -> bool>)?;
     match problem {
         Ok(None) => {}
-        Ok(Some(problem)) => report(&format!(
-            "the store is damaged, and some rooms may not work: run parlor store check ({problem})"
-        )),
-        Err(rusqlite::Error::SqliteFailure(error, _))
-            if error.code == rusqlite::ErrorCode::OperationInterrupted =>
-        {
-            report(
-                "the store is large and was not checked to its end: parlor store check does that",
-            );
-        }
-        Err(error) => return Err(Fault::from(error)),
+        Ok(Some(problem)) => report_damage(&problem, report),
+        Err(fault) if fault.kind == FaultKind::Damaged => report_damage(&fault.why, report),
+        Err(fault) if fault.kind == FaultKind::Interrupted => report(
+            "the store is large and was not checked to its end; parlor store check does that",
+        ),
+        Err(fault) => return Err(fault),
     }
     Ok(())
+}
+
+fn report_damage(problem: &str, report: fn(&str)) {
+    report(&format!(
+        "the store is damaged, and some rooms may not work; parlor store check lists all ({problem})"
+    ));
 }
 
 fn first_problem(db: &Connection, table: &str) -> Result<Option<String>, rusqlite::Error> {
@@ -203,8 +212,10 @@ pub fn backup(
 ) -> Result<(), StoreError> {
     let place = Place::take(directory)?;
     let db = schema::open(&place.file(), false)?;
-    copy::copy(&db, to, |copied| {
+    let pages = copy::copy(&db, to, |copied| {
         progress(copied);
         true
-    })
+    })?;
+    progress(Copied { done: pages, pages });
+    Ok(())
 }

@@ -135,7 +135,7 @@ pub(super) fn new_copy(path: &Path) -> Result<PathBuf, StoreError> {
 pub(super) fn keep_copy(part: &Path, path: &Path) -> Result<(), StoreError> {
     let refused = |error| StoreError::from_io(path, &error);
     fs::rename(part, path).map_err(refused)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(refused)

@@ -3,6 +3,7 @@
 use super::error::{Fault, FaultKind, StoreError};
 use crate::id::Millis;
 use crate::log::{EpochInfo, Started, StoredRoom};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::path::Path;
 use std::time::Duration;
@@ -105,6 +106,14 @@ fn open_with(file: &Path, create: bool, migrations: &[&str]) -> Result<Connectio
         "secure_delete = ON",
     ] {
         pragma(&db, setting).map_err(wrong)?;
+    }
+    for (switch, is_on) in [
+        // A file may come from anywhere, as a backup that is restored.
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+    ] {
+        db.set_db_config(switch, is_on).map_err(wrong)?;
     }
     db.set_prepared_statement_cache_capacity(32);
     migrate(&db, version, migrations).map_err(wrong)?;

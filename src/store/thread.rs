@@ -50,6 +50,7 @@ pub(super) struct Thread<'c> {
     heads: Heads,
     requests: Vec<Request>,
     /// In the order in which they were numbered in each room.
+    #[expect(clippy::vec_box, reason = "they come boxed, and sorting moves them")]
     waiting: Vec<Box<Record>>,
     reads: VecDeque<Request>,
     searches: VecDeque<Search>,

@@ -4,6 +4,7 @@ mod faults;
 mod keeping;
 mod opening;
 mod retention;
+mod tasks;
 
 use super::{Clocks, Handle, Settings, StoreError, StoreSync, Surroundings, open};
 use crate::chat::{Content, Draft, Manner};
@@ -232,13 +233,6 @@ impl Scene {
         self.ask(Request::Keys { session });
         self.wait_for(|answer| match answer {
             Answer::Keys { keys, .. } => Some(keys.clone()),
-            _ => None,
-        })
-    }
-
-    fn health(&mut self) -> Health {
-        self.wait_for(|answer| match answer {
-            Answer::Health(health) => Some(health.clone()),
             _ => None,
         })
     }
