@@ -546,7 +546,7 @@ fn the_reason_of_a_kick_is_the_last_line_of_the_kicked_member_and_reported_to_th
         scene.heard(BOB),
         [Event::YouWereKicked {
             room: "lobby".into(),
-            by: by.clone(),
+            by,
             reason: reason.clone()
         }]
     );

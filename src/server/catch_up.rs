@@ -347,7 +347,7 @@ impl<N: Net> Server<N> {
         let reading = self.log.read(room, cursor, &mut |entry| {
             let is_full = run.len() * 2 >= limits.bytes_max
                 || run.count() as usize * 2 >= limits.frames_max
-                || upto > cursor && upto.0 % RUN_ENTRIES == 0;
+                || upto > cursor && upto.0.is_multiple_of(RUN_ENTRIES);
             if !is_full {
                 let shown = Shown::Entry {
                     room: &name,

@@ -279,10 +279,10 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if let Some(frame) = self.encoder.frame(shown, connection.protocol) {
-            if self.connections.push_reply(id, frame) {
-                self.hold(id, Wait::Outbox, now);
-            }
+        if let Some(frame) = self.encoder.frame(shown, connection.protocol)
+            && self.connections.push_reply(id, frame)
+        {
+            self.hold(id, Wait::Outbox, now);
         }
     }
 }

@@ -55,6 +55,13 @@ impl Parked {
     }
 }
 
+/// What became of a draft.
+enum Tried {
+    /// It has a number or is refused: its sender is answered, or will be.
+    Done,
+    Later(Append, Delay),
+}
+
 /// Why a draft is not numbered now.
 enum Delay {
     /// The log takes no drafts, not of other senders either.
@@ -72,7 +79,7 @@ impl<N: Net> Server<N> {
         let id = append.from;
         if self.is_refusing {
             self.refuse_append(append, now);
-        } else if let Err((append, _)) = self.try_append(append, now) {
+        } else if let Tried::Later(append, _) = self.try_append(append, now) {
             self.parked.waiting.push_back(append);
             self.hold(id, Wait::Number, now);
         }
@@ -84,9 +91,9 @@ impl<N: Net> Server<N> {
         while let Some(append) = waiting.pop_front() {
             let id = append.from;
             match self.try_append(append, now) {
-                Ok(()) => self.release(id, Wait::Number, now),
-                Err((append, Delay::Keys)) => self.parked.waiting.push_back(append),
-                Err((append, Delay::Log)) => {
+                Tried::Done => self.release(id, Wait::Number, now),
+                Tried::Later(append, Delay::Keys) => self.parked.waiting.push_back(append),
+                Tried::Later(append, Delay::Log) => {
                     self.parked.waiting.push_back(append);
                     break;
                 }
@@ -109,16 +116,16 @@ impl<N: Net> Server<N> {
         self.show(append.from, &Shown::Error { re, why }, now);
     }
 
-    fn try_append(&mut self, append: Append, now: Tick) -> Result<(), (Append, Delay)> {
+    fn try_append(&mut self, append: Append, now: Tick) -> Tried {
         if let Some(key) = &append.key {
             match self.log.duplicate(key) {
                 Duplicate::No => {}
                 Duplicate::Acked { seq, at, .. } | Duplicate::Unacked { seq, at, .. } => {
                     let room = append.room;
                     self.acknowledge(append, room, seq, at, true, now);
-                    return Ok(());
+                    return Tried::Done;
                 }
-                Duplicate::Unknown => return Err((append, Delay::Keys)),
+                Duplicate::Unknown => return Tried::Later(append, Delay::Keys),
             }
         }
         let (room, from) = (append.room, append.from);
@@ -130,15 +137,17 @@ impl<N: Net> Server<N> {
             Ok((seq, at)) => {
                 self.ordered(room, &append.draft.numbered(seq, at), now);
                 self.acknowledge(append, room, seq, at, false, now);
-                Ok(())
+                Tried::Done
             }
             Err(AppendRefused::RoomFull) => {
                 let re = append.request.as_ref();
                 let why = Problem::RoomIsFull;
                 self.show(from, &Shown::Error { re, why }, now);
-                Ok(())
+                Tried::Done
             }
-            Err(AppendRefused::StoreFailing | AppendRefused::Full) => Err((append, Delay::Log)),
+            Err(AppendRefused::StoreFailing | AppendRefused::Full) => {
+                Tried::Later(append, Delay::Log)
+            }
         }
     }
 

@@ -165,7 +165,7 @@ fn every_event_is_within_its_bound() {
             word: remark,
         },
         Event::Renamed {
-            room: room.clone(),
+            room,
             old: longest(),
             new: longest(),
         },

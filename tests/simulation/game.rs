@@ -74,7 +74,6 @@ fn config(chance: &mut Chance) -> Config {
             notice_interval: seconds(1),
             rooms_per_connection: 16,
             operator_token: Some(String::from("secret")),
-            ..chat::Settings::default()
         },
         grace_timeout: seconds(2),
         max_connections_per_address: if chance.percent(50) { 0 } else { 3 },

@@ -327,7 +327,7 @@ impl<'a> Message<'a> {
     }
 
     fn needs(&self, field: Field) -> Result<&str, Problem<'static>> {
-        self.text(field)?.ok_or(Problem::Missing {
+        self.text(field)?.ok_or_else(|| Problem::Missing {
             field: field.name(),
         })
     }
