@@ -9,7 +9,9 @@ mod tasks;
 use super::{Clocks, Handle, Settings, StoreError, StoreSync, Surroundings, open};
 use crate::chat::{Content, Draft, Manner};
 use crate::id::{Millis, RoomId, Seq};
-use crate::log::{Answer, Kept, KeptKey, Key, Page, Record, Request, Started, Store, StoredRoom};
+use crate::log::{
+    Answer, Health, Kept, KeptKey, Key, Page, Record, Request, Started, Store, StoredRoom,
+};
 use smol_str::SmolStr;
 use std::fs;
 use std::ops::RangeInclusive;
