@@ -1,32 +1,41 @@
-//! Random commands of many members: every effect must be one that a model allows, which knows each
-//! member's room and nick, and the joins and leaves that were not reported to the room yet.
+//! Random commands of many users in several rooms: every effect must be one that a model allows,
+//! which knows the nick and the rooms of each user, which members are behind, and the joins and
+//! leaves that were not reported to a room yet. What is to be kept is ordered at once or later.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use parlor::chat::{Chat, Command, Effect, Effects, Event, Nick, Refused, RoomName, Settings};
-use parlor::id::{ConnId, RoomId, Tick};
-use std::collections::BTreeMap;
+use parlor::chat::{
+    Chat, Command, Content, DIALECTS, Draft, Effect, Effects, Event, Farewell, JoinRefused, Manner,
+    Nick, NickRefused, Page, Refused, RoomName, Settings,
+};
+use parlor::id::{ConnId, Millis, RoomId, Seq, Tick};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use unicode_security::confusable_detection::skeleton;
 
 #[derive(Arbitrary, Debug)]
 enum Operation<'a> {
+    Enter {
+        slot: u8,
+        nick: Option<Name<'a>>,
+    },
     Join {
         slot: u8,
         room: u8,
-        nick: Option<Name<'a>>,
     },
     Leave {
+        slot: u8,
+        room: u8,
+    },
+    Exit {
         slot: u8,
         stale: bool,
     },
     Say {
         slot: u8,
-        words: &'a str,
-    },
-    Act {
-        slot: u8,
+        room: Option<u8>,
+        is_action: bool,
         words: &'a str,
     },
     Nick {
@@ -39,6 +48,7 @@ enum Operation<'a> {
     },
     Kick {
         slot: u8,
+        room: Option<u8>,
         nick: Name<'a>,
         reason: &'a str,
     },
@@ -46,11 +56,25 @@ enum Operation<'a> {
         slot: u8,
         word: &'a str,
     },
+    List {
+        slot: u8,
+        room: Option<u8>,
+        rooms: bool,
+        page: Option<(Option<Name<'a>>, u8)>,
+    },
     Ask {
         slot: u8,
+        room: Option<u8>,
         what: u8,
         stale: bool,
     },
+    Switch {
+        slot: u8,
+        room: u8,
+        is_live: bool,
+    },
+    /// What waits to be ordered is ordered.
+    Order,
     Pass {
         ticks: u8,
     },
@@ -90,8 +114,9 @@ const NAMES: [&str; 22] = [
     "ann\u{13441}",
     "ann\u{200d}",
 ];
-const ROOMS: [&str; 3] = ["lobby", "LOBBY", "attic"];
-const MEMBERS_MAX: u8 = 12;
+const ROOMS: [&str; 4] = ["lobby", "LOBBY", "attic", "cellar"];
+const ROOMS_PER_USER: usize = 2;
+const USERS_MAX: u8 = 12;
 const MESSAGE_RATE: u32 = 5;
 const MESSAGE_BURST: u32 = 10;
 
@@ -104,12 +129,17 @@ impl<'a> Name<'a> {
     }
 }
 
-struct Member {
+fn room_name(number: u8) -> &'static str {
+    ROOMS[usize::from(number) % ROOMS.len()]
+}
+
+struct User {
     id: ConnId,
-    room: String,
     nick: String,
+    /// By name, and whether the user is live there.
+    rooms: BTreeMap<String, bool>,
     is_operator: bool,
-    joined_at: Tick,
+    entered_at: Tick,
     /// Commands that were not dropped as too fast.
     answered: u32,
 }
@@ -125,351 +155,484 @@ struct Game {
     chat: Chat,
     now: Tick,
     generation: u32,
-    members: BTreeMap<u32, Member>,
+    users: BTreeMap<u32, User>,
+    /// The log's table: the rooms that have members.
+    rooms: BTreeMap<String, RoomId>,
     unreported: BTreeMap<String, Unreported>,
+    /// What waits for its number.
+    appended: VecDeque<(RoomId, Draft)>,
     is_limited: bool,
+    /// Entries are ordered by [`Operation::Order`], as a remote engine would; else at once.
+    is_late: bool,
+    /// A user without a room stays, as with a protocol that can join rooms.
+    stays: bool,
+    notice_members: usize,
 }
 
 impl Game {
     fn play(&mut self, operation: &Operation<'_>) {
         match operation {
-            Operation::Join { slot, room, nick } => {
-                self.join(
-                    slot % MEMBERS_MAX,
-                    ROOMS[usize::from(*room) % ROOMS.len()],
-                    nick,
-                );
+            Operation::Enter { slot, nick } => self.enter(slot % USERS_MAX, nick.as_ref()),
+            Operation::Join { slot, room } => self.join(*slot, room_name(*room)),
+            Operation::Leave { slot, room } => self.leave(*slot, room_name(*room)),
+            Operation::Exit { slot, stale } => self.exit(*slot, *stale),
+            Operation::Say {
+                slot,
+                room,
+                is_action,
+                words,
+            } => {
+                let manner = if *is_action {
+                    Manner::Action
+                } else {
+                    Manner::Message
+                };
+                let command = Command::Say {
+                    manner,
+                    text: words,
+                    reply_to: None,
+                };
+                self.ask(*slot, *room, command);
             }
-            Operation::Leave { slot, stale } => self.leave(*slot, *stale),
-            Operation::Say { slot, words } => self.ask(*slot, Command::Say(words)),
-            Operation::Act { slot, words } => self.ask(*slot, Command::Act(words)),
-            Operation::Nick { slot, nick } => self.ask(*slot, Command::Nick(nick.text())),
+            Operation::Nick { slot, nick } => self.ask(*slot, None, Command::Nick(nick.text())),
             Operation::Op { slot, right } => {
-                self.ask(
-                    *slot,
-                    Command::Op {
-                        token: if *right { "secret" } else { "wrong" },
-                    },
-                );
+                let token = if *right { "secret" } else { "wrong" };
+                self.ask(*slot, None, Command::Op { token });
             }
-            Operation::Kick { slot, nick, reason } => {
-                self.ask(
-                    *slot,
-                    Command::Kick {
-                        nick: nick.text(),
-                        reason,
-                    },
-                );
+            Operation::Kick {
+                slot,
+                room,
+                nick,
+                reason,
+            } => {
+                let nick = nick.text();
+                self.ask(*slot, *room, Command::Kick { nick, reason });
             }
-            Operation::Quit { slot, word } => self.ask(*slot, Command::Quit(word)),
+            Operation::Quit { slot, word } => self.ask(*slot, None, Command::Quit(word)),
+            Operation::List {
+                slot,
+                room,
+                rooms,
+                page,
+            } => {
+                let page = page.as_ref().map(|(after, limit)| Page {
+                    after: after.as_ref().map(Name::text),
+                    limit: (*limit).into(),
+                });
+                let command = if *rooms {
+                    Command::Rooms(page)
+                } else {
+                    Command::Who(page)
+                };
+                self.ask(*slot, *room, command);
+            }
             Operation::Ask {
                 slot, stale: true, ..
             } => self.ask_as_former_owner(*slot),
             Operation::Ask {
                 slot,
+                room,
                 what,
                 stale: false,
-            } => self.ask(
-                *slot,
-                match what % 6 {
-                    0 => Command::Who,
-                    1 => Command::Rooms,
-                    2 => Command::Help,
-                    3 => Command::Unknown { name: "dance" },
-                    4 => Command::TooLong,
+            } => {
+                let command = match what % 5 {
+                    0 => Command::Typing,
+                    1 => Command::Help,
+                    2 => Command::Unknown { name: "dance" },
+                    3 => Command::TooLong,
                     _ => Command::Incomplete { usage: "/me DOES" },
-                },
-            ),
+                };
+                self.ask(*slot, *room, command);
+            }
+            Operation::Switch {
+                slot,
+                room,
+                is_live,
+            } => self.switch(*slot, room_name(*room), *is_live),
+            Operation::Order => self.order(),
             Operation::Pass { ticks } => self.pass(*ticks),
         }
     }
 
     fn id(&self, slot: u8) -> Option<ConnId> {
-        self.members
-            .get(&u32::from(slot % MEMBERS_MAX))
-            .map(|member| member.id)
+        let user = self.users.get(&u32::from(slot % USERS_MAX));
+        user.map(|user| user.id)
     }
 
-    /// The room that an effect is for, by its members.
-    fn room_of(&self, room: RoomId) -> Option<String> {
-        let first = self.chat.members(room).first()?;
-        let room = &self
-            .members
-            .get(&first.slot())
-            .expect("members are in the model")
-            .room;
-        Some(room.clone())
+    fn user(&self, id: ConnId) -> &User {
+        &self.users[&id.slot()]
     }
 
-    fn join(&mut self, slot: u8, room: &str, wanted: &Option<Name<'_>>) {
+    fn user_mut(&mut self, id: ConnId) -> &mut User {
+        self.users.get_mut(&id.slot()).expect("a user")
+    }
+
+    /// The users in a room.
+    fn members(&self, room: &str) -> impl Iterator<Item = &User> {
+        let is_in = move |user: &&User| user.rooms.contains_key(room);
+        self.users.values().filter(is_in)
+    }
+
+    fn is_in(&self, nick: &Nick, room: &str) -> bool {
+        self.members(room).any(|user| user.nick == nick.as_str())
+    }
+
+    fn enter(&mut self, slot: u8, wanted: Option<&Name<'_>>) {
         if self.id(slot).is_some() {
             return;
         }
         self.generation += 1;
         let id = ConnId::new(slot.into(), self.generation);
-        let wanted = wanted.as_ref().map(Name::text);
-        let mut effects = Effects::new();
-        let name = RoomName::parse(room).expect("a room");
-        self.chat.join(id, name, wanted, self.now, &mut effects);
-        let room = room.to_lowercase();
-        let nick = self
-            .chat
-            .nick_of(id)
-            .expect("a join makes a member")
-            .as_str()
-            .to_owned();
-        let before = self
-            .members
-            .values()
-            .filter(|member| member.room == room)
-            .count();
-        let member = Member {
+        let wanted = wanted.map(Name::text);
+        let dialect = usize::from(slot) % DIALECTS;
+        let refused = self.chat.enter(id, wanted, dialect, self.now);
+        let own = self.chat.nick_of(id).expect("a user").clone();
+        match (wanted.map(Nick::parse), refused) {
+            (None, None) => {}
+            (Some(Ok(nick)), None) => assert_eq!(nick, own),
+            (Some(parsed), Some(Refused::Nick { why, kept, .. })) => {
+                assert_eq!(kept, own);
+                match parsed {
+                    Err(reason) => assert_eq!(reason, why),
+                    Ok(_) => assert!(!self.users.is_empty() && why == NickRefused::Taken),
+                }
+            }
+            (wanted, refused) => panic!("{wanted:?} was refused with {refused:?}"),
+        }
+        let user = User {
             id,
-            room: room.clone(),
-            nick: nick.clone(),
+            nick: own.as_str().to_owned(),
+            rooms: BTreeMap::new(),
             is_operator: false,
-            joined_at: self.now,
+            entered_at: self.now,
             answered: 0,
         };
-        self.members.insert(id.slot(), member);
-        let mut effects = effects.into_iter();
-        let Some(Effect::Tell {
-            to,
-            event:
-                Event::Welcome {
-                    room: shown,
-                    nick: own,
-                    present,
-                    more,
-                },
-        }) = effects.next()
-        else {
-            panic!("the first effect is a welcome");
-        };
-        assert_eq!((to, shown.as_str(), own.as_str()), (id, &*room, &*nick));
-        assert_eq!(present.len() + more as usize, before, "members present");
-        assert!(
-            present
-                .iter()
-                .all(|one| self.is_in(one, &room) && *one != own)
-        );
-        let parsed = wanted.map(Nick::parse);
-        if parsed
-            .as_ref()
-            .is_some_and(|parsed| parsed.as_ref() != Ok(&own))
-        {
-            let Some(Effect::Tell {
-                to,
-                event: Event::Refused(Refused::Nick { why, kept, .. }),
-            }) = effects.next()
-            else {
-                panic!("another nick without the reason");
-            };
-            assert_eq!((to, kept), (id, own.clone()));
-            let is_alone = self.members.len() == 1;
-            match parsed {
-                Some(Err(reason)) => assert_eq!(reason, why),
-                _ => assert!(!is_alone && why == parlor::chat::NickRefused::Taken),
-            }
+        self.users.insert(id.slot(), user);
+    }
+
+    /// The room of a name, as the log opens it.
+    fn open(&mut self, name: &str) -> RoomId {
+        if let Some(room) = self.rooms.get(name) {
+            return *room;
         }
-        match effects.next() {
-            Some(Effect::TellOthers {
-                room: informed,
-                except,
-                event: Event::Joined { nick },
+        let is_free = |slot: &u32| self.rooms.values().all(|room| room.slot() != *slot);
+        let slot = (0..).find(is_free).expect("rooms end before slots");
+        self.generation += 1;
+        let room = RoomId::new(slot, self.generation);
+        self.rooms.insert(name.to_owned(), room);
+        room
+    }
+
+    fn join(&mut self, slot: u8, room: &str) {
+        let Some(id) = self.id(slot) else { return };
+        let parsed = RoomName::parse(room).expect("a room").into_smol_str();
+        let name = parsed.as_str();
+        let room = self.open(name);
+        let before = self.members(name).count();
+        let mut effects = Effects::new();
+        let joined = self.chat.join(id, room, &parsed, self.now, &mut effects);
+        let user = self.user_mut(id);
+        let (own, is_member) = (user.nick.clone(), user.rooms.contains_key(name));
+        let rooms = user.rooms.len();
+        match joined {
+            Ok(Event::Welcome {
+                room: shown,
+                nick,
+                present,
+                more,
             }) => {
-                assert_eq!((except, &nick), (id, &own));
-                assert_eq!(self.room_of(informed), Some(room));
+                assert!(!is_member && rooms < ROOMS_PER_USER);
+                assert_eq!((shown.as_str(), nick.as_str()), (name, &*own));
+                assert_eq!(present.len() + more as usize, before, "members present");
+                assert!(present.iter().all(|one| self.is_in(one, name)));
+                self.user_mut(id).rooms.insert(name.to_owned(), true);
+                if effects.is_empty() {
+                    let unreported = self.unreported.entry(name.to_owned());
+                    unreported.or_default().joined += 1;
+                } else {
+                    let event = Event::Joined { room: shown, nick };
+                    let except = Some(id);
+                    let notice = Effect::Notice {
+                        room,
+                        event,
+                        except,
+                    };
+                    assert_eq!(effects, [notice]);
+                }
             }
-            None => self.unreported.entry(room).or_default().joined += 1,
-            Some(other) => panic!("{other:?}"),
+            Err(JoinRefused::IsMember) => assert!(is_member && effects.is_empty()),
+            Err(JoinRefused::TooManyRooms { max }) => {
+                assert_eq!((max, rooms, is_member), (ROOMS_PER_USER, max, false));
+                assert_eq!(effects, []);
+                if before == 0 {
+                    self.rooms.remove(name);
+                }
+            }
+            other => panic!("{other:?}"),
         }
-        assert_eq!(effects.next(), None);
     }
 
-    fn is_in(&self, nick: &Nick, room: &str) -> bool {
-        self.members
-            .values()
-            .any(|member| member.nick == nick.as_str() && member.room == room)
+    fn leave(&mut self, slot: u8, room: &str) {
+        let Some(id) = self.id(slot) else { return };
+        let name = room.to_lowercase();
+        let Some(room) = self.rooms.get(&name).copied() else {
+            return;
+        };
+        let mut effects = Effects::new();
+        self.chat.leave(id, room, self.now, &mut effects);
+        if self.user_mut(id).rooms.remove(&name).is_some() {
+            let nick = self.user(id).nick.clone();
+            self.left(&nick, &[name], effects, false);
+        } else {
+            assert_eq!(effects, []);
+        }
     }
 
-    fn leave(&mut self, slot: u8, stale: bool) {
+    fn exit(&mut self, slot: u8, stale: bool) {
         let Some(id) = self.id(slot) else { return };
         let mut effects = Effects::new();
         if stale {
             let former = ConnId::new(id.slot(), id.generation() - 1);
-            self.chat.leave(former, self.now, &mut effects);
+            self.chat.exit(former, self.now, &mut effects);
             return assert_eq!(effects, []);
         }
-        self.chat.leave(id, self.now, &mut effects);
-        let rest = self.left(id, effects, false);
-        assert_eq!(rest, []);
+        self.chat.exit(id, self.now, &mut effects);
+        self.gone(id, effects, false);
     }
 
-    /// A member left. Returns the effects after the report to the room, if there is one.
-    fn left(&mut self, id: ConnId, mut effects: Effects, may_have_word: bool) -> Effects {
-        let member = self.members.remove(&id.slot()).expect("a member left");
-        assert!(!self.chat.is_member(id));
-        let is_room_there = self.members.values().any(|other| other.room == member.room);
-        match effects.first() {
-            Some(Effect::TellRoom {
-                room,
-                event: Event::Left { nick, word },
-            }) => {
-                assert!(nick.as_str() == member.nick && (may_have_word || word.is_empty()));
-                assert!(!word.contains(char::is_control), "a word is one line");
-                assert_eq!(self.room_of(*room), Some(member.room));
-                effects.remove(0);
+    /// A user is gone, and its rooms were notified.
+    fn gone(&mut self, id: ConnId, effects: Effects, may_have_word: bool) {
+        let user = self.users.remove(&id.slot()).expect("a user left");
+        assert!(!self.chat.is_user(id));
+        let rooms: Vec<String> = user.rooms.into_keys().collect();
+        self.left(&user.nick, &rooms, effects, may_have_word);
+    }
+
+    /// A user, which is in those rooms no more, has left them: with a notice each, or without, and
+    /// the room is gone with its last member.
+    fn left(&mut self, nick: &str, rooms: &[String], mut effects: Effects, may_have_word: bool) {
+        for name in rooms {
+            let room = self.rooms[name];
+            let is_of_room = |effect: &Effect| match effect {
+                Effect::Notice { room: one, .. } | Effect::RoomIsEmpty { room: one } => {
+                    *one == room
+                }
+                _ => false,
+            };
+            let at = effects.iter().position(is_of_room);
+            let effect = at.map(|at| effects.remove(at));
+            if self.members(name).next().is_none() {
+                assert_eq!(effect, Some(Effect::RoomIsEmpty { room }));
+                self.rooms.remove(name);
+                self.unreported.remove(name);
+                continue;
             }
-            _ if is_room_there => self.unreported.entry(member.room).or_default().left += 1,
-            _ => {
-                self.unreported.remove(&member.room);
+            match effect {
+                None => self.unreported.entry(name.clone()).or_default().left += 1,
+                Some(Effect::Notice {
+                    event:
+                        Event::Left {
+                            room: shown,
+                            nick: who,
+                            word,
+                        },
+                    except: None,
+                    ..
+                }) => {
+                    assert_eq!((shown.as_str(), who.as_str()), (&**name, nick));
+                    assert!(may_have_word || word.is_empty());
+                    assert!(!word.contains(char::is_control), "a word is one line");
+                }
+                Some(other) => panic!("{other:?}"),
             }
         }
-        effects
+        assert_eq!(effects, []);
     }
 
     fn ask_as_former_owner(&mut self, slot: u8) {
         let Some(id) = self.id(slot) else { return };
         let former = ConnId::new(id.slot(), id.generation() - 1);
         let mut effects = Effects::new();
-        self.chat
-            .handle(former, Command::Say("boo"), self.now, &mut effects);
-        self.chat
-            .handle(former, Command::Quit(""), self.now, &mut effects);
+        for command in [Command::Typing, Command::Help, Command::Quit("")] {
+            self.chat
+                .handle(former, Some("lobby"), command, self.now, &mut effects);
+        }
         assert_eq!(effects, []);
     }
 
-    fn ask(&mut self, slot: u8, command: Command<'_>) {
-        let Some(id) = self.id(slot) else { return };
-        let mut effects = Effects::new();
-        self.chat.handle(id, command, self.now, &mut effects);
-        if let Command::Quit(_) = command {
-            let rest = self.left(id, effects, true);
-            return assert!(
-                matches!(&rest[..], [Effect::Close { id: closed, .. }] if *closed == id)
-            );
-        }
-        let now = self.now;
-        let member = self.members.get_mut(&id.slot()).expect("a member asks");
-        let is_too_fast = |effect: &Effect| {
-            matches!(
-                effect,
-                Effect::Tell {
-                    event: Event::Refused(Refused::TooFast { .. }),
-                    ..
-                }
-            )
-        };
-        if effects.iter().all(is_too_fast) {
-            // Dropped, with a report or without; a nick that the member has already has none
-            // either.
-            let is_nick = matches!(command, Command::Nick(_)) && effects.is_empty();
-            return assert!(self.is_limited || is_nick, "{command:?}");
-        }
-        member.answered += 1;
-        let allowed = MESSAGE_BURST + MESSAGE_RATE * now.since(member.joined_at) / 10;
-        assert!(
-            !self.is_limited || member.answered <= allowed,
-            "faster than the limit"
-        );
-        // A wrong token is refused, and counted against the address.
-        if effects.last() == Some(&Effect::WrongToken { id }) {
-            effects.pop();
-            let refused = Event::Refused(Refused::WrongToken);
-            assert_eq!(
-                effects,
-                [Effect::Tell {
-                    to: id,
-                    event: refused
-                }]
-            );
-        }
-        match effects.len() {
-            1 => self.check_answer(id, command, &effects[0]),
-            _ => self.check_kick(id, command, effects),
+    /// The room that a command of the user is about.
+    fn room_asked(&self, id: ConnId, room: Option<u8>) -> Option<String> {
+        let rooms = &self.user(id).rooms;
+        match room {
+            Some(number) => {
+                Some(room_name(number).to_lowercase()).filter(|n| rooms.contains_key(n))
+            }
+            None if rooms.len() == 1 => rooms.keys().next().cloned(),
+            None => None,
         }
     }
 
-    /// The one effect of a command after which the member is still one.
-    fn check_answer(&mut self, id: ConnId, command: Command<'_>, effect: &Effect) {
-        let nick = self
+    fn ask(&mut self, slot: u8, room: Option<u8>, command: Command<'_>) {
+        let Some(id) = self.id(slot) else { return };
+        let mut effects = Effects::new();
+        let now = self.now;
+        let is_within = self
             .chat
-            .nick_of(id)
-            .expect("still a member")
-            .as_str()
-            .to_owned();
-        let member = self.members.get_mut(&id.slot()).expect("a member asks");
+            .handle(id, room.map(room_name), command, now, &mut effects);
+        if let Command::Quit(_) = command {
+            let why = Farewell::Quit;
+            assert_eq!(effects.pop(), Some(Effect::Close { id, why }));
+            return self.gone(id, effects, true);
+        }
+        if !is_within {
+            assert!(self.is_limited && effects.len() <= 1);
+            let is_too_fast = |why: &Refused| matches!(why, Refused::TooFast { .. });
+            return assert!(effects.iter().all(|one| is_refusal(one, id, is_too_fast)));
+        }
+        let user = self.user_mut(id);
+        user.answered += 1;
+        let allowed = MESSAGE_BURST + MESSAGE_RATE * now.since(user.entered_at) / 10;
+        let is_allowed = user.answered <= allowed;
+        assert!(!self.is_limited || is_allowed, "faster than the limit");
+        let target = self.room_asked(id, room);
+        match (command, target) {
+            (
+                Command::Say { .. } | Command::Typing | Command::Kick { .. } | Command::Who(_),
+                None,
+            ) => {
+                let [effect] = &effects[..] else {
+                    panic!("{effects:?}")
+                };
+                assert!(is_refusal(effect, id, |why| *why == Refused::NotAMember));
+            }
+            (Command::Typing, Some(name)) => self.check_typing(id, &name, &effects),
+            (Command::Nick(_), _) => self.check_nick(id, effects),
+            (Command::Op { token }, _) => self.check_token(id, token, &effects),
+            (_, target) => {
+                let [effect] = <[Effect; 1]>::try_from(effects).expect("one effect");
+                self.check_answer(id, command, target, effect);
+            }
+        }
+        if !self.is_late {
+            self.order();
+        }
+    }
+
+    fn check_typing(&self, id: ConnId, name: &str, effects: &[Effect]) {
+        let is_large = self.members(name).count() > self.notice_members;
+        match effects {
+            [] => {}
+            [
+                Effect::Notice {
+                    room,
+                    event: Event::Typing { room: shown, nick },
+                    except,
+                },
+            ] => {
+                assert!(!is_large);
+                assert_eq!((*room, shown.as_str()), (self.rooms[name], name));
+                assert_eq!((*except, nick.as_str()), (Some(id), &*self.user(id).nick));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Every room of the user sees the new nick, or the user alone sees why it is none.
+    fn check_nick(&mut self, id: ConnId, effects: Effects) {
+        let new = self.chat.nick_of(id).expect("a user").clone();
+        let user = self.user_mut(id);
+        let old = std::mem::replace(&mut user.nick, new.as_str().to_owned());
+        if old == new.as_str() {
+            let is_of_nick =
+                |why: &Refused| matches!(why, Refused::Nick { kept, .. } if *kept == new);
+            assert!(effects.len() <= 1);
+            return assert!(effects.iter().all(|one| is_refusal(one, id, is_of_nick)));
+        }
+        let mut rooms: Vec<String> = user.rooms.keys().cloned().collect();
+        for effect in effects {
+            let Effect::Notice {
+                room,
+                event:
+                    Event::Renamed {
+                        room: shown,
+                        old: reported,
+                        new: now,
+                    },
+                except: None,
+            } = effect
+            else {
+                panic!("{effect:?}");
+            };
+            assert_eq!((reported.as_str(), &now), (&*old, &new));
+            assert_eq!(self.rooms.get(shown.as_str()), Some(&room));
+            rooms.retain(|name| name != shown.as_str());
+        }
+        assert_eq!(rooms, [""; 0], "rooms that were not notified");
+    }
+
+    fn check_token(&mut self, id: ConnId, token: &str, effects: &[Effect]) {
+        match effects {
+            [Effect::Reply { to, event }] => {
+                assert_eq!((*to, event), (id, &Event::YouAreOperator));
+                assert_eq!(token, "secret");
+                self.user_mut(id).is_operator = true;
+            }
+            // A wrong token is refused, and counted against the address.
+            [refused, Effect::WrongToken { id: wrong }] => {
+                assert!(*wrong == id && token == "wrong");
+                assert!(is_refusal(refused, id, |why| *why == Refused::WrongToken));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The one effect of a command.
+    fn check_answer(
+        &mut self,
+        id: ConnId,
+        command: Command<'_>,
+        target: Option<String>,
+        effect: Effect,
+    ) {
+        let user = self.user(id);
         match (command, effect) {
-            (
-                Command::Say(_),
-                Effect::TellRoom {
-                    room,
-                    event:
-                        Event::Said {
-                            nick: speaker,
-                            text,
-                        },
-                },
-            )
-            | (
-                Command::Act(_),
-                Effect::TellRoom {
-                    room,
-                    event:
-                        Event::Acted {
-                            nick: speaker,
-                            text,
-                        },
-                },
-            ) => {
-                assert_eq!(
-                    speaker.as_str(),
-                    member.nick,
-                    "no member speaks for another"
-                );
-                assert!(!text.trim().is_empty());
-                assert!(
-                    !text
-                        .chars()
-                        .any(|c| c.is_control() && c != '\n' && c != '\t')
-                );
-                assert!(self.chat.members(*room).contains(&id));
+            (Command::Say { manner, .. }, Effect::Append { room, from, draft }) => {
+                let name = target.expect("a room");
+                assert_eq!((room, from), (self.rooms[&name], id));
+                assert_eq!(draft.nick, user.nick, "no user speaks for another");
+                let Content::Said {
+                    manner: kept, text, ..
+                } = &draft.content
+                else {
+                    panic!("{draft:?}");
+                };
+                assert!(*kept == manner && !text.trim().is_empty());
+                let is_unwanted = |c: char| c.is_control() && c != '\n' && c != '\t';
+                assert!(!text.contains(is_unwanted));
+                self.appended.push_back((room, draft));
+            }
+            (Command::Kick { .. }, Effect::Append { room, from, draft }) => {
+                let name = target.expect("a room");
+                assert_eq!((room, from), (self.rooms[&name], id));
+                let Content::Kicked { by, reason } = &draft.content else {
+                    panic!("{draft:?}");
+                };
+                assert!(user.is_operator && *by == user.nick);
+                assert!(!reason.contains(char::is_control));
+                assert!(self.members(&name).any(|user| user.nick == draft.nick));
+                self.appended.push_back((room, draft));
+            }
+            (Command::Kick { .. }, effect) => {
+                let is_right = |why: &Refused| match why {
+                    Refused::NotOperator => !user.is_operator,
+                    Refused::NoSuchMember { .. } => user.is_operator,
+                    _ => false,
+                };
+                assert!(is_refusal(&effect, id, is_right), "{effect:?}");
             }
             (
-                Command::Nick(_),
-                Effect::TellRoom {
-                    room,
-                    event: Event::Renamed { old, new },
-                },
-            ) => {
-                assert_eq!((old.as_str(), new.as_str()), (&*member.nick, &*nick));
-                assert!(self.chat.members(*room).contains(&id));
-                member.nick = nick;
-            }
-            (
-                Command::Op { token },
-                Effect::Tell {
-                    to,
-                    event: Event::YouAreOperator,
-                },
-            ) => {
-                assert!(*to == id && token == "secret");
-                member.is_operator = true;
-            }
-            (
-                Command::Kick { .. },
-                Effect::Tell {
-                    to,
-                    event: Event::Refused(why),
-                },
-            ) => {
-                let right = matches!(why, Refused::NotOperator) != member.is_operator;
-                assert!(*to == id && right, "{why:?}");
-            }
-            (
-                Command::Who,
-                Effect::Tell {
+                Command::Who(page),
+                Effect::Reply {
                     to,
                     event:
                         Event::Who {
@@ -479,61 +642,107 @@ impl Game {
                         },
                 },
             ) => {
-                let here = self
-                    .members
-                    .values()
-                    .filter(|other| other.room == room.as_str());
-                assert_eq!((*to, members.len() + *more as usize), (id, here.count()));
-                assert!(members.iter().all(|nick| self.is_in(nick, room)));
+                assert_eq!((to, Some(room.as_str())), (id, target.as_deref()));
+                assert!(members.iter().all(|nick| self.is_in(nick, &room)));
+                let all = self.members(&room).map(|user| user.nick.as_str());
+                let listed: Vec<&str> = members.iter().map(Nick::as_str).collect();
+                check_list(&listed, more, all.collect(), page);
             }
             (
-                Command::Rooms,
-                Effect::Tell {
+                Command::Rooms(page),
+                Effect::Reply {
                     to,
-                    event: Event::Rooms { rooms, .. },
+                    event: Event::Rooms { rooms, more },
                 },
             ) => {
-                let all: u32 = rooms.iter().map(|(_, members)| members).sum();
-                assert_eq!((*to, all as usize), (id, self.members.len()));
+                assert_eq!(to, id);
+                for (name, count) in &rooms {
+                    assert_eq!(self.members(name).count(), *count as usize);
+                }
+                let listed: Vec<&str> = rooms.iter().map(|(name, _)| name.as_str()).collect();
+                let all = self.rooms.keys().map(String::as_str).collect();
+                check_list(&listed, more, all, page);
             }
             (
                 _,
-                Effect::Tell {
+                Effect::Reply {
                     to,
                     event: Event::Refused(_) | Event::Help,
                 },
-            ) => assert_eq!(*to, id),
+            ) => assert_eq!(to, id),
             (command, effect) => panic!("{command:?} has the effect {effect:?}"),
         }
     }
 
-    /// A kick has three effects: a line to the room, one to the kicked member, and the close.
-    fn check_kick(&mut self, id: ConnId, command: Command<'_>, effects: Effects) {
-        let [
-            Effect::TellRoom {
-                event: Event::Kicked { nick, by, reason },
-                ..
-            },
-            Effect::Tell {
-                to,
-                event: Event::YouWereKicked { by: reported, .. },
-            },
-            Effect::Close { id: closed, .. },
-        ] = &effects[..]
-        else {
-            panic!("{command:?} has the effects {effects:?}");
-        };
-        let kicker = &self.members[&id.slot()];
-        assert!(kicker.is_operator && by.as_str() == kicker.nick && reported == by);
-        assert!(matches!(command, Command::Kick { .. }) && !reason.contains(char::is_control));
-        let room = kicker.room.clone();
-        let kicked = self.members.remove(&to.slot()).expect("a member is kicked");
-        assert_eq!((to, closed), (&kicked.id, &kicked.id));
-        assert_eq!((nick.as_str(), &*kicked.room), (&*kicked.nick, &*room));
-        assert!(!self.chat.is_member(kicked.id));
-        if !self.members.values().any(|member| member.room == room) {
-            self.unreported.remove(&room);
+    /// What waits is ordered. A kick removes the member that has the nick by then, if there is one.
+    fn order(&mut self) {
+        while let Some((room, draft)) = self.appended.pop_front() {
+            let epoch = self.chat.room_epoch(room);
+            let mut effects = Effects::new();
+            let entry = draft.numbered(Seq(1), Millis(0));
+            self.chat.ordered(room, &entry, &mut effects);
+            let is_room = |(_, id): &(&String, &RoomId)| **id == room;
+            let name = self
+                .rooms
+                .iter()
+                .find(is_room)
+                .map(|(name, _)| name.clone());
+            let kicked = match (&draft.content, &name) {
+                (Content::Kicked { by, reason }, Some(name)) => {
+                    let kicked = self.members(name).find(|user| user.nick == draft.nick);
+                    kicked.map(|user| (user.id, name.clone(), by, reason))
+                }
+                _ => None,
+            };
+            let Some((id, name, by, reason)) = kicked else {
+                assert_eq!(effects, []);
+                assert_eq!(self.chat.room_epoch(room), epoch);
+                continue;
+            };
+            assert!(self.chat.changes_members(&draft.content));
+            self.user_mut(id).rooms.remove(&name);
+            let mut expected = Effects::new();
+            if self.members(&name).next().is_none() {
+                self.rooms.remove(&name);
+                self.unreported.remove(&name);
+                expected.push(Effect::RoomIsEmpty { room });
+            }
+            let event = Event::YouWereKicked {
+                room: RoomName::parse(&name).expect("a room").into_smol_str(),
+                by: by.as_str().into(),
+                reason: reason.clone(),
+            };
+            expected.push(Effect::Tell { to: id, event });
+            if self.user(id).rooms.is_empty() {
+                let reason = reason.clone();
+                let why = Farewell::Kicked { reason };
+                expected.push(Effect::Close { id, why });
+            }
+            assert_eq!(effects, expected);
+            if self.user(id).rooms.is_empty() && !self.stays {
+                let mut effects = Effects::new();
+                self.chat.exit(id, self.now, &mut effects);
+                self.gone(id, effects, false);
+            }
         }
+    }
+
+    fn switch(&mut self, slot: u8, room: &str, is_live: bool) {
+        let Some(id) = self.id(slot) else { return };
+        let name = room.to_lowercase();
+        let Some(room) = self.rooms.get(&name).copied() else {
+            return;
+        };
+        let epoch = self.chat.room_epoch(room);
+        if is_live {
+            self.chat.becomes_live(id, room);
+        } else {
+            self.chat.falls_behind(id, room);
+        }
+        let before = self.user_mut(id).rooms.get_mut(&name);
+        let before = before.map(|live| std::mem::replace(live, is_live));
+        let changes = before.is_some_and(|before| before != is_live);
+        assert_eq!(self.chat.room_epoch(room) != epoch, changes);
     }
 
     /// Joins and leaves that were not reported one by one are reported in sum, and nothing else is.
@@ -546,15 +755,22 @@ impl Game {
         let mut effects = Effects::new();
         self.chat.tick(self.now, &mut effects);
         for effect in effects {
-            let Effect::TellRoom {
+            let Effect::Notice {
                 room,
-                event: Event::Summed { joined, left },
+                event:
+                    Event::Summed {
+                        room: name,
+                        joined,
+                        left,
+                    },
+                except: None,
             } = effect
             else {
                 panic!("{effect:?}");
             };
-            let room = self.room_of(room).expect("a room with members");
-            let unreported = self.unreported.remove(&room).expect("something to report");
+            assert_eq!(self.rooms.get(name.as_str()), Some(&room));
+            let unreported = self.unreported.remove(name.as_str());
+            let unreported = unreported.expect("something to report");
             assert_eq!((joined, left), (unreported.joined, unreported.left));
         }
         assert!(
@@ -565,23 +781,36 @@ impl Game {
 
     fn check(&self) {
         self.chat.check_invariants();
-        assert_eq!(self.chat.member_count(), self.members.len());
-        let mut rooms: Vec<&str> = self.members.values().map(|member| &*member.room).collect();
-        rooms.sort_unstable();
-        rooms.dedup();
-        assert_eq!(self.chat.room_count(), rooms.len());
+        assert_eq!(self.chat.user_count(), self.users.len());
+        assert_eq!(self.chat.room_count(), self.rooms.len());
         assert_eq!(self.chat.next_tick().is_some(), !self.unreported.is_empty());
-        let mut looks: Vec<String> = Vec::new();
-        for member in self.members.values() {
+        for (name, room) in &self.rooms {
             assert_eq!(
-                self.chat.nick_of(member.id).map(Nick::as_str),
-                Some(&*member.nick)
+                self.chat.room_name(*room).map(|n| n.as_str()),
+                Some(&**name)
             );
-            looks.push(skeleton(&member.nick).collect());
+            let count = self.members(name).count();
+            assert!(count > 0 && self.chat.members(*room).len() == count);
+            let live = self.members(name).filter(|user| user.rooms[name]);
+            assert_eq!(self.chat.live(*room).len(), live.count());
+        }
+        let mut looks: Vec<String> = Vec::new();
+        for user in self.users.values() {
+            assert_eq!(self.chat.rooms_of(user.id).count(), user.rooms.len());
+            for (name, is_live) in &user.rooms {
+                let room = self.rooms[name];
+                assert!(self.chat.is_member(user.id, room));
+                assert_eq!(self.chat.is_live(user.id, room), *is_live);
+            }
+            assert_eq!(
+                self.chat.nick_of(user.id).map(Nick::as_str),
+                Some(&*user.nick)
+            );
+            looks.push(skeleton(&user.nick).collect());
             // What has no skeleton is drawn as nothing; of that, a name may have joiners.
             let is_seen = |c: char| skeleton(c.encode_utf8(&mut [0; 4])).next().is_some();
             let is_joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
-            assert!(member.nick.chars().all(|c| is_seen(c) || is_joiner(c)));
+            assert!(user.nick.chars().all(|c| is_seen(c) || is_joiner(c)));
         }
         looks.sort_unstable();
         assert!(
@@ -589,9 +818,9 @@ impl Game {
             "two look the same: {looks:?}"
         );
         let mut small: Vec<String> = self
-            .members
+            .users
             .values()
-            .map(|member| member.nick.to_lowercase())
+            .map(|user| user.nick.to_lowercase())
             .collect();
         small.sort_unstable();
         assert!(
@@ -601,23 +830,49 @@ impl Game {
     }
 }
 
-fuzz_target!(|game: (bool, u8, Vec<Operation<'_>>)| {
-    let (is_limited, notice_members, operations) = game;
+/// The effect refuses the user something for such a reason.
+fn is_refusal(effect: &Effect, id: ConnId, is_right: impl Fn(&Refused) -> bool) -> bool {
+    matches!(
+        effect,
+        Effect::Reply { to, event: Event::Refused(why) } if *to == id && is_right(why)
+    )
+}
+
+/// A list has what it should of all names, and a page of it the first of them in order.
+fn check_list(listed: &[&str], more: u32, mut all: Vec<&str>, page: Option<Page<'_>>) {
+    let Some(page) = page else {
+        return assert_eq!(listed.len() + more as usize, all.len());
+    };
+    all.retain(|name| page.after.is_none_or(|after| *name > after));
+    all.sort_unstable();
+    let count = all.len().min(page.limit as usize);
+    assert_eq!((listed, more as usize), (&all[..count], all.len() - count));
+}
+
+fuzz_target!(|game: (u8, u8, Vec<Operation<'_>>)| {
+    let (flags, notice_members, operations) = game;
+    let (is_limited, is_late, stays) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+    let notice_members = usize::from(notice_members % 8);
     let settings = Settings {
         message_rate: if is_limited { MESSAGE_RATE } else { 0 },
         message_burst: MESSAGE_BURST,
-        notice_members: usize::from(notice_members % 8),
+        notice_members,
         notice_interval: Duration::from_secs(1),
-        rooms_per_connection: 16,
+        rooms_per_connection: ROOMS_PER_USER,
         operator_token: Some(String::from("secret")),
     };
     let mut game = Game {
         chat: Chat::new(&settings, 1),
         now: Tick(0),
         generation: 1,
-        members: BTreeMap::new(),
+        users: BTreeMap::new(),
+        rooms: BTreeMap::new(),
         unreported: BTreeMap::new(),
+        appended: VecDeque::new(),
         is_limited,
+        is_late,
+        stays,
+        notice_members,
     };
     for operation in &operations {
         game.play(operation);

@@ -309,6 +309,12 @@ impl Chat {
             assert!(!room.members().is_empty(), "no room is empty");
             assert!(room.live().len() <= room.members().len(), "live members");
             assert!(room.epoch <= self.epoch, "epochs come from one counter");
+            let mut speakers = [0; DIALECTS];
+            for member in room.members() {
+                let user = self.user(*member).expect("a member is a user");
+                speakers[usize::from(user.dialect)] += 1;
+            }
+            assert_eq!(room.speakers, speakers, "speakers are counted");
             let is_listed = self.summing.contains(&id);
             assert_eq!(is_listed, room.is_summing, "rooms that sum up are listed");
             assert_eq!(
