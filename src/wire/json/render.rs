@@ -275,15 +275,38 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .number("more", *more)
             .end(),
         Event::Refused(why) => refused(re, why, text),
-        Event::Welcome { .. }
-        | Event::Joined { .. }
-        | Event::Left { .. }
-        | Event::Summed { .. }
-        | Event::Typing { .. }
-        | Event::Renamed { .. }
-        | Event::YouWereKicked { .. }
-        | Event::Help
-        | Event::YouAreOperator => return false,
+        Event::Joined { room, nick } => Object::of_type("member_joined", text)
+            .string("room", room)
+            .string("nick", nick.as_str())
+            .end(),
+        Event::Left { room, nick, word } => Object::of_type("member_left", text)
+            .string("room", room)
+            .string("nick", nick.as_str())
+            .some("word", word)
+            .end(),
+        Event::Summed { room, joined, left } => Object::of_type("presence", text)
+            .string("room", room)
+            .number("joined", *joined)
+            .number("left", *left)
+            .end(),
+        Event::Typing { room, nick } => Object::of_type("typing", text)
+            .string("room", room)
+            .string("nick", nick.as_str())
+            .end(),
+        Event::Renamed { room, old, new } => Object::of_type("nick_changed", text)
+            .string("room", room)
+            .string("old", old.as_str())
+            .string("new", new.as_str())
+            .end(),
+        // Without a number: what the room sees of it is an entry.
+        Event::YouWereKicked { room, by, reason } => Object::of_type("kicked", text)
+            .string("room", room)
+            .bool("you", true)
+            .string("by", by)
+            .some("reason", reason)
+            .end(),
+        // These have forms of their own, or answer what only the plain protocol can ask.
+        Event::Welcome { .. } | Event::Help | Event::YouAreOperator => return false,
     }
     true
 }

@@ -6,6 +6,7 @@ use crate::id::{Millis, Seq};
 use crate::wire::request::{Ask, Position, Problem, Range, RequestId, Send};
 use crate::wire::shown::{Done, Hello, Joined, Limits, Shown};
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 
 /// What a message asks: its id as JSON, its room, and the rest as debug text, which has no
 /// lifetime.
@@ -627,4 +628,87 @@ fn refusals_of_the_chat_have_stable_codes() {
         let message = object["message"].as_str().expect("a message");
         assert!(!message.starts_with('*'), "{message}");
     }
+}
+
+#[test]
+fn notices_name_their_room() {
+    let room = || SmolStr::from("den");
+    let [ann, bob] = ["ann", "bob"].map(nick);
+    for (event, expected) in [
+        (
+            Event::Joined {
+                room: room(),
+                nick: ann.clone(),
+            },
+            json!({"type": "member_joined", "room": "den", "nick": "ann"}),
+        ),
+        (
+            Event::Left {
+                room: room(),
+                nick: ann.clone(),
+                word: String::new(),
+            },
+            json!({"type": "member_left", "room": "den", "nick": "ann"}),
+        ),
+        (
+            Event::Left {
+                room: room(),
+                nick: ann.clone(),
+                word: String::from("bye"),
+            },
+            json!({"type": "member_left", "room": "den", "nick": "ann", "word": "bye"}),
+        ),
+        (
+            Event::Summed {
+                room: room(),
+                joined: 42,
+                left: 0,
+            },
+            json!({"type": "presence", "room": "den", "joined": 42, "left": 0}),
+        ),
+        (
+            Event::Renamed {
+                room: room(),
+                old: ann,
+                new: bob,
+            },
+            json!({"type": "nick_changed", "room": "den", "old": "ann", "new": "bob"}),
+        ),
+        (
+            Event::YouWereKicked {
+                room: room(),
+                by: "bob".into(),
+                reason: String::new(),
+            },
+            json!({"type": "kicked", "room": "den", "you": true, "by": "bob"}),
+        ),
+    ] {
+        assert_eq!(object(&Shown::Event(&event)), expected);
+    }
+}
+
+#[test]
+fn lists_say_how_many_more_there_are() {
+    let id = RequestId::new("1");
+    let reply = |event: Event| {
+        object(&Shown::Reply {
+            re: Some(&id),
+            event: &event,
+        })
+    };
+    assert_eq!(
+        reply(Event::Who {
+            room: "den".into(),
+            members: vec![nick("ann"), nick("bob")],
+            more: 3,
+        }),
+        json!({"type": "members", "re": 1, "room": "den", "members": ["ann", "bob"], "more": 3})
+    );
+    assert_eq!(
+        reply(Event::Rooms {
+            rooms: vec![("den".into(), 2)],
+            more: 0,
+        }),
+        json!({"type": "rooms", "re": 1, "rooms": [{"room": "den", "count": 2}], "more": 0})
+    );
 }
