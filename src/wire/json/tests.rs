@@ -1,10 +1,14 @@
 //! Objects as clients send and read them.
 
+#[path = "../../../tests/schema/mod.rs"]
+mod schema;
+
 use super::*;
 use crate::chat::{Command, Content, Entry, Event, Manner, Nick, NickRefused, Page, Refused};
 use crate::id::{Millis, Seq};
-use crate::wire::request::{Ask, Position, Problem, Range, RequestId, Send};
+use crate::wire::request::{Ask, Code, Position, Problem, Range, RequestId, Send};
 use crate::wire::shown::{Done, Hello, Joined, Limits, Shown};
+use schema::Schema;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 
@@ -384,12 +388,13 @@ fn depth_costs_no_stack() {
     }
 }
 
-/// What is shown, read back by serde_json, which finds every error of form.
+/// What is shown, read back by serde_json, which finds every error of form. The schema has it.
 #[track_caller]
 fn object(shown: &Shown<'_>) -> Value {
     let mut text = String::new();
     assert!(render(shown, &mut text), "{shown:?}");
     assert!(text.starts_with("{\"type\":\""), "{text}");
+    Schema::new().check_sent(&text);
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -711,4 +716,70 @@ fn lists_say_how_many_more_there_are() {
         }),
         json!({"type": "rooms", "re": 1, "rooms": [{"room": "den", "count": 2}], "more": 0})
     );
+}
+
+#[test]
+fn examples_of_the_documentation_are_in_the_schema_and_requests_are_understood() {
+    let schema = Schema::new();
+    for (is_request, example) in schema::examples() {
+        if !is_request {
+            schema.check_sent(example);
+            continue;
+        }
+        schema.check_request(example);
+        let (_, _, ask) = read(example);
+        assert!(!ask.starts_with("Bad("), "{ask}: {example}");
+    }
+}
+
+#[test]
+fn every_object_of_the_schema_has_an_example() {
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/protocol.schema.json"))
+        .expect("the schema is JSON");
+    let examples: Vec<(bool, Value)> = schema::examples()
+        .into_iter()
+        .map(|(is_request, text)| (is_request, serde_json::from_str(text).expect("JSON")))
+        .collect();
+    for (definition, is_request) in [("request", true), ("sent", false)] {
+        let objects = schema["$defs"][definition]["oneOf"].as_array();
+        for object in objects.expect("a list") {
+            let fits = |(example_is_request, example): &(bool, Value)| {
+                *example_is_request == is_request && Schema::new().validate(example, object).is_ok()
+            };
+            assert!(examples.iter().any(fits), "{object} has no example");
+        }
+    }
+}
+
+#[test]
+fn codes_are_those_of_the_schema_and_of_the_documentation() {
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/protocol.schema.json"))
+        .expect("the schema is JSON");
+    let page = include_str!("../../../docs/protocol.md");
+    let codes = Code::ALL.map(Code::as_str);
+    assert_eq!(schema["$defs"]["code"]["enum"], json!(codes));
+    for code in codes {
+        assert!(page.contains(&format!("| `{code}` |")), "{code}");
+    }
+}
+
+#[test]
+fn other_objects_are_not_in_the_schema() {
+    let schema = Schema::new();
+    for message in [
+        r#"{"type":"dance"}"#,
+        r#"{"type":"gap","room":"den","from":1}"#,
+        r#"{"type":"gap","room":"den","from":1,"to":0}"#,
+        r#"{"type":"gap","room":"den","from":1,"to":2.5}"#,
+        r#"{"type":"gap","room":"","from":1,"to":2}"#,
+        r#"{"type":"gap","room":"den","from":1,"to":2,"x":1}"#,
+        r#"{"type":"member_joined","room":"den","nick":5}"#,
+        r#"{"type":"history","room":"den","entries":[{"type":"gap"}],"more":true}"#,
+        r#"{"type":"presence","room":"den","lost":false}"#,
+        "[]",
+    ] {
+        let value: Value = serde_json::from_str(message).expect("JSON");
+        let sent = json!({"$ref": "#/$defs/sent"});
+        assert!(schema.validate(&value, &sent).is_err(), "{message}");
+    }
 }
