@@ -1,0 +1,203 @@
+"""docs/clients/parlor.py with servers that it starts itself: python resume.py PARLOR FOLDER. Cuts,
+restarts and a store that forgets; each message is shown once and in order, or is taken back. What
+both sides send is validated."""
+
+import asyncio
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import websockets
+
+import schema
+
+PARLOR, FOLDER = sys.argv[1:]
+WAIT = 20
+path = pathlib.Path(__file__).parents[2] / "docs/clients/parlor.py"
+spec = importlib.util.spec_from_file_location("parlor", path)
+parlor = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(parlor)
+
+
+class Server:
+    """Listens on the same port after each start."""
+
+    def __init__(self, store):
+        self.store, self.port = store, 0
+        self.start()
+
+    def start(self):
+        listen = f"127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            [PARLOR, "--listen", listen, "--store", self.store], stdout=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("parlor is listening on http://127.0.0.1:"), line
+        self.port = int(line.strip().rstrip("/").rsplit(":", 1)[1])
+        self.url = f"ws://127.0.0.1:{self.port}/ws"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Checked(parlor.Client):
+    """The client of the documentation, with a list of what a person would see of one room."""
+
+    def __init__(self, url):
+        super().__init__(url, ["den"], self.shows)
+        self.visible, self.events, self.changed = {}, [], asyncio.Event()
+
+    async def receive(self, event):
+        schema.SENT.validate(event)
+        self.pause = 0.05
+        await super().receive(event)
+
+    async def request(self, message, *after):
+        # What is null counts as missing.
+        schema.REQUEST.validate({name: value for name, value in message.items() if value is not None})
+        await super().request(message, *after)
+
+    def shows(self, event):
+        self.events.append(event)
+        if event["type"] == "forget":
+            self.visible = {seq: text for seq, text in self.visible.items() if seq <= event["above"]}
+        elif event["type"] == "message":
+            assert event["seq"] not in self.visible, f"twice: {event}"
+            self.visible[event["seq"]] = event["text"]
+        self.changed.set()
+
+    async def until(self, what, holds):
+        async def wait():
+            while not holds():
+                self.changed.clear()
+                await self.changed.wait()
+
+        try:
+            await asyncio.wait_for(wait(), WAIT)
+        except TimeoutError:
+            raise AssertionError(f"not in {WAIT} s: {what}: {self.events[-5:]}") from None
+
+    async def joins(self):
+        before = len(self.events)
+        await self.until("joined", lambda: any(e["type"] == "joined" for e in self.events[before:]))
+
+    async def sees(self, *texts):
+        await self.until(f"sees {texts}", lambda: list(self.visible.values()) == list(texts))
+        assert list(self.visible) == list(range(1, len(texts) + 1)), self.visible
+
+    async def has_answers(self):
+        await self.until("every message is acknowledged", lambda: not self.unacknowledged)
+
+    def cut(self):
+        self.socket.transport.abort()
+
+
+class Other:
+    """Another member, who is there while the client is not."""
+
+    async def join(self, url):
+        self.socket = await websockets.connect(url, subprotocols=["parlor.v1.json"])
+        await self.ask(type="join", room="den")
+
+    async def says(self, text):
+        await self.ask(type="send", room="den", text=text)
+
+    async def ask(self, **request):
+        await self.socket.send(json.dumps({"id": 1, **request}))
+        while True:
+            event = json.loads(await asyncio.wait_for(self.socket.recv(), WAIT))
+            schema.SENT.validate(event)
+            if event.get("re") == 1:
+                assert event["type"] != "error", event
+                return event
+
+
+async def begin(store):
+    server, other = Server(store), Other()
+    client = Checked(f"{server.url}?nick=ann")
+    running = asyncio.create_task(client.run())
+    await client.joins()
+    await other.join(f"{server.url}?nick=bob")
+    return server, client, running, other
+
+
+async def end(server, client, running):
+    running.cancel()
+    await client.socket.close()
+    server.kill()
+
+
+async def cut_connection():
+    server, client, running, other = await begin(f"{FOLDER}/cut")
+    await other.says("one")
+    await client.send("den", "two")
+    await client.has_answers()
+    await client.sees("one", "two")
+    client.cut()
+    for text in ["three", "four", "five"]:
+        await other.says(text)
+    await client.joins()
+    await client.sees("one", "two", "three", "four", "five")
+    joined = [event for event in client.events if event["type"] == "joined"][-1]
+    assert joined["recovered"] and "rewound" not in joined, joined
+    # Whether the server had it or not before the cut, it is said once.
+    await client.send("den", "six")
+    client.cut()
+    await client.has_answers()
+    await client.sees("one", "two", "three", "four", "five", "six")
+    await end(server, client, running)
+
+
+async def killed_server():
+    server, client, running, other = await begin(f"{FOLDER}/killed")
+    await client.send("den", "one")
+    await client.has_answers()
+    await client.sees("one")
+    server.kill()
+    await client.send("den", "two")
+    server.start()
+    await client.has_answers()
+    await other.join(f"{server.url}?nick=bob")
+    await other.says("three")
+    await client.sees("one", "two", "three")
+    await end(server, client, running)
+
+
+async def server_that_forgets():
+    server, client, running, other = await begin("memory")
+    for text in ["one", "two", "three"]:
+        await other.says(text)
+    await client.sees("one", "two", "three")
+    server.kill()
+    server.start()
+    await client.until("what was seen is taken back", lambda: not client.visible)
+    await other.join(f"{server.url}?nick=bob")
+    await other.says("anew")
+    await client.sees("anew")
+    await end(server, client, running)
+
+
+async def newer_connection_of_the_session():
+    server, client, running, other = await begin(f"{FOLDER}/replaced")
+    second = Checked(client.url)
+    second.session = client.session
+    running_second = asyncio.create_task(second.run())
+    await asyncio.wait_for(running, WAIT)
+    assert client.socket.close_code == 4001, client.socket.close_code
+    who = await other.ask(type="who", room="den")
+    await second.until("joined", lambda: any(e["type"] == "joined" for e in second.events))
+    assert "ann" in (await other.ask(type="who", room="den"))["members"], who
+    await end(server, second, running_second)
+
+
+async def main():
+    schema.check()
+    for scenario in [cut_connection, killed_server, server_that_forgets, newer_connection_of_the_session]:
+        print(scenario.__name__, flush=True)
+        await asyncio.wait_for(scenario(), 60)
+
+
+asyncio.run(main())
