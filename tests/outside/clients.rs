@@ -55,6 +55,43 @@ fn node_ws_client_is_served() {
 }
 
 #[test]
+#[ignore = "needs Python with jsonschema; tests/run runs it"]
+fn schema_of_the_protocol_is_one_and_has_every_example() {
+    let mut python = Command::new(installed("python/bin/python"));
+    python.arg("-B").arg(folder("tests/clients/schema.py"));
+    let (status, output, errors) = finish(&mut python);
+    assert!(status.success(), "{output}{errors}");
+}
+
+/// Runs a script that starts servers itself, with a folder for what they keep.
+fn passes_with_servers(mut command: Command, name: &str, client: Option<&Path>) {
+    let keeps = std::env::temp_dir().join(format!("parlor-{name}-{}", std::process::id()));
+    std::fs::create_dir(&keeps).expect("a folder");
+    command.arg(env!("CARGO_BIN_EXE_parlor")).arg(&keeps);
+    let (status, output, errors) = finish(command.args(client));
+    std::fs::remove_dir_all(&keeps).expect("a folder");
+    assert!(status.success(), "{output}{errors}");
+}
+
+#[test]
+#[ignore = "needs Python with websockets; tests/run runs it"]
+fn python_client_of_the_documentation_loses_and_repeats_nothing() {
+    let mut python = Command::new(installed("python/bin/python"));
+    python.arg("-B").arg(folder("tests/clients/resume.py"));
+    passes_with_servers(python, "resume-py", None);
+}
+
+#[test]
+#[ignore = "needs node with ws; tests/run runs it"]
+fn browser_client_of_the_documentation_loses_and_repeats_nothing() {
+    let node = node("resume.mjs");
+    // By its name node knows that it is a module, as a page says.
+    let client = folder("target/clients/parlor.mjs");
+    std::fs::copy(folder("docs/clients/parlor.js"), &client).expect("a script");
+    passes_with_servers(node, "resume-js", Some(&client));
+}
+
+#[test]
 #[ignore = "needs node and Chromium; tests/run runs it"]
 fn two_browsers_chat_through_the_page() {
     let server = Server::start(&[]);
