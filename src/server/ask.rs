@@ -9,7 +9,9 @@ use crate::conn::state::Work;
 use crate::id::{ConnId, RoomId, Tick};
 use crate::log::Key;
 use crate::net::Net;
-use crate::wire::{self, Ask, Done, Problem, Protocol, Request, RequestId, Send, Shown};
+use crate::wire::{
+    self, Ask, Done, HISTORY_MAX, Problem, Protocol, Request, RequestId, Send, Shown,
+};
 
 /// The request that is being handled.
 #[derive(Default)]
@@ -48,18 +50,32 @@ impl<N: Net> Server<N> {
         if let Some(re) = &asking.request
             && !asking.is_answered
         {
-            self.answer_at_last(id, re, is_within, now);
+            let is_nick = matches!(request.ask, Ask::Chat(Command::Nick(_)));
+            self.answer_at_last(id, re, is_within, is_nick, now);
         }
     }
 
     /// A request with an id is answered exactly once, whatever it asked.
-    fn answer_at_last(&mut self, id: ConnId, re: &RequestId, is_within: bool, now: Tick) {
+    fn answer_at_last(
+        &mut self,
+        id: ConnId,
+        re: &RequestId,
+        is_within: bool,
+        is_nick: bool,
+        now: Tick,
+    ) {
         let re = Some(re);
+        let nick = self.talk.chat().nick_of(id).filter(|_| is_nick).cloned();
         if is_within {
-            let done = Done::Nothing;
+            let done = match &nick {
+                Some(nick) => Done::Nick {
+                    nick: nick.as_str(),
+                },
+                None => Done::Nothing,
+            };
             self.show(id, &Shown::Ok { re, done }, now);
         } else {
-            let why = Problem::Busy;
+            let why = Problem::TooFast;
             self.show(id, &Shown::Error { re, why }, now);
         }
     }
@@ -99,6 +115,7 @@ impl<N: Net> Server<N> {
                     Some(position) => Past::Since {
                         epoch: position.epoch.into(),
                         seq: position.seq,
+                        newest: history.unwrap_or(HISTORY_MAX),
                     },
                     None => Past::Newest(history.unwrap_or(0)),
                 };

@@ -9,7 +9,7 @@ use crate::conn::Wait;
 use crate::id::{ConnId, RoomId, Seq, Tick};
 use crate::log::{Opening, Since};
 use crate::net::Net;
-use crate::wire::{HISTORY_MAX, Joined, Problem, Protocol, RequestId, Shown};
+use crate::wire::{Joined, Problem, Protocol, RequestId, Shown};
 use crate::ws::CloseReason;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,8 +20,13 @@ const ADMITTED_PER_TURN: usize = 256;
 /// What a client wants of a room's past when it joins.
 #[derive(Clone, Debug)]
 pub(super) enum Past {
-    /// All since what it saw last: the number of an entry, in an epoch.
-    Since { epoch: SmolStr, seq: Seq },
+    /// All since what it saw last: the number of an entry, in an epoch. If the epoch is not known,
+    /// up to `newest` of the newest entries.
+    Since {
+        epoch: SmolStr,
+        seq: Seq,
+        newest: u32,
+    },
     /// Up to so many of the newest entries.
     Newest(u32),
 }
@@ -197,7 +202,11 @@ impl<N: Net> Server<N> {
         };
         match past {
             Past::Newest(count) => newest((*count).min(self.catch_up_max)),
-            Past::Since { epoch, seq } => match self.log.since(room, epoch, *seq) {
+            Past::Since {
+                epoch,
+                seq,
+                newest: count,
+            } => match self.log.since(room, epoch, *seq) {
                 Since::At { at: seq, rewound } => {
                     let is_within = head.0 - seq.0 <= self.catch_up_max;
                     Place {
@@ -207,7 +216,11 @@ impl<N: Net> Server<N> {
                         rewound,
                     }
                 }
-                Since::Unknown => newest(HISTORY_MAX),
+                // The client must forget all that it has of the room.
+                Since::Unknown => Place {
+                    rewound: Some(Seq(0)),
+                    ..newest((*count).min(self.catch_up_max))
+                },
             },
         }
     }

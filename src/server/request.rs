@@ -18,6 +18,9 @@ use std::net::{IpAddr, Ipv6Addr};
 const ROOM_NAME_RULE: &str =
     "A room's name has 1 to 32 letters, digits, hyphens, underscores or full stops.";
 
+const ROOM_IS_NOT_JOINED: &str =
+    "With this subprotocol the URL names no room: open /ws, and join rooms with requests.";
+
 /// What connections count for that come through a Unix socket and whose client the proxy names by
 /// something that is no address. No client has this address.
 const UNIX_PROXY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -104,7 +107,7 @@ impl<N: Net> Server<N> {
         } else {
             Protocol::named(upgrade.subprotocol)
         };
-        let room = wanted_room(&upgrade);
+        let room = wanted_room(&upgrade, protocol);
         // A page sees no response to its upgrade, but a close frame.
         if let Err(why) = &room
             && !upgrade.is_browser
@@ -154,9 +157,14 @@ impl<N: Net> Server<N> {
 }
 
 /// The room that the URL names, or that a client enters that names none.
-fn wanted_room(upgrade: &Upgrade) -> Result<RoomName, Refusal> {
+fn wanted_room(upgrade: &Upgrade, protocol: Protocol) -> Result<RoomName, Refusal> {
     if let Some(why) = &upgrade.wrong_url {
         return Err(*why);
+    }
+    if protocol == Protocol::Json && upgrade.room.is_some() {
+        return Err(Refusal::RoomName {
+            reason: ROOM_IS_NOT_JOINED,
+        });
     }
     let name = upgrade.room.as_deref().unwrap_or(DEFAULT_ROOM);
     RoomName::parse(name).map_err(|_| Refusal::RoomName {

@@ -153,6 +153,8 @@ pub enum Problem<'a> {
     NoSuchSession,
     /// New entries cannot be kept at the moment.
     StoreUnavailable,
+    /// The client is above its rate, and was asked to slow down before.
+    TooFast,
     /// Too much is under way at the moment.
     Busy,
     /// The room has as many entries as a room can have.
@@ -247,6 +249,7 @@ impl Problem<'_> {
             Self::TooManyRooms { .. } | Self::RoomIsFull => Code::TooMany,
             Self::NoSuchSession => Code::NoSuchSession,
             Self::StoreUnavailable => Code::StoreUnavailable,
+            Self::TooFast => Code::TooFast,
             Self::Busy => Code::Busy,
         }
     }
@@ -255,7 +258,7 @@ impl Problem<'_> {
     pub const fn retry_millis(self) -> Option<u32> {
         match self {
             Self::StoreUnavailable => Some(STORE_RETRY_MILLIS),
-            Self::Busy => Some(BUSY_RETRY_MILLIS),
+            Self::TooFast | Self::Busy => Some(BUSY_RETRY_MILLIS),
             Self::NotJson
             | Self::NotAnObject
             | Self::Missing { .. }
@@ -304,6 +307,7 @@ impl fmt::Display for Problem<'_> {
             Self::StoreUnavailable => {
                 f.write_str("messages cannot be stored at the moment; try again later")
             }
+            Self::TooFast => f.write_str("that was too fast; slow down"),
             Self::Busy => f.write_str("the server is busy at the moment; try again later"),
             Self::RoomIsFull => f.write_str("this room takes no further message; use another"),
         }

@@ -27,6 +27,7 @@ class Server {
     const listen = `127.0.0.1:${this.port}`;
     const options = ["--listen", listen, "--store", this.store];
     this.process = spawn(parlor, options, { stdio: ["ignore", "pipe", "inherit"] });
+    process.once("exit", () => this.process.kill("SIGKILL"));
     for await (const line of createInterface(this.process.stdout)) {
       this.port = Number(/^parlor is listening on http:\/\/127\.0\.0\.1:(\d+)\/$/.exec(line)[1]);
       break;

@@ -3,6 +3,7 @@ restarts and a store that forgets; each message is shown once and in order, or i
 both sides send is validated."""
 
 import asyncio
+import atexit
 import importlib.util
 import json
 import pathlib
@@ -33,6 +34,7 @@ class Server:
         self.process = subprocess.Popen(
             [PARLOR, "--listen", listen, "--store", self.store], stdout=subprocess.PIPE, text=True
         )
+        atexit.register(self.process.kill)
         line = self.process.stdout.readline()
         assert line.startswith("parlor is listening on http://127.0.0.1:"), line
         self.port = int(line.strip().rstrip("/").rsplit(":", 1)[1])
