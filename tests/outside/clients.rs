@@ -63,6 +63,16 @@ fn schema_of_the_protocol_is_one_and_has_every_example() {
     assert!(status.success(), "{output}{errors}");
 }
 
+#[test]
+#[ignore = "needs Python with websockets; tests/run runs it"]
+fn every_request_of_the_documentation_is_answered_as_it_says() {
+    let server = Server::start(&[]);
+    let mut python = Command::new(installed("python/bin/python"));
+    python.arg("-B").arg(folder("tests/clients/examples.py"));
+    passes(python, &server);
+    server.is_empty();
+}
+
 /// Runs a script that starts servers itself, with a folder for what they keep.
 fn passes_with_servers(mut command: Command, name: &str, client: Option<&Path>) {
     let keeps = std::env::temp_dir().join(format!("parlor-{name}-{}", std::process::id()));

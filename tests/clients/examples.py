@@ -1,0 +1,64 @@
+"""Every request of docs/protocol.md against a running server, each over a connection of its own:
+python examples.py http://HOST:PORT/. It must be answered as the page says, and what the server sends
+must be in the schema."""
+
+import asyncio
+import json
+import sys
+
+import websockets
+
+import schema
+
+URL = sys.argv[1].replace("http:", "ws:") + "ws"
+WAIT = 10
+# The secret of the page is of another server.
+ERRORS = {"resume": "no_such_session"}
+NEEDS_NO_ROOM = {"resume", "join", "nick", "rooms", "ping"}
+
+
+async def answer(socket, re):
+    while True:
+        event = json.loads(await asyncio.wait_for(socket.recv(), WAIT))
+        schema.SENT.validate(event)
+        if event.get("re") == re:
+            return event
+
+
+async def ask(request, expected):
+    async with websockets.connect(URL, subprotocols=["parlor.v1.json"]) as socket:
+        assert socket.subprotocol == "parlor.v1.json"
+        hello = json.loads(await asyncio.wait_for(socket.recv(), WAIT))
+        schema.SENT.validate(hello)
+        assert hello["type"] == "hello", hello
+        if request["type"] not in NEEDS_NO_ROOM:
+            await socket.send('{"type":"join","id":"first","room":"den"}')
+            assert (await answer(socket, "first"))["type"] == "joined"
+        await socket.send(json.dumps(request))
+        if "id" not in request:
+            # Answered only if it is wrong.
+            await socket.send('{"type":"ping","id":"last"}')
+            assert (await answer(socket, "last"))["type"] == "ok"
+            return
+        result = await answer(socket, request["id"])
+        code = ERRORS.get(request["type"])
+        assert result.get("code") == code, (request, result)
+        if code is None:
+            assert result["type"] == expected, (request, result)
+
+
+async def main():
+    # The answer of an example is the next object with its id; what has none is answered by `joined`
+    # or `ok`.
+    examples = [(kind is schema.REQUEST, example) for kind, example in schema.examples()]
+    answers = {example["re"]: example["type"] for is_request, example in examples if "re" in example}
+    asked = 0
+    for is_request, example in examples:
+        if is_request:
+            default = "joined" if example["type"] == "join" else "ok"
+            await ask(example, answers.get(example.get("id"), default))
+            asked += 1
+    assert asked > 10, asked
+
+
+asyncio.run(asyncio.wait_for(main(), 60))
