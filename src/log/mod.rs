@@ -20,7 +20,7 @@ pub use blocks::{BlockKey, Blocks};
 pub use settings::Settings;
 pub use store::{
     Answer, DEDUPE_MS, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record,
-    Request, Started, Store, StoredRoom,
+    Request, Started, Store, StoredRoom, is_enough,
 };
 pub use words::Words;
 

@@ -1,7 +1,7 @@
 //! Searches through the tail, where there is no store to search: in steps, the newest entries
 //! first. Knows no room but its slot.
 
-use super::store::PageEntry;
+use super::store::{PageEntry, is_enough};
 use super::tail::Tail;
 use super::words::Words;
 use crate::chat::{Content, Draft};
@@ -76,7 +76,7 @@ impl Searches {
                 if !search.words.are_in(text) {
                     return true;
                 }
-                if search.found.len() == search.entries_max {
+                if is_enough(&search.found, search.entries_max) {
                     more = true;
                     return false;
                 }

@@ -72,8 +72,8 @@ pub enum Request {
     /// The newest 64 keys with which a session sent. Answered by [`Answer::Keys`] or
     /// [`Answer::KeysFailed`].
     Keys { session: u64 },
-    /// Search the texts of a room below `before`, the newest first. Answered by [`Answer::Found`]
-    /// or [`Answer::SearchFailed`].
+    /// Search the texts of a room below `before`, the newest first, until [`is_enough`] is found.
+    /// Answered by [`Answer::Found`] or [`Answer::SearchFailed`].
     Search {
         tag: u64,
         stored_room: StoredRoom,
@@ -259,6 +259,16 @@ impl PageEntry {
     pub fn text_bytes(&self) -> usize {
         self.draft.nick.len() + self.draft.content.text_bytes()
     }
+}
+
+/// Bytes of text with which a search has found enough: what was found is in memory until its client
+/// has it, and many may search at once.
+const FOUND_BYTES_MAX: usize = 32 * 1024;
+
+/// Whether a search for at most `entries_max` entries ends with these.
+pub fn is_enough(found: &[PageEntry], entries_max: usize) -> bool {
+    let bytes = || found.iter().map(PageEntry::text_bytes).sum::<usize>();
+    found.len() >= entries_max || bytes() >= FOUND_BYTES_MAX
 }
 
 /// Whether the store can write.

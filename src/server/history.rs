@@ -211,7 +211,7 @@ impl<N: Net> Server<N> {
         self.show(id, &shown, now);
     }
 
-    /// A search has ended.
+    /// A search has ended. `entries` begin with the newest and are shown in order.
     pub(super) fn found(&mut self, tag: u64, entries: &[PageEntry], more: bool, now: Tick) {
         let Some(search) = self.readings.searches.remove(&tag) else {
             return;
@@ -219,7 +219,7 @@ impl<N: Net> Server<N> {
         let Searched { id, request, room } = search;
         if self.log.is_open(room) {
             let name = self.log.name(room).clone();
-            let entries: Vec<_> = entries.iter().map(PageEntry::as_entry).collect();
+            let entries: Vec<_> = entries.iter().rev().map(PageEntry::as_entry).collect();
             let shown = Shown::Found {
                 re: request.as_ref(),
                 room: &name,

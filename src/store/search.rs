@@ -5,7 +5,7 @@
 use super::error::Fault;
 use super::rows::{self, ACTED, COLUMNS, SAID};
 use crate::id::Seq;
-use crate::log::{PageEntry, StoredRoom};
+use crate::log::{PageEntry, StoredRoom, is_enough};
 use rusqlite::{Connection, params};
 use unicase::UniCase;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
@@ -87,7 +87,7 @@ impl Search {
                 .map_err(|error| Fault::damaged(error.to_string()))?;
             let is_said = kind == SAID || kind == ACTED;
             if is_said && contains_all(body, &self.words, &mut self.scratch) {
-                if self.found.len() == self.entries_max {
+                if is_enough(&self.found, self.entries_max) {
                     return Ok(Step::Done { more: true });
                 }
                 self.found.push(rows::entry(row)?);

@@ -271,3 +271,15 @@ fn the_operator_token_can_come_from_the_environment() {
     ann.says("/op sesame");
     ann.hears("* you are an operator now");
 }
+
+#[test]
+fn search_shows_what_it_finds_in_the_order_in_which_it_was_said() {
+    let server = Server::start(&[]);
+    let (mut ann, mut bob) = server.ann_and_bob();
+    for words in ["one apple", "a pear", "two Apples"] {
+        ann.says(words);
+        bob.hears(&format!("ann: {words}"));
+    }
+    bob.says("/search apple");
+    bob.hears("* found:\nann: one apple\nann: two Apples\n* now:");
+}

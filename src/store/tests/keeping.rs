@@ -219,6 +219,27 @@ fn words_are_found_newest_first_and_page_by_page() {
 }
 
 #[test]
+fn search_ends_when_it_has_found_a_page_of_text() {
+    let scratch = Scratch::new();
+    let mut scene = Scene::open(&scratch);
+    for seq in 1..=3 {
+        scene.says(ROOM, seq, &"long ".repeat(4000));
+    }
+    scene.ask(Request::Search {
+        tag: 3,
+        stored_room: ROOM,
+        words: String::from("long"),
+        before: Seq(100),
+        entries_max: 50,
+    });
+    let found = scene.wait_for(|answer| match answer {
+        Answer::Found { entries, more, .. } => Some((entries.len(), *more)),
+        _ => None,
+    });
+    assert_eq!(found, (2, true));
+}
+
+#[test]
 fn requests_are_handed_over_although_the_thread_is_busy() {
     let scratch = Scratch::new();
     let mut scene = Scene::open(&scratch);
