@@ -25,10 +25,18 @@ enum Operation {
         reason: String,
     },
     /// Reads on from a cursor, until `count` entries were taken.
-    Read { room: u8, after: u16, count: u8 },
+    Read {
+        room: u8,
+        after: u16,
+        count: u8,
+    },
     /// All members leave, and come back.
-    Leave { room: u8 },
-    Tick { ticks: u16 },
+    Leave {
+        room: u8,
+    },
+    Tick {
+        ticks: u16,
+    },
 }
 
 /// What the test knows of a room, while it is open.

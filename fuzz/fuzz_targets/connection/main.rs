@@ -18,7 +18,7 @@ use parlor::id::Peer;
 use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
-use parlor::{chat, conn, ws};
+use parlor::{chat, conn, log, ws};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -93,6 +93,17 @@ const LINES: [&str; 8] = [
     "/op secret",
     "/kick n",
 ];
+/// What programs ask, up to where a text from the input begins; `"}` follows it.
+const REQUESTS: [&str; 8] = [
+    r#"{"type":"send","id":1,"room":"r0","text":""#,
+    r#"{"type":"join","id":2,"room":"r1","history":9,"x":""#,
+    r#"{"type":"join","id":3,"room":"r0","since":{"epoch":"1-0","seq":1},"x":""#,
+    r#"{"type":"leave","id":4,"room":"r1","x":""#,
+    r#"{"type":"history","id":5,"room":"r0","limit":100,"x":""#,
+    r#"{"type":"search","id":6,"room":"r0","query":""#,
+    r#"{"type":"send","id":7,"room":"r1","key":"k","text":""#,
+    r#"{"type":"who","id":8,"room":"r0","x":""#,
+];
 const FIRST: [u8; 8] = [0x81, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88, 0x82];
 const MAX_CONNECTIONS: usize = 6;
 const CLIENTS_MAX: usize = 40;
@@ -130,6 +141,12 @@ fn config(game: &Game<'_>) -> Config {
         },
         grace_timeout: seconds(2),
         max_connections_per_address: if game.options & 2 == 0 { 0 } else { 2 },
+        log: log::Settings {
+            tail_bytes: 4096,
+            catch_up_max: 8,
+            history_lines: 3,
+            ..log::Settings::default()
+        },
         echo: game.options & 12 == 12,
         ..Config::default()
     }
@@ -210,8 +227,13 @@ impl Play {
                 payload,
             } => self.send(client, &frame(first, payload)),
             Operation::Says { client, line, word } => {
-                let line = LINES[usize::from(line) % LINES.len()].to_owned() + word;
-                self.send(client, &frame(0, line.as_bytes()));
+                let place = usize::from(line) % LINES.len();
+                let text = if line < 128 {
+                    LINES[place].to_owned() + word
+                } else {
+                    REQUESTS[place].to_owned() + word + "\"}"
+                };
+                self.send(client, &frame(0, text.as_bytes()));
             }
             Operation::Floods {
                 client,
@@ -281,12 +303,18 @@ impl Play {
     }
 }
 
+/// From room 128 on, of a program.
 fn upgrade(room: u8, nick: u8) -> Vec<u8> {
+    let (path, subprotocol) = if room < 128 {
+        (format!("/ws/r{}", room % 3), "")
+    } else {
+        let field = "Sec-WebSocket-Protocol: parlor.v1.json\r\n";
+        (String::from("/ws"), field)
+    };
     format!(
-        "GET /ws/r{}?nick=n{} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         X-Forwarded-For: 198.51.100.{}\r\nSec-WebSocket-Version: 13\r\n\
+        "GET {path}?nick=n{} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         {subprotocol}X-Forwarded-For: 198.51.100.{}\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        room % 3,
         nick % 8,
         nick % 2
     )
@@ -301,14 +329,23 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 fuzz_target!(|game: Game<'_>| {
     let config = config(&game);
-    // An outbox with one frame above its bound, frames that no bound refuses, and a page.
+    // An outbox with one frame above its bound, frames that no bound refuses, a page of the site, and
+    // a page of 100 entries of a room.
     let each = config.conn.outbox.bytes_max
         + 4 * (config.ws.max_message_bytes + 1024)
         + 8192
+        + 100 * 160
+        + 2 * config.log.tail_bytes
         + config.http.max_head_bytes;
     let net = Network::new(game.faults, 8 * usize::from(game.window) + 1);
     let mut play = Play {
-        server: Server::new(config, net, MAX_CONNECTIONS, u64::from(game.options), Keeping::in_memory([7; 36])),
+        server: Server::new(
+            config,
+            net,
+            MAX_CONNECTIONS,
+            u64::from(game.options),
+            Keeping::in_memory([7; 36]),
+        ),
         clients: Vec::new(),
         held_bytes_max: each,
         is_over: false,
