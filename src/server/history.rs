@@ -179,6 +179,11 @@ impl<N: Net> Server<N> {
             match reading {
                 Reading::Read { .. } => {}
                 Reading::AtHead => break,
+                // Kept, but the store cannot read it now: half a page would pass for a whole one.
+                Reading::Gap { oldest } if oldest > self.log.oldest(asked.room) => {
+                    let request = asked.request.as_ref();
+                    return self.fail(id, request, Problem::StoreUnavailable, now);
+                }
                 Reading::Gap { oldest } => {
                     asked.cursor = Seq(oldest.0.saturating_sub(1)).max(Seq(from.0 + 1));
                 }
