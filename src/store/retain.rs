@@ -101,7 +101,8 @@ impl Retention {
         }
     }
 
-    fn has_work(&self) -> bool {
+    /// More steps are to be done at once.
+    pub(super) fn has_work(&self) -> bool {
         !self.rooms.is_empty()
             || self.sweep.is_some()
             || self.evict.is_some()

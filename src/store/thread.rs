@@ -436,7 +436,11 @@ impl<'c> Thread<'c> {
         if frames >= FRAMES_MAX {
             pragma(self.db, "wal_checkpoint(PASSIVE)")?;
             self.frames.store(0, Ordering::Relaxed);
-        } else if frames > 0 && is_idle && now >= self.appended_at + IDLE {
+        } else if frames > 0
+            && is_idle
+            && !self.retention.has_work()
+            && now >= self.appended_at + IDLE
+        {
             pragma(self.db, "wal_checkpoint(TRUNCATE)")?;
             self.frames.store(0, Ordering::Relaxed);
         }
