@@ -26,9 +26,9 @@ const RUN_ENTRIES: u32 = 16;
 /// Why a member is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Its outbox was full.
+    /// Its outbox was full, or it has come back after too long.
     Slow,
-    /// It has come back and reads what it missed.
+    /// It has come back and reads what it missed, all of which was promised to it.
     Returning,
     /// It reads the newest entries of the past, whose beginning was marked; their end is to be.
     History,
@@ -41,6 +41,8 @@ struct Behind {
     /// The last entry that was queued.
     cursor: Seq,
     purpose: Purpose,
+    /// Entries up to here were promised to the member: no gap is made before them.
+    promised: Seq,
     /// The room's notices when the member fell behind: more at its return are lost to it.
     notices: u32,
 }
@@ -80,8 +82,15 @@ impl CatchUp {
         self.members.contains_key(&id)
     }
 
-    fn put(&mut self, id: ConnId, behind: Behind) {
+    /// A member that was behind before, and asks for more of the past, gets what it was not sent,
+    /// too.
+    fn put(&mut self, id: ConnId, mut behind: Behind) {
         let reader = self.members.entry(id).or_default();
+        if let Some(known) = reader.rooms.iter().find(|other| other.room == behind.room) {
+            behind.cursor = behind.cursor.min(known.cursor);
+            behind.promised = known.promised;
+            behind.notices = known.notices;
+        }
         reader.rooms.retain(|other| other.room != behind.room);
         reader.rooms.push_back(behind);
     }
@@ -185,6 +194,10 @@ impl<N: Net> Server<N> {
             room,
             cursor,
             purpose,
+            promised: match purpose {
+                Purpose::Returning => self.log.head(room),
+                Purpose::History | Purpose::Slow => Seq(0),
+            },
             notices,
         };
         self.catch_up.put(id, behind);
@@ -254,7 +267,7 @@ impl<N: Net> Server<N> {
         let mut cursor = behind.cursor;
         let missed = self.log.head(room).0.saturating_sub(cursor.0);
         let max = self.catch_up_max;
-        if missed > max {
+        if missed > max && cursor >= behind.promised {
             // To half of it, or every page would bring another small gap.
             let to = Seq(self.log.head(room).0 - max / 2);
             self.show_gap(id, behind, to, now);
@@ -287,10 +300,9 @@ impl<N: Net> Server<N> {
         true
     }
 
-    /// Entries after the cursor up to `to` will not be sent by themselves. Nothing is said of the
-    /// past of a new member.
+    /// Entries after the cursor up to `to` will not be sent by themselves.
     fn show_gap(&mut self, id: ConnId, behind: Behind, to: Seq, now: Tick) {
-        if behind.purpose == Purpose::History || to <= behind.cursor {
+        if to <= behind.cursor {
             return;
         }
         let Some(room) = self.talk.chat().room_name(behind.room).cloned() else {

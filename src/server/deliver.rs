@@ -78,7 +78,15 @@ impl<N: Net> Server<N> {
                 except: Some(except),
             } => self.notify_others(room, &event, except, now),
             Effect::Reply { to, event } => self.reply(to, &event, now),
-            Effect::Tell { to, event } => self.show(to, &Shown::Event(&event), now),
+            Effect::Tell { to, event } => {
+                if let Event::YouWereKicked { room, .. } = &event
+                    && let Some(room) = self.log.find(room)
+                {
+                    // It may have been behind in the room that it was removed from.
+                    self.catch_up.remove(to, room);
+                }
+                self.show(to, &Shown::Event(&event), now);
+            }
             Effect::RoomIsEmpty { room } => self.log.member_left(room, now),
             Effect::WrongToken { id } => self.wrong_token(id, now),
             Effect::Close { id, why } => self.bid_farewell(id, why, now),
@@ -143,9 +151,10 @@ impl<N: Net> Server<N> {
         if self.talk.chat().members(room).is_empty() {
             return;
         }
-        self.talk.noticed(room);
         let head = self.log.head(room);
         self.add_to_batch(room, &Shown::Event(event), head, true, now);
+        // Only here: a member that fell behind with the run before has not received it.
+        self.talk.noticed(room);
     }
 
     fn notify_others(&mut self, room: RoomId, event: &Event, except: ConnId, now: Tick) {

@@ -209,10 +209,15 @@ impl<N: Net> Server<N> {
             } => match self.log.since(room, epoch, *seq) {
                 Since::At { at: seq, rewound } => {
                     let is_within = head.0 - seq.0 <= self.catch_up_max;
+                    let recovered = is_within && oldest.0 <= seq.0 + 1;
                     Place {
                         cursor: seq,
-                        purpose: Purpose::Returning,
-                        recovered: is_within && oldest.0 <= seq.0 + 1,
+                        purpose: if recovered {
+                            Purpose::Returning
+                        } else {
+                            Purpose::Slow
+                        },
+                        recovered,
                         rewound,
                     }
                 }
