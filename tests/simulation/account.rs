@@ -1,5 +1,6 @@
-//! What one member must receive: the lines of the room from its welcome on, less those that were
-//! reported as missed, to the exact number; all replies to its requests; and nothing else.
+//! What one member must receive: the lines of the room from its welcome on, less the entries that
+//! were reported as missed, to the exact number; all replies to its requests; and nothing else. One
+//! that is behind gets its lines late, after replies that were sent later, and without the notices.
 //!
 //! The place of a reply between the lines of the room cannot always be known from outside, so the
 //! account keeps all places that are possible. Knows no connection.
@@ -17,26 +18,23 @@ struct Reply {
 struct Place {
     line: usize,
     reply: usize,
-    /// Lines before it that were missed and not reported.
-    owed: usize,
 }
 
 pub(crate) struct Account {
     replies: Vec<Reply>,
     places: Vec<Place>,
+    /// The member was behind: replies may have come before lines that were sent earlier.
+    is_late: bool,
 }
 
 impl Account {
     /// The account of a member that entered somewhere between two lines of the room.
     pub(crate) fn new(earliest: usize, latest: usize) -> Self {
-        let place = |line| Place {
-            line,
-            reply: 0,
-            owed: 0,
-        };
+        let place = |line| Place { line, reply: 0 };
         Self {
             replies: Vec::new(),
             places: (earliest..=latest).map(place).collect(),
+            is_late: false,
         }
     }
 
@@ -69,46 +67,45 @@ impl Account {
         self.replies[reply].latest = self.replies[reply].latest.min(line);
     }
 
-    /// The member received a line. `may_miss`: it may have missed lines of the room before a reply,
-    /// and the report of that comes later. Returns false if the line is not possible.
+    /// The member received a line. `is_behind`: it may be behind, or have been until now. Returns
+    /// false if the line is not possible.
     #[must_use]
-    pub(crate) fn sees(&mut self, line: &str, room: &[String], may_miss: bool) -> bool {
+    pub(crate) fn sees(&mut self, line: &str, room: &[String], is_behind: bool) -> bool {
+        self.is_late |= is_behind;
         let mut next = Vec::new();
         for place in &self.places {
-            let is_said = room.get(place.line).is_some_and(|said| said == line);
-            if is_said && place.owed == 0 {
+            let notices = room[place.line.min(room.len())..].iter();
+            let lost = notices.take_while(|said| *said != line && is_notice(said));
+            let at = place.line + if is_behind { lost.count() } else { 0 };
+            if room.get(at).is_some_and(|said| said == line) {
                 next.push(Place {
-                    line: place.line + 1,
+                    line: at + 1,
                     ..*place
                 });
             }
-            let Some(reply) = self.replies.get(place.reply) else {
-                continue;
-            };
-            if line.starts_with(&reply.begins) {
-                let last = if may_miss { room.len() } else { place.line };
-                let at = |line| Place {
-                    line,
+            let reply = self.replies.get(place.reply);
+            if reply.is_some_and(|reply| line.starts_with(&reply.begins)) {
+                next.push(Place {
                     reply: place.reply + 1,
-                    owed: place.owed + line - place.line,
-                };
-                next.extend((place.line..=last.min(reply.latest)).map(at));
+                    ..*place
+                });
             }
         }
         self.moves(next)
     }
 
-    /// A report said that the member missed `count` lines. Returns false if that is not possible.
+    /// A report said that the member missed `count` entries. Returns false if that is not possible.
     #[must_use]
     pub(crate) fn missed(&mut self, count: usize, room: &[String]) -> bool {
+        self.is_late = true;
         let after = |place: &Place| {
-            let line = place.line + count.checked_sub(place.owed)?;
-            let place = Place {
-                line,
-                owed: 0,
+            let lines = room.iter().enumerate().skip(place.line);
+            let mut entries = lines.filter(|(_, line)| !is_notice(line));
+            let (last, _) = entries.nth(count.checked_sub(1)?)?;
+            Some(Place {
+                line: last + 1,
                 ..*place
-            };
-            (line <= room.len()).then_some(place)
+            })
         };
         let next = self.places.iter().filter_map(after).collect();
         self.moves(next)
@@ -128,7 +125,7 @@ impl Account {
     /// Whether a place is within the ranges of the last reply before it and the first one after it.
     fn is_possible(&self, place: Place) -> bool {
         let behind = place.reply.checked_sub(1).map(|last| &self.replies[last]);
-        behind.is_none_or(|reply| reply.earliest <= place.line)
+        behind.is_none_or(|reply| self.is_late || reply.earliest <= place.line)
             && self
                 .replies
                 .get(place.reply)
@@ -139,9 +136,27 @@ impl Account {
     /// the lines of the room before some line from `earliest` to `latest`.
     pub(crate) fn ends_between(&self, earliest: usize, latest: usize) -> bool {
         self.places.iter().any(|place| {
-            let is_at_end = place.reply == self.replies.len() && place.owed == 0;
-            is_at_end && (earliest..=latest).contains(&place.line)
+            let has_all_replies = place.reply == self.replies.len();
+            has_all_replies && (earliest..=latest).contains(&place.line)
         })
+    }
+
+    /// Whether a member that was behind has received all entries and replies. If so, it must
+    /// receive each line from here on.
+    pub(crate) fn catches_up(&mut self, room: &[String]) -> bool {
+        let is_at_the_end = |place: &Place| {
+            let mut rest = room[place.line..].iter();
+            place.reply == self.replies.len() && rest.all(|line| is_notice(line))
+        };
+        if !self.places.iter().any(is_at_the_end) {
+            return false;
+        }
+        self.is_late = false;
+        self.places = vec![Place {
+            line: room.len(),
+            reply: self.replies.len(),
+        }];
+        true
     }
 
     /// The possible next lines, for a panic message.
@@ -158,6 +173,11 @@ impl Account {
         let all: Vec<String> = self.places.iter().map(describe).collect();
         all.join("; or ")
     }
+}
+
+/// Whether a line of the room is a notice: it is not kept for members that are behind.
+fn is_notice(line: &str) -> bool {
+    line.starts_with("* ") && !line.contains(" was kicked by ")
 }
 
 #[cfg(test)]
@@ -191,17 +211,18 @@ mod tests {
     }
 
     #[test]
-    fn reply_after_missed_lines_comes_before_their_report() {
-        for (count, is_right) in [(1, false), (2, true), (3, true)] {
-            let mut account = Account::new(0, 0);
-            account.expects("* in", 2);
-            assert!(!account.sees("* in lobby", &room(), false));
-            assert!(account.sees("* in lobby", &room(), true));
-            assert!(!account.ends_between(0, 4), "lines are owed");
-            assert!(!account.sees("c", &room(), true), "before the report");
-            assert_eq!(account.missed(count, &room()), is_right, "{count}");
-            assert_eq!(account.ends_between(count, count), is_right);
-        }
+    fn member_that_is_behind_gets_all_entries_after_a_reply_and_loses_notices() {
+        let room = ["a", "* ann left", "b"].map(str::to_owned);
+        let mut account = Account::new(0, 0);
+        account.expects("* in", 2);
+        assert!(!account.sees("* in lobby", &room, false), "too early");
+        assert!(account.sees("* in lobby", &room, true));
+        assert!(!account.catches_up(&room), "two entries are to come");
+        assert!(!account.sees("b", &room, true), "before the other");
+        assert!(account.sees("a", &room, true));
+        assert!(!account.sees("b", &room, false), "a notice was lost");
+        assert!(account.sees("b", &room, true));
+        assert!(account.catches_up(&room));
     }
 
     #[test]

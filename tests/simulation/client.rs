@@ -205,8 +205,13 @@ impl Ear {
 
 /// A request for an upgrade to `room`, which may have a query, with further header fields.
 pub(crate) fn upgrade_with(room: &str, fields: &str) -> Vec<u8> {
+    upgrade_to(&format!("/ws/{room}"), fields)
+}
+
+/// A request for an upgrade at a path, which may have a query, with further header fields.
+pub(crate) fn upgrade_to(path: &str, fields: &str) -> Vec<u8> {
     format!(
-        "GET /ws/{room} HTTP/1.1\r\nHost: parlor.example\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: parlor.example\r\nUpgrade: websocket\r\n\
          Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n{fields}\
          Sec-WebSocket-Key: {KEY}\r\n\r\n"
     )

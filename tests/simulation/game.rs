@@ -15,7 +15,7 @@ use parlor::id::Tick;
 use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
-use parlor::{chat, conn, ws};
+use parlor::{chat, conn, log, ws};
 use std::time::Duration;
 
 /// The rooms. The first `WITNESSED` have a witness each, so that they exist until the game ends.
@@ -74,6 +74,12 @@ fn config(chance: &mut Chance) -> Config {
             notice_interval: seconds(1),
             rooms_per_connection: 16,
             operator_token: Some(String::from("secret")),
+        },
+        log: log::Settings {
+            catch_up_max: [5, 1000][chance.below(2)],
+            // What comes before the welcome of a member is in another game.
+            history_lines: 0,
+            ..log::Settings::default()
         },
         grace_timeout: seconds(2),
         max_connections_per_address: if chance.percent(50) { 0 } else { 3 },

@@ -297,8 +297,10 @@ impl Game {
     fn counts_message(&mut self, socket: usize) {
         let person = &mut self.people[socket];
         let is_in = person.stay == Stay::In && !person.was_closed;
+        // Behind many replies a flooder's messages wait until it has accepted these.
+        let may_wait = person.manner == Manner::Flooder;
         if person.stay == Stay::Outside || self.stop_signals > 0 {
-        } else if person.may_be_unwritten {
+        } else if person.may_be_unwritten || may_wait {
             self.tally.messages.perhaps(1);
         } else if is_in && (person.room >= WITNESSED || person.nick.is_none()) {
             // A kick is not seen before the end of the turn.
@@ -796,7 +798,7 @@ impl Game {
         let person = &mut self.people[index];
         let seen = person.compared..person.seen.len();
         person.compared = person.seen.len();
-        let may_miss = person.may_be_missing || person.was_behind;
+        let may_miss = person.is_late || person.was_behind || person.behind_since.is_some();
         let Some(account) = &mut person.account else {
             return;
         };
@@ -830,7 +832,13 @@ impl Game {
         if is_up_to_date && self.stop_signals > 0 && stops_in_this_turn {
             check_goodbye(person, self.watches[index].as_ref());
         }
-        if is_up_to_date && let Some(account) = &person.account {
+        person.is_late |= !is_up_to_date;
+        if is_up_to_date && person.is_late {
+            let room = self.ledgers.get(person.room);
+            let account = person.account.as_mut().zip(room);
+            person.is_late =
+                account.is_some_and(|(account, room)| !account.catches_up(room.lines()));
+        } else if is_up_to_date && let Some(account) = &person.account {
             let room = &self.ledgers[person.room];
             let due = match person.farewell {
                 Some(farewell) => Some(farewell),

@@ -17,6 +17,7 @@ mod client;
 #[path = "../framing/mod.rs"]
 mod framing;
 mod game;
+mod history;
 mod judge;
 mod ledger;
 mod limits;
@@ -58,24 +59,25 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 /// Plays one game; if it fails, prints how to play it again and the last lines of its trace.
-fn play(seed: u64) -> u64 {
-    let panic = match catch_unwind(|| game::play(seed, Trace::Off)) {
+fn plays_one(seed: u64, game: fn(u64, Trace) -> u64) -> u64 {
+    let panic = match catch_unwind(|| game(seed, Trace::Off)) {
         Ok(turns) => return turns,
         Err(panic) => panic,
     };
     // The same game again, with a trace. It ends with the same panic.
-    let again = catch_unwind(AssertUnwindSafe(|| game::play(seed, Trace::last())));
+    let again = catch_unwind(AssertUnwindSafe(|| game(seed, Trace::last())));
     println!(
         "\nseed {seed} failed; this plays it again with the whole trace:\n\
-         PARLOR_SEED={seed} cargo test --release --test simulation promises -- --nocapture\n"
+         PARLOR_SEED={seed} cargo test --release --test simulation -- --nocapture {}\n",
+        std::thread::current().name().unwrap_or_default(),
     );
     resume_unwind(again.err().unwrap_or(panic))
 }
 
-#[test]
-fn the_promises_hold_whatever_happens() {
+/// Plays the seeds that once failed, and then so many, or those that the environment names.
+fn plays_all(found: &[u64], seeds: u64, game: fn(u64, Trace) -> u64) {
     if let Some(seed) = from_environment("PARLOR_SEED") {
-        let turns = game::play(seed, Trace::All);
+        let turns = game(seed, Trace::All);
         println!("seed {seed}: {turns} turns");
         return;
     }
@@ -84,11 +86,11 @@ fn the_promises_hold_whatever_happens() {
     let seeds = match (from_environment("PARLOR_SEEDS"), turns_wanted) {
         (Some(seeds), _) => seeds,
         (None, Some(_)) => u64::MAX - from,
-        (None, None) => SEEDS,
+        (None, None) => seeds,
     };
     let (mut games, mut turns) = (0, 0);
-    for seed in FOUND.into_iter().chain(from..from + seeds) {
-        turns += play(seed);
+    for seed in found.iter().copied().chain(from..from + seeds) {
+        turns += plays_one(seed, game);
         games += 1;
         if turns_wanted.is_some_and(|wanted| turns >= wanted) {
             break;
@@ -98,6 +100,11 @@ fn the_promises_hold_whatever_happens() {
         }
     }
     println!("{games} games, {turns} turns");
+}
+
+#[test]
+fn the_promises_hold_whatever_happens() {
+    plays_all(&FOUND, SEEDS, game::play);
 }
 
 #[test]

@@ -440,7 +440,6 @@ impl SimNet {
     }
 
     /// The waker: what sets it wakes the server.
-    #[expect(dead_code, reason = "the simulated store calls it")]
     pub(crate) fn waker(&self) -> Rc<Cell<bool>> {
         self.is_woken.clone()
     }
@@ -463,6 +462,29 @@ impl SimNet {
         for socket in self.sockets.iter_mut().filter(|socket| socket.is_blocked) {
             socket.edge.writable |= grows;
         }
+    }
+
+    /// The server's process has ended: the system closes its sockets, and another process listens.
+    /// What was written may still be delivered, or a part of it.
+    pub(crate) fn process_ends(&mut self, is_crash: bool, chance: &mut Chance) {
+        for socket in self.sockets.iter_mut().filter(|socket| socket.accepted) {
+            socket.server_shut = true;
+            socket.server_reset |= is_crash;
+            if is_crash {
+                let count = chance.below(socket.outgoing.len() + 1);
+                socket.outgoing.truncate(count);
+            }
+        }
+        for door in &mut self.doors {
+            for socket in door.backlog.drain(..) {
+                self.sockets[socket].reset = true;
+            }
+            door.edge = false;
+        }
+        self.listening = true;
+        self.signals.clear();
+        self.is_woken.set(false);
+        self.exhausted_until = self.now;
     }
 
     /// Ends all faults, so that every connection can come to its end.
@@ -543,7 +565,9 @@ impl SimNet {
             if socket.watched.is_none() || socket.is_closed() || socket.reset {
                 continue;
             }
-            let again_by = [socket.read_again_by, socket.write_again_by];
+            // A connection that the server may leave unread is not read again either.
+            let read_again_by = socket.read_again_by.map(|by| by.max(socket.unread_until));
+            let again_by = [read_again_by, socket.write_again_by];
             assert!(
                 again_by.into_iter().flatten().all(|by| !sleeps_past(by)),
                 "the server sleeps past the time to retry a read or write of {index}"

@@ -233,6 +233,8 @@ pub(crate) struct Person {
     /// A response or a close frame may be queued that was not written, and never will be if the
     /// connection has ended.
     pub(crate) may_be_unwritten: bool,
+    /// The member was behind, and may not have received all that it missed.
+    pub(crate) is_late: bool,
     /// Messages may have been missed that were not reported.
     pub(crate) may_be_missing: bool,
     /// Messages read in this turn that count only if the server had not ended the membership.
@@ -288,6 +290,7 @@ impl Person {
             had_ended: false,
             has_halted: false,
             may_be_unwritten: false,
+            is_late: false,
             may_be_missing: false,
             unsure_messages: 0,
             is_nonsense: None,

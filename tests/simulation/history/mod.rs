@@ -1,0 +1,26 @@
+//! The promises about the history of rooms: a server over a simulated network and a simulated
+//! store, which crash and start again, and programs and people that come back. Each entry has one
+//! number and one content, an acknowledged message survives, and each client gets what it missed,
+//! once and in order.
+
+mod alone;
+mod disk;
+mod follower;
+mod game;
+mod json;
+mod program;
+mod reader;
+mod store;
+mod truth;
+
+/// The rooms. The first `WITNESSED` have a witness each.
+pub(crate) const ROOMS: [&str; 4] = ["lobby", "attic", "cellar", "garden"];
+pub(crate) const WITNESSED: usize = 2;
+
+/// The games of a test run.
+const SEEDS: u64 = 300;
+
+#[test]
+fn what_was_said_is_kept_and_comes_once_and_in_order() {
+    super::plays_all(&[], SEEDS, game::play);
+}

@@ -1,0 +1,904 @@
+//! One simulated program that speaks `parlor.v1.json`: what it remembers over all its connections,
+//! and what a correct client does. It keeps a position in each room, sends what was not
+//! acknowledged again with the same key, resumes its session, and judges each object it receives.
+//! Knows no server.
+
+use super::super::chance::Chance;
+use super::super::client::{self, Ear, Seen};
+use super::super::trace::Trace;
+use super::disk::Disk;
+use super::follower::{Bounds, Follower, Wish};
+use super::json::{self, Entry, Heard, Joined, Object};
+use super::truth::{Line, Said, Truth};
+use parlor::id::Tick;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// How a program behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conduct {
+    /// Receives every line of its room: no fault affects it, and it is never behind.
+    Witness,
+    /// Reads everything at once.
+    Prompt,
+    /// Reads seldom and little.
+    Slow,
+    /// Reads everything for a while, and then nothing for a while.
+    Dozing,
+    /// Loses its connections often, and the server does not notice.
+    Moving,
+    /// Sends what is no request, too.
+    Sloppy,
+}
+
+/// All but the witness.
+pub(crate) const CONDUCTS: [Conduct; 5] = [
+    Conduct::Prompt,
+    Conduct::Slow,
+    Conduct::Dozing,
+    Conduct::Moving,
+    Conduct::Sloppy,
+];
+
+/// What has become of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It waits for the room to be joined.
+    Unsent,
+    Sent,
+    /// It was lost with its connection, and is not sent again: it has no key.
+    Unknown,
+    Acknowledged {
+        seq: u32,
+        time: u64,
+    },
+    /// It was refused with this code, and has no number.
+    Refused(String),
+}
+
+/// A message of a program.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) room: usize,
+    pub(crate) text: String,
+    is_action: bool,
+    reply_to: Option<u32>,
+    pub(crate) key: Option<String>,
+    pub(crate) fate: Fate,
+    /// How often it was sent.
+    pub(crate) times: u32,
+    /// It is not sent again before this moment.
+    not_before: Tick,
+}
+
+/// A request of a program that is not answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    Resume,
+    Join {
+        room: usize,
+        wish: Wish,
+        place: usize,
+    },
+    Leave {
+        room: usize,
+    },
+    Send {
+        message: usize,
+    },
+    History {
+        room: usize,
+        side: Side,
+        limit: u32,
+        head: u32,
+    },
+    Nick {
+        wanted: String,
+    },
+    /// Answered by `ok`.
+    Plain,
+    /// Answered by a list.
+    List {
+        kind: &'static str,
+    },
+    /// Answered by an error with one of these codes.
+    Wrong {
+        codes: &'static [&'static str],
+    },
+}
+
+/// Which entries a history is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    Newest,
+    Before(u32),
+    After(u32),
+}
+
+/// What a program remembers of a room.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    /// It wants to be a member.
+    is_wanted: bool,
+    /// The position at which its last membership ended.
+    left_at: Option<(String, u32)>,
+    /// When it may try to join again, after it was refused.
+    not_before: Tick,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No `hello` has come.
+    New,
+    /// Its `resume` is not answered.
+    Resuming,
+    Open,
+    /// A close frame has come or was sent.
+    Closed,
+}
+
+/// A connection of a program.
+pub(crate) struct Connection {
+    pub(crate) socket: usize,
+    ear: Ear,
+    stage: Stage,
+    has_resumed: bool,
+    /// The session of an earlier connection.
+    resumes: Option<String>,
+    asked: BTreeMap<u64, Asked>,
+    pub(crate) follows: BTreeMap<usize, Follower>,
+    /// Rooms in which a `join` or `leave` is not answered.
+    moving: Vec<usize>,
+    /// The network was blocked, or was not read to its end.
+    pub(crate) is_blocked: bool,
+    /// Until when a dozing program reads nothing.
+    pub(crate) asleep_until: Tick,
+    pub(crate) close_code: Option<u16>,
+}
+
+impl Connection {
+    fn new(socket: usize, resumes: Option<String>) -> Self {
+        Self {
+            socket,
+            ear: Ear::default(),
+            stage: Stage::New,
+            has_resumed: false,
+            resumes,
+            asked: BTreeMap::new(),
+            follows: BTreeMap::new(),
+            moving: Vec::new(),
+            is_blocked: false,
+            asleep_until: Tick(0),
+            close_code: None,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+
+    /// What is not done, for a panic message.
+    pub(crate) fn describes(&self) -> String {
+        let follows: Vec<&Follower> = self.follows.values().collect();
+        format!(
+            "{:?}, asked {:?}, follows {follows:?}",
+            self.stage, self.asked
+        )
+    }
+}
+
+/// What the judge of a program needs to know.
+pub(crate) struct World<'a> {
+    pub(crate) truth: &'a mut Truth,
+    /// What is committed; `None`: the server keeps everything in memory.
+    pub(crate) disk: Option<&'a Disk>,
+    pub(crate) bounds: Bounds,
+    pub(crate) names: &'a [&'static str],
+    pub(crate) now: Tick,
+    pub(crate) trace: &'a mut Trace,
+    /// The store may have been unable to write or read.
+    pub(crate) is_ill: bool,
+}
+
+pub(crate) struct Program {
+    pub(crate) number: usize,
+    pub(crate) conduct: Conduct,
+    pub(crate) connection: Option<Connection>,
+    pub(crate) nick: String,
+    session: Option<String>,
+    memories: Vec<Memory>,
+    pub(crate) messages: Vec<Message>,
+    next_id: u64,
+    /// It does not come back, and sends nothing more.
+    pub(crate) is_leaving: bool,
+    /// Before this moment it does not connect again.
+    pub(crate) comes_back_at: Tick,
+    /// How often it resumed at a position, and how often it was rewound or informed of a gap.
+    pub(crate) resumed: u64,
+    pub(crate) rewound: u64,
+    pub(crate) gaps: u64,
+}
+
+/// The most messages that a program leaves unacknowledged.
+const UNACKNOWLEDGED_MAX: usize = 12;
+
+impl Program {
+    pub(crate) fn new(number: usize, conduct: Conduct, rooms: usize) -> Self {
+        Self {
+            number,
+            conduct,
+            connection: None,
+            nick: format!("j{number}"),
+            session: None,
+            memories: vec![Memory::default(); rooms],
+            messages: Vec::new(),
+            next_id: 1,
+            is_leaving: false,
+            comes_back_at: Tick(0),
+            resumed: 0,
+            rewound: 0,
+            gaps: 0,
+        }
+    }
+
+    pub(crate) fn wants(&mut self, room: usize) {
+        self.memories[room].is_wanted = true;
+    }
+
+    /// It has connected: the request for the upgrade.
+    pub(crate) fn connects(&mut self, socket: usize) -> Vec<u8> {
+        assert!(self.connection.is_none(), "one connection at a time");
+        self.connection = Some(Connection::new(socket, self.session.clone()));
+        let path = format!("/ws?nick={}", self.nick);
+        client::upgrade_to(&path, "Sec-WebSocket-Protocol: parlor.v1.json\r\n")
+    }
+
+    /// Its connection is lost: it remembers its positions, and that its requests were not answered.
+    pub(crate) fn is_cut_off(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        for (room, follower) in connection.follows {
+            self.memories[room].left_at = Some(follower.position());
+        }
+        for asked in connection.asked.into_values() {
+            self.was_not_answered(&asked);
+        }
+    }
+
+    fn was_not_answered(&mut self, asked: &Asked) {
+        if let Asked::Send { message } = asked {
+            let message = &mut self.messages[*message];
+            message.fate = match message.key {
+                Some(_) => Fate::Unsent,
+                None => Fate::Unknown,
+            };
+        }
+    }
+
+    /// Bytes that the client has read. Judges what they complete.
+    pub(crate) fn hears(&mut self, bytes: &[u8], world: &mut World<'_>) -> Vec<Seen> {
+        let Some(connection) = &mut self.connection else {
+            return Vec::new();
+        };
+        connection.ear.hear(bytes);
+        let mut others = Vec::new();
+        while let Some(seen) = self.connection.as_mut().and_then(|c| c.ear.next()) {
+            let nick = &self.nick;
+            world
+                .trace
+                .note(|| format!("        {nick} is sent {seen:?}"));
+            match seen {
+                Seen::Line(text) => self.judges(&text, world),
+                other => others.push(other),
+            }
+        }
+        others
+    }
+
+    fn judges(&mut self, text: &str, world: &mut World<'_>) {
+        let Heard { re, object } = json::parse(text);
+        let connection = self.connection.as_mut().expect("it hears something");
+        let asked = re.map(|id| {
+            connection
+                .asked
+                .remove(&id)
+                .unwrap_or_else(|| panic!("{}: request {id} is answered twice: {text}", self.nick))
+        });
+        match object {
+            Object::Hello { nick, session, .. } => {
+                assert_eq!(connection.stage, Stage::New, "a second hello");
+                connection.stage = Stage::Open;
+                self.is_greeted(nick, session);
+            }
+            _ if connection.stage == Stage::New => panic!("{text} came before the hello"),
+            Object::Joined(joined) => self.has_joined(&joined, asked, world),
+            Object::Entry(entry) => self.takes_entry(&entry, world),
+            Object::Gap { room, from, to } => {
+                self.gaps += 1;
+                let follower = self.follower(&room, world.names, text);
+                let room = &world.truth.rooms[follower.room];
+                follower.takes_gap(from, to, room, world.bounds);
+            }
+            Object::Rewound { room, epoch, to } => {
+                let follower = self.follower(&room, world.names, text);
+                follower.is_rewound(&epoch, to);
+                self.rewound += 1;
+            }
+            Object::Removed { room } => {
+                let room = self.follower(&room, world.names, text).room;
+                self.is_removed_from(room);
+            }
+            Object::Notice { room, is_lost, all } => self.takes_notice(&room, is_lost, all, world),
+            Object::History {
+                room,
+                entries,
+                more,
+            } => check_history(asked.as_ref(), &room, &entries, more, world),
+            Object::Ok(all) => self.is_right(&asked.expect("an ok answers"), &all, world),
+            Object::Error { code, retry_ms } => {
+                self.is_refused(asked, &code, retry_ms, text, world);
+            }
+            Object::List(all) => {
+                let kind = match asked {
+                    Some(Asked::List { kind }) => kind,
+                    other => panic!("{all} answers {other:?}"),
+                };
+                assert_eq!(all["type"], kind);
+            }
+        }
+    }
+
+    fn is_greeted(&mut self, nick: String, session: String) {
+        self.nick = nick;
+        self.session.get_or_insert(session);
+    }
+
+    fn follower(&mut self, room: &str, names: &[&str], text: &str) -> &mut Follower {
+        let index = names.iter().position(|name| *name == room);
+        let connection = self.connection.as_mut().expect("it hears something");
+        let follower = index.and_then(|index| connection.follows.get_mut(&index));
+        follower.unwrap_or_else(|| panic!("{}: {text} of a room it is not in", self.nick))
+    }
+
+    fn has_joined(&mut self, joined: &Joined, asked: Option<Asked>, world: &mut World<'_>) {
+        let Some(Asked::Join { room, wish, place }) = asked else {
+            panic!("{joined:?} answers {asked:?}");
+        };
+        assert_eq!(
+            joined.room, world.names[room],
+            "another room than asked for"
+        );
+        assert!(
+            joined.count as usize >= joined.members.len() && joined.members.len() <= 20,
+            "{joined:?}"
+        );
+        world.truth.hears_epoch(&joined.epoch);
+        let follower = Follower::joins(joined, &wish, place, &self.nick, world.truth, world.bounds);
+        self.resumed += u64::from(matches!(wish, Wish::Since { .. }));
+        self.rewound += u64::from(joined.rewound.is_some());
+        let connection = self.connection.as_mut().expect("it hears something");
+        connection.moving.retain(|other| *other != room);
+        let known = connection.follows.insert(room, follower);
+        assert!(known.is_none(), "it was a member before: {joined:?}");
+    }
+
+    fn takes_entry(&mut self, entry: &Entry, world: &mut World<'_>) {
+        let is_witness = self.conduct == Conduct::Witness;
+        let follower = self.follower(&entry.room, world.names, &format!("{entry:?}"));
+        let room = &mut world.truth.rooms[follower.room];
+        if is_witness && entry.seq > room.lines_from {
+            let (said, life) = (entry.said.clone(), world.truth.life);
+            room.numbers(entry.seq, said, life, Some(entry.time));
+            room.lines.push(Line::Entry(entry.seq));
+        }
+        follower.takes_entry(entry, room);
+    }
+
+    /// It was kicked: it is no member any more, and does not come back to the room.
+    fn is_removed_from(&mut self, room: usize) {
+        let connection = self.connection.as_mut().expect("it hears something");
+        connection.follows.remove(&room);
+        self.memories[room] = Memory::default();
+    }
+
+    fn takes_notice(&mut self, name: &str, is_lost: bool, all: Value, world: &mut World<'_>) {
+        let is_witness = self.conduct == Conduct::Witness;
+        let follower = self.follower(name, world.names, &all.to_string());
+        let room = &mut world.truth.rooms[follower.room];
+        if is_witness {
+            assert!(!is_lost, "a witness has lost notices");
+            room.lines.push(Line::Notice(all.clone()));
+        }
+        follower.takes_notice(&all, is_lost, room);
+    }
+
+    /// A request was answered by `ok`.
+    fn is_right(&mut self, asked: &Asked, all: &Value, world: &World<'_>) {
+        match asked {
+            Asked::Send { message } => self.is_acknowledged(*message, all, world),
+            Asked::Resume => {
+                let connection = self.connection.as_mut().expect("it hears something");
+                connection.stage = Stage::Open;
+                self.nick = all["nick"]
+                    .as_str()
+                    .expect("a resume has the nick")
+                    .to_owned();
+                if let Some(session) = all["session"].as_str() {
+                    self.session = Some(session.to_owned());
+                }
+            }
+            Asked::Leave { room } => {
+                let connection = self.connection.as_mut().expect("it hears something");
+                connection.moving.retain(|other| other != room);
+                let follower = connection.follows.remove(room);
+                self.memories[*room].left_at = follower.map(|follower| follower.position());
+                self.memories[*room].is_wanted = false;
+            }
+            Asked::Nick { wanted } => self.nick.clone_from(wanted),
+            Asked::Plain => {}
+            Asked::Join { .. }
+            | Asked::History { .. }
+            | Asked::List { .. }
+            | Asked::Wrong { .. } => {
+                panic!("{all} answers {asked:?}")
+            }
+        }
+    }
+
+    /// An acknowledged message is stored, with the number and the time of the entry.
+    fn is_acknowledged(&mut self, index: usize, all: &Value, world: &World<'_>) {
+        let message = &mut self.messages[index];
+        let name = world.names[message.room];
+        let seq = all["seq"].as_u64().expect("a number") as u32;
+        let time = all["time"].as_u64().expect("a time");
+        assert_eq!(all["room"], name, "{all} for {message:?}");
+        assert!(
+            all.get("duplicate").is_none() || message.times > 1,
+            "{all} is no duplicate: {message:?}"
+        );
+        let room = &world.truth.rooms[message.room];
+        let entry = room.entry(seq);
+        assert!(
+            entry.is_some_and(|entry| entry.said.text() == Some(&message.text)
+                && entry.at.is_none_or(|at| at == time)),
+            "{all} for {message:?}, but the entry is {entry:?}"
+        );
+        if let Some(disk) = world.disk {
+            let record = disk.record(name, seq);
+            assert!(
+                record.is_some_and(|record| Said::of(&record.draft).text() == Some(&message.text))
+                    || seq < room.oldest(),
+                "{all} was acknowledged and is not stored: {record:?}"
+            );
+        }
+        message.fate = Fate::Acknowledged { seq, time };
+    }
+
+    fn is_refused(
+        &mut self,
+        asked: Option<Asked>,
+        code: &str,
+        retry_ms: Option<u64>,
+        text: &str,
+        world: &World<'_>,
+    ) {
+        let again = world.now + retry_ms.map_or(20, |ms| ms.div_ceil(100) as u32 + 1);
+        let is_ill = world.is_ill && code == "store_unavailable" || code == "busy";
+        let is_late = code == "too_fast" || is_ill;
+        match asked {
+            // Its own half-dead connection has the nick until it resumes.
+            None if code == "nick_taken" => {}
+            None => assert_eq!(self.conduct, Conduct::Sloppy, "{} got {text}", self.nick),
+            Some(Asked::Wrong { codes }) => {
+                assert!(
+                    codes.contains(&code) || is_late,
+                    "{text} instead of {codes:?}"
+                );
+            }
+            Some(Asked::Send { message }) => {
+                let was_kicked = code == "not_a_member";
+                assert!(
+                    is_late || was_kicked,
+                    "{text} for {:?}",
+                    self.messages[message]
+                );
+                let message = &mut self.messages[message];
+                message.not_before = again;
+                message.fate = match message.text.len().is_multiple_of(2) && !was_kicked {
+                    true => Fate::Unsent,
+                    false => Fate::Refused(code.to_owned()),
+                };
+            }
+            Some(Asked::Join { room, .. }) => {
+                assert!(is_late, "{text} for a join of {}", world.names[room]);
+                let connection = self.connection.as_mut().expect("it hears something");
+                connection.moving.retain(|other| *other != room);
+                self.memories[room].not_before = again;
+            }
+            Some(Asked::Leave { room }) => {
+                assert!(is_late || code == "not_a_member", "{text} for a leave");
+                let connection = self.connection.as_mut().expect("it hears something");
+                connection.moving.retain(|other| *other != room);
+            }
+            Some(Asked::Nick { .. }) => {
+                assert!(is_late || code == "nick_taken", "{text} for a nick");
+            }
+            Some(Asked::Resume) => panic!("a session was not resumed: {text}"),
+            Some(Asked::History { .. } | Asked::List { .. } | Asked::Plain) => {
+                assert!(is_late || code == "not_a_member", "{text} for {asked:?}");
+            }
+        }
+    }
+
+    // What it does
+
+    fn asks(
+        &mut self,
+        kind: &str,
+        asked: Asked,
+        fields: &[(&str, Value)],
+        chance: &mut Chance,
+    ) -> Vec<u8> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let text = json::request(kind, Some(id), fields);
+        let connection = self.connection.as_mut().expect("it sends something");
+        connection.asked.insert(id, asked);
+        frames(&text, chance)
+    }
+
+    /// What it sends first, as soon as it may: a `resume`, the rooms it wants, and what was not
+    /// acknowledged.
+    pub(crate) fn takes_up(&mut self, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let Some(connection) = &mut self.connection else {
+            return bytes;
+        };
+        if !connection.is_open() {
+            return bytes;
+        }
+        if !connection.has_resumed {
+            connection.has_resumed = true;
+            // Only one of an earlier connection.
+            if let Some(session) = connection.resumes.take() {
+                connection.stage = Stage::Resuming;
+                let session = ("session", json!(session));
+                bytes.extend(self.asks("resume", Asked::Resume, &[session], chance));
+                // A client need not wait for the answer.
+                if chance.percent(50) {
+                    return bytes;
+                }
+            }
+        }
+        for room in 0..self.memories.len() {
+            bytes.extend(self.joins_again(room, world, chance));
+        }
+        for index in 0..self.messages.len() {
+            let Message { room, ref fate, .. } = self.messages[index];
+            if *fate != Fate::Unsent || world.now < self.messages[index].not_before {
+                continue;
+            }
+            if !self.memories[room].is_wanted {
+                self.messages[index].fate = Fate::Unknown;
+            } else if self.is_in(room) {
+                bytes.extend(self.sends(index, chance));
+            }
+        }
+        bytes
+    }
+
+    pub(crate) fn is_in(&self, room: usize) -> bool {
+        self.connection.as_ref().is_some_and(|connection| {
+            connection.follows.contains_key(&room) && !connection.moving.contains(&room)
+        })
+    }
+
+    fn joins_again(&mut self, room: usize, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
+        let connection = self.connection.as_mut().expect("it sends something");
+        let memory = &self.memories[room];
+        let is_busy = connection.follows.contains_key(&room) || connection.moving.contains(&room);
+        if !memory.is_wanted || is_busy || world.now < memory.not_before {
+            return Vec::new();
+        }
+        connection.moving.push(room);
+        let name = ("room", json!(world.names[room]));
+        let place = world.truth.rooms[room].lines.len();
+        let (wish, second) = match &memory.left_at {
+            Some((epoch, seq)) => (
+                Wish::Since {
+                    epoch: epoch.clone(),
+                    seq: *seq,
+                },
+                Some(("since", json!({"epoch": epoch, "seq": seq}))),
+            ),
+            None => {
+                let count = [0, 1 + chance.below(8) as u32, 1000][chance.below(3)];
+                let second = (count > 0).then(|| ("history", json!(count)));
+                (Wish::Newest(count), second)
+            }
+        };
+        let fields: Vec<(&str, Value)> = std::iter::once(name).chain(second).collect();
+        self.asks("join", Asked::Join { room, wish, place }, &fields, chance)
+    }
+
+    fn sends(&mut self, index: usize, chance: &mut Chance) -> Vec<u8> {
+        let message = &mut self.messages[index];
+        message.fate = Fate::Sent;
+        message.times += 1;
+        let mut fields = vec![
+            ("room", json!(super::ROOMS[message.room])),
+            ("text", json!(message.text)),
+        ];
+        if message.is_action {
+            fields.push(("kind", json!("action")));
+        }
+        if let Some(seq) = message.reply_to {
+            fields.push(("reply_to", json!(seq)));
+        }
+        if let Some(key) = &message.key {
+            fields.push(("key", json!(key)));
+        }
+        self.asks("send", Asked::Send { message: index }, &fields, chance)
+    }
+
+    /// A new message to a room it is in.
+    pub(crate) fn says(&mut self, chance: &mut Chance) -> Vec<u8> {
+        let waiting = |message: &&Message| matches!(message.fate, Fate::Unsent | Fate::Sent);
+        let Some(connection) = &self.connection else {
+            return Vec::new();
+        };
+        let rooms: Vec<usize> = connection.follows.keys().copied().collect();
+        let is_full = self.messages.iter().filter(waiting).count() >= UNACKNOWLEDGED_MAX;
+        if rooms.is_empty() || is_full || !connection.is_open() {
+            return Vec::new();
+        }
+        let room = rooms[chance.below(rooms.len())];
+        if !self.is_in(room) {
+            return Vec::new();
+        }
+        let index = self.messages.len();
+        let filling = ["x", "é", "語", "🎈"][chance.below(4)].repeat(chance.below(30));
+        let at = connection.follows[&room].at;
+        self.messages.push(Message {
+            room,
+            text: format!("says j{} {index} {filling}.", self.number),
+            is_action: chance.percent(20),
+            reply_to: (at > 0 && chance.percent(10)).then_some(at),
+            key: chance
+                .percent(80)
+                .then(|| format!("{}-{index}", self.number)),
+            fate: Fate::Unsent,
+            times: 0,
+            not_before: Tick(0),
+        });
+        self.sends(index, chance)
+    }
+
+    /// Another request than a message.
+    pub(crate) fn requests(&mut self, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
+        let Some(connection) = &self.connection else {
+            return Vec::new();
+        };
+        let room = chance.below(self.memories.len());
+        let name = || ("room", json!(world.names[room]));
+        if !connection.is_open() {
+            return Vec::new();
+        }
+        let is_in = self.is_in(room);
+        match chance.below(12) {
+            0 => self.asks("ping", Asked::Plain, &[], chance),
+            1 => self.asks("rooms", Asked::List { kind: "rooms" }, &[], chance),
+            2 => {
+                let wanted = format!("j{}r{}", self.number, self.next_id);
+                let fields = [("nick", json!(wanted))];
+                self.asks("nick", Asked::Nick { wanted }, &fields, chance)
+            }
+            3 if is_in => self.asks("who", Asked::List { kind: "members" }, &[name()], chance),
+            5 if is_in && self.has_sent_all(room) => {
+                let connection = self.connection.as_mut().expect("it sends something");
+                connection.moving.push(room);
+                self.asks("leave", Asked::Leave { room }, &[name()], chance)
+            }
+            6..9 if is_in => self.asks_for_history(room, world, chance),
+            9 => {
+                self.wants(room);
+                Vec::new()
+            }
+            _ if self.conduct == Conduct::Sloppy => self.errs(room, is_in, world, chance),
+            _ => Vec::new(),
+        }
+    }
+
+    fn has_sent_all(&self, room: usize) -> bool {
+        let is_open = |message: &Message| {
+            message.room == room && matches!(message.fate, Fate::Unsent | Fate::Sent)
+        };
+        !self.messages.iter().any(is_open)
+    }
+
+    fn asks_for_history(&mut self, room: usize, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
+        let known = &world.truth.rooms[room];
+        let seq = 1 + chance.below(known.head() as usize + 2) as u32;
+        let limit = 1 + chance.below(30) as u32;
+        let mut fields = vec![("room", json!(world.names[room])), ("limit", json!(limit))];
+        let side = match chance.below(3) {
+            0 => Side::Newest,
+            1 => Side::Before(seq),
+            _ => Side::After(seq - 1),
+        };
+        match side {
+            Side::Newest => {}
+            Side::Before(seq) => fields.push(("before", json!(seq))),
+            Side::After(seq) => fields.push(("after", json!(seq))),
+        }
+        // The newest entry that the answer must know of.
+        let head = known.head();
+        let asked = Asked::History {
+            room,
+            side,
+            limit,
+            head,
+        };
+        self.asks("history", asked, &fields, chance)
+    }
+
+    /// Something that a client must not send, and for which it is not closed.
+    fn errs(
+        &mut self,
+        room: usize,
+        is_in: bool,
+        world: &World<'_>,
+        chance: &mut Chance,
+    ) -> Vec<u8> {
+        let name = ("room", json!(world.names[room]));
+        let wrong = |codes| Asked::Wrong { codes };
+        match chance.below(8) {
+            0 => frames("{\"type\":\"ping\"", chance),
+            1 => frames("[1, 2]", chance),
+            2 => frames("{\"type\":\"ping\",\"id\":[7]}", chance),
+            3 => self.asks("dance", wrong(&["unknown_type"]), &[], chance),
+            4 => {
+                let codes = &["bad_request"];
+                self.asks("send", wrong(codes), &[name, ("text", json!(7))], chance)
+            }
+            5 if is_in => {
+                let codes = &["empty", "bad_request"];
+                self.asks("send", wrong(codes), &[name, ("text", json!(""))], chance)
+            }
+            6 if !is_in && !self.is_moving(room) => {
+                let text = ("text", json!("from outside"));
+                self.asks("send", wrong(&["not_a_member"]), &[name, text], chance)
+            }
+            _ => {
+                let codes = &["bad_name", "no_such_room", "bad_request"];
+                self.asks("join", wrong(codes), &[("room", json!("a b"))], chance)
+            }
+        }
+    }
+
+    fn is_moving(&self, room: usize) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.moving.contains(&room))
+    }
+
+    /// Leaves in good order.
+    pub(crate) fn closes(&mut self, chance: &mut Chance) -> Vec<u8> {
+        let Some(connection) = &mut self.connection else {
+            return Vec::new();
+        };
+        connection.stage = Stage::Closed;
+        client::frame(0x88, &1000_u16.to_be_bytes(), chance)
+    }
+
+    /// The server has closed, with this code: the answer.
+    pub(crate) fn is_closed(&mut self, code: Option<u16>, chance: &mut Chance) -> Vec<u8> {
+        let Some(connection) = &mut self.connection else {
+            return Vec::new();
+        };
+        connection.close_code = code;
+        if connection.stage == Stage::Closed {
+            return Vec::new();
+        }
+        connection.stage = Stage::Closed;
+        let code = code.map(u16::to_be_bytes);
+        client::frame(0x88, code.as_ref().map_or(&[], |code| &code[..]), chance)
+    }
+
+    /// Everything that it asked for was answered, and everything that it said has its fate.
+    pub(crate) fn is_settled(&self, truth: &Truth) -> bool {
+        let is_open = |message: &Message| matches!(message.fate, Fate::Unsent | Fate::Sent);
+        let Some(connection) = &self.connection else {
+            return false;
+        };
+        let is_current = |follower: &Follower| follower.is_at_the_end(&truth.rooms[follower.room]);
+        let is_in = |(room, memory): (usize, &Memory)| {
+            !memory.is_wanted || connection.follows.contains_key(&room)
+        };
+        connection.is_open()
+            && connection.asked.is_empty()
+            && connection.follows.values().all(is_current)
+            && self.memories.iter().enumerate().all(is_in)
+            && !self.messages.iter().any(is_open)
+    }
+}
+
+/// A text message, in one frame or in two.
+fn frames(text: &str, chance: &mut Chance) -> Vec<u8> {
+    if chance.percent(85) {
+        return client::frame(0x81, text.as_bytes(), chance);
+    }
+    let (head, tail) = text.as_bytes().split_at(chance.below(text.len() + 1));
+    let mut bytes = client::frame(0x01, head, chance);
+    bytes.extend(client::frame(0x80, tail, chance));
+    bytes
+}
+
+/// A history is a part of the room's log without a gap, at the place that was asked for.
+fn check_history(
+    asked: Option<&Asked>,
+    name: &str,
+    entries: &[Entry],
+    more: bool,
+    world: &World<'_>,
+) {
+    let Some(Asked::History {
+        room,
+        side,
+        limit,
+        head,
+    }) = asked
+    else {
+        panic!("a history answers {asked:?}");
+    };
+    assert_eq!(name, world.names[*room], "a history of another room");
+    let truth = &world.truth.rooms[*room];
+    for entry in entries {
+        assert_eq!(entry.room, name, "an entry of another room");
+        truth.check(entry.seq, &entry.said, Some(entry.time));
+    }
+    // What cannot be read is left out.
+    let follows = |two: &[Entry]| {
+        two[0].seq + 1 == two[1].seq || world.bounds.may_be_gone && two[0].seq < two[1].seq
+    };
+    let is_contiguous = entries.windows(2).all(follows);
+    assert!(
+        is_contiguous && entries.len() <= *limit as usize,
+        "a history of {:?} for {asked:?}",
+        entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    );
+    let first = entries.first().map(|entry| entry.seq);
+    let last = entries.last().map(|entry| entry.seq);
+    let is_gone = |seq: u32| seq < truth.oldest() || world.bounds.may_be_gone;
+    let is_right = match (side, first, last) {
+        // What there was may have been removed since.
+        (Side::Newest, None, _) => !more && (*head == 0 || is_gone(*head)),
+        (Side::Before(before), None, _) => {
+            let newest = (before - 1).min(*head);
+            !more && (newest == 0 || is_gone(newest))
+        }
+        (Side::Newest, Some(first), Some(last)) => last >= *head && (!more || first > 1),
+        (Side::Before(before), Some(first), Some(last)) => {
+            let newest = (before - 1).min(*head);
+            (newest..*before).contains(&last) && (!more || first > 1) || world.bounds.may_be_gone
+        }
+        (Side::After(after), Some(first), _) => first == after + 1 || is_gone(first - 1),
+        (Side::After(after), None, _) => {
+            // What cannot be read is left out.
+            world.bounds.may_be_gone || !more && (after >= head || is_gone(*head))
+        }
+        (_, Some(_), None) => false,
+    };
+    assert!(
+        is_right,
+        "a history from {first:?} to {last:?}, more: {more}, for {asked:?}; the room is at {} and \
+         begins at {}",
+        truth.head(),
+        truth.oldest()
+    );
+}

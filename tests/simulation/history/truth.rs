@@ -1,0 +1,315 @@
+//! What is true of each room: its entries, from what the store was asked to keep and what the
+//! witnesses received, and the notices between them. At a crash it becomes what the disk kept.
+//! Everything that any client receives is compared with it. Knows no client.
+
+use super::disk::Disk;
+use parlor::chat::{Content, Draft, Manner};
+use parlor::log::Record;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What an entry says, without its number and time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Said {
+    pub(crate) nick: String,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum What {
+    Message { text: String, reply_to: Option<u32> },
+    Action { text: String, reply_to: Option<u32> },
+    Kicked { by: String, reason: String },
+}
+
+impl Said {
+    pub(crate) fn of(draft: &Draft) -> Self {
+        let what = match &draft.content {
+            Content::Said {
+                manner,
+                text,
+                reply_to,
+            } => {
+                let (text, reply_to) = (text.clone(), reply_to.map(|seq| seq.0));
+                match manner {
+                    Manner::Message => What::Message { text, reply_to },
+                    Manner::Action => What::Action { text, reply_to },
+                }
+            }
+            Content::Kicked { by, reason } => What::Kicked {
+                by: by.clone(),
+                reason: reason.clone(),
+            },
+        };
+        Self {
+            nick: draft.nick.to_string(),
+            what,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.what {
+            What::Message { text, .. } | What::Action { text, .. } => Some(text),
+            What::Kicked { .. } => None,
+        }
+    }
+
+    /// The line that plain-text members receive.
+    pub(crate) fn line(&self) -> String {
+        let nick = &self.nick;
+        match &self.what {
+            What::Message { text, .. } => format!("{nick}: {text}"),
+            What::Action { text, .. } => format!("** {nick} {text}"),
+            What::Kicked { by, reason } => format!("* {nick} was kicked by {by} ({reason})"),
+        }
+    }
+}
+
+/// A numbered entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) said: Said,
+    /// The number of the start in which it was numbered.
+    pub(crate) life: u32,
+    /// Milliseconds since 1970, once known.
+    pub(crate) at: Option<u64>,
+}
+
+/// An element of what a member that is never behind receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Entry(u32),
+    Notice(Value),
+}
+
+/// One room.
+#[derive(Debug, Default)]
+pub(crate) struct RoomTruth {
+    entries: BTreeMap<u32, Numbered>,
+    /// The entries by their lines in plain text, which differ.
+    by_line: BTreeMap<String, u32>,
+    /// A witness receives everything that a live member receives.
+    pub(crate) is_witnessed: bool,
+    /// The newest entry when the witness joined.
+    pub(crate) lines_from: u32,
+    /// What the witness received since then, in order.
+    pub(crate) lines: Vec<Line>,
+    /// The oldest entry that the log still has.
+    oldest: u32,
+    /// Entries that were delivered and lost in a crash, by start.
+    pub(crate) lost: u64,
+}
+
+impl RoomTruth {
+    /// The number of the newest entry; 0: there is none.
+    pub(crate) fn head(&self) -> u32 {
+        self.entries.keys().next_back().copied().unwrap_or(0)
+    }
+
+    pub(crate) fn oldest(&self) -> u32 {
+        self.oldest.max(1)
+    }
+
+    pub(crate) fn entry(&self, seq: u32) -> Option<&Numbered> {
+        self.entries.get(&seq)
+    }
+
+    /// The number of the entry with this line in plain text.
+    pub(crate) fn find(&self, line: &str) -> Option<u32> {
+        self.by_line.get(line).copied()
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, &Numbered)> {
+        self.entries.iter().map(|(seq, entry)| (*seq, entry))
+    }
+
+    /// The last entry that a client has for certain which followed the room up to `seq` in `life`.
+    pub(crate) fn valid_upto(&self, life: u32, seq: u32) -> u32 {
+        let later = self
+            .entries
+            .range(..=seq)
+            .find(|(_, entry)| entry.life > life);
+        match later {
+            Some((first, _)) => first - 1,
+            None => seq.min(self.head()),
+        }
+    }
+
+    /// A tap: an entry was numbered. Panics if the number was given to another one.
+    pub(crate) fn numbers(&mut self, seq: u32, said: Said, life: u32, at: Option<u64>) {
+        match self.entries.get_mut(&seq) {
+            Some(known) => {
+                assert_eq!(known.said, said, "the number {seq} was given twice");
+                known.at = known.at.or(at);
+            }
+            None => {
+                let head = self.head();
+                assert_eq!(seq, head + 1, "a gap in the numbers before {said:?}");
+                self.by_line.insert(said.line(), seq);
+                self.entries.insert(seq, Numbered { said, life, at });
+            }
+        }
+    }
+
+    /// A client received an entry.
+    pub(crate) fn check(&self, seq: u32, said: &Said, at: Option<u64>) {
+        let Some(known) = self.entries.get(&seq) else {
+            panic!("an entry that was never numbered: {seq} {said:?}");
+        };
+        assert_eq!(&known.said, said, "entry {seq} has another content");
+        assert!(
+            at.is_none() || known.at.is_none() || known.at == at,
+            "entry {seq} has the time {at:?} instead of {:?}",
+            known.at
+        );
+    }
+
+    fn forgets_below(&mut self, oldest: u32) {
+        self.oldest = self.oldest.max(oldest);
+    }
+
+    /// The server has crashed: entries above `head` are lost.
+    fn falls_back_to(&mut self, head: u32) {
+        self.lost += self.entries.split_off(&(head + 1)).len() as u64;
+        self.by_line.retain(|_, seq| *seq <= head);
+        self.lines.clear();
+    }
+}
+
+/// All rooms.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) rooms: Vec<RoomTruth>,
+    names: Vec<&'static str>,
+    /// The starts of the server, and the name that clients know each by.
+    epochs: BTreeMap<String, u32>,
+    pub(crate) life: u32,
+}
+
+impl Truth {
+    pub(crate) fn new(names: &[&'static str]) -> Self {
+        Self {
+            rooms: names.iter().map(|_| RoomTruth::default()).collect(),
+            names: names.to_vec(),
+            epochs: BTreeMap::new(),
+            life: 0,
+        }
+    }
+
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| *known == name)
+    }
+
+    /// The newest entry of each room.
+    pub(crate) fn heads(&self) -> Vec<u32> {
+        self.rooms.iter().map(RoomTruth::head).collect()
+    }
+
+    /// The store was asked to keep entries.
+    pub(crate) fn taps(&mut self, records: &[Record]) {
+        for record in records {
+            let index = self.index(&record.name);
+            let room = &mut self.rooms[index.expect("clients join no other rooms")];
+            let said = Said::of(&record.draft);
+            room.numbers(record.seq.0, said, self.life, Some(record.at.0));
+        }
+    }
+
+    /// Compares with the disk: what is committed is true, and retention has removed the rest.
+    pub(crate) fn follows(&mut self, disk: &Disk) {
+        for (name, room) in self.names.iter().zip(&mut self.rooms) {
+            if let Some(kept) = disk.kept(name) {
+                room.forgets_below(kept.oldest.0);
+                assert!(
+                    kept.head.0 <= room.head(),
+                    "{name}: the disk has entries that were not delivered"
+                );
+            }
+        }
+    }
+
+    /// The server has ended, and a new one starts with what the disk has kept.
+    pub(crate) fn restarts(&mut self, disk: &Disk) {
+        self.life += 1;
+        for (name, room) in self.names.iter().zip(&mut self.rooms) {
+            room.falls_back_to(disk.kept(name).map_or(0, |kept| kept.head.0));
+        }
+    }
+
+    /// A client was informed of the epoch. All clients of a start are given the same one, and no
+    /// two starts have the same.
+    pub(crate) fn hears_epoch(&mut self, epoch: &str) {
+        let life = *self.epochs.entry(epoch.to_owned()).or_insert(self.life);
+        assert_eq!(life, self.life, "the epoch {epoch} of an earlier start");
+        let of_this = self.epochs.values().filter(|life| **life == self.life);
+        assert_eq!(of_this.count(), 1, "two epochs in one start");
+    }
+
+    /// The start that a client knows by this name.
+    pub(crate) fn life_of(&self, epoch: &str) -> u32 {
+        self.epochs[epoch]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Said {
+        Said {
+            nick: String::from("ann"),
+            what: What::Message {
+                text: text.to_owned(),
+                reply_to: None,
+            },
+        }
+    }
+
+    /// Entries 1 and 2 of the first start, of which 1 was kept, and 2 and 3 of the next.
+    fn room() -> RoomTruth {
+        let mut room = RoomTruth::default();
+        room.numbers(1, said("a"), 1, None);
+        room.numbers(2, said("lost"), 1, None);
+        room.falls_back_to(1);
+        room.numbers(2, said("b"), 2, None);
+        room.numbers(3, said("c"), 2, None);
+        room
+    }
+
+    #[test]
+    fn client_of_an_earlier_start_is_right_up_to_the_first_entry_of_the_next() {
+        let room = room();
+        assert_eq!(room.valid_upto(1, 2), 1);
+        assert_eq!(room.valid_upto(1, 1), 1);
+        assert_eq!(room.valid_upto(2, 3), 3);
+        assert_eq!(room.valid_upto(2, 9), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "was given twice")]
+    fn number_that_is_given_twice_is_found() {
+        room().numbers(3, said("d"), 2, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "a gap in the numbers")]
+    fn gap_in_the_numbers_is_found() {
+        room().numbers(5, said("d"), 2, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "another content")]
+    fn entry_that_was_lost_is_wrong_after_the_crash() {
+        room().check(2, &said("lost"), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "of an earlier start")]
+    fn epoch_that_does_not_rise_is_found() {
+        let mut truth = Truth::new(&["lobby"]);
+        truth.life = 1;
+        truth.hears_epoch("1-x");
+        truth.life = 2;
+        truth.hears_epoch("1-x");
+    }
+}
