@@ -59,7 +59,8 @@ impl<N: Net> Server<N> {
                 warn!(target: "parlor::store", "a search failed: {why}");
                 self.search_failed(tag, now);
             }
-            Notification::RoomFailed { why, .. } => {
+            Notification::RoomFailed { room, why } => {
+                self.not_stored(room, now);
                 warn!(target: "parlor::store", "a room takes no more messages until the next start: {why}");
             }
             Notification::Task(answer) => self.task_answered(answer, now),

@@ -189,6 +189,17 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// No entry of a room after those that are stored will be: the messages that wait for it have
+    /// failed.
+    pub(super) fn not_stored(&mut self, room: RoomId, now: Tick) {
+        while let Some(ack) = self.acks.take(room, Seq(u32::MAX)) {
+            self.fail(ack.conn, Some(&ack.id), Problem::StoreUnavailable, now);
+            if self.acks.count_of(ack.conn) + 1 == UNACKED_MAX {
+                self.release(ack.conn, Wait::Acknowledgement, now);
+            }
+        }
+    }
+
     fn answer_stored(&mut self, room: RoomId, ack: &Ack, now: Tick) {
         let name = self.log.name(room).clone();
         let done = Done::Sent {
