@@ -4,7 +4,7 @@ use super::room::Room;
 use crate::id::RoomId;
 use smol_str::SmolStr;
 
-/// A table of rooms. Whoever allocates ids keeps them dense.
+/// A table of rooms. Ids are to be allocated densely.
 #[derive(Default)]
 pub(super) struct Rooms {
     slots: Vec<Option<Room>>,

@@ -146,7 +146,7 @@ fn batch_that_came_to_the_disk_although_it_failed_is_not_stored_twice() {
     store.hand_over([record(ROOM, 1, "first"), record(ROOM, 2, "second")]);
     assert!(is_failing(&store.turn(), "readonly"));
     schema::pragma(&db, "query_only = OFF").expect("it is set");
-    // As after a failed fsync: the rows are there, and nobody said so.
+    // As after a failed fsync: the rows are there, and no answer said so.
     let mut batch = vec![
         Box::new(record(ROOM, 1, "first")),
         Box::new(record(ROOM, 2, "second")),
