@@ -29,7 +29,7 @@
 //!  wheel ─► deadlines  ▼                                  wheel.rs   server/expire.rs
 //!          reap: out of every table, once                 server/reap.rs
 //!          flush: every dirty connection, one writev      server/flush.rs
-//!          catch up: who is behind reads on from the log  server/catch_up.rs
+//!          catch up: members behind read on from the log  server/catch_up.rs
 //! ```
 //!
 //! Data goes down once per turn. Nothing below calls back up: lower parts return results. What the

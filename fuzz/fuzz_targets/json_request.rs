@@ -76,7 +76,7 @@ fuzz_target!(|text: &str| {
         (Ask::Bad(Problem::NotJson), value) => assert!(value.is_none(), "this is JSON: {text}"),
         (Ask::Bad(Problem::NotAnObject), Some(value)) => assert!(!value.is_object()),
         (Ask::Bad(_), _) => {}
-        // Repeated fields that nobody knows, and numbers out of range in them, are skipped.
+        // Unknown fields are skipped, also repeated ones and those with numbers out of range.
         (ask, Some(value)) => assert!(value["type"].is_string(), "{ask:?}"),
         (_, None) => {}
     }

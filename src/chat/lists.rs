@@ -1,4 +1,4 @@
-//! Who is in a room, and which rooms there are.
+//! The lists of a room's members and of all rooms.
 
 use super::{Chat, Effects, Event, Nick, Page, ROOMS_MAX, WHO_MAX, reply};
 use crate::id::{ConnId, RoomId};

@@ -8,7 +8,7 @@ pub struct Settings {
     pub tail_bytes: usize,
     /// Encoded entries that are kept for the next reader.
     pub blocks_bytes: usize,
-    /// Entries that a member who is behind gets; beyond that, a gap.
+    /// Entries that a member that is behind gets; beyond that, a gap.
     pub catch_up_max: u32,
     /// Entries that a member of plain text sees of a room's past.
     pub history_lines: u32,

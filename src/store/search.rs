@@ -1,14 +1,11 @@
-//! Search for words in the texts of a room, in steps, newest first. Finds what contains every word,
-//! also inside of other words, whatever the case: `strasse` finds `Hauptstraße`, `上海` a sentence
-//! without spaces. Knows no index: a room is read from its end.
+//! Search for [words](Words) in the texts of a room, in steps, newest first. Knows no index: a room
+//! is read from its end.
 
 use super::error::Fault;
 use super::rows::{self, ACTED, COLUMNS, SAID};
 use crate::id::Seq;
-use crate::log::{PageEntry, StoredRoom, is_enough};
+use crate::log::{PageEntry, StoredRoom, Words, is_enough};
 use rusqlite::{Connection, params};
-use unicase::UniCase;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// Rows that one step reads. It takes some milliseconds, which acknowledgements may wait for.
 const STEP_ROWS: u32 = 20_000;
@@ -18,13 +15,11 @@ const STEP_ROWS: u32 = 20_000;
 pub(super) struct Search {
     pub(super) tag: u64,
     room: StoredRoom,
-    /// Folded.
-    words: Vec<String>,
+    words: Words,
     /// Everything from here on was searched.
     before: Seq,
     entries_max: usize,
     found: Vec<PageEntry>,
-    scratch: String,
 }
 
 /// Whether there is more to do.
@@ -45,16 +40,13 @@ impl Search {
         before: Seq,
         entries_max: u32,
     ) -> Self {
-        let mut folded = String::new();
-        fold(words, &mut folded);
         Self {
             tag,
             room,
-            words: folded.split_whitespace().map(String::from).collect(),
+            words: Words::new(words),
             before,
             entries_max: entries_max.max(1) as usize,
             found: Vec::new(),
-            scratch: folded,
         }
     }
 
@@ -86,7 +78,7 @@ impl Search {
                 .as_str()
                 .map_err(|error| Fault::damaged(error.to_string()))?;
             let is_said = kind == SAID || kind == ACTED;
-            if is_said && contains_all(body, &self.words, &mut self.scratch) {
+            if is_said && self.words.are_in(body) {
                 if is_enough(&self.found, self.entries_max) {
                     return Ok(Step::Done { more: true });
                 }
@@ -99,59 +91,5 @@ impl Search {
         } else {
             Step::Goes
         })
-    }
-}
-
-fn contains_all(text: &str, words: &[String], scratch: &mut String) -> bool {
-    fold(text, scratch);
-    words.iter().all(|word| scratch.contains(word.as_str()))
-}
-
-/// Makes texts comparable: Unicode's full case folding of the compatibility form (NFKC).
-fn fold(text: &str, into: &mut String) {
-    into.clear();
-    if text.is_ascii() {
-        into.push_str(text);
-        into.make_ascii_lowercase();
-    } else if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-        into.push_str(&UniCase::unicode(text).to_folded_case());
-    } else {
-        let normal: String = text.nfkc().collect();
-        // Folding may take characters apart that belong together.
-        into.extend(UniCase::unicode(normal).to_folded_case().nfkc());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_found(words: &str, text: &str) -> bool {
-        let search = Search::new(0, StoredRoom(1), words, Seq(1), 1);
-        contains_all(text, &search.words, &mut String::new())
-    }
-
-    #[test]
-    fn words_are_found_whatever_their_case() {
-        assert!(is_found("HELLO", "she said hello"));
-        assert!(is_found("STRASSE", "die Straße"));
-        assert!(is_found("straße", "DIE STRASSE"));
-        assert!(is_found("ΟΔΟΣ", "η οδος"));
-        assert!(is_found("ｆｕｌｌ", "Full width"));
-        assert!(is_found("e\u{301}t\u{e9}", "L'ÉTÉ"));
-    }
-
-    #[test]
-    fn words_are_found_inside_of_others() {
-        assert!(is_found("strasse", "Hauptstraße 5"));
-        assert!(is_found("上海", "我明天去上海出差"));
-        assert!(is_found("ell", "hello"));
-    }
-
-    #[test]
-    fn every_word_must_be_there_in_any_order() {
-        assert!(is_found("b  a", "a and b"));
-        assert!(!is_found("a c", "a and b"));
-        assert!(!is_found("上海 北京", "我明天去上海"));
     }
 }
