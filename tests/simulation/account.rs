@@ -141,14 +141,14 @@ impl Account {
         })
     }
 
-    /// Whether a member that was behind has received all entries and replies. If so, it must
-    /// receive each line from here on.
+    /// Whether a member that was behind has received all entries and replies for certain. If so,
+    /// it must receive each line from here on.
     pub(crate) fn catches_up(&mut self, room: &[String]) -> bool {
         let is_at_the_end = |place: &Place| {
             let mut rest = room[place.line..].iter();
             place.reply == self.replies.len() && rest.all(|line| is_notice(line))
         };
-        if !self.places.iter().any(is_at_the_end) {
+        if !self.places.iter().all(is_at_the_end) {
             return false;
         }
         self.is_late = false;

@@ -89,6 +89,11 @@ impl Game {
                 self.note(|_| format!("{socket} has ended"));
                 self.people[socket].has_ended = true;
                 if self.is_in(socket) {
+                    // What waits for it is sent within the time of a close.
+                    if let (Happened::End(_), Some(watch)) = (&happened, &mut self.watches[socket])
+                    {
+                        watch.was_ended_by_peer(now);
+                    }
                     match happened {
                         // Requests before the end are answered, and the room is notified at once.
                         Happened::End(_) if !self.people[socket].was_closed => {

@@ -518,6 +518,7 @@ impl Game {
             return;
         };
         let is_blocked = mem::take(&mut connection.is_blocked);
+        connection.was_blocked |= is_blocked;
         if connection.is_closed() {
             return;
         }
@@ -529,7 +530,8 @@ impl Game {
             let room = &self.truth.rooms[follower.room];
             follower.is_behind |= is_blocked;
             let is_at_the_end = follower.is_at_the_end(room);
-            if is_live {
+            // Without a witness it is not known whether notices were lost.
+            if is_live && (room.is_witnessed || !connection.was_blocked) {
                 follower.becomes_live(room);
             }
             assert!(

@@ -152,6 +152,8 @@ pub(crate) struct Connection {
     moving: Vec<usize>,
     /// The network was blocked, or was not read to its end.
     pub(crate) is_blocked: bool,
+    /// It was so at any time.
+    pub(crate) was_blocked: bool,
     /// Until when a dozing program reads nothing.
     pub(crate) asleep_until: Tick,
     pub(crate) close_code: Option<u16>,
@@ -169,6 +171,7 @@ impl Connection {
             follows: BTreeMap::new(),
             moving: Vec::new(),
             is_blocked: false,
+            was_blocked: false,
             asleep_until: Tick(0),
             close_code: None,
         }
@@ -889,8 +892,8 @@ fn check_history(
         }
         (Side::After(after), Some(first), _) => first == after + 1 || is_gone(first - 1),
         (Side::After(after), None, _) => {
-            // What cannot be read is left out.
-            world.bounds.may_be_gone || !more && (after >= head || is_gone(*head))
+            // What cannot be read is left out, and so is what was removed meanwhile.
+            is_gone(after + 1) || !more && after >= head
         }
         (_, Some(_), None) => false,
     };
