@@ -28,7 +28,7 @@ use std::time::Duration;
 const BUSY_TURNS: usize = 150;
 
 /// Turns within which all must have arrived, without faults.
-const QUIET_TURNS: usize = 3_000;
+const QUIET_TURNS: usize = 15_000;
 
 /// For so long at most a connection is not read because one of its requests waits for the store,
 /// with a margin for the clock.

@@ -658,7 +658,10 @@ impl Program {
         };
         let rooms: Vec<usize> = connection.follows.keys().copied().collect();
         let is_full = self.messages.iter().filter(waiting).count() >= UNACKNOWLEDGED_MAX;
-        if rooms.is_empty() || is_full || !connection.is_open() {
+        // The server knows the newest 64 keys of a session: no message may wait for longer.
+        let oldest = self.messages.iter().position(|message| waiting(&message));
+        let is_late = oldest.is_some_and(|oldest| self.messages.len() - oldest > 40);
+        if rooms.is_empty() || is_full || is_late || !connection.is_open() {
             return Vec::new();
         }
         let room = rooms[chance.below(rooms.len())];
@@ -771,7 +774,8 @@ impl Program {
                 self.asks("send", wrong(codes), &[name, ("text", json!(7))], chance)
             }
             5 if is_in => {
-                let codes = &["empty", "bad_request"];
+                // It may have been kicked meanwhile.
+                let codes = &["empty", "not_a_member"];
                 self.asks("send", wrong(codes), &[name, ("text", json!(""))], chance)
             }
             6 if !is_in && !self.is_moving(room) => {
