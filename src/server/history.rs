@@ -185,6 +185,9 @@ impl<N: Net> Server<N> {
                     return self.fail(id, request, Problem::StoreUnavailable, now);
                 }
                 Reading::Gap { oldest } => {
+                    // Removed while they were read: the page begins behind them, without a hole.
+                    asked.entries.clear();
+                    asked.bytes = 0;
                     asked.cursor = Seq(oldest.0.saturating_sub(1)).max(Seq(from.0 + 1));
                 }
                 Reading::Wait => {
