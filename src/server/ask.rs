@@ -6,6 +6,7 @@ use super::Server;
 use super::opening::{Past, Waiter};
 use crate::chat::{Command, RoomName};
 use crate::conn::state::Work;
+use crate::frame::Frame;
 use crate::id::{ConnId, RoomId, Tick};
 use crate::log::Key;
 use crate::net::Net;
@@ -31,9 +32,7 @@ impl<N: Net> Server<N> {
         };
         let protocol = connection.protocol;
         if protocol == Protocol::Echo {
-            return self
-                .connections
-                .push_control(id, crate::frame::Frame::text(text));
+            return self.connections.push_control(id, Frame::text(text));
         }
         let message = protocol.read(text);
         let request = message.request(wire::said_bytes_max(self.message_bytes_max));
@@ -64,20 +63,18 @@ impl<N: Net> Server<N> {
         is_nick: bool,
         now: Tick,
     ) {
-        let re = Some(re);
-        let nick = self.talk.chat().nick_of(id).filter(|_| is_nick).cloned();
-        if is_within {
-            let done = match &nick {
-                Some(nick) => Done::Nick {
-                    nick: nick.as_str(),
-                },
-                None => Done::Nothing,
-            };
-            self.show(id, &Shown::Ok { re, done }, now);
-        } else {
-            let why = Problem::TooFast;
-            self.show(id, &Shown::Error { re, why }, now);
+        if !is_within {
+            return self.fail(id, Some(re), Problem::TooFast, now);
         }
+        let nick = self.talk.chat().nick_of(id).filter(|_| is_nick).cloned();
+        let done = match &nick {
+            Some(nick) => Done::Nick {
+                nick: nick.as_str(),
+            },
+            None => Done::Nothing,
+        };
+        let re = Some(re);
+        self.show(id, &Shown::Ok { re, done }, now);
     }
 
     /// False: the request was over the user's rate, and nothing was done.

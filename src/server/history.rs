@@ -139,9 +139,7 @@ impl<N: Net> Server<N> {
         self.asking.is_answered = true;
         let request = self.asking.request.clone();
         if self.log.search(tag, room, words, before, limit).is_err() {
-            let re = request.as_ref();
-            let why = Problem::Busy;
-            return self.show(id, &Shown::Error { re, why }, now);
+            return self.fail(id, request.as_ref(), Problem::Busy, now);
         }
         let search = Searched { id, request, room };
         self.readings.searches.insert(tag, search);

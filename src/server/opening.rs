@@ -135,9 +135,8 @@ impl<N: Net> Server<N> {
                 self.part(waiter.id, &CloseReason::StoreUnavailable, now);
             }
             Protocol::Json => {
-                let re = waiter.request.as_ref();
-                let why = Problem::StoreUnavailable;
-                self.show(waiter.id, &Shown::Error { re, why }, now);
+                let request = waiter.request.as_ref();
+                self.fail(waiter.id, request, Problem::StoreUnavailable, now);
             }
         }
     }

@@ -111,9 +111,8 @@ impl<N: Net> Server<N> {
     }
 
     fn refuse_append(&mut self, append: Append, now: Tick) {
-        let re = append.request.as_ref();
-        let why = Problem::StoreUnavailable;
-        self.show(append.from, &Shown::Error { re, why }, now);
+        let request = append.request.as_ref();
+        self.fail(append.from, request, Problem::StoreUnavailable, now);
     }
 
     fn try_append(&mut self, append: Append, now: Tick) -> Tried {
@@ -140,9 +139,7 @@ impl<N: Net> Server<N> {
                 Tried::Done
             }
             Err(AppendRefused::RoomFull) => {
-                let re = append.request.as_ref();
-                let why = Problem::RoomIsFull;
-                self.show(from, &Shown::Error { re, why }, now);
+                self.fail(from, append.request.as_ref(), Problem::RoomIsFull, now);
                 Tried::Done
             }
             Err(AppendRefused::StoreFailing | AppendRefused::Full) => {
@@ -183,9 +180,7 @@ impl<N: Net> Server<N> {
     pub(super) fn stored(&mut self, room: RoomId, upto: Seq, now: Tick) {
         while let Some(ack) = self.acks.take(room, upto) {
             self.answer_stored(room, &ack, now);
-            if self.acks.count_of(ack.conn) + 1 == UNACKED_MAX {
-                self.release(ack.conn, Wait::Acknowledgement, now);
-            }
+            self.has_one_ack_less(ack.conn, now);
         }
     }
 
@@ -194,9 +189,14 @@ impl<N: Net> Server<N> {
     pub(super) fn not_stored(&mut self, room: RoomId, now: Tick) {
         while let Some(ack) = self.acks.take(room, Seq(u32::MAX)) {
             self.fail(ack.conn, Some(&ack.id), Problem::StoreUnavailable, now);
-            if self.acks.count_of(ack.conn) + 1 == UNACKED_MAX {
-                self.release(ack.conn, Wait::Acknowledgement, now);
-            }
+            self.has_one_ack_less(ack.conn, now);
+        }
+    }
+
+    /// A connection that was held for as many as it may wait for goes on.
+    fn has_one_ack_less(&mut self, id: ConnId, now: Tick) {
+        if self.acks.count_of(id) + 1 == UNACKED_MAX {
+            self.release(id, Wait::Acknowledgement, now);
         }
     }
 

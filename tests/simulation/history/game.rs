@@ -34,7 +34,7 @@ const QUIET_TURNS: usize = 15_000;
 /// with a margin for the clock.
 const HELD_TICKS: u32 = 110;
 
-/// The program that loses its connection lets so many sockets stand that nobody reads.
+/// A program that loses its connection leaves at most so many sockets open and unread.
 const ABANDONED_MAX: usize = 20;
 
 /// Small limits, so that the edges are reached.

@@ -9,7 +9,7 @@ const ROOMS: &str = "* rooms: lobby (2)";
 /// More requests than the replies that may wait, and than what the kernel takes of them.
 const MANY: usize = 60;
 
-/// Ann, and Bob who reads nothing. Nothing bounds what they say.
+/// Ann, and Bob, whose client reads nothing. No rate bounds what they say.
 fn ann_and_deaf_bob() -> (Scene, Who, Who) {
     let mut room = Scene::with(unlimited(), NARROW);
     let (ann, bob) = (room.joins("ann"), room.joins("bob"));
