@@ -119,8 +119,12 @@ impl<N: Net> Server<N> {
         if let Some(key) = &append.key {
             match self.log.duplicate(key) {
                 Duplicate::No => {}
-                Duplicate::Acked { seq, at, .. } | Duplicate::Unacked { seq, at, .. } => {
-                    let room = append.room;
+                Duplicate::Acked { room, seq, at } => {
+                    // Nearly always in the same room; of one that is closed the name is not known.
+                    self.answer_again(&append, room.unwrap_or(append.room), seq, at, now);
+                    return Tried::Done;
+                }
+                Duplicate::Unacked { room, seq, at } => {
                     self.acknowledge(append, room, seq, at, true, now);
                     return Tried::Done;
                 }
@@ -145,6 +149,20 @@ impl<N: Net> Server<N> {
             Err(AppendRefused::StoreFailing | AppendRefused::Full) => {
                 Tried::Later(append, Delay::Log)
             }
+        }
+    }
+
+    /// A message is stored already: its sender is answered as the first time.
+    fn answer_again(&mut self, append: &Append, room: RoomId, seq: Seq, at: Millis, now: Tick) {
+        if let Some(id) = append.request.clone() {
+            let ack = Ack {
+                seq,
+                at,
+                conn: append.from,
+                id,
+                is_duplicate: true,
+            };
+            self.answer_stored(room, &ack, now);
         }
     }
 

@@ -47,7 +47,22 @@ async def ask(request, expected):
             assert result["type"] == expected, (request, result)
 
 
+async def key_names_one_message_in_whichever_room():
+    async with websockets.connect(URL, subprotocols=["parlor.v1.json"]) as socket:
+        for room in ["first-room", "second-room"]:
+            await socket.send(json.dumps({"type": "join", "id": room, "room": room}))
+            await answer(socket, room)
+        for room in ["first-room", "second-room"]:
+            send = {"type": "send", "id": f"to-{room}", "room": room, "text": "hi", "key": "k"}
+            await socket.send(json.dumps(send))
+        first = await answer(socket, "to-first-room")
+        again = await answer(socket, "to-second-room")
+        assert again.pop("duplicate"), again
+        assert (again["room"], again["seq"]) == (first["room"], first["seq"]), (first, again)
+
+
 async def main():
+    await key_names_one_message_in_whichever_room()
     # The answer of an example is the next object with its id; what has none is answered by `joined`
     # or `ok`.
     examples = [(kind is schema.REQUEST, example) for kind, example in schema.examples()]
