@@ -196,6 +196,34 @@ pub(super) fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
         .filter(|element| !element.is_empty())
 }
 
+/// An element of a list with weights: its name, and its weight in thousandths, 1,000 if none is
+/// given (RFC 9110 §12.4.2). A malformed weight is 0: what cannot be read is not asked for.
+pub(super) fn weighted(element: &[u8]) -> (&[u8], u16) {
+    let mut parts = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+    let name = parts.next().unwrap_or_default();
+    let weight = match parts.next() {
+        None => Some(1000),
+        Some([b'q' | b'Q', b'=', value @ ..]) => thousandths(value),
+        Some(_) => None,
+    };
+    (name, weight.unwrap_or(0))
+}
+
+/// `1`, `0.7` or `0.123`.
+fn thousandths(value: &[u8]) -> Option<u16> {
+    let (whole, decimals) = match value {
+        [whole @ (b'0' | b'1')] => (whole, &[][..]),
+        [whole @ (b'0' | b'1'), b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
+        _ => return None,
+    };
+    if !decimals.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let decimal = |place: usize| u16::from(decimals.get(place).map_or(0, |digit| digit - b'0'));
+    let weight = u16::from(whole - b'0') * 1000 + decimal(0) * 100 + decimal(1) * 10 + decimal(2);
+    (weight <= 1000).then_some(weight)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,5 +339,27 @@ mod tests {
         let elements: Vec<_> = list(b", a ,\t,b,").collect();
         assert_eq!(elements, [b"a", b"b"]);
         assert_eq!(list(b" , ").count(), 0);
+    }
+
+    #[test]
+    fn a_weight_has_at_most_three_decimals_and_is_at_most_1() {
+        for (element, name, weight) in [
+            ("gzip", "gzip", 1000),
+            ("gzip;q=1", "gzip", 1000),
+            ("gzip ; Q=1.000", "gzip", 1000),
+            ("gzip;q=0.5", "gzip", 500),
+            ("gzip;q=0.123", "gzip", 123),
+            ("gzip;q=0.", "gzip", 0),
+            ("gzip;q=0", "gzip", 0),
+            ("gzip;q=1.001", "gzip", 0),
+            ("gzip;q=0.1234", "gzip", 0),
+            ("gzip;q=-1", "gzip", 0),
+            ("gzip;q=", "gzip", 0),
+            ("gzip;level=1", "gzip", 0),
+            (";", "", 0),
+        ] {
+            let expected = (name.as_bytes(), weight);
+            assert_eq!(weighted(element.as_bytes()), expected, "{element}");
+        }
     }
 }

@@ -52,6 +52,7 @@ pub struct Get<'b> {
     pub keep_alive: bool,
     is_http_11: bool,
     if_none_match: Vec<&'b [u8]>,
+    accept_encoding: Vec<&'b [u8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,25 @@ impl Get<'_> {
             .iter()
             .flat_map(|value| head::list(value))
             .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+    }
+
+    /// Whether the answer may be compressed with gzip (Accept-Encoding, RFC 9110 §12.5.3). Without
+    /// the field any coding is allowed, but clients that do not send it seldom know one. Where
+    /// nothing is acceptable, the content is sent as it is.
+    pub fn takes_gzip(&self) -> bool {
+        let weight = |wanted: &str| {
+            self.accept_encoding
+                .iter()
+                .flat_map(|value| head::list(value))
+                .map(head::weighted)
+                .find(|(coding, _)| coding.eq_ignore_ascii_case(wanted.as_bytes()))
+                .map(|(_, weight)| weight)
+        };
+        // An `x-gzip` is the same (RFC 9110 §8.4.1.3).
+        let named = weight("gzip").or_else(|| weight("x-gzip"));
+        let gzip = named.or_else(|| weight("*")).unwrap_or(0);
+        let identity = weight("identity").unwrap_or(0);
+        gzip > 0 && gzip >= identity
     }
 }
 
@@ -160,6 +180,7 @@ fn route<'b>(
         keep_alive: keeps_alive(head),
         is_http_11: head.is_http_11,
         if_none_match: head.values("If-None-Match").collect(),
+        accept_encoding: head.values("Accept-Encoding").collect(),
     }))
 }
 

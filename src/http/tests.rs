@@ -835,3 +835,34 @@ fn history_of_the_query_is_passed_on() {
     let request = least_with("/ws", "/ws/den?nick=ann&history=0");
     assert_eq!(upgrade(&request).history, Some(0));
 }
+
+#[test]
+fn client_takes_gzip_if_it_says_so_and_does_not_prefer_the_content_as_it_is() {
+    for (fields, takes) in [
+        ("Accept-Encoding: gzip, deflate, br, zstd\r\n", true),
+        (
+            "Accept-Encoding: deflate\r\nAccept-Encoding: GZIP\r\n",
+            true,
+        ),
+        ("Accept-Encoding: x-gzip\r\n", true),
+        ("Accept-Encoding: *\r\n", true),
+        ("Accept-Encoding: gzip;q=0.001\r\n", true),
+        ("Accept-Encoding: br;q=1.0, gzip;q=0.8, *;q=0\r\n", true),
+        ("Accept-Encoding: gzip;q=0.5, identity;q=0.5\r\n", true),
+        ("Accept-Encoding: identity;q=0, gzip;q=0.1\r\n", true),
+        ("Accept-Encoding: gzip;q=0.5, identity\r\n", false),
+        ("Accept-Encoding: gzip;q=0, *\r\n", false),
+        ("Accept-Encoding: gzip;q=0.000\r\n", false),
+        ("Accept-Encoding: gzip;q=x\r\n", false),
+        ("Accept-Encoding: *;q=0\r\n", false),
+        ("Accept-Encoding: br\r\n", false),
+        ("Accept-Encoding: gzipped\r\n", false),
+        ("Accept-Encoding: identity\r\n", false),
+        ("Accept-Encoding:\r\n", false),
+        ("TE: gzip\r\n", false),
+        ("", false),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        assert_eq!(get(&request).takes_gzip(), takes, "{fields}");
+    }
+}

@@ -1,41 +1,44 @@
 //! The chat page and its files, embedded in the binary, and `/healthz`.
-//! Knows nothing of WebSockets. The files in this folder are served as they are.
+//! Knows nothing of WebSockets. Every file in this folder but the Rust sources is served as it is,
+//! or compressed: `build.rs` collects them.
 
 use crate::http::{self, Content, Date, Get, Method, Refusal, Response};
 
-/// One resource that can be fetched with GET.
-struct Page {
+/// A file of this folder, as `build.rs` found it.
+struct File {
+    name: &'static str,
     content_type: &'static str,
+    /// A strong validator, with its quotes. The compressed form has one of its own, since its bytes
+    /// are others (RFC 9110 §8.8.3.3).
+    etag: &'static str,
+    gzip_etag: &'static str,
     body: &'static [u8],
-    cache: Cache,
+    /// `None`: compression does not make it shorter.
+    gzip: Option<&'static [u8]>,
 }
 
-enum Cache {
+/// All files of this folder but its Rust sources.
+static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
+
+/// What can be fetched with GET.
+#[derive(Clone, Copy)]
+enum Page {
     /// May be stored, and must be revalidated before each use: after an update of the server every
     /// browser loads the new page at once.
-    Revalidate { etag: Etag },
-    /// Describes this moment and must not be stored.
-    Never,
+    File(&'static File),
+    /// That the server answers. Describes this moment and must not be stored.
+    Health,
 }
 
 /// The page may load and run the server's own files only, nothing inline, and must not be framed.
+/// `data:` is for the icon of the tab with its mark of unread messages, which a canvas makes.
 ///
 /// `connect-src 'self'` covers `ws:` and `wss:` to our own host and port by CSP Level 3 §6.7.2.8.
 /// Safari before 15.4 (2022) does not implement this and cannot use the page. For its sake the
 /// policy would have to allow `ws: wss:`, which is every host, in all browsers.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
-
-static INDEX: Page = Page::embedded("text/html; charset=utf-8", include_bytes!("index.html"));
-static APP: Page = Page::embedded("text/javascript; charset=utf-8", include_bytes!("app.js"));
-static STYLE: Page = Page::embedded("text/css; charset=utf-8", include_bytes!("style.css"));
-static ICON: Page = Page::embedded("image/svg+xml", include_bytes!("icon.svg"));
-static HEALTH: Page = Page {
-    content_type: "text/plain; charset=utf-8",
-    body: b"ok\n",
-    cache: Cache::Never,
-};
+     img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'";
 
 /// The response to a plain request.
 ///
@@ -66,83 +69,62 @@ fn options(get: &Get<'_>, date: Date) -> Result<Vec<u8>, Refusal> {
     Ok(response.render(get, date))
 }
 
-/// The page at this path.
-fn find(path: &str) -> Option<&'static Page> {
-    match path {
-        "/" => Some(&INDEX),
-        "/app.js" => Some(&APP),
-        "/style.css" => Some(&STYLE),
-        // Browsers request the second without a link, and go by the type, not by the name.
-        "/icon.svg" | "/favicon.ico" => Some(&ICON),
-        "/healthz" => Some(&HEALTH),
-        _ => None,
-    }
+/// What is at this path.
+fn find(path: &str) -> Option<Page> {
+    let name = match path.strip_prefix('/')? {
+        "healthz" => return Some(Page::Health),
+        "" => "index.html",
+        // Browsers request it without a link, and go by the type, not by the name.
+        "favicon.ico" => "icon.svg",
+        // It has one address only.
+        "index.html" => return None,
+        name => name,
+    };
+    FILES.iter().find(|file| file.name == name).map(Page::File)
 }
 
 impl Page {
-    const fn embedded(content_type: &'static str, body: &'static [u8]) -> Self {
-        Self {
-            content_type,
-            body,
-            cache: Cache::Revalidate { etag: etag(body) },
-        }
-    }
-
     /// 200, or 304 if the client has this version already (RFC 9110 §13.1.2).
-    fn answer(&self, get: &Get<'_>, date: Date) -> Vec<u8> {
-        let safety = [
+    fn answer(self, get: &Get<'_>, date: Date) -> Vec<u8> {
+        let mut fields = vec![
             ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
             ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
         ];
-        let (etag, is_known) = match &self.cache {
-            Cache::Revalidate { etag } => {
-                let etag = str::from_utf8(etag).expect("quotes and hexadecimal digits");
-                (Some(("ETag", etag)), get.has_version(etag))
+        let mut is_known = false;
+        let content = match self {
+            Self::Health => {
+                fields.push(("Cache-Control", "no-store"));
+                Content {
+                    content_type: "text/plain; charset=utf-8",
+                    body: b"ok\n",
+                }
             }
-            Cache::Never => (None, false),
+            Self::File(file) => {
+                let (body, etag) = match file.gzip {
+                    Some(gzip) if get.takes_gzip() => {
+                        fields.push(("Content-Encoding", "gzip"));
+                        (gzip, file.gzip_etag)
+                    }
+                    Some(_) | None => (file.body, file.etag),
+                };
+                is_known = get.has_version(etag);
+                fields.push(("ETag", etag));
+                fields.push(("Cache-Control", "no-cache"));
+                fields.push(("Vary", "Accept-Encoding"));
+                Content {
+                    content_type: file.content_type,
+                    body,
+                }
+            }
         };
-        let cache_control = match etag {
-            Some(_) => ("Cache-Control", "no-cache"),
-            None => ("Cache-Control", "no-store"),
-        };
-        let fields: Vec<_> = etag
-            .into_iter()
-            .chain([cache_control])
-            .chain(safety)
-            .collect();
-        let content = (!is_known).then_some(Content {
-            content_type: self.content_type,
-            body: self.body,
-        });
         Response {
             status: if is_known { 304 } else { 200 },
             fields: &fields,
-            content,
+            content: (!is_known).then_some(content),
         }
         .render(get, date)
     }
-}
-
-/// A strong validator: 64 bits in hexadecimal, with its quotes.
-type Etag = [u8; 18];
-
-/// Computed from the content at compile time, by FNV-1a. The files come with the source, so no
-/// attacker chooses them, and a hash that distinguishes versions is enough.
-const fn etag(content: &[u8]) -> Etag {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut at = 0;
-    while at < content.len() {
-        hash = (hash ^ content[at] as u64).wrapping_mul(0x0100_0000_01b3);
-        at += 1;
-    }
-    let mut etag = [b'"'; 18];
-    let mut digit = 0;
-    while digit < 16 {
-        etag[digit + 1] = b"0123456789abcdef"[(hash >> (60 - 4 * digit) & 0xf) as usize];
-        digit += 1;
-    }
-    etag
 }
 
 #[cfg(test)]

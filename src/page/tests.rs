@@ -3,6 +3,11 @@
 use super::*;
 use crate::http::tests::Parsed;
 use crate::http::{Request, Settings};
+use flate2::read::GzDecoder;
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
 
 const UNIX_SECONDS: u64 = 784_111_777;
 
@@ -21,15 +26,53 @@ fn fetch(request: &str) -> (Parsed, bool) {
     (Parsed::from(&response.unwrap()), keep_alive)
 }
 
+/// The bytes that were compressed.
+fn unzip(gzip: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    GzDecoder::new(gzip).read_to_end(&mut body).unwrap();
+    body
+}
+
+/// The names of what must be served.
+fn names() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page");
+    let names = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.ends_with(".rs")).collect()
+}
+
 #[test]
-fn page_and_its_files_are_served() {
+fn every_file_of_the_folder_is_served_with_its_type() {
+    let names = names();
+    assert!(names.len() > 3, "{names:?}");
+    for name in &names {
+        let path = if name == "index.html" { "" } else { name };
+        let (response, keep_alive) = fetch(&format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!((response.status, keep_alive), (200, true), "{name}");
+        assert!(!response.body.is_empty());
+        let content_type = match name.rsplit_once('.').unwrap().1 {
+            "html" => "text/html; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "txt" => "text/plain; charset=utf-8",
+            "svg" => "image/svg+xml",
+            "png" => "image/png",
+            "webmanifest" => "application/manifest+json",
+            other => panic!("{other}"),
+        };
+        assert_eq!(response.field("Content-Type"), Some(content_type), "{name}");
+    }
+    assert_eq!(FILES.len(), names.len());
+}
+
+#[test]
+fn page_is_served_with_its_fields_and_only_once() {
     for (path, content_type) in [
         ("/", "text/html; charset=utf-8"),
-        ("/?nick=ann", "text/html; charset=utf-8"),
+        ("/?nick=ann&room=den", "text/html; charset=utf-8"),
+        ("/style.css?x", "text/css; charset=utf-8"),
         ("http://a", "text/html; charset=utf-8"),
-        ("/app.js", "text/javascript; charset=utf-8"),
-        ("/style.css", "text/css; charset=utf-8"),
-        ("/icon.svg", "image/svg+xml"),
         ("/favicon.ico", "image/svg+xml"),
     ] {
         let get = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -60,6 +103,70 @@ fn page_and_its_files_are_served() {
 }
 
 #[test]
+fn client_that_takes_gzip_is_sent_the_same_content_in_fewer_bytes() {
+    let plain = fetch("GET / HTTP/1.1\r\nHost: a\r\n\r\n").0;
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\r\n";
+    let (short, _) = fetch(get);
+    assert_eq!(short.field("Content-Encoding"), Some("gzip"));
+    assert_eq!(short.field("Vary"), Some("Accept-Encoding"));
+    assert_eq!(short.field("Content-Type"), plain.field("Content-Type"));
+    assert_eq!(plain.field("Content-Encoding"), None);
+    assert_eq!(plain.field("Vary"), Some("Accept-Encoding"));
+    assert!(short.body.len() < plain.body.len());
+    assert_eq!(unzip(&short.body), plain.body);
+
+    // A cache must not take one for the other (RFC 9110 §8.8.3.3).
+    let (etag, short_etag) = (plain.field("ETag").unwrap(), short.field("ETag").unwrap());
+    assert_ne!(etag, short_etag);
+    let with = |etag: &str| {
+        let again = get.replace("Host: a", &format!("Host: a\r\nIf-None-Match: {etag}"));
+        fetch(&again).0
+    };
+    assert_eq!(with(etag).status, 200);
+    let unchanged = with(short_etag);
+    assert_eq!(unchanged.status, 304);
+    assert_eq!(unchanged.field("Vary"), Some("Accept-Encoding"));
+    assert_eq!(with(&format!("W/{short_etag}")).status, 304);
+}
+
+#[test]
+fn what_gzip_would_not_shorten_is_sent_as_it_is() {
+    let get = "GET /healthz HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
+    let (response, _) = fetch(get);
+    assert_eq!(response.text(), "ok\n");
+    assert_eq!(response.field("Content-Encoding"), None);
+}
+
+#[test]
+fn every_compressed_file_is_the_file() {
+    for file in FILES {
+        if let Some(gzip) = file.gzip {
+            assert!(gzip.len() < file.body.len(), "{}", file.name);
+            assert_eq!(unzip(gzip), file.body, "{}", file.name);
+        }
+    }
+}
+
+#[test]
+fn no_two_files_or_forms_have_one_etag() {
+    let tags = FILES.iter().flat_map(|file| [file.etag, file.gzip_etag]);
+    let different: HashSet<&str> = tags.clone().collect();
+    assert_eq!(different.len(), tags.count());
+    for tag in different {
+        let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        assert!(inner.is_some_and(|inner| !inner.contains('"')), "{tag}");
+    }
+}
+
+/// What a first visit costs, without the heads of the responses.
+#[test]
+fn the_whole_page_is_at_most_60_kb_compressed() {
+    let sent = |file: &File| file.gzip.unwrap_or(file.body).len();
+    let bytes: usize = FILES.iter().map(sent).sum();
+    assert!(bytes <= 60_000, "{bytes}");
+}
+
+#[test]
 fn health_check_is_never_cached() {
     let (response, _) = fetch("GET /healthz HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n");
     assert_eq!((response.status, response.text()), (200, "ok\n"));
@@ -73,7 +180,7 @@ fn health_check_is_never_cached() {
 
 #[test]
 fn head_is_get_without_the_body() {
-    for path in ["/", "/app.js", "/healthz"] {
+    for path in ["/", "/style.css", "/healthz"] {
         let (head, keep_alive) = respond(&format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let head = Parsed::from_head(&head.unwrap());
         let (get, _) = fetch(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
@@ -122,7 +229,9 @@ fn options_are_the_methods_allowed_at_the_path() {
 fn path_without_a_page_is_refused() {
     for request in [
         "GET /nothing HTTP/1.1",
-        "GET /app.js/ HTTP/1.1",
+        "GET /style.css/ HTTP/1.1",
+        "GET /index.html HTTP/1.1",
+        "GET /mod.rs HTTP/1.1",
         "GET //ws HTTP/1.1",
         "HEAD /nothing HTTP/1.1",
         "OPTIONS /nothing HTTP/1.1",
@@ -159,13 +268,6 @@ fn response_repeats_nothing_of_its_request() {
 }
 
 #[test]
-fn an_etag_is_fnv_1a_in_hexadecimal() {
-    assert_eq!(&etag(b""), b"\"cbf29ce484222325\"");
-    assert_eq!(&etag(b"a"), b"\"af63dc4c8601ec8c\"");
-    assert_eq!(&etag(b"foobar"), b"\"85944171f73967e8\"");
-}
-
-#[test]
 fn the_policy_allows_nothing_inline_and_nothing_from_elsewhere() {
     assert!(!CONTENT_SECURITY_POLICY.contains("unsafe"));
     assert!(!CONTENT_SECURITY_POLICY.contains('*'));
@@ -175,7 +277,10 @@ fn the_policy_allows_nothing_inline_and_nothing_from_elsewhere() {
 
 #[test]
 fn the_page_has_nothing_inline_that_the_policy_would_stop() {
-    let html = str::from_utf8(INDEX.body).unwrap();
+    let Some(Page::File(index)) = find("/") else {
+        panic!("there is no page");
+    };
+    let html = str::from_utf8(index.body).unwrap();
     let is_handler = |word: &str| word.starts_with("on") && word.contains('=');
     assert!(!html.contains("<style") && !html.contains(" style="));
     assert!(!html.split_whitespace().any(is_handler));

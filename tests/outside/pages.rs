@@ -6,25 +6,71 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
+/// What the page itself names, by `src` or `href`.
+fn named_in(html: &str) -> Vec<&str> {
+    ["src=\"", "href=\""]
+        .iter()
+        .flat_map(|attribute| html.split(attribute).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
+}
+
 #[test]
 fn the_page_and_its_parts_are_served() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    for (path, kind, part) in [
-        ("/", "text/html", "<title>parlor</title>"),
-        ("/app.js", "text/javascript", "WebSocket"),
-        ("/style.css", "text/css", "color-scheme"),
-        ("/icon.svg", "image/svg+xml", "<svg"),
-    ] {
+    let mut fetch = |path: &str| {
         client.send(get(path).as_bytes());
         let response = client.response();
-        assert_eq!(response.status, 200);
-        contains(response.field("Content-Type").expect("a type"), kind);
-        contains(&response.body, part);
+        assert_eq!(response.status, 200, "{path}");
         let policy = response.field("Content-Security-Policy").expect("a policy");
         contains(policy, "default-src 'none'");
         assert!(!policy.contains("unsafe"), "{policy}");
+        response
+    };
+    let page = fetch("/?nick=ann&room=den");
+    contains(page.field("Content-Type").expect("a type"), "text/html");
+    let parts = named_in(&page.body);
+    assert!(parts.len() > 2, "{parts:?}");
+    for name in parts {
+        let response = fetch(&format!("/{}", name.trim_start_matches(['.', '/'])));
+        let kind = match name.rsplit_once('.').expect("an extension").1 {
+            "js" => "text/javascript",
+            "css" => "text/css",
+            "svg" => "image/svg+xml",
+            "png" => "image/png",
+            "webmanifest" => "application/manifest+json",
+            _ => panic!("{name}"),
+        };
+        contains(response.field("Content-Type").expect("a type"), kind);
+        assert!(!response.body.is_empty(), "{name}");
     }
+}
+
+#[test]
+fn the_page_is_compressed_for_clients_that_take_gzip() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let mut length = |accept: &str| {
+        let field = format!("Accept-Encoding: {accept}\r\nHost:");
+        client.send(
+            get("/")
+                .replace("GET", "HEAD")
+                .replace("Host:", &field)
+                .as_bytes(),
+        );
+        let response = client.response_to_head();
+        let encoding = response.field("Content-Encoding").map(str::to_owned);
+        let length: usize = response
+            .field("Content-Length")
+            .and_then(|length| length.parse().ok())
+            .expect("a length");
+        (encoding, length)
+    };
+    let (none, whole) = length("identity");
+    let (gzip, short) = length("gzip, deflate, br");
+    assert_eq!((none, gzip.as_deref()), (None, Some("gzip")));
+    assert!(short < whole, "{short} of {whole}");
 }
 
 #[test]
@@ -126,7 +172,7 @@ fn responses_that_are_not_read_stop_the_reading() {
         .stream
         .set_write_timeout(Some(std::time::Duration::from_millis(300)))
         .expect("an option");
-    let requests = get("/app.js").repeat(1000);
+    let requests = get("/style.css").repeat(1000);
     let mut written = 0;
     while written < 20_000_000 {
         use std::io::Write;
