@@ -906,9 +906,11 @@ impl Log {
             .min()
     }
 
-    /// Drops rooms that have been idle for long enough, and returns memory after a quiet time.
-    pub fn tick(&mut self, now: Tick) {
+    /// Drops rooms that have been idle for long enough, and frees memory after a quiet time.
+    /// Returns whether a room was dropped.
+    pub fn tick(&mut self, now: Tick) -> bool {
         self.now = now;
+        let rooms_before = self.rooms.len();
         while let Some(id) = self.rooms.next_idle(now) {
             // Without a store, a room is there as long as some of what was said in it.
             if self.store.is_none() && self.tail.oldest(id.slot()).is_some() {
@@ -931,6 +933,7 @@ impl Log {
             // What is not stored stays, and is not looked at every tick.
             self.quiet_from = now + PAGES_TICKS;
         }
+        self.rooms.len() < rooms_before
     }
 
     fn drop_room(&mut self, id: RoomId) {

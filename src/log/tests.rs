@@ -382,7 +382,7 @@ fn a_room_that_was_closed_goes_on_where_it_was() {
     disk.settle(&mut log, Tick(100_000));
     log.tick(Tick(100_000));
     assert!(log.is_open(room), "60 s have not passed");
-    log.tick(Tick(100_000 + IDLE_TICKS));
+    assert!(log.tick(Tick(100_000 + IDLE_TICKS)), "the room is dropped");
     assert!(!log.is_open(room));
     assert_eq!(log.summary(), Summary::default());
     let again = open(&disk, &mut log, "lobby");

@@ -24,8 +24,8 @@ impl<N: Net> Server<N> {
     /// A step of the turn: all that the store must do.
     pub(super) fn hand_over(&mut self, now: Tick) {
         self.log.hand_over();
-        if self.log.next_tick().is_some_and(|due| due <= now) {
-            self.log.tick(now);
+        if self.log.next_tick().is_some_and(|due| due <= now) && self.log.tick(now) {
+            self.trimming.was_freed(now);
         }
     }
 

@@ -104,7 +104,9 @@ impl Game {
             37 => self.forget(room),
             38 => self.send_stale_answers(room),
             39 if self.dice.is_one_in(20) => self.crash(),
-            _ => self.log.tick(self.now),
+            _ => {
+                self.log.tick(self.now);
+            }
         }
         self.exchange();
         self.log.check_invariants();
