@@ -1,0 +1,103 @@
+// Creates the chat and the views and connects them with each other and with the browser. The only
+// file that knows all of them; none of them knows this one.
+
+import { createChat } from "./chat.js";
+import { createStorage } from "./storage.js";
+
+const quietly = (open) => { try { return open() ?? null; } catch { return null; } };
+
+const world = {
+  WebSocket: globalThis.WebSocket,
+  now: () => Date.now(),
+  setTimeout: (action, ms) => setTimeout(action, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+  random: Math.random,
+};
+
+const storage = createStorage({
+  session: quietly(() => sessionStorage),
+  local: quietly(() => localStorage),
+  locks: quietly(() => navigator.locks),
+  channel: quietly(() => BroadcastChannel && ((name) => new BroadcastChannel(name))),
+  random: world.random,
+  setTimeout: world.setTimeout,
+});
+
+/** Where to connect: beside the page, whatever its path. */
+function url(nick) {
+  const address = new URL("ws", location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  address.hash = "";
+  address.search = nick ? `?nick=${encodeURIComponent(nick)}` : "";
+  return address.href;
+}
+
+/** A browser hides why a WebSocket was refused; a plain request says whether there is a server. */
+async function diagnose() {
+  if (navigator.onLine === false) return "offline";
+  try {
+    const response = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout?.(5000) });
+    return response.ok ? "refused" : "unreachable";
+  } catch {
+    return "unreachable";
+  }
+}
+
+let changes = [];
+let isDrawing = false;
+const views = [];
+
+/** Draws once a frame; a hidden page has no frames, but a title. */
+function onChange(change) {
+  changes.push(change);
+  if (isDrawing) return;
+  isDrawing = true;
+  if (document.hidden) setTimeout(draw, 250);
+  else requestAnimationFrame(draw);
+}
+
+function draw() {
+  isDrawing = false;
+  const drawn = changes;
+  changes = [];
+  for (const view of views) view.draw(chat.state, drawn);
+  keepAddress();
+}
+
+const chat = createChat({ world, storage, url, onChange, diagnose });
+
+/** What the address of the page asks for: `?room=den&nick=ann#119`, or `#den` as it used to be. */
+function wishes() {
+  const query = new URLSearchParams(location.search);
+  const hash = quietly(() => decodeURIComponent(location.hash.slice(1))) ?? "";
+  const seq = /^\d+$/.test(hash) ? Number(hash) : 0;
+  return { room: query.get("room") || (seq ? "" : hash), nick: query.get("nick") ?? "", seq };
+}
+
+/** The address names the room that is shown, so that it can be copied; it has no nick. */
+function keepAddress() {
+  const { current, rooms } = chat.state;
+  if (!current || rooms.get(current)?.phase !== "joined") return;
+  const query = new URLSearchParams(location.search);
+  if (query.get("room") === current && !query.has("nick")) return;
+  query.set("room", current);
+  query.delete("nick");
+  history.replaceState(null, "", `?${query}${/^#\d+$/.test(location.hash) ? location.hash : ""}`);
+}
+
+function attend() {
+  chat.setAttention({ visible: !document.hidden, focused: document.hasFocus() });
+  if (!document.hidden) chat.wake();
+}
+
+for (const name of ["focus", "blur", "pageshow"]) addEventListener(name, attend);
+document.addEventListener("visibilitychange", attend);
+document.addEventListener("resume", attend);
+addEventListener("online", () => chat.wake());
+navigator.connection?.addEventListener?.("change", () => chat.wake());
+addEventListener("pagehide", () => chat.flush());
+
+await storage.claim();
+attend();
+const { room, nick } = wishes();
+chat.start({ room: room || (storage.tab.rooms.length ? "" : "lobby"), nick });

@@ -1,0 +1,75 @@
+// Names of rooms and members: what is allowed, the nearest good name of a room, and whom a text
+// mentions. The server decides; this only spares a round trip and finds a better name.
+
+/** The longest name in characters. */
+export const NAME_MAX = 32;
+
+const ALLOWED = /^[\p{L}\p{M}\p{Nd}._-]+$/u;
+const WORD = /[\p{L}\p{M}\p{Nd}_-]/u;
+/** Scripts that are written without spaces between words. */
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+
+/** What is wrong with a name: "empty", "long", "space", "character", "letter"; null: nothing. */
+export function problemOf(name) {
+  const text = name.trim().normalize("NFC");
+  if (!text) return "empty";
+  if (/\s/u.test(text)) return "space";
+  if (!ALLOWED.test(text)) return "character";
+  if (!/[\p{L}\p{Nd}]/u.test(text)) return "letter";
+  return [...text].length > NAME_MAX ? "long" : null;
+}
+
+/** A room's name however it is typed. */
+export const foldRoom = (name) => name.trim().normalize("NFKC").toLowerCase().normalize("NFC");
+
+/** The nearest name that a room can have: `#General chat` is `general-chat`; null: there is none. */
+export function nearestRoomName(text) {
+  const folded = foldRoom(text).replace(/^#+/u, "");
+  const name = folded
+    .replace(/(?<=[\p{L}\p{Nd}])\++/gu, (signs) => "plus".repeat(Math.min(signs.length, 2)))
+    .replace(/(?<=[\p{L}\p{Nd}])#/gu, "sharp")
+    .replace(/['’]/gu, "")
+    .replace(/[^\p{L}\p{M}\p{Nd}._-]+/gu, "-")
+    .replace(/^[-._\p{M}]+/u, "");
+  const short = [...name].slice(0, NAME_MAX).join("").replace(/[-._]+$/u, "");
+  return problemOf(short) ? null : short;
+}
+
+/** Where a nick stands in a text as a word of its own: pairs of begin and end. */
+export function mentionsOf(text, nick) {
+  const found = [];
+  if (!nick) return found;
+  const [haystack, needle] = [lower(text), lower(nick)];
+  for (let at = haystack.indexOf(needle); at >= 0; at = haystack.indexOf(needle, at + 1)) {
+    const end = at + needle.length;
+    const before = haystack.slice(0, at).match(/.$/su)?.[0];
+    const after = haystack.slice(end).match(/^./su)?.[0];
+    if (isEdge(before, needle[0]) && isEdge(after, needle[needle.length - 1])) found.push([at, end]);
+  }
+  return found;
+}
+
+export const isMentioned = (text, nick) => mentionsOf(text, nick).length > 0;
+
+/** In lower case and of the same length, so that places in both are the same. */
+const lower = (text) => text.replace(/\p{Lu}/gu, (letter) => {
+  const small = letter.toLowerCase();
+  return small.length === letter.length ? small : letter;
+});
+
+/** Between two letters of a script without spaces, or of different kinds, a word may end. */
+function isEdge(beside, inside) {
+  if (beside === undefined || !WORD.test(beside)) return true;
+  return UNSPACED.test(beside) || UNSPACED.test(inside);
+}
+
+/** The order in which the server lists nicks: by code points. */
+export function compareNames(a, b) {
+  const [left, right] = [a[Symbol.iterator](), b[Symbol.iterator]()];
+  for (;;) {
+    const [one, other] = [left.next(), right.next()];
+    if (one.done || other.done) return (one.done ? 0 : 1) - (other.done ? 0 : 1);
+    const difference = one.value.codePointAt(0) - other.value.codePointAt(0);
+    if (difference) return difference;
+  }
+}

@@ -1,0 +1,99 @@
+// What the page remembers. In sessionStorage what belongs to this tab: the session's secret, the
+// rooms that were joined and the messages whose storing is not confirmed. In localStorage what
+// belongs to the person: the nick, drafts, settings. Finds out whether this tab is a copy of
+// another, which must not use the secret of the original. Knows no server.
+
+const TAB = "parlor.tab";
+/** An older page still holds its name for a moment after a reload. */
+const HANDOVER_MS = 1500;
+const QUESTION_MS = 300;
+
+/**
+ * `session` and `local` are Storage or null; `locks` is navigator.locks, `channel` makes a
+ * BroadcastChannel; either may be missing.
+ */
+export function createStorage({ session, local, locks, channel, random, setTimeout }) {
+  const tab = read(session, TAB) ?? {};
+  tab.id ??= newId(random);
+  tab.rooms ??= [];
+
+  return {
+    /**
+     * { id, secret, label, nick, current, rooms: [{ name, epoch, position, readSeq, outgoing }] };
+     * `label` names the session across its secrets. Call `save` after a change.
+     */
+    tab,
+    /** False: it could not be kept. */
+    save: () => write(session, TAB, tab),
+
+    /**
+     * Resolves when this tab may use what it remembers. The browser copies it with a tab; the copy
+     * keeps the rooms and begins a session of its own.
+     */
+    async claim() {
+      if (await isCopy()) {
+        tab.id = newId(random);
+        tab.secret = tab.label = tab.nick = undefined;
+        for (const room of tab.rooms) room.outgoing = [];
+        await hold(tab.id);
+      }
+      write(session, TAB, tab);
+    },
+
+    get nick() { return read(local, "parlor.nick") ?? ""; },
+    set nick(nick) { write(local, "parlor.nick", nick || undefined); },
+    draft: (room) => read(local, `parlor.draft.${room}`) ?? "",
+    setDraft: (room, text) => write(local, `parlor.draft.${room}`, text || undefined),
+    setting: (name) => read(local, `parlor.setting.${name}`),
+    setSetting: (name, value) => write(local, `parlor.setting.${name}`, value),
+  };
+
+  async function isCopy() {
+    if (locks) return !(await hold(tab.id));
+    return channel ? askOthers() : false;
+  }
+
+  /** Holds a lock of this name for as long as the page lives. False: another page has it. */
+  function hold(name) {
+    if (!locks) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(), HANDOVER_MS);
+      locks.request(`parlor.tab.${name}`, { signal: abort.signal }, () => {
+        resolve(true);
+        return new Promise(() => {});
+      }).catch((error) => resolve(error?.name !== "AbortError"));
+    });
+  }
+
+  /** Without locks, which only secure pages have: the original answers, unless it is suspended. */
+  function askOthers() {
+    const line = channel("parlor.tabs");
+    const me = newId(random);
+    return new Promise((resolve) => {
+      line.onmessage = ({ data }) => {
+        if (data.me === me) return;
+        if (data.asks === tab.id) line.postMessage({ me, has: tab.id });
+        if (data.has === tab.id) resolve(true);
+      };
+      line.postMessage({ me, asks: tab.id });
+      setTimeout(() => resolve(false), QUESTION_MS);
+    });
+  }
+}
+
+const newId = (random) => Math.floor(random() * 2 ** 52).toString(36).padStart(11, "0");
+
+function read(store, key) {
+  try { return JSON.parse(store.getItem(key)) ?? undefined; } catch { return undefined; }
+}
+
+function write(store, key, value) {
+  try {
+    if (value === undefined) store.removeItem(key);
+    else store.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false; // A private window, or it is full: then it is not remembered.
+  }
+}
