@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Installs the independent clients that the tests use into target/clients: Python's websockets and
-# kosoku, node's ws and playwright-core, in exact versions. Chromium, curl, ip and strace come from
-# the system; as root on Debian the script installs them too. Does nothing if all are installed.
+# kosoku, node's ws and what drives browsers, in exact versions. The browsers (Chromium, Firefox and
+# WebKitGTK's MiniBrowser), curl, ip and strace come from the system; as root on Debian the script
+# installs them too. Does nothing if all are installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 clients=target/clients
 wanted=$(cat tests/clients/requirements.txt tests/clients/package-lock.json | cksum)
 
-need() { # PROGRAM PACKAGE
+need() { # PROGRAM-OR-FILE PACKAGE
     command -v "$1" >/dev/null && return
+    [ -e "$1" ] && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "tests: installing $2"
         [ -n "${updated:-}" ] || { apt-get update -qq && updated=1; }
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
     else
         echo "tests: $1 is missing; install the package $2" >&2
         exit 1
@@ -26,6 +28,11 @@ need curl curl
 need strace strace
 need ip iproute2
 command -v chromium-browser >/dev/null || need chromium chromium
+command -v firefox >/dev/null || need firefox-esr firefox-esr
+need WebKitWebDriver webkit2gtk-driver
+need Xvfb xvfb
+# Chinese text on the screenshots.
+need /usr/share/fonts/truetype/wqy/wqy-microhei.ttc fonts-wqy-microhei
 
 if [ "$(cat "$clients/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "tests: installing clients into $clients"

@@ -2,6 +2,7 @@
 //! that can also do what no client should, and with clients nobody here wrote.
 
 mod admin;
+mod browsers;
 mod clients;
 mod crowd;
 mod faults;

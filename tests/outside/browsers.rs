@@ -1,0 +1,59 @@
+//! The page in three real engines: `tests/browsers/run.mjs` starts servers and browsers, and prints
+//! the result of each spec. Knows no spec.
+
+use super::clients::{folder, installed};
+use super::support::{in_memory, now};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// One engine at a time: a browser is several processes.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// For all specs of one engine. The specs have deadlines of their own.
+const DEADLINE: Duration = Duration::from_secs(400);
+
+fn passes(engine: &str) {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    installed("node_modules");
+    // The output is that of this process, so it is seen where the test passes too.
+    let mut node = in_memory(
+        Command::new("node")
+            .arg(folder("tests/browsers/run.mjs"))
+            .arg(engine)
+            .env("PARLOR", env!("CARGO_BIN_EXE_parlor")),
+    )
+    .stdin(Stdio::null())
+    .spawn()
+    .expect("node starts");
+    let deadline = now() + DEADLINE;
+    let status = loop {
+        if let Some(status) = node.try_wait().expect("it can be waited for") {
+            break status;
+        }
+        if now() > deadline {
+            let _ = node.kill();
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    assert!(status.success(), "{engine}: the failed specs are above");
+}
+
+#[test]
+#[ignore = "needs node and Chromium; tests/run runs it"]
+fn page_works_in_chromium() {
+    passes("chromium");
+}
+
+#[test]
+#[ignore = "needs node and Firefox; tests/run runs it"]
+fn page_works_in_firefox() {
+    passes("firefox");
+}
+
+#[test]
+#[ignore = "needs node and WebKit; tests/run runs it"]
+fn page_works_in_webkit() {
+    passes("webkit");
+}
