@@ -46,9 +46,17 @@ impl<N: Net> Server<N> {
             self.frames_left = FRAMES_PER_TURN;
             self.is_refusing = self.parked.is_refused(id);
             self.take_frames(id, &input, now);
-            self.is_refusing = false;
+            if mem::take(&mut self.is_refusing) && self.has_kept(id) {
+                // It is held again: what is left was held behind the refused message as well.
+                self.parked.goes_on_refusing(id);
+            }
             // Edge-triggered epoll does not report again what came meanwhile.
             self.connections.mark_readable(id);
         }
+    }
+
+    fn has_kept(&mut self, id: ConnId) -> bool {
+        let connection = self.connections.get_mut(id);
+        connection.is_some_and(|connection| connection.state.kept_bytes() > Some(0))
     }
 }

@@ -42,6 +42,11 @@ impl Parked {
         self.refused.remove(&id)
     }
 
+    /// The connection was held again before all that was held behind its draft was refused.
+    pub(super) fn goes_on_refusing(&mut self, id: ConnId) {
+        self.refused.insert(id);
+    }
+
     /// A connection has ended.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.remove(id);

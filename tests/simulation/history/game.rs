@@ -8,7 +8,7 @@ use super::super::net::{self, Happened, SimNet};
 use super::super::trace::Trace;
 use super::disk::Disk;
 use super::follower::{Bounds, Follower};
-use super::program::{CONDUCTS, Conduct, Fate, Program, World};
+use super::program::{CONDUCTS, Conduct, Connection, Fate, Program, World};
 use super::reader::Reader;
 use super::store::{self, Engine};
 use super::truth::Truth;
@@ -217,9 +217,14 @@ impl Game {
         self.server.net_mut().misbehaves(network);
         self.engine.misbehaves(store);
         for _ in 0..BUSY_TURNS {
-            self.something_happens();
-            self.programs_act(true);
-            self.readers_act(true);
+            // While the store fails clients mostly wait, so that time passes: a message is refused
+            // only after some seconds.
+            let is_busy = !self.engine.is_failing(self.now()) || self.chance.percent(20);
+            if is_busy {
+                self.something_happens();
+                self.programs_act(true);
+                self.readers_act(true);
+            }
             self.turn();
         }
         if self.chance.percent(30) {
@@ -401,6 +406,11 @@ impl Game {
         let now = self.now();
         let log = self.server.net_mut().take_log();
         for happened in log {
+            if let Happened::Read { socket, upto } = happened
+                && let Some(connection) = self.connection_at(socket)
+            {
+                connection.was_read(upto);
+            }
             if let Happened::Read { socket, .. } | Happened::Wrote { socket, .. } = happened {
                 // A request may have to wait for the store, and with it all that is behind it.
                 let until = now + HELD_TICKS;
@@ -430,11 +440,16 @@ impl Game {
         if let Some(reader) = reader {
             reader.is_blocked = true;
         }
-        let connections = self.programs.iter_mut();
-        let mut connections = connections.filter_map(|program| program.connection.as_mut());
-        if let Some(connection) = connections.find(|connection| connection.socket == socket) {
+        if let Some(connection) = self.connection_at(socket) {
             connection.is_blocked = true;
         }
+    }
+
+    /// The connection of a program.
+    fn connection_at(&mut self, socket: usize) -> Option<&mut Connection> {
+        let connections = self.programs.iter_mut();
+        let mut connections = connections.filter_map(|program| program.connection.as_mut());
+        connections.find(|connection| connection.socket == socket)
     }
 
     /// How many bytes a client reads in this turn.
@@ -499,7 +514,7 @@ impl Game {
         let socket = connection.socket;
         let answer = match seen {
             Seen::Ping(payload) if !connection.is_closed() => {
-                client::frame(0x8A, &payload, &mut self.chance)
+                program.pongs(&payload, &mut self.chance)
             }
             Seen::Close { code, .. } => program.is_closed(code, &mut self.chance),
             // While the server stops, or the request arrived too slowly.
@@ -878,6 +893,16 @@ impl Game {
             self.leaves(index);
         }
         self.turns_until(|game| game.server.net().open() == 0 && game.server.is_empty());
+        self.note(|game| {
+            let sum = |of: fn(&Program) -> u64| game.programs.iter().map(of).sum::<u64>();
+            format!(
+                "{} messages were refused, {} positions resumed, {} rewound; {} gaps",
+                sum(|program| program.refused),
+                sum(|program| program.resumed),
+                sum(|program| program.rewound),
+                sum(|program| program.gaps),
+            )
+        });
         self.turns_in_all
     }
 

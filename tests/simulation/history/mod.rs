@@ -10,6 +10,7 @@ mod game;
 mod json;
 mod program;
 mod reader;
+mod refusals;
 mod store;
 mod truth;
 

@@ -85,6 +85,8 @@ pub(crate) enum Asked {
     },
     Send {
         message: usize,
+        /// Up to this byte of what the client has sent.
+        end: u64,
     },
     History {
         room: usize,
@@ -157,6 +159,12 @@ pub(crate) struct Connection {
     /// Until when a dozing program reads nothing.
     pub(crate) asleep_until: Tick,
     pub(crate) close_code: Option<u16>,
+    /// Bytes that the client has sent.
+    sent: u64,
+    /// Up to where each read of the server went.
+    reads: Vec<u64>,
+    /// Messages that the store could not take: where each ends, and the read that it came in.
+    refused: Vec<(u64, u64)>,
 }
 
 impl Connection {
@@ -174,7 +182,29 @@ impl Connection {
             was_blocked: false,
             asleep_until: Tick(0),
             close_code: None,
+            sent: 0,
+            reads: Vec::new(),
+            refused: Vec::new(),
         }
+    }
+
+    /// The server has read up to this byte. What one read brings is held together.
+    pub(crate) fn was_read(&mut self, upto: u64) {
+        self.reads.push(upto);
+    }
+
+    /// A message was refused because it could not be numbered: what was held behind it must be
+    /// refused as well.
+    fn was_refused(&mut self, end: u64) {
+        let read = self.reads.iter().find(|upto| **upto >= end);
+        let read = *read.expect("the server has read what it answers");
+        self.refused.push((end, read));
+    }
+
+    /// Whether a message was held behind one that was refused.
+    fn is_behind_a_refusal(&self, end: u64) -> bool {
+        let mut refused = self.refused.iter();
+        refused.any(|(before, read)| *before < end && end <= *read)
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -221,6 +251,8 @@ pub(crate) struct Program {
     pub(crate) is_leaving: bool,
     /// Before this moment it does not connect again.
     pub(crate) comes_back_at: Tick,
+    /// How many of its messages the store could not take.
+    pub(crate) refused: u64,
     /// How often it resumed at a position, and how often it was rewound or informed of a gap.
     pub(crate) resumed: u64,
     pub(crate) rewound: u64,
@@ -243,6 +275,7 @@ impl Program {
             next_id: 1,
             is_leaving: false,
             comes_back_at: Tick(0),
+            refused: 0,
             resumed: 0,
             rewound: 0,
             gaps: 0,
@@ -258,7 +291,10 @@ impl Program {
         assert!(self.connection.is_none(), "one connection at a time");
         self.connection = Some(Connection::new(socket, self.session.clone()));
         let path = format!("/ws?nick={}", self.nick);
-        client::upgrade_to(&path, "Sec-WebSocket-Protocol: parlor.v1.json\r\n")
+        self.writes(client::upgrade_to(
+            &path,
+            "Sec-WebSocket-Protocol: parlor.v1.json\r\n",
+        ))
     }
 
     /// Its connection is lost: it remembers its positions, and that its requests were not answered.
@@ -275,7 +311,7 @@ impl Program {
     }
 
     fn was_not_answered(&mut self, asked: &Asked) {
-        if let Asked::Send { message } = asked {
+        if let Asked::Send { message, .. } = asked {
             let message = &mut self.messages[*message];
             message.fate = match message.key {
                 Some(_) => Fate::Unsent,
@@ -424,7 +460,15 @@ impl Program {
     /// A request was answered by `ok`.
     fn is_right(&mut self, asked: &Asked, all: &Value, world: &World<'_>) {
         match asked {
-            Asked::Send { message } => self.is_acknowledged(*message, all, world),
+            Asked::Send { message, end } => {
+                let connection = self.connection.as_ref().expect("it hears something");
+                assert!(
+                    !connection.is_behind_a_refusal(*end),
+                    "{} was accepted behind a message that was refused: {all}",
+                    self.messages[*message].text
+                );
+                self.is_acknowledged(*message, all, world);
+            }
             Asked::Resume => {
                 let connection = self.connection.as_mut().expect("it hears something");
                 connection.stage = Stage::Open;
@@ -504,7 +548,12 @@ impl Program {
                     "{text} instead of {codes:?}"
                 );
             }
-            Some(Asked::Send { message }) => {
+            Some(Asked::Send { message, end }) => {
+                let connection = self.connection.as_mut().expect("it hears something");
+                if code == "store_unavailable" {
+                    connection.was_refused(end);
+                    self.refused += 1;
+                }
                 let was_kicked = code == "not_a_member";
                 assert!(
                     is_late || was_kicked,
@@ -541,19 +590,40 @@ impl Program {
 
     // What it does
 
+    /// What it sends over its connection goes through here, in the order in which it is sent.
+    fn writes(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let connection = self.connection.as_mut().expect("it sends something");
+        connection.sent += bytes.len() as u64;
+        bytes
+    }
+
+    /// A message of the client, which is no request that it expects an answer to.
+    fn sends_text(&mut self, text: &str, chance: &mut Chance) -> Vec<u8> {
+        self.writes(frames(text, chance))
+    }
+
+    /// The answer to a ping.
+    pub(crate) fn pongs(&mut self, payload: &[u8], chance: &mut Chance) -> Vec<u8> {
+        self.writes(client::frame(0x8A, payload, chance))
+    }
+
     fn asks(
         &mut self,
         kind: &str,
-        asked: Asked,
+        mut asked: Asked,
         fields: &[(&str, Value)],
         chance: &mut Chance,
     ) -> Vec<u8> {
         let id = self.next_id;
         self.next_id += 1;
         let text = json::request(kind, Some(id), fields);
+        let bytes = self.sends_text(&text, chance);
         let connection = self.connection.as_mut().expect("it sends something");
+        if let Asked::Send { end, .. } = &mut asked {
+            *end = connection.sent;
+        }
         connection.asked.insert(id, asked);
-        frames(&text, chance)
+        bytes
     }
 
     /// What it sends first, as soon as it may: a `resume`, the rooms it wants, and what was not
@@ -647,7 +717,11 @@ impl Program {
         if let Some(key) = &message.key {
             fields.push(("key", json!(key)));
         }
-        self.asks("send", Asked::Send { message: index }, &fields, chance)
+        let asked = Asked::Send {
+            message: index,
+            end: 0,
+        };
+        self.asks("send", asked, &fields, chance)
     }
 
     /// A new message to a room it is in.
@@ -765,9 +839,9 @@ impl Program {
         let name = ("room", json!(world.names[room]));
         let wrong = |codes| Asked::Wrong { codes };
         match chance.below(8) {
-            0 => frames("{\"type\":\"ping\"", chance),
-            1 => frames("[1, 2]", chance),
-            2 => frames("{\"type\":\"ping\",\"id\":[7]}", chance),
+            0 => self.sends_text("{\"type\":\"ping\"", chance),
+            1 => self.sends_text("[1, 2]", chance),
+            2 => self.sends_text("{\"type\":\"ping\",\"id\":[7]}", chance),
             3 => self.asks("dance", wrong(&["unknown_type"]), &[], chance),
             4 => {
                 let codes = &["bad_request"];
@@ -800,7 +874,7 @@ impl Program {
             return Vec::new();
         };
         connection.stage = Stage::Closed;
-        client::frame(0x88, &1000_u16.to_be_bytes(), chance)
+        self.writes(client::frame(0x88, &1000_u16.to_be_bytes(), chance))
     }
 
     /// The server has closed, with this code: the answer.
@@ -814,7 +888,8 @@ impl Program {
         }
         connection.stage = Stage::Closed;
         let code = code.map(u16::to_be_bytes);
-        client::frame(0x88, code.as_ref().map_or(&[], |code| &code[..]), chance)
+        let payload = code.as_ref().map_or(&[][..], |code| &code[..]);
+        self.writes(client::frame(0x88, payload, chance))
     }
 
     /// Everything that it asked for was answered, and everything that it said has its fate.

@@ -179,6 +179,15 @@ impl Engine {
         self.stalled_until = Tick(0);
     }
 
+    /// Commits fail at the moment.
+    pub(crate) fn is_failing(&self, now: Tick) -> bool {
+        self.failing_until.is_some_and(|until| now < until)
+    }
+
+    pub(crate) fn fails_until(&mut self, until: Tick) {
+        self.failing_until = Some(until);
+    }
+
     /// Takes over what the server has handed over since the last call. Returns the entries that it
     /// has numbered, in order; some may come again.
     pub(crate) fn takes_over(&mut self) -> Vec<Record> {
@@ -220,7 +229,9 @@ impl Engine {
         let count = *self.failed.get_or_insert(group);
         let records: Vec<Record> = self.waiting.iter().take(count).cloned().collect();
         if self.failing_until.is_none() && chance.percent(self.faults.failing) {
-            self.failing_until = Some(now + chance.below(60) as u32);
+            // Sometimes for longer than a message may wait for its number.
+            let ticks = [60, 250][chance.below(2)];
+            self.failing_until = Some(now + chance.below(ticks) as u32);
         }
         if self.failing_until.is_some_and(|until| now < until) {
             // Often it is the report that fails, and not the commit.
