@@ -4,6 +4,7 @@
 use crate::id::{ConnId, Millis, RoomId, Seq};
 use crate::wire::RequestId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::mem;
 
 /// Sends of one connection that may be unacknowledged; with as many the connection is held.
 pub(super) const UNACKED_MAX: u32 = 64;
@@ -19,11 +20,16 @@ pub(super) struct Ack {
     pub(super) is_duplicate: bool,
 }
 
-/// All answers that wait. Bounded by [`UNACKED_MAX`] a connection.
+/// All answers that wait. Bounded by [`UNACKED_MAX`] a connection, and as many again of connections
+/// that have ended.
 #[derive(Default)]
 pub(super) struct Acks {
     by_room: BTreeMap<RoomId, VecDeque<Ack>>,
     by_connection: HashMap<ConnId, u32>,
+    /// All of them.
+    count: usize,
+    /// Those of connections that have ended.
+    ownerless: usize,
 }
 
 impl Acks {
@@ -40,6 +46,7 @@ impl Acks {
         // Nearly always at the end: only that of a message that was sent again is not the newest.
         let place = waiting.partition_point(|earlier| earlier.seq <= ack.seq);
         waiting.insert(place, ack);
+        self.count += 1;
         count
     }
 
@@ -53,13 +60,56 @@ impl Acks {
         if waiting.is_empty() {
             self.by_room.remove(&room);
         }
-        if let Some(count) = self.by_connection.get_mut(&ack.conn) {
-            *count -= 1;
-            if *count == 0 {
+        self.count -= 1;
+        match self.by_connection.get_mut(&ack.conn) {
+            Some(1) => {
                 self.by_connection.remove(&ack.conn);
             }
+            Some(count) => *count -= 1,
+            None => self.ownerless -= 1,
         }
         Some(ack)
+    }
+
+    /// A connection has ended. What it waited for is removed once as much is ownerless as is not:
+    /// while nothing is stored, clients that come, send the same again and go would fill the memory.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        let count = self.by_connection.remove(&conn).unwrap_or(0);
+        self.ownerless += count as usize;
+        if self.ownerless == 0 || self.ownerless * 2 < self.count {
+            return;
+        }
+        let owners = &self.by_connection;
+        self.by_room.retain(|_, waiting| {
+            waiting.retain(|ack| owners.contains_key(&ack.conn));
+            waiting.shrink_to_fit();
+            !waiting.is_empty()
+        });
+        self.count -= mem::take(&mut self.ownerless);
+    }
+
+    /// How many answers wait, those of connections that have ended included.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What they hold, the longest names of requests included.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.count * (size_of::<Ack>() + RequestId::BYTES_MAX)
+    }
+
+    pub(super) fn check_invariants(&self) {
+        let all = self.by_room.values().flatten();
+        let ownerless = all.filter(|ack| !self.by_connection.contains_key(&ack.conn));
+        assert_eq!(
+            ownerless.count(),
+            self.ownerless,
+            "answers without an owner"
+        );
+        let count: usize = self.by_room.values().map(VecDeque::len).sum();
+        assert_eq!(count, self.count);
+        let owned: u32 = self.by_connection.values().sum();
+        assert_eq!(owned as usize + self.ownerless, count);
     }
 
     /// How many answers a connection waits for.
@@ -115,6 +165,29 @@ mod tests {
         assert_eq!(acks.take(ROOM, Seq(1)).map(|ack| ack.conn), Some(ANN));
         assert_eq!(acks.take(ROOM, Seq(1)).map(|ack| ack.conn), Some(BOB));
         assert!(acks.take(ROOM, Seq(1)).is_none());
+    }
+
+    #[test]
+    fn answers_of_connections_that_have_ended_are_removed_in_time() {
+        let mut acks = Acks::default();
+        for seq in 1..=10 {
+            acks.push(ROOM, ack(ANN, seq));
+        }
+        // It comes again and again, and sends the same while nothing is stored.
+        for generation in 0..1_000 {
+            let carol = ConnId::new(2, generation);
+            for seq in 1..=10 {
+                acks.push(ROOM, ack(carol, seq));
+            }
+            acks.forget(carol);
+            acks.check_invariants();
+            assert!(acks.count() <= 20, "{}", acks.count());
+        }
+        let next = || acks.take(ROOM, Seq(10));
+        let of_ann = std::iter::from_fn(next).filter(|ack| ack.conn == ANN);
+        assert_eq!(of_ann.count(), 10);
+        acks.check_invariants();
+        assert!(acks.is_empty());
     }
 
     #[test]

@@ -278,6 +278,7 @@ impl<N: Net> Server<N> {
         self.readings.forget(id);
         self.waiting.remove(id);
         self.parked.forget(id);
+        self.acks.forget(id);
         self.sessions.end(id);
     }
 

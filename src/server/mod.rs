@@ -32,11 +32,11 @@ mod trim;
 
 use crate::chat::Chat;
 use crate::config::Config;
-use crate::conn::Deadlines;
+use crate::conn::{Deadlines, Wait};
 use crate::frame::{Frame, HEADER_BYTES_MAX};
 use crate::http::{self, DateCache};
 use crate::id::{ConnId, Seq, Tick, ticks};
-use crate::log::{Blocks, Keeping, Log, Notification};
+use crate::log::{Blocks, Keeping, Log, Notification, Summary};
 use crate::net::{Net, Ready, Signal};
 use crate::rate::Rate;
 use crate::session::Sessions;
@@ -59,6 +59,7 @@ use history::Readings;
 use log::debug;
 use opening::Waiting;
 use park::Parked;
+use std::collections::BTreeSet;
 use std::{fmt, mem};
 use stop::Lifecycle;
 use talk::Talk;
@@ -366,10 +367,22 @@ impl<N: Net> Server<N> {
             && self.pauses.len() == 0
     }
 
-    /// Bytes that wait in outboxes and in half-received heads and messages.
+    /// Bytes that wait in outboxes and in half-received heads and messages, in messages that have
+    /// no number yet, and for answers that wait for the store.
     pub fn held_bytes(&self) -> usize {
         let held = |connection: &Connection<N::Stream>| connection.state.held_bytes();
-        self.connections.iter().map(held).sum()
+        let by_connections: usize = self.connections.iter().map(held).sum();
+        by_connections + self.parked.held_bytes() + self.acks.held_bytes()
+    }
+
+    /// What the history of all rooms holds in memory: the log, and the bytes of encoded entries.
+    pub fn held_by_history(&self) -> (Summary, usize) {
+        (self.log.summary(), self.blocks.bytes())
+    }
+
+    /// How many messages wait for a number, and how many answers for the store.
+    pub fn waiting_for_store(&self) -> (usize, usize) {
+        (self.parked.count(), self.acks.count())
     }
 
     /// The connections that go on in the next turn after they were held, in this order. For tests.
@@ -434,6 +447,14 @@ impl<N: Net> Server<N> {
         );
         self.log.check_invariants();
         self.blocks.check_invariants();
+        self.acks.check_invariants();
+        let held: BTreeSet<ConnId> = self
+            .connections
+            .iter_with_ids()
+            .filter(|(_, connection)| connection.state.is_held_for(Wait::Number))
+            .map(|(id, _)| id)
+            .collect();
+        self.parked.check_invariants(|id| held.contains(&id));
         self.check_catch_up();
         assert!(self.talk.is_settled(), "effects are carried out at once");
         assert!(

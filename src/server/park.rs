@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
-use crate::chat::Draft;
+use crate::chat::{Content, Draft};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{AppendRefused, Duplicate, Key};
@@ -35,6 +35,35 @@ pub(super) struct Parked {
 impl Parked {
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.refused.is_empty()
+    }
+
+    /// How many drafts wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What they hold.
+    pub(super) fn held_bytes(&self) -> usize {
+        let texts = |append: &Append| match &append.draft.content {
+            Content::Said { text, .. } => text.capacity(),
+            Content::Kicked { by, reason } => by.capacity() + reason.capacity(),
+        };
+        let held = |append: &Append| size_of::<Append>() + texts(append);
+        self.waiting.iter().map(held).sum()
+    }
+
+    /// Panics unless each draft is the one of a connection that is held for it. For tests.
+    pub(super) fn check_invariants(&self, is_held: impl Fn(ConnId) -> bool) {
+        let senders: BTreeSet<ConnId> = self.waiting.iter().map(|append| append.from).collect();
+        assert_eq!(
+            senders.len(),
+            self.waiting.len(),
+            "two drafts of one sender"
+        );
+        assert!(
+            senders.iter().all(|id| is_held(*id)),
+            "a sender goes on before its draft"
+        );
     }
 
     /// Whether what was held behind a refused draft is to be refused as well: only once.

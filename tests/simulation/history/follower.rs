@@ -39,6 +39,9 @@ pub(crate) struct Follower {
     is_placed: bool,
     /// Notices were lost, and no `presence` has reported it.
     has_lost: bool,
+    /// Notices were passed over since the client was live; of those before its place was known it
+    /// may have received some.
+    may_have_lost: bool,
     /// A `presence` has reported a loss since the client was live.
     was_reported: bool,
     /// The server has promised everything up to here without a gap.
@@ -73,6 +76,7 @@ impl Follower {
             place,
             is_placed: false,
             has_lost: false,
+            may_have_lost: false,
             was_reported: false,
             promised_upto: 0,
             is_behind: true,
@@ -180,6 +184,15 @@ impl Follower {
     /// A notice came. If it reports a loss, no other member receives it.
     pub(crate) fn takes_notice(&mut self, all: &Value, is_lost: bool, room: &RoomTruth) {
         if is_lost {
+            let rest = room.lines.iter().skip(self.place);
+            let mut notices = rest.filter(|line| matches!(line, Line::Notice(_)));
+            assert!(
+                self.may_have_lost
+                    || !self.is_placed
+                    || !room.is_witnessed
+                    || notices.next().is_some(),
+                "a loss is reported, and nothing was lost: {all}"
+            );
             self.has_lost = false;
             self.was_reported = true;
             return;
@@ -214,6 +227,7 @@ impl Follower {
     fn moves_to(&mut self, place: usize, room: &RoomTruth, what: &str) {
         let skipped = &room.lines[self.place..place];
         let has_notice = skipped.iter().any(|line| matches!(line, Line::Notice(_)));
+        self.may_have_lost |= has_notice;
         if has_notice && self.is_placed {
             assert!(
                 self.is_behind,
@@ -242,11 +256,16 @@ impl Follower {
         self.at == room.head() && (self.was_reported || !room.is_witnessed || lost_none)
     }
 
-    /// The client is at the end: from here on it must receive each line.
+    /// The client is at the end: from here on it must receive each line. What it passes over may be
+    /// reported as lost only now: the server takes a client for live when the last of its outbox was
+    /// accepted, which is later, and a report before does not cover what was lost after it.
     pub(crate) fn becomes_live(&mut self, room: &RoomTruth) {
+        let rest = &room.lines[self.place.min(room.lines.len())..];
+        let passed = rest.iter().any(|line| matches!(line, Line::Notice(_)));
         self.place = room.lines.len();
         self.is_placed = true;
         self.has_lost = false;
+        self.may_have_lost = passed;
         self.was_reported = false;
         self.is_behind = false;
     }
@@ -392,6 +411,18 @@ mod tests {
             }
             assert_eq!(bob.is_at_the_end(room), is_reported);
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "a loss is reported, and nothing was lost")]
+    fn report_of_a_loss_without_one_is_found() {
+        let truth = truth(1);
+        let room = &truth.rooms[0];
+        let mut bob = follower(&truth, &joined(0, 0, true, None), 0);
+        bob.takes_entry(&entry(1), room);
+        bob.takes_notice(&left("n1"), false, room);
+        let lost = json!({"type": "presence", "room": "lobby", "lost": true});
+        bob.takes_notice(&lost, true, room);
     }
 
     #[test]

@@ -34,6 +34,15 @@ const QUIET_TURNS: usize = 15_000;
 /// with a margin for the clock.
 const HELD_TICKS: u32 = 110;
 
+/// Answers of one connection that may wait for the store.
+const ANSWERS_MAX: usize = 64;
+
+/// What an entry takes besides its text.
+const ENTRY_BYTES_MAX: usize = 200;
+
+/// Pages that were read from the store.
+const PAGES_BYTES_MAX: usize = 2 << 20;
+
 /// A program that loses its connection leaves at most so many sockets open and unread.
 const ABANDONED_MAX: usize = 20;
 
@@ -127,6 +136,8 @@ pub(super) struct Game {
     /// Sockets of programs that have moved on, which no client reads.
     abandoned: Vec<usize>,
     stops_at: Option<usize>,
+    /// The most connections that were open at once.
+    open_max: usize,
     trace: Trace,
 }
 
@@ -164,6 +175,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         turns_in_all: 0,
         abandoned: Vec::new(),
         stops_at: None,
+        open_max: 0,
         trace,
     };
     game.note(|game| {
@@ -700,14 +712,43 @@ impl Game {
         self.note(|game| format!("{} is cut off at {socket}", game.programs[index].nick));
     }
 
-    fn check_memory(&self) {
+    fn check_memory(&mut self) {
         // The formula in SECURITY.md.
-        let Config { conn, http, ws, .. } = &self.config;
+        let Config {
+            conn,
+            http,
+            ws,
+            log,
+            ..
+        } = &self.config;
         let each =
             conn.outbox.bytes_max + http.max_head_bytes + 4 * ws.max_message_bytes + 48 * 1024;
         let open = self.server.net().open();
         let held = self.server.held_bytes();
         assert!(held <= each * open, "{held} bytes are held by {open}");
+        let (drafts, answers) = self.server.waiting_for_store();
+        assert!(
+            drafts <= open,
+            "{drafts} messages of {open} wait for a number"
+        );
+        // Those of connections that have ended are at most as many again.
+        self.open_max = self.open_max.max(open);
+        assert!(
+            answers <= 2 * ANSWERS_MAX * self.open_max,
+            "{answers} answers to {open} wait for the store"
+        );
+        let (history, blocks) = self.server.held_by_history();
+        // Alone, an entry of any length may wait to be stored, and have a segment of its own.
+        let longest = ENTRY_BYTES_MAX + 4 * ws.max_message_bytes;
+        let is_bound = history.tail_bytes <= log.tail_bytes.max(longest)
+            && history.unstored_bytes <= (log.tail_bytes / 2).max(longest)
+            && history.page_bytes <= PAGES_BYTES_MAX
+            && history.reads <= 64
+            && blocks <= log.blocks_bytes;
+        assert!(
+            is_bound,
+            "{history:?} and {blocks} bytes of blocks, {log:?}"
+        );
     }
 
     /// No faults: everything that was asked for is answered, and every member gets all it missed.
