@@ -1,6 +1,7 @@
 //! Collects the files of the page: all of `src/page` but its Rust sources. Writes a table of them
-//! for `src/page/mod.rs`, and of each a copy in gzip where that is shorter. Knows no HTTP but the
-//! types of files. A new file is served without being named anywhere.
+//! for `src/page/mod.rs`, scripts and styles without their comments, and of each a copy in gzip
+//! where that is shorter. Knows no HTTP but the types of files. A new file is served without being
+//! named anywhere.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -34,7 +35,15 @@ fn row(path: &Path, out: &Path) -> String {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.expect("the name of a file of the page is UTF-8");
     let content_type = content_type(path);
-    let body = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let source = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = || str::from_utf8(&source).expect("a script is UTF-8");
+    let body = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("js") => without_comments(text()).into_bytes(),
+        Some("css") => without_spaces(&without_comments(text())).into_bytes(),
+        _ => source,
+    };
+    let served = out.join(name);
+    write_file(&served, &body);
     let etag = fnv_1a(&body);
     let short = gzip(&body);
     let gzip = if short.len() < body.len() {
@@ -46,8 +55,42 @@ fn row(path: &Path, out: &Path) -> String {
     };
     format!(
         "    File {{ name: {name:?}, content_type: {content_type:?}, etag: \"\\\"{etag:016x}\\\"\", \
-         gzip_etag: \"\\\"{etag:016x}-gzip\\\"\", body: include_bytes!({path:?}), gzip: {gzip} }},\n"
+         gzip_etag: \"\\\"{etag:016x}-gzip\\\"\", body: include_bytes!({served:?}), gzip: {gzip} }},\n"
     )
+}
+
+/// A script or a style without comments and indentation, which are for readers of the source and
+/// were a fifth of what is sent. A comment is one that begins its line, or ends it and has no
+/// quotation mark and no slash: such a text cannot be within a literal that ends on its line. No
+/// literal of the page is longer than a line (tests/page/sources.mjs).
+fn without_comments(source: &str) -> String {
+    let mut short = String::new();
+    let mut is_within = false;
+    for line in source.lines().map(str::trim) {
+        if is_within || line.starts_with("/*") {
+            is_within = !line.ends_with("*/");
+            continue;
+        }
+        let code = match line.rsplit_once(" // ") {
+            Some((code, comment)) if !comment.contains(['"', '\'', '`', '/']) => code.trim_end(),
+            _ => line,
+        };
+        if !code.is_empty() && !code.starts_with("//") {
+            short.push_str(code);
+            short.push('\n');
+        }
+    }
+    short
+}
+
+/// A style without the spaces that only its readers need.
+fn without_spaces(style: &str) -> String {
+    let pairs = [(": ", ":"), (" {", "{"), ("{ ", "{"), ("; ", ";")];
+    pairs
+        .iter()
+        .fold(String::from(style), |style, (long, short)| {
+            style.replace(long, short)
+        })
 }
 
 fn content_type(path: &Path) -> &'static str {

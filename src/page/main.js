@@ -3,6 +3,7 @@
 
 import { createChat } from "./chat.js";
 import { createStorage } from "./storage.js";
+import { createViews } from "./views.js";
 
 const quietly = (open) => { try { return open() ?? null; } catch { return null; } };
 
@@ -74,6 +75,21 @@ function wishes() {
   return { room: query.get("room") || (seq ? "" : hash), nick: query.get("nick") ?? "", seq };
 }
 
+/** How the page is to look, for a site that embeds it: `?theme=dark&language=zh&compact`. */
+function look() {
+  const query = new URLSearchParams(location.search);
+  const isFramed = quietly(() => window.top !== window) ?? true;
+  return { theme: query.get("theme"), language: query.get("language"), compact: isFramed || query.has("compact") };
+}
+
+/** The address of a message, or of a room. */
+function linkTo(room, seq) {
+  const address = new URL(location.pathname, location.href);
+  address.search = `?${new URLSearchParams({ room })}`;
+  address.hash = seq ?? "";
+  return address.href;
+}
+
 /** The address names the room that is shown, so that it can be copied; it has no nick. */
 function keepAddress() {
   const { current, rooms } = chat.state;
@@ -90,14 +106,27 @@ function attend() {
   if (!document.hidden) chat.wake();
 }
 
+/** Another address of this page: a link to a message that was followed, or typed. */
+addEventListener("hashchange", () => {
+  const { room, seq } = wishes();
+  const name = room || chat.state.current;
+  if (name) chat.join(name).then((joined) => page.show(joined.name, seq), () => {});
+});
+
+const page = createViews(document, chat, { storage, given: look(), linkTo });
+views.push(page);
+await storage.claim();
+chat.setAttention({ visible: !document.hidden, focused: document.hasFocus() });
+const { room, nick, seq } = wishes();
+chat.start({ room: room || (storage.tab.rooms.length ? "" : "lobby"), nick });
+if (seq && room) chat.join(room).then((joined) => page.show(joined.name, seq), () => {});
+onChange({ rooms: true });
+page.focus();
+
+// After the start: before it there is no connection to look after.
 for (const name of ["focus", "blur", "pageshow"]) addEventListener(name, attend);
 document.addEventListener("visibilitychange", attend);
 document.addEventListener("resume", attend);
 addEventListener("online", () => chat.wake());
 navigator.connection?.addEventListener?.("change", () => chat.wake());
 addEventListener("pagehide", () => chat.flush());
-
-await storage.claim();
-attend();
-const { room, nick } = wishes();
-chat.start({ room: room || (storage.tab.rooms.length ? "" : "lobby"), nick });

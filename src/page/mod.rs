@@ -1,6 +1,6 @@
 //! The chat page and its files, embedded in the binary, and `/healthz`.
-//! Knows nothing of WebSockets. Every file in this folder but the Rust sources is served as it is,
-//! or compressed: `build.rs` collects them.
+//! Knows nothing of WebSockets. Every file in this folder but the Rust sources is served, also
+//! compressed, and without the comments of scripts and styles: `build.rs` collects them.
 
 use crate::http::{self, Content, Date, Get, Method, Refusal, Response};
 

@@ -1,0 +1,303 @@
+// One row of the list as DOM. In: a row of rows.js, the room and the state. Out: an element whose
+// buttons call `act`. Text of others is only ever inserted as text. Knows neither positions nor
+// which rows are in the view.
+import { coloursOf } from "./colours.js";
+import { isolated, renderText } from "./text.js";
+
+// Longer messages are cut, with a button; the height at which that happens is in style.css.
+const TALL_CHARACTERS = 700;
+const TALL_LINES = 12;
+const LINES_FIRST = 24;
+const LINES_STEP = 400;
+
+export function el(name, className, ...children) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+export function shape(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#shape-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+export function button(className, label, onClick) {
+  const element = el("button", className, label);
+  element.type = "button";
+  element.addEventListener("click", onClick);
+  return element;
+}
+
+// How a command is written, in the words of the language.
+export const usageOf = (t, { name, usage }) => (t.has(`usage_${name}`) ? t(`usage_${name}`) : usage);
+
+export function nickElement(nick) {
+  const element = isolated(nick, "nick");
+  const { light, dark } = coloursOf(nick);
+  element.style.setProperty("--nick-light", light);
+  element.style.setProperty("--nick-dark", dark);
+  return element;
+}
+
+// `lookup` answers of the present room: { nick, namesIn(text), itemOf(seq), state }.
+// `act` is { jump(seq), join(room), retry(key), discard(key), fetch(item), older(), changed() }.
+export function createRender(t, lookup, act) {
+  // What a row shows. The same values: the element need not be made again.
+  function inputs(row) {
+    const { item } = row;
+    const room = lookup.room();
+    const shows = [t.language, row.kind, row.isHead, row.isTail, row.isFirstOfDay,
+      item.text, item.nick, item.phase, item.why, item.time, item.from, item.to, item.isLost, item.isLoading, row.linesShown, row.isOpen, lookup.nick()];
+    if (row.kind === "start") shows.push(room?.hasOlder, room?.isLoadingOlder, room?.phase, room?.name, room?.why);
+    if (row.items) shows.push(row.items.length, row.items.at(-1));
+    if (item.replyTo != null) shows.push(lookup.itemOf(item.replyTo));
+    return shows;
+  }
+
+  function render(row) {
+    const { item } = row;
+    const make = renderers[row.kind] ?? notice;
+    const element = make(row);
+    element.classList.add("row");
+    element.tabIndex = -1;
+    if (item.seq != null) element.dataset.seq = item.seq;
+    if (row.isFirstOfDay) {
+      element.prepend(el("div", "day", Object.assign(el("time", "", t.day(item.time)), {
+        dateTime: new Date(item.time).toISOString().slice(0, 10),
+      })));
+    }
+    return element;
+  }
+
+  function timeElement(ms, text = t.time(ms)) {
+    const element = el("time", "", text);
+    element.dateTime = new Date(ms).toISOString();
+    element.title = t.full(ms);
+    return element;
+  }
+
+  function message(row) {
+    const { item } = row;
+    const content = el("div", "content");
+    if (row.isHead) {
+      content.append(el("div", "who", nickElement(item.nick ?? lookup.nick()), el("span", "unseen", ": "),
+        ...(item.time ? [timeElement(item.time)] : [])));
+    }
+    if (item.replyTo != null) content.append(quote(item.replyTo));
+    content.append(body(row, []));
+    return said("message", row, content);
+  }
+
+  function action(row) {
+    const { item } = row;
+    const content = el("div", "content");
+    if (item.replyTo != null) content.append(quote(item.replyTo));
+    const before = [el("span", "star", "✱ "), nickElement(item.nick ?? lookup.nick()), " "];
+    content.append(body(row, before));
+    return said("action", row, content);
+  }
+
+  function said(kind, row, content) {
+    const { item } = row;
+    const element = el("div", kind, content);
+    element.setAttribute("role", "article");
+    element.classList.toggle("head", row.isHead);
+    element.classList.toggle("tail", row.isTail);
+    element.classList.toggle("own", isOwn(item));
+    element.classList.toggle("for-me", Boolean(item.isMention));
+    if (item.phase) {
+      element.classList.add(item.phase);
+      content.append(fate(item));
+    }
+    return element;
+  }
+
+  const isOwn = (item) => Boolean(item.phase || item.isOwn);
+
+  // What became of a message that is not stored yet.
+  function fate(item) {
+    if (item.phase !== "failed") return el("div", "fate", t("log.sending"));
+    return el("div", "fate failed", el("span", "", t("log.failed", { why: t.error(item.why) })),
+      button("link", t("log.retry"), () => act.retry(item.key)),
+      button("link", t("log.discard"), () => act.discard(item.key)));
+  }
+
+  function body(row, before) {
+    const text = row.item.text ?? "";
+    const isTall = text.length > TALL_CHARACTERS || text.split("\n", TALL_LINES + 1).length > TALL_LINES;
+    const linesMax = isTall ? row.linesShown ?? LINES_FIRST : Infinity;
+    const drawn = renderText(text, { namesIn: lookup.namesIn, linesMax, before });
+    const element = el("div", "body", drawn.body);
+    row.isCut = drawn.isCut;
+    if (isTall && !row.isOpen) element.classList.add("tall");
+    return element;
+  }
+
+  // After it is in the document: whether a tall message is higher than what is shown of it.
+  function settle(row, element) {
+    const text = element.querySelector(":scope > .content > .body");
+    if (!text || element.querySelector(".more")) return;
+    const isOver = text.classList.contains("tall") && text.scrollHeight > text.clientHeight + 8;
+    if (isOver) text.classList.add("cut");
+    if (!isOver && !row.isCut && !row.isOpen) return;
+    const isAll = row.isOpen && !row.isCut;
+    const toggle = button("more", t(isAll ? "log.less" : "log.more"), () => {
+      row.linesShown = isAll ? undefined : (row.linesShown ?? LINES_FIRST) + LINES_STEP;
+      row.isOpen = !isAll;
+      act.changed(row);
+    });
+    toggle.setAttribute("aria-expanded", String(isAll));
+    text.after(toggle);
+  }
+
+  function quote(seq) {
+    const item = lookup.itemOf(seq);
+    const element = button("quote", "", () => act.jump(seq));
+    element.title = t("log.go-to-quoted");
+    if (item) {
+      const text = el("bdi", "text", (item.text ?? "").slice(0, 200).replaceAll("\n", " "));
+      element.append(nickElement(item.nick ?? ""), el("span", "unseen", ": "), text);
+    } else element.append(el("span", "text", t("log.quoted-earlier")));
+    return element;
+  }
+
+  // A line in small print: who joined, was removed, is called otherwise.
+  function notice(row) {
+    const { item } = row;
+    const text = noticeText(row);
+    const content = el("div", "content", text);
+    if (item.time) content.append(" ", timeElement(item.time));
+    const element = el("div", "notice", content);
+    if (item.isYou) element.classList.add("alert");
+    return element;
+  }
+
+  function noticeText({ item, kind, items }) {
+    const nick = item.nick != null ? nickElement(item.nick) : "";
+    switch (kind) {
+      case "presence": return presence(items);
+      case "renamed": {
+        return t(item.isOwn ? "notice.renamed-you" : "notice.renamed", { old: nickElement(item.old), new: nick });
+      }
+      case "kicked": {
+        const values = { nick, by: nickElement(item.by ?? ""), why: isolated(item.reason ?? "") };
+        return t(`notice.kicked${item.isYou ? "-you" : ""}${item.reason ? "-why" : ""}`, values);
+      }
+      default: return item.text != null ? isolated(item.text) : t("notice.unknown");
+    }
+  }
+
+  // Who came and went, several in one line; of many only the number.
+  function presence(items) {
+    const counts = { joined: 0, left: 0 };
+    const last = new Map();
+    let isLost = false;
+    for (const item of items) {
+      if (item.kind === "presence") {
+        counts.joined += item.joined ?? 0;
+        counts.left += item.left ?? 0;
+        isLost ||= Boolean(item.lost);
+      } else {
+        last.delete(item.nick);
+        last.set(item.nick, item);
+      }
+    }
+    const text = document.createDocumentFragment();
+    const add = (part) => { if (text.hasChildNodes()) text.append(t("notice.and-then")); text.append(part); };
+    for (const kind of ["joined", "left"]) {
+      const some = [...last.values()].filter((item) => item.kind === kind);
+      const count = some.length + counts[kind];
+      if (!count) continue;
+      if (some.length === 1 && count === 1) {
+        const values = { nick: nickElement(some[0].nick), word: isolated(some[0].word ?? "") };
+        add(t(some[0].word ? "notice.left-word" : `notice.${kind}`, values));
+      } else if (!some.length) add(t(`notice.${kind}-count`, { count }));
+      else {
+        const names = some.slice(-4).map((item) => nickElement(item.nick));
+        const others = count - names.length;
+        if (others) names.push(document.createTextNode(t("notice.others", { count: others })));
+        add(t(`notice.${kind}-list`, { names: t.list(names), count }));
+      }
+    }
+    if (isLost && !text.hasChildNodes()) add(t("notice.presence-lost"));
+    return text;
+  }
+
+  // The answer to a command, and what only this person sees.
+  function local({ item }) {
+    return el("div", "notice local", el("div", "content", ...localText(item)));
+  }
+
+  function localText({ key, values }) {
+    const nicks = (list) => t.list(list.map(nickElement));
+    const others = (more) => (more ? [t("local.more", { count: more })] : []);
+    switch (key) {
+      case "error": return [t.error(values)];
+      case "unknown_command": return [t("local.unknown_command", { name: isolated(`/${values.name}`) })];
+      case "incomplete": return [t("local.incomplete", { usage: isolated(usageOf(t, values)) })];
+      case "help": {
+        const list = el("dl");
+        for (const command of values.commands) list.append(el("dt", "", usageOf(t, command)), el("dd", "", t(command.help)));
+        return [t("local.help"), list];
+      }
+      case "who":
+        return [t("local.who", { room: isolated(`#${values.room}`), names: nicks(values.members) }), ...others(values.more)];
+      case "rooms": {
+        const list = el("ul");
+        for (const { room, count } of values.rooms) {
+          list.append(el("li", "", button("link", isolated(`#${room}`), () => act.join(room)), " ", t("rooms.count", { count })));
+        }
+        return [t("local.rooms"), list, ...others(values.more)];
+      }
+      default: {
+        const shown = {};
+        for (const [name, value] of Object.entries(values ?? {})) shown[name] = isolated(String(value ?? ""));
+        return [t(`local.${key}`, shown)];
+      }
+    }
+  }
+
+  function mark(...parts) {
+    return el("div", "mark", el("div", "content", ...parts));
+  }
+
+  function gap({ item }) {
+    const count = item.to != null && item.from != null ? item.to - item.from + 1 : 1;
+    if (item.isLost) return mark(el("span", "", t("log.gap-gone", { count })));
+    const { isLoading } = item;
+    const load = button("", t(isLoading ? "log.loading" : "log.gap-load"), () => act.fetch(item));
+    load.disabled = isLoading;
+    return mark(el("span", "", t("log.gap", { count })), load);
+  }
+
+  function away({ item }) {
+    if (item.reason === "unread") return el("div", "mark", el("div", "new", t("log.new")));
+    return mark(el("span", "", t("log.away", { from: timeElement(item.from), to: timeElement(item.to) })));
+  }
+
+  const rewound = ({ item }) => mark(el("span", "", t("log.rewound", { count: item.count })));
+
+  // Above the oldest message: whether there is more.
+  function start() {
+    const room = lookup.room();
+    const content = el("div", "content");
+    if (!room || room.phase === "joining" && !room.items.length) content.append(t("log.joining"));
+    else if (room.phase === "refused") {
+      content.append(el("strong", "", t("log.refused", { room: isolated(room.name) })), t.error(room.why));
+    } else if (room.hasOlder) {
+      if (room.isLoadingOlder) content.append(t("log.loading"));
+      else content.append(button("", t("log.older"), () => act.older()));
+    } else {
+      content.append(el("strong", "", t("log.start-title", { room: isolated(room.name) })), t("log.start"));
+    }
+    return el("div", "start", content);
+  }
+
+  const renderers = { message, action, local, gap, away, rewound, start };
+  return { inputs, render, settle, noticeText };
+}
