@@ -53,7 +53,7 @@ const BELONGS: [(&str, &[&str]); 13] = [
     ("socket2", &["net"]),
     ("rusqlite", &["store"]),
     ("rustix", &["net", "store"]),
-    ("serde_core", &["wire"]),
+    ("serde_core", &["wire", "load"]),
     ("signal_hook", &["net"]),
     ("tungstenite", &["ws", "http"]),
 ];

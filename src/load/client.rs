@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Dialing,
     /// The request is sent.
     Upgrading,
+    /// With `parlor.v1.json`: the request to join is sent.
+    Joining,
     Open,
     /// Our close frame is sent; the server ends the connection. Since: the moment at which a
     /// churn step was due.
@@ -33,7 +35,7 @@ pub(super) enum Phase {
 
 impl Phase {
     pub(super) const fn is_pending(self) -> bool {
-        matches!(self, Self::Dialing | Self::Upgrading)
+        matches!(self, Self::Dialing | Self::Upgrading | Self::Joining)
     }
 
     /// A close frame is sent, and the server must end the connection.

@@ -262,6 +262,10 @@ fn write_command(command: Command, to: &mut impl Write) -> io::Result<()> {
         Command::Count => writeln!(to, "count"),
         Command::Stop => writeln!(to, "stop"),
         Command::Wake => writeln!(to, "wake"),
+        Command::Say => writeln!(to, "say"),
+        Command::Vanish => writeln!(to, "vanish"),
+        Command::Return => writeln!(to, "return"),
+        Command::SayLast => writeln!(to, "say-last"),
         Command::Leave => writeln!(to, "leave"),
     }?;
     to.flush()
@@ -273,6 +277,10 @@ fn parse_command(line: &str) -> Option<Command> {
         "count" => Some(Command::Count),
         "stop" => Some(Command::Stop),
         "wake" => Some(Command::Wake),
+        "say" => Some(Command::Say),
+        "vanish" => Some(Command::Vanish),
+        "return" => Some(Command::Return),
+        "say-last" => Some(Command::SayLast),
         "leave" => Some(Command::Leave),
         _ => {
             let total = line.strip_prefix("open ")?;
@@ -381,6 +389,10 @@ mod tests {
             Command::Count,
             Command::Stop,
             Command::Wake,
+            Command::Say,
+            Command::Vanish,
+            Command::Return,
+            Command::SayLast,
             Command::Leave,
         ] {
             let mut line = Vec::new();

@@ -36,6 +36,12 @@ pub(super) fn user_bytes(pid: u32) -> Option<u64> {
     kib(&text, "Pss:")
 }
 
+/// The most memory that a process had at any time, as the kernel counts what is resident.
+pub(super) fn resident_bytes_peak(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    kib(&text, "VmHWM:")
+}
+
 pub(super) fn read(pid: u32) -> Reading {
     Reading {
         cpu_nanos: cpu_nanos(pid),
@@ -127,6 +133,7 @@ mod tests {
         }
         assert!(after.cpu_nanos > before.cpu_nanos);
         assert!(after.user_bytes.is_some_and(|bytes| bytes > 100_000));
+        assert!(resident_bytes_peak(pid).is_some_and(|bytes| bytes > 100_000));
         assert!(descriptors(pid).is_some_and(|count| count >= 3));
         assert!(kernel_bytes().is_some_and(|bytes| bytes > 100_000));
     }

@@ -6,11 +6,12 @@
 //! process of `--pid` is the server; `conduct` decides how long each phase lasts and watches the
 //! server (`measure`); it commands a `crew`, which is this process or several helpers; each has a
 //! `worker`, the loop over its connections (`client`, `request`, `reader`, `inbound`, `schedule`,
-//! `timeouts`), and the `talk` that they make (`marker`, `ledger`); everything is counted in a
-//! `tally` and reported by `report`.
+//! `timeouts`), and the `talk` that they make (`marker`, `ledger`). Clients of `parlor.v1.json`
+//! decode an `object` and have a `seat`; those that were away are accounted for by `storm`, pages
+//! of history by `pages`. Everything is counted in a `tally` and reported by `report`.
 //!
-//! Every wait of the tester has a bound, but for two that are the system's: the resolver's for a
-//! host name, and the one for a reader of the tester's output.
+//! Every wait of the tester has a bound, but for three: the resolver's for a host name, the one for
+//! a reader of the tester's output, and that of `--pause`.
 
 mod client;
 mod conduct;
@@ -20,12 +21,16 @@ mod inbound;
 mod ledger;
 mod marker;
 mod measure;
+mod object;
 mod options;
+mod pages;
 mod reader;
 mod report;
 mod request;
 mod schedule;
 mod screen;
+mod seat;
+mod storm;
 mod talk;
 mod tally;
 mod timeouts;

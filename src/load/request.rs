@@ -1,6 +1,6 @@
 //! The request for an upgrade, and what its answer means (RFC 6455 §4.1). Bytes only.
 
-use super::options::Options;
+use super::options::{Options, Protocol};
 use super::url;
 use crate::http::{accept_key, new_key};
 
@@ -11,7 +11,12 @@ const HEADERS_MAX: usize = 64;
 pub(super) struct Request {
     pub(super) bytes: Vec<u8>,
     accept: String,
+    /// What the server must choose.
+    subprotocol: Option<&'static str>,
 }
+
+/// As it is offered by clients of `--protocol json`.
+const JSON: &str = "parlor.v1.json";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -34,7 +39,8 @@ impl Request {
             url::fill(&options.url.path, room, number),
             options.url.host(),
         );
-        if let Some(name) = &options.subprotocol {
+        let subprotocol = (options.protocol == Protocol::Json).then_some(JSON);
+        if let Some(name) = subprotocol.or(options.subprotocol.as_deref()) {
             text += &format!("Sec-WebSocket-Protocol: {name}\r\n");
         }
         for header in &options.headers {
@@ -45,6 +51,7 @@ impl Request {
         Self {
             bytes: text.into_bytes(),
             accept: accept_key(key.as_bytes()),
+            subprotocol,
         }
     }
 
@@ -73,6 +80,9 @@ impl Request {
         value("Upgrade").eq_ignore_ascii_case(b"websocket")
             && value("Connection").eq_ignore_ascii_case(b"upgrade")
             && value("Sec-WebSocket-Accept") == self.accept.as_bytes()
+            && self
+                .subprotocol
+                .is_none_or(|name| value("Sec-WebSocket-Protocol") == name.as_bytes())
     }
 }
 
@@ -118,6 +128,26 @@ mod tests {
         assert_eq!(request.answer(&answer), Answer::Upgraded(len));
         let other = Request::new(&Options::new(Scenario::Idle), 0, 0);
         assert_eq!(other.answer(&answer), Answer::Bad);
+    }
+
+    #[test]
+    fn answer_without_the_subprotocol_of_programs_is_none() {
+        let options = Options {
+            protocol: Protocol::Json,
+            ..Options::new(Scenario::Idle)
+        };
+        let request = Request::new(&options, 0, 0);
+        let answer = |lines: &str| {
+            let accept = &request.accept;
+            let text = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
+            );
+            request.answer(text.as_bytes())
+        };
+        let chosen = answer("Sec-WebSocket-Protocol: parlor.v1.json\r\n");
+        assert!(matches!(chosen, Answer::Upgraded(_)));
+        assert_eq!(answer(""), Answer::Bad);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Talk {
     /// By room: the members that were present when counting began. Each must receive every message.
     counted: Vec<u32>,
     ledger: Ledger,
+    /// By room and sender: the messages that the server has acknowledged.
+    acks: Ledger,
     /// Rooms in which a message has just reached all members.
     freed: Vec<usize>,
     gone: SenderGone,
@@ -125,6 +127,7 @@ impl Talk {
             present: vec![0; rooms],
             counted: vec![0; rooms],
             ledger: Ledger::new(rooms * members * senders),
+            acks: Ledger::new(rooms * senders),
             freed: Vec::new(),
             gone: SenderGone::default(),
         }
@@ -275,19 +278,13 @@ impl Talk {
 
     /// A member has received a message with this marker.
     pub(super) fn hear(&mut self, member: usize, marker: Marker) -> Heard {
-        let room = (marker.room as usize).wrapping_sub(self.first_room);
-        let sender = marker.sender as usize;
-        let is_ours = room < self.present.len()
-            && sender < self.senders
-            && member.wrapping_sub(room * self.members) < self.members;
-        if !is_ours {
+        let Some((room, sender)) = self.place(marker) else {
+            return Heard::Foreign;
+        };
+        if member.wrapping_sub(room * self.members) >= self.members {
             return Heard::Foreign;
         }
         let place = room * self.senders + sender;
-        if marker.number == 0 || marker.number > self.sent[place] {
-            // From an earlier run, out of the room's history.
-            return Heard::Foreign;
-        }
         let is_counted = marker.number >= self.counted_from[place];
         let pair = member * self.senders + sender;
         let is_late = match self.ledger.take(pair, marker.number) {
@@ -305,6 +302,37 @@ impl Talk {
             is_counted,
             is_late,
         }
+    }
+
+    /// The server has acknowledged a message with this marker. Acknowledgements may come in any
+    /// order.
+    pub(super) fn stored(&mut self, marker: Marker) -> Heard {
+        let Some((room, sender)) = self.place(marker) else {
+            return Heard::Foreign;
+        };
+        let place = room * self.senders + sender;
+        let is_counted = marker.number >= self.counted_from[place];
+        match self.acks.take(place, marker.number) {
+            Arrival::Doubled => Heard::Again { is_counted },
+            arrival => Heard::Once {
+                is_counted,
+                is_late: arrival == Arrival::Late,
+            },
+        }
+    }
+
+    /// The room and the sender of a message, if it was sent.
+    fn place(&self, marker: Marker) -> Option<(usize, usize)> {
+        let room = (marker.room as usize).wrapping_sub(self.first_room);
+        let sender = marker.sender as usize;
+        if room >= self.present.len() || sender >= self.senders {
+            return None;
+        }
+        let sent = self.sent[room * self.senders + sender];
+        // Others are from an earlier run, out of the room's history.
+        (1..=sent)
+            .contains(&marker.number)
+            .then_some((room, sender))
     }
 
     /// Gives up messages that have been in flight for too long. To be called now and then.

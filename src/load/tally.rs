@@ -61,6 +61,33 @@ pub(super) enum Count {
     Late,
     /// Messages without a marker of this run.
     Other,
+    /// With `parlor.v1.json`: the join was refused, or the connection closed before its answer.
+    Unjoined,
+    /// Messages of the server that are no object as the protocol describes it.
+    Unreadable,
+    /// Entries without the number after the one before, by receiver.
+    Unordered,
+    /// Reports that entries are missing, or are not there any more.
+    Gaps,
+    Rewound,
+    /// Returning clients that the server took for others, or did not let go on where they were.
+    Unresumed,
+    Unrecovered,
+    /// Entries that are not what was said, or were not said.
+    Altered,
+    /// Counted messages that the server acknowledged, did so again, and refused.
+    Acked,
+    AckedAgain,
+    Unstored,
+    /// Clients that lost their connection on purpose, and those that then got all that they missed.
+    Vanished,
+    Live,
+    /// Pages of history in the measured time, their entries, those with a fault at any time, and
+    /// those that the server refused.
+    Pages,
+    PageEntries,
+    WrongPages,
+    PagesRefused,
     /// Frames of all kinds.
     Frames,
     /// First arrivals of messages with a marker, those that are not counted included.
@@ -116,6 +143,7 @@ impl Counts {
             + self.of(Count::Descriptors)
             + self.of(Count::Ports)
             + self.of(Count::Unanswered)
+            + self.of(Count::Unjoined)
             + self.of(Count::Unfinished)
             + self.of(Count::NotBegun)
     }
@@ -131,6 +159,24 @@ impl Counts {
     pub(super) fn lost(&self) -> u64 {
         self.of(Count::Expected)
             .saturating_sub(self.of(Count::Delivered))
+    }
+
+    /// Counted messages without an acknowledgement, with `parlor.v1.json`.
+    pub(super) fn unacked(&self) -> u64 {
+        self.of(Count::Sent).saturating_sub(self.of(Count::Acked))
+    }
+
+    /// What no client of `parlor.v1.json` may see.
+    pub(super) const fn faults(&self) -> u64 {
+        self.of(Count::Unreadable)
+            + self.of(Count::Unordered)
+            + self.of(Count::Gaps)
+            + self.of(Count::Rewound)
+            + self.of(Count::Unresumed)
+            + self.of(Count::Unrecovered)
+            + self.of(Count::Altered)
+            + self.of(Count::AckedAgain)
+            + self.of(Count::WrongPages)
     }
 
     /// Deliveries that were due and never happened, whatever the reason.
@@ -166,9 +212,15 @@ pub(super) enum Time {
     /// From the moment at which a message was due to its arrival at a member; with a window,
     /// from the moment at which it was sent.
     Latency,
-    /// From the moment at which a connection was due to the upgrade, or to the end of the
-    /// tester's patience.
+    /// From the moment at which a connection was due to the upgrade, with `parlor.v1.json` to the
+    /// answer to the join, or to the end of the tester's patience.
     Connecting,
+    /// From the moment at which a message was due to its acknowledgement, with `parlor.v1.json`.
+    Ack,
+    /// From the moment at which a client was due to return to the last message that it missed.
+    Return,
+    /// From the request for a page of history to the page.
+    Page,
     /// From the moment at which a churn step was due to the end of the connection.
     Leaving,
     /// How late the tester itself sent a message that was due.
@@ -180,9 +232,12 @@ pub(super) enum Time {
 }
 
 impl Time {
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::Latency, "latency"),
         (Self::Connecting, "connecting"),
+        (Self::Ack, "ack"),
+        (Self::Return, "return"),
+        (Self::Page, "page"),
         (Self::Leaving, "leaving"),
         (Self::SendLag, "send-lag"),
         (Self::ConnectLag, "connect-lag"),

@@ -24,9 +24,16 @@ pub(super) enum Place {
 /// The default of `--url`.
 const LOCAL: &str = "ws://127.0.0.1:8080/ws/{room}?nick={nick}";
 
+/// The same for clients that name their room in a request.
+const LOCAL_JSON: &str = "ws://127.0.0.1:8080/ws?nick={nick}";
+
 impl Url {
     pub(super) fn local() -> Self {
         Self::parse(LOCAL).expect("the default is a URL")
+    }
+
+    pub(super) fn local_json() -> Self {
+        Self::parse(LOCAL_JSON).expect("the default is a URL")
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {

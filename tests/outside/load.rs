@@ -1,5 +1,7 @@
 //! The load tester against the server, and against servers that do wrong, which it must find.
 
+mod programs;
+
 use super::support::{PATIENCE, Server, command, contains, eventually, finish, frame, now};
 use parlor::http::accept_key;
 use serde_json::{Value, json};
@@ -482,21 +484,32 @@ impl Stub {
 
     /// The payload of the next frame; `None`: a close frame.
     fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut header = [0; 6];
+        let mut header = [0; 2];
         self.reader.read_exact(&mut header)?;
         assert_eq!(header[1] & 0x80, 0x80, "clients mask what they send");
-        let len = usize::from(header[1] & 0x7F);
-        assert!(len < 126, "short messages only");
+        let mut len = usize::from(header[1] & 0x7F);
+        assert!(len < 127, "no long messages");
+        if len == 126 {
+            let mut bytes = [0; 2];
+            self.reader.read_exact(&mut bytes)?;
+            len = usize::from(u16::from_be_bytes(bytes));
+        }
+        let mut masks = [0; 4];
+        self.reader.read_exact(&mut masks)?;
         let mut payload = vec![0; len];
         self.reader.read_exact(&mut payload)?;
-        for (byte, mask) in payload.iter_mut().zip(header[2..].iter().cycle()) {
+        for (byte, mask) in payload.iter_mut().zip(masks.iter().cycle()) {
             *byte ^= mask;
         }
         Ok((header[0] & 0x0F != 8).then_some(payload))
     }
 
     fn says(&mut self, payload: &[u8]) {
-        let mut bytes = vec![0x81, payload.len() as u8];
+        let len = payload.len() as u16;
+        let mut bytes = match len {
+            0..126 => vec![0x81, len as u8],
+            _ => [&[0x81, 126][..], &len.to_be_bytes()].concat(),
+        };
         bytes.extend_from_slice(payload);
         self.write(&bytes);
     }

@@ -1,6 +1,6 @@
 //! The figures for programs: one object, always with all its keys. What is unknown is null.
 
-use super::{Outcome, Times};
+use super::{Outcome, Times, programs};
 use crate::load::options::Pace;
 use crate::load::tally::{Count, Time};
 use serde_json::{Value, json};
@@ -48,6 +48,9 @@ pub(in crate::load) fn json(outcome: &Outcome, broken: &[String]) -> Value {
         "churn_steps_skipped": of(Count::StepsSkipped),
         "slow_members": of(Count::Slow),
         "slow_disconnects": of(Count::SlowGone),
+        "program": programs::program(outcome),
+        "resume": programs::resume(outcome),
+        "history": programs::history(outcome),
         "server": server(outcome),
         "tester": tester(outcome),
         "points": points(outcome),
@@ -65,6 +68,7 @@ fn failures(outcome: &Outcome) -> Value {
         "http": by_number(&outcome.tally.statuses),
         "no_descriptor": of(Count::Descriptors),
         "no_port": of(Count::Ports),
+        "not_joined": of(Count::Unjoined),
         "unfinished": of(Count::Unfinished),
         "not_begun": of(Count::NotBegun),
         "other": of(Count::Unanswered),
@@ -80,7 +84,7 @@ fn by_number(counts: &BTreeMap<u16, u64>) -> Value {
 
 /// Percentiles count what never arrived as later than everything else, so they are null where it
 /// lies; the mean and the maximum are of what arrived.
-fn times(times: Times<'_>) -> Value {
+pub(super) fn times(times: Times<'_>) -> Value {
     let at = |share: f64| times.at(share).micros();
     json!({
         "p50": at(0.5),
@@ -102,6 +106,7 @@ fn server(outcome: &Outcome) -> Value {
         "user_bytes_end": outcome.user_bytes_end,
         "user_bytes_per_connection": rounded(outcome.user_bytes_per_connection()),
         "kernel_bytes_per_connection": rounded(outcome.kernel_bytes_per_connection()),
+        "resident_bytes_peak": outcome.resident_bytes_peak,
         "descriptors": outcome.descriptors,
     })
 }
@@ -130,7 +135,7 @@ fn points(outcome: &Outcome) -> Value {
 }
 
 /// Three decimals. JSON has no infinity and no NaN: they are null.
-fn rounded(value: Option<f64>) -> Option<f64> {
+pub(super) fn rounded(value: Option<f64>) -> Option<f64> {
     let rounded = value.map(|value| (value * 1000.0).round() / 1000.0);
     rounded.filter(|value| value.is_finite())
 }

@@ -3,6 +3,7 @@
 
 mod json;
 mod page;
+mod programs;
 mod table;
 mod times;
 
@@ -11,7 +12,7 @@ pub(super) use page::page;
 pub(super) use table::table;
 
 use super::measure;
-use super::options::{Options, Scenario};
+use super::options::{Options, Protocol, Scenario};
 use super::tally::{Count, Tally, Time};
 use crate::net::dial::Micros;
 use times::{Quantile, Times};
@@ -43,6 +44,8 @@ pub(super) struct Outcome {
     pub(super) samples: Vec<Sample>,
     pub(super) user_bytes_start: Option<u64>,
     pub(super) user_bytes_end: Option<u64>,
+    /// By the kernel's count, since the server's start.
+    pub(super) resident_bytes_peak: Option<u64>,
     pub(super) descriptors: Option<u64>,
 }
 
@@ -81,6 +84,7 @@ impl Outcome {
             samples: Vec::new(),
             user_bytes_start: None,
             user_bytes_end: None,
+            resident_bytes_peak: None,
             descriptors: None,
         }
     }
@@ -148,7 +152,11 @@ impl Outcome {
             histogram: self.tally.of(time),
             missing: match time {
                 Time::Latency => self.tally.counts.missing(),
-                Time::Connecting
+                Time::Ack if self.options.protocol == Protocol::Json => self.tally.counts.unacked(),
+                Time::Return => self.not_live(),
+                Time::Ack
+                | Time::Page
+                | Time::Connecting
                 | Time::Leaving
                 | Time::SendLag
                 | Time::ConnectLag
@@ -159,10 +167,11 @@ impl Outcome {
 
     /// What `--expect-p99` is about.
     fn p99(&self) -> Quantile {
-        let time = if self.options.scenario.talks() {
-            Time::Latency
-        } else {
-            Time::Connecting
+        let time = match self.options.scenario {
+            Scenario::Chat | Scenario::Slow => Time::Latency,
+            Scenario::Idle | Scenario::Churn => Time::Connecting,
+            Scenario::Resume => Time::Return,
+            Scenario::History => Time::Page,
         };
         self.times(time).at(0.99)
     }
@@ -236,11 +245,21 @@ impl Outcome {
         };
         let expect = &self.options.expect;
         let wrong = counts.lost() + counts.of(Count::Doubled) + counts.of(Count::Late);
+        let is_json = self.options.protocol == Protocol::Json;
+        let beside = if is_json {
+            counts.unacked() + counts.faults()
+        } else {
+            0
+        };
         check(
             expect.loss,
-            Some(wrong),
+            Some(wrong + beside),
             "expect-loss",
-            "deliveries lost, doubled or reordered",
+            if is_json {
+                "deliveries lost, doubled or reordered, messages not acknowledged and other faults"
+            } else {
+                "deliveries lost, doubled or reordered"
+            },
         );
         let p99 = self.p99();
         check(
@@ -272,6 +291,7 @@ impl Outcome {
             "expect-bytes-per-connection",
             "bytes for a connection",
         );
+        broken.extend(self.wrong_for_programs());
         broken
     }
 

@@ -1,7 +1,7 @@
 //! The figures for people, as a table.
 
-use super::Outcome;
 use super::times::{Quantile, Times};
+use super::{Outcome, programs};
 use crate::load::options::{Pace, Scenario};
 use crate::load::tally::{Count, Time};
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ pub(super) fn sections(outcome: &Outcome) -> Vec<Section> {
     if outcome.options.scenario == Scenario::Churn {
         sections.push(churn(outcome));
     }
+    sections.extend(programs::sections(outcome));
     if outcome.options.pid.is_some() {
         sections.push(server(outcome));
     }
@@ -66,6 +67,7 @@ fn connections(outcome: &Outcome) -> Section {
         ("  no descriptor left here", Count::Descriptors),
         ("  no port left here", Count::Ports),
         ("  no handshake", Count::Unanswered),
+        ("  not joined", Count::Unjoined),
         ("  unfinished at the end", Count::Unfinished),
         ("  not begun in time", Count::NotBegun),
     ] {
@@ -226,6 +228,7 @@ fn server(outcome: &Outcome) -> Section {
                 bytes(outcome.user_bytes_end)
             ),
         ),
+        ("resident at most", bytes(outcome.resident_bytes_peak)),
     ];
     if outcome.options.scenario.talks() {
         rows.push((
@@ -252,7 +255,7 @@ fn server(outcome: &Outcome) -> Section {
     }
 }
 
-fn percentiles(times: Times<'_>) -> String {
+pub(super) fn percentiles(times: Times<'_>) -> String {
     let parts =
         [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)].map(|(name, share)| {
             match times.at(share) {
@@ -300,7 +303,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn optional(value: Option<f64>, digits: usize) -> String {
+pub(super) fn optional(value: Option<f64>, digits: usize) -> String {
     match value {
         Some(value) if value >= 10_000.0 && digits == 0 => grouped(value.round() as u64),
         Some(value) => format!("{value:.digits$}"),
@@ -309,7 +312,7 @@ fn optional(value: Option<f64>, digits: usize) -> String {
 }
 
 /// A number with commas.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

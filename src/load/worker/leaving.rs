@@ -49,7 +49,7 @@ impl Worker {
             return;
         };
         match client.phase {
-            Phase::Dialing | Phase::Upgrading => {
+            Phase::Dialing | Phase::Upgrading | Phase::Joining => {
                 let why = match how {
                     Count::Broken => Count::Reset,
                     _ => Count::Unanswered,
@@ -75,7 +75,11 @@ impl Worker {
 
     /// Counts that the server has ended a connection. It may do so with a slow one.
     pub(super) fn blame(&mut self, id: ConnId, how: Count) {
-        let how = if self.is_slow(Self::slot(id)) {
+        let slot = Self::slot(id);
+        if self.is_excused(slot) {
+            return;
+        }
+        let how = if self.is_slow(slot) {
             Count::SlowGone
         } else {
             how
@@ -121,7 +125,9 @@ impl Worker {
         };
         match client.phase {
             Phase::Open => {}
-            Phase::Dialing | Phase::Upgrading => return self.fail(id, Count::Unfinished),
+            Phase::Dialing | Phase::Upgrading | Phase::Joining => {
+                return self.fail(id, Count::Unfinished);
+            }
             Phase::Leaving { .. } | Phase::Dismissed => return,
         }
         client.phase = Phase::Leaving { since };

@@ -2,11 +2,14 @@
 //! long anything lasts is for the caller to say.
 //!
 //! Each file below has one job: `opening` and `churn` begin connections, `receiving` reads them,
-//! `sending` writes, `talking` plays the chat, `leaving` ends connections. `slots` is the table.
+//! `sending` writes, `talking` plays the chat, `programs` and `paging` play what only clients of
+//! `parlor.v1.json` do, `leaving` ends connections. `slots` is the table.
 
 mod churn;
 mod leaving;
 mod opening;
+mod paging;
+mod programs;
 mod receiving;
 mod sending;
 mod slots;
@@ -16,7 +19,7 @@ mod tests;
 
 use super::client::Client;
 use super::measure;
-use super::options::{Options, Scenario, Share};
+use super::options::{Options, Protocol, Scenario, Share};
 use super::talk::Talk;
 use super::tally::{Count, Tally, Time};
 use super::target;
@@ -27,6 +30,7 @@ use crate::net::dial::{Dialer, Micros, Target};
 use churn::Churn;
 use leaving::Leaving;
 use opening::Opening;
+use programs::Programs;
 use sending::Masks;
 use slots::Slots;
 use std::io;
@@ -56,6 +60,14 @@ pub(super) enum Command {
     Stop,
     /// Slow members read again, to see what has become of them.
     Wake,
+    /// Speakers say all their messages.
+    Say,
+    /// Drop all connections but those of the speakers.
+    Vanish,
+    /// Open these connections again.
+    Return,
+    /// One message more in each room.
+    SayLast,
     /// Close all connections.
     Leave,
 }
@@ -73,6 +85,8 @@ pub(super) struct Worker {
     farewells: Timeouts,
     talk: Option<Talk>,
     churn: Option<Churn>,
+    /// With `parlor.v1.json`.
+    programs: Option<Programs>,
     leaving: Leaving,
     /// Slow members do not read.
     are_slow_deaf: bool,
@@ -112,11 +126,13 @@ impl Worker {
             talk = Some(Talk::new(&options, rooms.start, rooms.len()));
             rooms.start * options.members..rooms.end * options.members
         } else {
-            part(options.connections)
+            part(options.total())
         };
         Ok(Self {
             dialer: Dialer::new()?,
             target,
+            programs: (options.protocol == Protocol::Json)
+                .then(|| Programs::new(&options, ours.len())),
             slots: Slots::new(ours.len()),
             ours,
             opening: Opening::none(),
@@ -151,6 +167,7 @@ impl Worker {
             Command::Begin if self.options.scenario == Scenario::Churn => {
                 self.churn = Some(Churn::new(now, self.per_second(self.options.churn_rate)));
             }
+            Command::Begin if self.options.scenario == Scenario::History => self.begin_paging(),
             Command::Begin => {
                 self.are_slow_deaf = true;
                 if let Some(talk) = &mut self.talk {
@@ -168,6 +185,10 @@ impl Worker {
             }
             Command::Stop => self.stop(now),
             Command::Wake => self.wake(),
+            Command::Say => self.say_all(),
+            Command::Vanish => self.vanish(),
+            Command::Return => self.open_again(now),
+            Command::SayLast => self.say_last(),
             Command::Leave => {
                 self.give_up_opening();
                 if let Some(churn) = &mut self.churn {
@@ -190,6 +211,7 @@ impl Worker {
         if let Some(talk) = &mut self.talk {
             talk.stop();
         }
+        self.stop_paging();
         if let Some(churn) = &mut self.churn {
             churn.stop();
         }
@@ -328,6 +350,7 @@ impl Worker {
         if let Some(talk) = &mut self.talk {
             talk.give_up(now);
         }
+        self.ask_again(now);
     }
 
     fn slot(id: ConnId) -> usize {

@@ -10,7 +10,6 @@ use super::super::schedule::Schedule;
 use super::super::tally::{Count, Time};
 use super::super::url;
 use super::{STEPS_PER_TURN, Worker};
-use crate::frame::Frame;
 use crate::id::ConnId;
 use crate::net::dial::{DialError, Micros};
 use std::mem;
@@ -39,6 +38,12 @@ impl Opening {
     fn go_on(&mut self, until: usize, now: Micros, per_second: f64) {
         self.schedule = Schedule::new(now, per_second);
         self.until = until;
+    }
+
+    /// Begins anew from this slot on.
+    fn again(&mut self, from: usize, until: usize, now: Micros, per_second: f64) {
+        self.next = from;
+        self.go_on(until, now, per_second);
     }
 
     /// When the next connection is due.
@@ -78,6 +83,14 @@ impl Worker {
         self.note_unopened();
     }
 
+    /// Opens the connections of all that vanished.
+    pub(super) fn open_again(&mut self, now: Micros) {
+        let per_second = self.per_second(self.options.return_rate);
+        let (from, until) = (self.options.speakers(), self.slots.len());
+        self.opening.again(from, until, now, per_second);
+        self.note_unopened();
+    }
+
     /// What has not been begun will not be begun, and has failed.
     pub(super) fn give_up_opening(&mut self) {
         let unopened = self.opening.unopened();
@@ -97,7 +110,9 @@ impl Worker {
                 return;
             };
             self.note_unopened();
-            self.dial(slot, due);
+            if self.slots.at(slot).is_none() {
+                self.dial(slot, due);
+            }
         }
     }
 
@@ -150,6 +165,19 @@ impl Worker {
     }
 
     pub(super) fn take_upgraded(&mut self, id: ConnId, now: Micros) {
+        if self.programs.is_some() {
+            return self.greet(id);
+        }
+        self.take_open(id, now);
+        if let Some(join) = &self.options.join {
+            let slot = Self::slot(id);
+            let text = url::fill(join, self.room_of(slot), self.ours.start + slot);
+            self.send_text(id, text.as_bytes());
+        }
+    }
+
+    /// The client is in its room.
+    pub(super) fn take_open(&mut self, id: ConnId, now: Micros) {
         let Some(client) = self.slots.get_mut(id) else {
             return;
         };
@@ -164,11 +192,6 @@ impl Worker {
             self.tally.counts.add(Count::Slow, 1);
         } else if let Some(talk) = &mut self.talk {
             talk.joined(slot);
-        }
-        if let Some(join) = &self.options.join {
-            let text = url::fill(join, self.room_of(slot), self.ours.start + slot);
-            let frame = Frame::client_text(text.as_bytes(), self.masks.next());
-            self.send(id, frame.bytes());
         }
     }
 

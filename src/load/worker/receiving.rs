@@ -39,7 +39,11 @@ impl Worker {
                 }
                 return;
             }
-            Phase::Upgrading | Phase::Open | Phase::Leaving { .. } | Phase::Dismissed => {
+            Phase::Upgrading
+            | Phase::Joining
+            | Phase::Open
+            | Phase::Leaving { .. }
+            | Phase::Dismissed => {
                 if writable && !client.unsent.is_empty() {
                     self.flush(id);
                 }
@@ -108,7 +112,11 @@ impl Worker {
             Received::NoHandshake => self.fail(id, Count::Unanswered),
             Received::Message(payload) => {
                 self.tally.counts.add(Count::Frames, 1);
-                self.hear(Self::slot(id), payload, now);
+                if self.programs.is_some() {
+                    self.take_object(id, payload, now);
+                } else {
+                    self.hear(Self::slot(id), payload, now);
+                }
             }
             Received::Ping(payload) => {
                 self.tally.counts.add(Count::Frames, 1);
@@ -128,6 +136,10 @@ impl Worker {
         let Some(client) = self.slots.get_mut(id) else {
             return;
         };
+        if client.phase == Phase::Joining {
+            *self.tally.codes.entry(code.unwrap_or(0)).or_default() += 1;
+            return self.fail(id, Count::Unjoined);
+        }
         // In other phases it answers our own, and the server has to end the connection.
         if client.phase != Phase::Open {
             return;

@@ -1,8 +1,9 @@
 //! Sends the messages of a chat when they are due, and recognises them when they arrive.
 
 use super::super::client::Phase;
-use super::super::marker;
+use super::super::marker::{self, Marker};
 use super::super::options::Pace;
+use super::super::seat;
 use super::super::talk::Heard;
 use super::super::tally::{Count, Time};
 use super::Worker;
@@ -57,6 +58,11 @@ impl Worker {
         }
         let mut message = mem::take(&mut self.message);
         marker::write(due.marker, self.options.size, &mut message);
+        if self.programs.is_some() {
+            let mut request = Vec::new();
+            seat::write_send(&message, due.marker.room as usize, &mut request);
+            message = request;
+        }
         let frame = Frame::client_text(&message, self.masks.next());
         self.message = message;
         if let Some(expected) = due.expected {
@@ -81,11 +87,14 @@ impl Worker {
 
     /// A member has received a message.
     pub(super) fn hear(&mut self, slot: usize, payload: &[u8], now: Micros) {
-        if self.is_slow(slot) {
-            return;
+        if !self.is_slow(slot) {
+            self.hear_marker(slot, marker::find(payload), now);
         }
+    }
+
+    pub(super) fn hear_marker(&mut self, slot: usize, marker: Option<Marker>, now: Micros) {
         let counts = &mut self.tally.counts;
-        let (Some(talk), Some(marker)) = (&mut self.talk, marker::find(payload)) else {
+        let (Some(talk), Some(marker)) = (&mut self.talk, marker) else {
             return counts.add(Count::Other, 1);
         };
         match talk.hear(slot, marker) {

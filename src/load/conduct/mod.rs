@@ -1,9 +1,11 @@
 //! One run from the first connection to the last: the order of the phases, and the longest time
 //! each may take. Watches the server meanwhile. Every wait here has a bound.
 
+mod programs;
+
 use super::crew::Crew;
 use super::measure;
-use super::options::{Options, Scenario};
+use super::options::{Options, Protocol, Scenario};
 use super::report::{Outcome, Point, Sample};
 use super::screen::{Progress, Screen};
 use super::tally::{Count, Counts};
@@ -58,6 +60,8 @@ struct Conductor<'o, 's, 'w> {
     options: &'o Options,
     crew: Crew,
     screen: &'s mut Screen<'w>,
+    /// The server's process; another one after a restart.
+    pid: Option<u32>,
     progress: Progress,
     outcome: Outcome,
     sample_due: Micros,
@@ -73,6 +77,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         Self {
             options,
             crew,
+            pid: options.pid,
             progress: Progress::new(screen.is_terminal),
             screen,
             outcome,
@@ -82,6 +87,12 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
     }
 
     fn run(&mut self) -> io::Result<()> {
+        if self.options.scenario == Scenario::History {
+            self.fill()?;
+            if self.outcome.aborted.is_some() {
+                return Ok(());
+            }
+        }
         self.open_all()?;
         let counts = self.crew.counts();
         if counts.of(Count::Open) == 0 {
@@ -93,15 +104,12 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
             return Ok(());
         }
         self.settle()?;
-        if self.options.scenario == Scenario::Idle {
-            self.measured("holding")?;
-        } else {
-            self.crew.command(Command::Begin)?;
-            self.pass(micros(self.options.warmup), "warm-up")?;
-            self.measured(match self.options.scenario {
-                Scenario::Churn => "churning",
-                Scenario::Idle | Scenario::Chat | Scenario::Slow => "talking",
-            })?;
+        match self.options.scenario {
+            Scenario::Idle => self.measured("holding")?,
+            Scenario::Resume => self.resume()?,
+            Scenario::Churn => self.warm_and_measured("churning")?,
+            Scenario::History => self.warm_and_measured("paging")?,
+            Scenario::Chat | Scenario::Slow => self.warm_and_measured("talking")?,
         }
         if self.options.scenario.talks() {
             self.drain()?;
@@ -110,15 +118,22 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
             self.finish_connects()?;
         }
         if self.options.scenario != Scenario::Idle {
-            self.pass(micros(self.options.rest), "resting")?;
+            self.rest()?;
         }
-        self.outcome.user_bytes_end = self.options.pid.and_then(measure::user_bytes);
-        self.outcome.descriptors = self.options.pid.and_then(measure::descriptors);
+        self.outcome.user_bytes_end = self.pid.and_then(measure::user_bytes);
+        self.outcome.resident_bytes_peak = self.pid.and_then(measure::resident_bytes_peak);
+        self.outcome.descriptors = self.pid.and_then(measure::descriptors);
         if self.options.scenario == Scenario::Slow {
             self.crew.command(Command::Wake)?;
             self.settle()?;
         }
         Ok(())
+    }
+
+    fn warm_and_measured(&mut self, phase: &str) -> io::Result<()> {
+        self.crew.command(Command::Begin)?;
+        self.pass(micros(self.options.warmup), "warm-up")?;
+        self.measured(phase)
     }
 
     /// The phase in which is counted.
@@ -135,7 +150,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
     }
 
     fn server_cpu(&self) -> Option<u64> {
-        self.options.pid.and_then(measure::cpu_nanos)
+        self.pid.and_then(measure::cpu_nanos)
     }
 
     // Opening.
@@ -217,7 +232,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
     fn measure_point(&mut self) {
         self.outcome.points.push(Point {
             connections: self.crew.counts().of(Count::Open),
-            user_bytes: self.options.pid.and_then(measure::user_bytes),
+            user_bytes: self.pid.and_then(measure::user_bytes),
             kernel_bytes: measure::kernel_bytes(),
         });
     }
@@ -260,11 +275,13 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         loop {
             let counts = self.crew.counts();
             let now = self.crew.now();
-            if counts.of(Count::Arrivals) != arrivals {
-                arrivals = counts.of(Count::Arrivals);
+            let arrived = counts.of(Count::Arrivals) + counts.of(Count::Acked);
+            if arrived != arrivals {
+                arrivals = arrived;
                 changed = now;
             }
-            let is_all_there = counts.lost() == 0;
+            let is_acked = self.options.protocol == Protocol::Plain || counts.unacked() == 0;
+            let is_all_there = counts.lost() == 0 && is_acked;
             let is_over = is_all_there || counts.of(Count::Open) == 0;
             if is_over || now > deadline || now > changed + DRAIN_QUIET_MICROS {
                 // A second copy may arrive a little later.
@@ -280,7 +297,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         let now = self.crew.now();
         if now >= self.sample_due {
             self.sample_due = now + self.sample_every;
-            let reading = self.options.pid.map(measure::read).unwrap_or_default();
+            let reading = self.pid.map(measure::read).unwrap_or_default();
             let counts = self.crew.counts();
             self.outcome.samples.push(Sample {
                 at: now,
@@ -325,6 +342,12 @@ fn summary(counts: &Counts, scenario: Scenario) -> String {
             counts.of(Count::Delivered),
             counts.lost()
         );
+    }
+    if scenario == Scenario::Resume {
+        text += &format!(", {} live", counts.of(Count::Live));
+    }
+    if scenario == Scenario::History {
+        text += &format!(", {} pages", counts.of(Count::Arrivals));
     }
     if scenario == Scenario::Churn {
         text += &format!(", {} left", counts.of(Count::Left));
