@@ -28,8 +28,43 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Inbox {
     requests: Vec<Request>,
-    is_parked: bool,
+    parked: Parked,
     stop: Stop,
+}
+
+/// Whether the thread waits, and what must wake it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Parked {
+    #[default]
+    No,
+    UntilAnyRequest,
+    /// It waits for more appends, and commits by itself in time.
+    UntilMoreThanAppends,
+}
+
+impl Inbox {
+    fn must_wake(&self) -> bool {
+        match self.parked {
+            Parked::No => false,
+            Parked::UntilAnyRequest => true,
+            Parked::UntilMoreThanAppends => self.has_more_than_appends(),
+        }
+    }
+
+    fn has_more_than_appends(&self) -> bool {
+        let is_append = |request: &Request| matches!(request, Request::Append(_));
+        !self.requests.iter().all(is_append)
+    }
+}
+
+/// How long the thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Not,
+    /// Until a request comes.
+    AtMost(Duration),
+    /// So long, but for a request that is no append.
+    ForCompany(Duration),
 }
 
 /// Whether the thread is to end.
@@ -61,25 +96,24 @@ impl Shared {
         }
     }
 
-    /// For the thread: what came, into `requests`, which is empty. Waits for it up to `wait`;
-    /// `None`: for ever.
-    pub(super) fn take(&self, requests: &mut Vec<Request>, wait: Option<Duration>) -> Stop {
+    /// For the thread: what came, into `requests`, which is empty.
+    pub(super) fn take(&self, requests: &mut Vec<Request>, wait: Wait) -> Stop {
         let mut inbox = locked(&self.inbox);
-        if inbox.requests.is_empty() && inbox.stop == Stop::No && wait != Some(Duration::ZERO) {
-            inbox.is_parked = true;
-            inbox = match wait {
-                Some(wait) => {
-                    self.came
-                        .wait_timeout(inbox, wait)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-                None => self
-                    .came
-                    .wait(inbox)
-                    .unwrap_or_else(PoisonError::into_inner),
-            };
-            inbox.is_parked = false;
+        let (parked, longest) = match wait {
+            Wait::Not => (Parked::No, Duration::ZERO),
+            Wait::AtMost(longest) => (Parked::UntilAnyRequest, longest),
+            Wait::ForCompany(longest) => (Parked::UntilMoreThanAppends, longest),
+        };
+        let has_work = match parked {
+            Parked::No => true,
+            Parked::UntilAnyRequest => !inbox.requests.is_empty(),
+            Parked::UntilMoreThanAppends => inbox.has_more_than_appends(),
+        };
+        if !has_work && inbox.stop == Stop::No && longest > Duration::ZERO {
+            inbox.parked = parked;
+            let waited = self.came.wait_timeout(inbox, longest);
+            inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+            inbox.parked = Parked::No;
         }
         mem::swap(&mut inbox.requests, requests);
         let stop = inbox.stop;
@@ -152,9 +186,9 @@ impl Handle {
             Err(TryLockError::WouldBlock) => return false,
         };
         inbox.requests.append(&mut self.kept);
-        if inbox.is_parked {
+        if inbox.must_wake() {
             // Not again for what comes before it runs.
-            inbox.is_parked = false;
+            inbox.parked = Parked::No;
             self.shared.came.notify_one();
         }
         true
@@ -221,5 +255,23 @@ impl Drop for EndOfThread {
                 .answer(&mut vec![Answer::Health(Health::Failing { why })]);
         }
         self.shared.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_that_waits_for_more_entries_is_woken_by_other_requests_alone() {
+        let mut inbox = Inbox {
+            parked: Parked::UntilMoreThanAppends,
+            ..Inbox::default()
+        };
+        assert!(!inbox.must_wake());
+        inbox.requests.push(Request::Check { tag: 1 });
+        assert!(inbox.must_wake());
+        inbox.parked = Parked::No;
+        assert!(!inbox.must_wake(), "it is under way");
     }
 }

@@ -6,6 +6,7 @@ use super::super::thread::Thread;
 use super::super::{StoreError, schema};
 use super::*;
 use rusqlite::Connection;
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
@@ -17,10 +18,27 @@ struct Stepped<'c> {
     answers: Vec<Answer>,
 }
 
+thread_local! {
+    /// By how much the clock of [`stopped_clock`] was set forward.
+    static AHEAD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static BEGUN: Instant = moment();
+}
+
+fn stopped_clock() -> Instant {
+    BEGUN.with(|begun| *begun) + AHEAD.get()
+}
+
 impl<'c> Stepped<'c> {
     fn new(db: &'c Connection, scratch: &Scratch) -> Self {
+        Self::with_clock(db, scratch, moment)
+    }
+
+    fn with_clock(db: &'c Connection, scratch: &Scratch, moment: fn() -> Instant) -> Self {
         let shared = Arc::new(Shared::new(Box::new(|| {})));
-        let Surroundings { clocks, .. } = surroundings(Box::new(|| {}));
+        let clocks = Clocks {
+            moment,
+            ..surroundings(Box::new(|| {})).clocks
+        };
         let thread = Thread::new(
             db,
             Arc::clone(&shared),
@@ -45,9 +63,16 @@ impl<'c> Stepped<'c> {
         self.handle.send(&mut requests);
     }
 
-    /// What came of one turn.
+    /// What came of one turn, and of those that wait for more entries.
     fn turn(&mut self) -> Vec<Answer> {
         self.thread.turn();
+        while self.thread.waits_for_company() {
+            self.thread.turn();
+        }
+        self.answers()
+    }
+
+    fn answers(&mut self) -> Vec<Answer> {
         self.handle.receive(&mut self.answers);
         std::mem::take(&mut self.answers)
     }
@@ -206,6 +231,52 @@ fn entry_that_leaves_a_gap_is_not_stored() {
     };
     assert!(answers.iter().any(is_failed), "{answers:?}");
     assert_eq!(count(&db, "messages"), 0);
+}
+
+#[test]
+fn entries_that_follow_a_commit_closely_share_the_next_one() {
+    let scratch = Scratch::new();
+    let db = file(&scratch);
+    let mut store = Stepped::with_clock(&db, &scratch, stopped_clock);
+    store.hand_over([record(ROOM, 1, "at once")]);
+    store.thread.turn();
+    assert_eq!(stored(&store.answers()), [(ROOM, 1)]);
+    store.hand_over([record(ROOM, 2, "waits")]);
+    store.thread.turn();
+    store.hand_over([record(OTHER, 1, "comes in time")]);
+    store.thread.turn();
+    assert_eq!(stored(&store.answers()), []);
+    AHEAD.set(Duration::from_millis(20));
+    store.thread.turn();
+    assert_eq!(stored(&store.answers()), [(ROOM, 2), (OTHER, 1)]);
+}
+
+#[test]
+fn entry_that_waits_for_others_does_not_keep_a_read_waiting() {
+    let scratch = Scratch::new();
+    let db = file(&scratch);
+    let mut store = Stepped::with_clock(&db, &scratch, stopped_clock);
+    for seq in [1, 2] {
+        store.hand_over([record(ROOM, seq, "hello")]);
+        store.thread.turn();
+    }
+    assert_eq!(stored(&store.answers()), [(ROOM, 1)]);
+    store.handle.send(&mut vec![Request::Open {
+        room: id(OTHER),
+        name: name(OTHER),
+    }]);
+    store.thread.turn();
+    assert!(matches!(&store.answers()[..], [Answer::Opened { .. }]));
+    assert!(store.thread.waits_for_company());
+}
+
+fn stored(answers: &[Answer]) -> Vec<(StoredRoom, u32)> {
+    let stored = answers.iter().map(|answer| match answer {
+        Answer::Stored { room, upto } if *room == id(OTHER) => (OTHER, upto.0),
+        Answer::Stored { upto, .. } => (ROOM, upto.0),
+        other => panic!("{other:?}"),
+    });
+    stored.collect()
 }
 
 #[test]
