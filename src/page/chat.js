@@ -593,8 +593,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
         room.hasOlder = more && items.length > 0;
       }
     } catch (error) {
-      if (error.code === "not_a_member") rejoin(room);
-      else if (!["lost", "offline", "timeout", "rewound"].includes(error.code)) throw error;
+      if (error.code === "not_a_member") rejoin(room); // Else it is asked again by scrolling.
     } finally {
       room.isLoadingOlder = false;
       changed(room, { log: true });

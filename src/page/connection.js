@@ -236,8 +236,8 @@ export function createConnection({ world, url, on }) {
     if (due === timerDue) return;
     clearTimeout(timer);
     timer = 0;
-    timerDue = due;
-    if (due < Infinity) timer = setTimeout(expire, Math.max(0, due - now()));
+    timerDue = Math.max(due, now());
+    if (due < Infinity) timer = setTimeout(expire, timerDue - now());
   }
 
   function nextDue() {

@@ -103,10 +103,12 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
     if (isFirst) {
       for (const other of inDoubt()) other.others += 1;
       Object.assign(message, {
-        isInDoubt: true, others: 0, label: tab.label, sentAt: now(), nick: state.nick,
+        isInDoubt: true, others: 0, label: tab.label, sentAt: now(), nicks: [],
         base: Math.max(room.position, inner.lastOkSeq),
       });
     }
+    // Sent again it may be stored under another name.
+    if (!message.nicks.includes(state.nick)) message.nicks.push(state.nick);
     inner.inFlight = message;
     save();
     const answered = (answer) => {
@@ -175,7 +177,7 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
   }
 
   const isSame = (entry, message) =>
-    entry.type === "message" && entry.seq > message.base && entry.nick === message.nick &&
+    entry.type === "message" && entry.seq > message.base && message.nicks.includes(entry.nick) &&
     entry.text === message.text && (entry.kind === "action") === (message.kind === "action");
 
   /** An entry is shown: a message that it surely is needs no place of its own any more. */

@@ -108,6 +108,42 @@ fn two_browsers_chat_through_the_page() {
     passes(node("page.mjs"), &server);
 }
 
+/// The files in a folder of this repository whose names end so.
+fn files(of: &str, end: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(of)).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut paths: Vec<_> = paths
+        .filter(|path| path.to_string_lossy().ends_with(end))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+#[ignore = "needs node; tests/run runs it"]
+fn model_of_the_page_passes_its_tests() {
+    // Beside a package.json that calls all of them modules, as a page does.
+    let copy = std::env::temp_dir().join(format!("parlor-page-{}", std::process::id()));
+    let mut node = Command::new("node");
+    node.arg("--test").current_dir(&copy);
+    for (of, end) in [("src/page", ".js"), ("tests/page", ".mjs")] {
+        std::fs::create_dir_all(copy.join(of)).expect("a folder");
+        for path in files(of, end) {
+            let name = Path::new(of).join(path.file_name().expect("a name"));
+            std::fs::copy(&path, copy.join(&name)).expect("a copy");
+            if path.to_string_lossy().ends_with(".test.mjs") {
+                node.arg(name);
+            }
+        }
+    }
+    std::fs::write(copy.join("package.json"), r#"{"type":"module"}"#).expect("a file");
+    // The tests have deadlines of their own, longer than those of other clients.
+    let output = node.output().expect("node");
+    std::fs::remove_dir_all(&copy).expect("a folder");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+}
+
 #[test]
 #[ignore = "needs curl; tests/run runs it"]
 fn curl_fetches_the_page_and_then_gets_304() {
