@@ -17,7 +17,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     (
         "config",
         &[
-            "net", "http", "ws", "conn", "chat", "log", "store", "admin", "id", "options",
+            "net", "http", "page", "ws", "conn", "chat", "log", "store", "admin", "id", "options",
         ],
     ),
     ("net", &["id"]),

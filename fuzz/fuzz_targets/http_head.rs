@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use parlor::http::{self, AllowedOrigin, Date, Method, Refusal, Request, Settings};
-use parlor::page;
+use parlor::page::{self, Pages};
 
 /// The outcome of a request that arrives in pieces, which are kept as the server keeps them.
 fn receive_in_pieces<'b>(
@@ -80,7 +80,7 @@ fn check(request: &Request<'_>, bytes: &[u8], max_head_bytes: usize) -> bool {
         Request::Get { get, consumed } => {
             assert!((1..=max_head_bytes).contains(consumed) && *consumed <= bytes.len());
             assert_eq!(get.method == Method::Head, is_head);
-            match page::answer(get, date) {
+            match Pages::new(&page::Settings::default()).answer(get, date) {
                 Ok(response) => {
                     let status = check_response(&response, is_head);
                     assert_eq!(status == 204, get.method == Method::Options);

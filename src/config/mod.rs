@@ -10,7 +10,7 @@ mod tests;
 
 use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption};
-use crate::{chat, conn, http, log, net, store, ws};
+use crate::{chat, conn, http, log, net, page, store, ws};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub use table::TABLE;
 pub struct Config {
     pub net: net::Settings,
     pub http: http::Settings,
+    pub page: page::Settings,
     pub ws: ws::Limits,
     pub conn: conn::Settings,
     pub chat: chat::Settings,
@@ -50,6 +51,7 @@ impl Default for Config {
         Self {
             net: net::Settings::default(),
             http: http::Settings::default(),
+            page: page::Settings::default(),
             ws: ws::Limits::default(),
             conn: conn::Settings::default(),
             chat: chat::Settings::default(),

@@ -154,6 +154,20 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     },
                     |_| String::from("none"),
                 ),
+                list(
+                    "frame-ancestor",
+                    "ORIGIN",
+                    "a site that may show the chat page in a frame, like https://example.org or \
+                     https://*.example.org; * for all; may be given several times",
+                    |c| c.page.frame_ancestors.clear(),
+                    |c, value| {
+                        if value != "none" {
+                            c.page.frame_ancestors.push(value.parse()?);
+                        }
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
                 switch(
                     "require-origin",
                     "refuse clients that send no Origin (those that are no browsers)",

@@ -53,7 +53,7 @@ fn defaults_of_the_help() -> Vec<(String, String)> {
             defaults.push((name.to_owned(), default.to_owned()));
         }
     }
-    assert_eq!(defaults.len(), 35, "{defaults:?}");
+    assert_eq!(defaults.len(), 36, "{defaults:?}");
     defaults
 }
 
@@ -163,6 +163,10 @@ fn a_wrong_option_is_named_with_its_value_and_what_is_allowed() {
         (
             &["--allow-origin", "example.org"],
             "--allow-origin \"example.org\": expected an origin",
+        ),
+        (
+            &["--frame-ancestor", "https://example.org/path"],
+            "--frame-ancestor \"https://example.org/path\": expected an origin",
         ),
         (
             &["--log", "loud"],

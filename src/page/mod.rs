@@ -2,7 +2,11 @@
 //! Knows nothing of WebSockets. Every file in this folder but the Rust sources is served, also
 //! compressed, and without the comments of scripts and styles: `build.rs` collects them.
 
+mod ancestor;
+
 use crate::http::{self, Content, Date, Get, Method, Refusal, Response};
+
+pub use self::ancestor::FrameAncestor;
 
 /// A file of this folder, as `build.rs` found it.
 struct File {
@@ -30,7 +34,19 @@ enum Page {
     Health,
 }
 
-/// The page may load and run the server's own files only, nothing inline, and must not be framed.
+/// What an operator sets about the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The sites that may show the page in a frame; empty: none.
+    pub frame_ancestors: Vec<FrameAncestor>,
+}
+
+/// All that can be fetched. Knows what an operator has set.
+pub struct Pages {
+    policy: String,
+}
+
+/// The page may load and run the server's own files only, nothing inline. Who may frame it follows.
 /// `data:` is for the icon of the tab with its mark of unread messages, which a canvas makes.
 ///
 /// `connect-src 'self'` covers `ws:` and `wss:` to our own host and port by CSP Level 3 §6.7.2.8.
@@ -38,18 +54,32 @@ enum Page {
 /// policy would have to allow `ws: wss:`, which is every host, in all browsers.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
-     form-action 'none'; frame-ancestors 'none'";
+     form-action 'none'; frame-ancestors";
 
-/// The response to a plain request.
-///
-/// # Errors
-/// There is nothing at its path.
-pub fn answer(get: &Get<'_>, date: Date) -> Result<Vec<u8>, Refusal> {
-    if get.method == Method::Options {
-        return options(get, date);
+impl Pages {
+    pub fn new(settings: &Settings) -> Self {
+        let mut policy = String::from(CONTENT_SECURITY_POLICY);
+        if settings.frame_ancestors.is_empty() {
+            policy.push_str(" 'none'");
+        }
+        for ancestor in &settings.frame_ancestors {
+            policy.push(' ');
+            policy.push_str(&ancestor.to_string());
+        }
+        Self { policy }
     }
-    let page = find(get.path).ok_or(Refusal::NoSuchPath)?;
-    Ok(page.answer(get, date))
+
+    /// The response to a plain request.
+    ///
+    /// # Errors
+    /// There is nothing at its path.
+    pub fn answer(&self, get: &Get<'_>, date: Date) -> Result<Vec<u8>, Refusal> {
+        if get.method == Method::Options {
+            return options(get, date);
+        }
+        let page = find(get.path).ok_or(Refusal::NoSuchPath)?;
+        Ok(page.answer(get, &self.policy, date))
+    }
 }
 
 /// The answer to OPTIONS (RFC 9110 §9.3.7): the methods that are allowed at the path.
@@ -85,9 +115,9 @@ fn find(path: &str) -> Option<Page> {
 
 impl Page {
     /// 200, or 304 if the client has this version already (RFC 9110 §13.1.2).
-    fn answer(self, get: &Get<'_>, date: Date) -> Vec<u8> {
+    fn answer(self, get: &Get<'_>, policy: &str, date: Date) -> Vec<u8> {
         let mut fields = vec![
-            ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+            ("Content-Security-Policy", policy),
             ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
         ];

@@ -1,8 +1,8 @@
 //! Plain requests and the responses that [`answer`] gives to them.
 
 use super::*;
+use crate::http::Request;
 use crate::http::tests::Parsed;
-use crate::http::{Request, Settings};
 use flate2::read::GzDecoder;
 use std::collections::HashSet;
 use std::fs;
@@ -14,8 +14,9 @@ const UNIX_SECONDS: u64 = 784_111_777;
 /// The response to a request, and whether the connection is kept.
 #[track_caller]
 fn respond(request: &str) -> (Result<Vec<u8>, Refusal>, bool) {
-    match http::receive(request.as_bytes(), 0, false, &Settings::default()) {
-        Request::Get { get, .. } => (answer(&get, Date::at(UNIX_SECONDS)), get.keep_alive),
+    let pages = Pages::new(&Settings::default());
+    match http::receive(request.as_bytes(), 0, false, &http::Settings::default()) {
+        Request::Get { get, .. } => (pages.answer(&get, Date::at(UNIX_SECONDS)), get.keep_alive),
         outcome => panic!("{outcome:?}: {request}"),
     }
 }
@@ -269,10 +270,28 @@ fn response_repeats_nothing_of_its_request() {
 
 #[test]
 fn the_policy_allows_nothing_inline_and_nothing_from_elsewhere() {
-    assert!(!CONTENT_SECURITY_POLICY.contains("unsafe"));
-    assert!(!CONTENT_SECURITY_POLICY.contains('*'));
-    assert!(!CONTENT_SECURITY_POLICY.contains("http"));
-    assert!(CONTENT_SECURITY_POLICY.starts_with("default-src 'none'; "));
+    let Pages { policy } = Pages::new(&Settings::default());
+    assert!(!policy.contains("unsafe"));
+    assert!(!policy.contains('*'));
+    assert!(!policy.contains("http"));
+    assert!(policy.starts_with("default-src 'none'; "));
+    assert!(policy.ends_with("; frame-ancestors 'none'"));
+}
+
+#[test]
+fn sites_that_may_frame_the_page_change_nothing_else_of_the_policy() {
+    let sites = ["https://blog.example", "https://*.example.org"];
+    let settings = Settings {
+        frame_ancestors: sites.iter().map(|site| site.parse().unwrap()).collect(),
+    };
+    let default = Pages::new(&Settings::default()).policy;
+    assert_eq!(
+        Pages::new(&settings).policy,
+        default.replace(
+            "frame-ancestors 'none'",
+            "frame-ancestors https://blog.example https://*.example.org"
+        )
+    );
 }
 
 #[test]

@@ -38,6 +38,7 @@ use crate::http::{self, DateCache};
 use crate::id::{ConnId, Seq, Tick, ticks};
 use crate::log::{Blocks, Keeping, Log, Notification, Summary};
 use crate::net::{Net, Ready, Signal};
+use crate::page::Pages;
 use crate::rate::Rate;
 use crate::session::Sessions;
 use crate::stats::Stats;
@@ -74,6 +75,7 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 pub struct Server<N: Net> {
     net: N,
     http: http::Settings,
+    pages: Pages,
     /// The Date of responses.
     date: DateCache,
     /// Connections from one address; 0: no limit.
@@ -157,6 +159,7 @@ impl<N: Net> Server<N> {
         let Config {
             conn,
             http,
+            page,
             ws,
             chat,
             log: history,
@@ -224,6 +227,7 @@ impl<N: Net> Server<N> {
             lifecycle: Lifecycle::Serving,
             stats: Stats::default(),
             http,
+            pages: Pages::new(&page),
             date: DateCache::new(net.wall()),
             per_address_max: max_connections_per_address,
             grace_ticks: ticks(grace_timeout),

@@ -10,7 +10,6 @@ use crate::frame::Frame;
 use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::Net;
-use crate::page;
 use crate::wire::Protocol;
 use crate::ws::CloseReason;
 use std::net::{IpAddr, Ipv6Addr};
@@ -63,7 +62,7 @@ impl<N: Net> Server<N> {
 
     /// Answers a plain request. `rest` came after it.
     fn answer(&mut self, id: ConnId, get: &Get<'_>, rest: &[u8], now: Tick) -> Flow {
-        let response = match page::answer(get, self.date.at(self.net.wall())) {
+        let response = match self.pages.answer(get, self.date.at(self.net.wall())) {
             Ok(response) => response,
             Err(why) => {
                 self.refuse_request(id, &why, get.method == Method::Head, now);

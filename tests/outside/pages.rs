@@ -1,6 +1,6 @@
 //! Plain HTTP on the same port: the chat page, health checks, and what is refused.
 
-use super::support::{Server, contains, upgrade_request};
+use super::support::{Server, command, contains, finish, upgrade_request};
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -237,4 +237,34 @@ fn unknown_path_is_404_and_other_method_is_405() {
         assert_eq!(client.response().status, status, "{request}");
         client.ends();
     }
+}
+
+#[test]
+fn only_the_listed_sites_may_show_the_page_in_a_frame() {
+    let policy = |options: &[&str]| {
+        let server = Server::start(options);
+        let mut client = server.connect();
+        client.send(get("/").as_bytes());
+        let policy = client
+            .response()
+            .field("Content-Security-Policy")
+            .map(str::to_owned);
+        policy.expect("a policy")
+    };
+    contains(policy(&[]), "; frame-ancestors 'none'");
+    let sites = ["https://blog.example", "https://*.example.org:8443"];
+    let listed = policy(&["--frame-ancestor", sites[0], "--frame-ancestor", sites[1]]);
+    let (_, ancestors) = listed
+        .split_once("; frame-ancestors ")
+        .expect("a directive");
+    assert_eq!(ancestors, sites.join(" "));
+}
+
+#[test]
+fn site_that_a_policy_cannot_name_is_refused_at_the_start() {
+    let options = ["--frame-ancestor", "https://blog.example; script-src *"];
+    let (status, output, errors) = finish(command().args(options));
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""));
+    contains(&errors, "expected an origin like https://example.org");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
 }
