@@ -74,7 +74,7 @@ fn check(request: &Request<'_>, bytes: &[u8], max_head_bytes: usize) -> bool {
             assert!((1..=max_head_bytes).contains(consumed) && *consumed <= bytes.len());
             assert_eq!(check_response(&upgrade.response, false), 101);
             assert!(upgrade.room.as_deref() != Some("") && upgrade.nick.as_deref() != Some(""));
-            let is_other = upgrade.subprotocol.is_none() && upgrade.wrong_url.is_none();
+            let is_other = upgrade.subprotocol.is_none() && upgrade.wrong.is_none();
             assert!(upgrade.is_browser || is_other);
         }
         Request::Get { get, consumed } => {

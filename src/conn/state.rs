@@ -7,7 +7,7 @@
 //!
 //! | state     | waits for                                  | deadline, from the entry  | when it comes |
 //! |-----------|--------------------------------------------|---------------------------|---------------|
-//! | Head      | the rest of a request's head               | handshake; entered at accept, or with the first byte of a later request | 408, Draining |
+//! | Head      | the rest of a request's head               | handshake; entered at accept, or with the first byte of a later request. Close for one above a limit | 408, Draining. Over above a limit |
 //! | Answering | the client to accept a response; nothing is read meanwhile | handshake | over |
 //! | Idle      | another request (RFC 9112 §9.3)            | handshake                 | Draining |
 //! | Open      | WebSocket messages, both ways              | the earliest of these, see below | see below |
@@ -542,6 +542,14 @@ impl State {
             Phase::Open { .. } => Input::Frames,
             Phase::Closing { .. } => Input::Scan,
             Phase::Answering { .. } | Phase::Idle { .. } | Phase::Draining { .. } => Input::Discard,
+        }
+    }
+
+    /// The connection will be refused, and its request only decides how: it has no more time for
+    /// that than a refused one has to end. Arm the deadline.
+    pub fn ends_without_head(&mut self, lengths: &Deadlines, now: Tick) {
+        if let Phase::Head { until, .. } = &mut self.phase {
+            *until = (*until).min(now + lengths.close);
         }
     }
 

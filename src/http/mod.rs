@@ -153,21 +153,26 @@ fn route<'b>(
     let target = Target::of(head).ok_or(Refusal::BadHead {
         reason: "The request target is neither a path nor an http URL.",
     })?;
-    let host = host(head, &target)?;
+    let host = host(head, &target);
     let method = Method::parse(head.method);
-    if let Some(room) = room(target.path)
-        && method != Some(Method::Options)
-    {
-        if method != Some(Method::Get) {
-            return Err(Refusal::MethodNotAllowed {
-                allow: ROOM_METHODS,
-            });
+    let room = room(target.path);
+    if room.is_some() && !matches!(method, Some(Method::Get | Method::Options)) {
+        host?;
+        return Err(Refusal::MethodNotAllowed {
+            allow: ROOM_METHODS,
+        });
+    }
+    // A page that asks for a WebSocket at a wrong path is to learn of it.
+    if method == Some(Method::Get) && (room.is_some() || upgrade::is_wanted(head)) {
+        if let Err(why) = refuse_body(head) {
+            return Err(host.err().unwrap_or(why));
         }
-        refuse_body(head)?;
+        let room = room.ok_or(Refusal::NoWebSocketHere);
         return upgrade::check(head, host, room, target.query, from_proxy, settings)
             .map(Route::Upgrade);
     }
-    if upgrade::is_wanted(head) {
+    host?;
+    if room.is_none() && upgrade::is_wanted(head) {
         return Err(Refusal::NoWebSocketHere);
     }
     let method = method.ok_or(Refusal::MethodNotAllowed {

@@ -177,7 +177,7 @@ fn a_browser_and_the_simplest_client_get_their_websocket() {
         assert_eq!(upgrade.response, ACCEPTED.as_bytes());
         assert_eq!((upgrade.room, upgrade.nick), (None, None));
         assert_eq!((upgrade.history, upgrade.subprotocol), (None, None));
-        assert_eq!(upgrade.wrong_url, None);
+        assert_eq!(upgrade.wrong, None);
         assert_eq!(upgrade.forwarded_for, Forwarded::Unnamed);
     }
 }
@@ -447,31 +447,34 @@ fn the_origin_is_checked_against_host_and_configuration() {
     let null = with("Host: a.example\r\nOrigin: null\r\n");
     let two = with("Host: a.example\r\nOrigin: https://a.example\r\nOrigin: null\r\n");
     upgrade(&own);
-    assert_eq!(refusal(&foreign), Refusal::ForeignOrigin);
-    assert_eq!(refusal(&null), Refusal::ForeignOrigin);
-    assert_eq!(refusal(&two), Refusal::RepeatedOrigin);
+    assert_eq!(wrong(&foreign), Refusal::ForeignOrigin);
+    assert_eq!(wrong(&null), Refusal::ForeignOrigin);
+    assert_eq!(wrong(&two), Refusal::RepeatedOrigin);
 
     let settings = Settings {
         allow_origins: vec![AllowedOrigin::Any],
         require_origin: true,
         ..Settings::default()
     };
-    for request in [&own, &foreign, &null] {
-        let outcome = receive_any_way(request.as_bytes(), &settings);
-        assert!(matches!(outcome, Request::Upgrade { .. }));
-    }
     for (request, why) in [
-        (two.as_str(), Refusal::RepeatedOrigin),
-        (LEAST, Refusal::NoOrigin),
+        (&own, None),
+        (&foreign, None),
+        (&null, None),
+        (&two, Some(Refusal::RepeatedOrigin)),
     ] {
         let outcome = receive_any_way(request.as_bytes(), &settings);
-        assert_eq!(outcome, refused(why));
+        let Request::Upgrade { upgrade, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(upgrade.wrong, why);
     }
+    let outcome = receive_any_way(LEAST.as_bytes(), &settings);
+    assert_eq!(outcome, refused(Refusal::NoOrigin));
 
     // A whole URL as the target overrules the Host.
     upgrade(&foreign.replace("/ws", "http://b.example/ws"));
     assert_eq!(
-        refusal(&own.replace("/ws", "http://b.example/ws")),
+        wrong(&own.replace("/ws", "http://b.example/ws")),
         Refusal::ForeignOrigin
     );
 }
@@ -788,7 +791,7 @@ fn subprotocol_that_is_no_token_is_refused() {
     for value in [
         "parlor v1",
         "parlor.v1.json; q=1",
-        "parlor.v1.json, a/b",
+        "parlor, a/b",
         "\"parlor.v1.json\"",
         "parlör",
     ] {
@@ -799,35 +802,74 @@ fn subprotocol_that_is_no_token_is_refused() {
     }
 }
 
+/// What a page is to learn of its request behind a 101.
+#[track_caller]
+fn wrong(request: &str) -> Refusal {
+    let outcome = receive_any_way(request.as_bytes(), &knowing_subprotocols());
+    let Request::Upgrade { upgrade, .. } = outcome else {
+        panic!("{outcome:?}: {request}");
+    };
+    assert!(upgrade.is_browser);
+    let names = (upgrade.room, upgrade.nick, upgrade.history);
+    assert_eq!(names, (None, None, None));
+    assert_eq!(Parsed::from_head(&upgrade.response).status, 101);
+    upgrade.wrong.expect("something is wrong")
+}
+
 #[test]
-fn wrong_url_is_refused_unless_a_page_may_have_sent_it() {
-    let origin = "Host: a.example\r\nOrigin: http://a.example\r\n";
-    let subprotocol = "Host: a.example\r\nSec-WebSocket-Protocol: parlor.v1.json\r\n";
-    for (target, why) in [
-        ("/ws/%ff?nick=ann", Refusal::NotUtf8),
-        ("/ws/den?nick=%ff", Refusal::NotUtf8),
-        ("/ws/den?nick=ann&history=all", Refusal::BadHistory),
+fn wrong_request_is_refused_behind_the_101_where_a_page_may_have_sent_it() {
+    let host = "Host: a.example\r\n";
+    let url = |target: &str| least_with("/ws", target);
+    for (request, why) in [
+        (url("/ws/%ff?nick=ann"), Refusal::NotUtf8),
+        (url("/ws/den?nick=%ff"), Refusal::NotUtf8),
+        (url("/ws/den?nick=ann&history=all"), Refusal::BadHistory),
+        (url("/ws/den/more"), Refusal::NoWebSocketHere),
+        (url("/chat"), Refusal::NoWebSocketHere),
+        (least_with(host, ""), Refusal::BadHost),
+        (least_with(host, "Host: a b\r\n"), Refusal::BadHost),
+        (
+            least_with(host, "Host: a.example\r\nSec-WebSocket-Protocol: a/b\r\n"),
+            Refusal::BadSubprotocol,
+        ),
     ] {
-        let request = least_with("/ws", target);
-        assert_eq!(refusal(&request), why);
-        for fields in [origin, subprotocol] {
-            let request = request.replacen("Host: a.example\r\n", fields, 1);
-            let outcome = receive_any_way(request.as_bytes(), &knowing_subprotocols());
-            let Request::Upgrade { upgrade, .. } = outcome else {
-                panic!("{outcome:?}: {request}");
-            };
-            assert!(upgrade.is_browser);
-            assert_eq!(upgrade.wrong_url, Some(why));
-            assert_eq!(
-                (upgrade.room, upgrade.nick, upgrade.history),
-                (None, None, None)
-            );
+        let outcome = receive_any_way(request.as_bytes(), &knowing_subprotocols());
+        assert_eq!(outcome, refused(why), "{request}");
+        for field in [
+            "Origin: http://a.example\r\n",
+            "Sec-WebSocket-Protocol: parlor.v1.json\r\n",
+        ] {
+            let request = request.replacen("Upgrade:", &format!("{field}Upgrade:"), 1);
+            assert_eq!(wrong(&request), why, "{request}");
         }
     }
-    // A page of a foreign Origin is refused all the same.
-    let foreign = least_with("Host: a.example\r\n", "Host: a.example\r\nOrigin: null\r\n");
-    let request = foreign.replacen("/ws", "/ws/%ff", 1);
-    assert_eq!(refusal(&request), Refusal::ForeignOrigin);
+}
+
+#[test]
+fn request_without_a_handshake_is_refused_also_where_a_page_may_have_sent_it() {
+    for (part, instead, why) in [
+        ("HTTP/1.1", "HTTP/1.0", Refusal::HttpTooOld),
+        ("Upgrade: websocket\r\n", "", Refusal::NoUpgrade),
+        ("Connection: Upgrade\r\n", "", Refusal::NoConnectionUpgrade),
+        ("dGhl", "dGh", Refusal::BadKey),
+        ("Version: 13", "Version: 8", Refusal::WrongVersion),
+        (
+            "GET",
+            "POST",
+            Refusal::MethodNotAllowed {
+                allow: "GET, OPTIONS",
+            },
+        ),
+        (
+            "\r\n\r\n",
+            "\r\nContent-Length: 1\r\n\r\n",
+            Refusal::HasBody,
+        ),
+    ] {
+        let request = least_with("Host:", "Origin: null\r\nHost:");
+        assert!(request.contains(part), "{part}");
+        assert_eq!(refusal(&request.replacen(part, instead, 1)), why);
+    }
 }
 
 #[test]

@@ -44,12 +44,12 @@ pub struct Upgrade {
     /// offered none of them.
     pub subprotocol: Option<&'static str>,
     /// An Origin or one of our subprotocols was sent, so the client may be a page, which sees
-    /// neither status nor text of a refusal. What is wrong with the names in the URL is such a
-    /// client's to see: send the 101, then close with 4003.
+    /// neither status nor text of a refusal. Such a client is refused with a close frame behind the
+    /// 101.
     pub is_browser: bool,
-    /// What is wrong with the URL: only for such a client, others are refused. `room`, `nick` and
-    /// `history` are `None` then.
-    pub wrong_url: Option<Refusal>,
+    /// Why the WebSocket is not granted although the 101 can be sent: only for such a client, others
+    /// are refused. `room`, `nick` and `history` may be `None` then whatever the URL says.
+    pub wrong: Option<Refusal>,
     /// The client according to a trusted proxy. The limit by address counts the connection for it.
     pub forwarded_for: Forwarded,
     /// The whole 101 (RFC 6455 §4.2.2). It has no Date, which only other responses need.
@@ -61,16 +61,53 @@ pub(super) fn is_wanted(head: &Head<'_, '_>) -> bool {
     head.has_token("Upgrade", "websocket")
 }
 
-/// Checks a request for a WebSocket. `room` and `query` are the parts of the target after `/ws/`
-/// and `?`, as they were sent; `host` is what the client calls the server.
+/// Checks a request for a WebSocket. `host` is what the client calls the server, `room` and `query`
+/// are the parts of the target after `/ws/` and `?`, as they were sent; either may be wrong already.
 pub(super) fn check(
     head: &Head<'_, '_>,
-    host: &str,
-    room: &str,
+    host: Result<&str, Refusal>,
+    room: Result<&str, Refusal>,
     query: &str,
     from_proxy: bool,
     settings: &Settings,
 ) -> Result<Upgrade, Refusal> {
+    let place = host.and_then(|host| Ok((host, room?)));
+    // Without a handshake there can be no 101.
+    let key = match (place, key(head)) {
+        (_, Ok(key)) => key,
+        (Err(why), Err(_)) | (Ok(_), Err(why)) => return Err(why),
+    };
+    let subprotocol = subprotocol(head, settings.subprotocols);
+    let is_browser = subprotocol.is_some() || head.values("Origin").next().is_some();
+    let wishes = place.and_then(|(host, room)| {
+        check_origin(head, host, settings)?;
+        check_subprotocols(head)?;
+        Wishes::parse(room, query)
+    });
+    let (wishes, wrong) = match wishes {
+        Ok(wishes) => (wishes, None),
+        Err(why) if is_browser => (Wishes::default(), Some(why)),
+        Err(why) => return Err(why),
+    };
+    let fields = head.values("X-Forwarded-For");
+    Ok(Upgrade {
+        room: wishes.room,
+        nick: wishes.nick,
+        history: wishes.history,
+        subprotocol,
+        is_browser,
+        wrong,
+        forwarded_for: if from_proxy {
+            forwarded::client(fields, &settings.trusted_proxies)
+        } else {
+            Forwarded::Unnamed
+        },
+        response: switching_protocols(key, subprotocol),
+    })
+}
+
+/// The Sec-WebSocket-Key of a correct handshake.
+fn key<'b>(head: &Head<'_, 'b>) -> Result<&'b [u8], Refusal> {
     if !head.is_http_11 {
         return Err(Refusal::HttpTooOld);
     }
@@ -83,65 +120,47 @@ pub(super) fn check(
     if !matches!(head.only("Sec-WebSocket-Version"), Field::Once(b"13")) {
         return Err(Refusal::WrongVersion);
     }
-    let key = match head.only("Sec-WebSocket-Key") {
-        Field::Once(key) if is_16_bytes_in_base64(key) => key,
-        Field::Once(_) | Field::Missing | Field::Repeated => return Err(Refusal::BadKey),
-    };
-    match head.only("Origin") {
-        Field::Missing if settings.require_origin => return Err(Refusal::NoOrigin),
-        Field::Once(origin) if !origin::is_allowed(origin, host, &settings.allow_origins) => {
-            return Err(Refusal::ForeignOrigin);
-        }
-        Field::Repeated => return Err(Refusal::RepeatedOrigin),
-        Field::Missing | Field::Once(_) => {}
+    match head.only("Sec-WebSocket-Key") {
+        Field::Once(key) if is_16_bytes_in_base64(key) => Ok(key),
+        Field::Once(_) | Field::Missing | Field::Repeated => Err(Refusal::BadKey),
     }
-    let subprotocol = subprotocol(head, settings.subprotocols)?;
-    let is_browser = subprotocol.is_some() || head.values("Origin").next().is_some();
-    let (wishes, wrong_url) = match Wishes::parse(room, query) {
-        Ok(wishes) => (wishes, None),
-        Err(why) if is_browser => (Wishes::default(), Some(why)),
-        Err(why) => return Err(why),
-    };
-    let fields = head.values("X-Forwarded-For");
-    Ok(Upgrade {
-        room: wishes.room,
-        nick: wishes.nick,
-        history: wishes.history,
-        subprotocol,
-        is_browser,
-        wrong_url,
-        forwarded_for: if from_proxy {
-            forwarded::client(fields, &settings.trusted_proxies)
-        } else {
-            Forwarded::Unnamed
-        },
-        response: switching_protocols(key, subprotocol),
-    })
+}
+
+fn check_origin(head: &Head<'_, '_>, host: &str, settings: &Settings) -> Result<(), Refusal> {
+    match head.only("Origin") {
+        Field::Missing if settings.require_origin => Err(Refusal::NoOrigin),
+        Field::Once(origin) if !origin::is_allowed(origin, host, &settings.allow_origins) => {
+            Err(Refusal::ForeignOrigin)
+        }
+        Field::Repeated => Err(Refusal::RepeatedOrigin),
+        Field::Missing | Field::Once(_) => Ok(()),
+    }
 }
 
 /// The first of the client's subprotocols, which are in the order of its preference, that is among
 /// `known` (RFC 6455 §4.2.2, 4). The list may be spread over several fields (§11.3.4). Names
 /// compare with case. Unknown ones are ignored: without a choice the WebSocket is opened without a
 /// subprotocol, and the client decides whether it goes on.
-fn subprotocol(
-    head: &Head<'_, '_>,
-    known: &'static [&'static str],
-) -> Result<Option<&'static str>, Refusal> {
-    let mut chosen = None;
-    for name in head.values("Sec-WebSocket-Protocol").flat_map(list) {
-        if !is_token(name) {
-            return Err(Refusal::BadSubprotocol);
-        }
-        chosen = chosen.or_else(|| known.iter().find(|known| known.as_bytes() == name).copied());
-    }
-    Ok(chosen)
+fn subprotocol(head: &Head<'_, '_>, known: &'static [&'static str]) -> Option<&'static str> {
+    head.values("Sec-WebSocket-Protocol")
+        .flat_map(list)
+        .find_map(|name| known.iter().find(|known| known.as_bytes() == name).copied())
 }
 
-/// A token (RFC 9110 §5.6.2).
-fn is_token(name: &[u8]) -> bool {
+/// Whether the client's subprotocols are tokens (RFC 9110 §5.6.2).
+fn check_subprotocols(head: &Head<'_, '_>) -> Result<(), Refusal> {
     let may_be_in_token =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !name.is_empty() && name.iter().all(may_be_in_token)
+    let is_token = |name: &[u8]| !name.is_empty() && name.iter().all(may_be_in_token);
+    if head
+        .values("Sec-WebSocket-Protocol")
+        .flat_map(list)
+        .all(is_token)
+    {
+        Ok(())
+    } else {
+        Err(Refusal::BadSubprotocol)
+    }
 }
 
 fn switching_protocols(key: &[u8], subprotocol: Option<&str>) -> Vec<u8> {

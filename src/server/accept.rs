@@ -2,7 +2,7 @@
 //! The last step of a turn, with a budget. Knows no bytes but those of a refusal.
 
 use super::Server;
-use super::connection::Source;
+use super::connection::{Source, Surplus};
 use crate::conn::State;
 use crate::http::{self, Refusal};
 use crate::id::{ConnId, Peer, Tick};
@@ -187,13 +187,21 @@ impl<N: Net> Server<N> {
             return;
         }
         // An operator can look at a full server.
-        if self.connections.len() > self.listeners.max_connections && !is_admin {
-            self.refuse(id, &Refusal::TooManyConnections, now);
+        let surplus = if self.connections.len() > self.listeners.max_connections && !is_admin {
+            Surplus::Connections
         } else if let Peer::Ip(address) = peer
             && !from_proxy
             && !self.count_for(id, address, now)
         {
-            self.refuse(id, &Refusal::TooManyFromAddress, now);
+            Surplus::OfAddress
+        } else {
+            return;
+        };
+        self.stats.turned_away += 1;
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.source = Source::Surplus(surplus);
+            connection.state.ends_without_head(&self.deadlines, now);
+            self.rearm(id);
         }
     }
 

@@ -2,9 +2,10 @@
 //! frame or a refusal is queued, our side is shut. The last step, the removal, is `reap.rs`'s.
 
 use super::Server;
+use super::connection::Source;
 use crate::conn::state::{Closed, Ended};
 use crate::frame::Frame;
-use crate::http::Refusal;
+use crate::http::{Refusal, Upgrade};
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
 use crate::ws::CloseReason;
@@ -43,20 +44,48 @@ impl<N: Net> Server<N> {
 
     /// The same when the request is known; the response to a HEAD request has no body.
     pub(super) fn refuse_request(&mut self, id: ConnId, why: &Refusal, to_head: bool, now: Tick) {
-        match why {
-            Refusal::TooManyConnections | Refusal::TooManyFromAddress => {
-                self.stats.turned_away += 1;
-            }
-            _ => self.stats.refused += 1,
-        }
-        self.log_connection(id, format_args!("is refused with {}", why.status()));
         let date = self.date.at(self.net.wall());
         let response = if to_head {
             why.response_to_head(date)
         } else {
             why.response(date)
         };
-        self.connections.push_control(id, Frame::http(&response));
+        self.log_connection(id, format_args!("is refused with {}", why.status()));
+        self.refuse_with(id, why, &Frame::http(&response), now);
+    }
+
+    /// A request for a WebSocket that is not granted. A page, which sees no status, gets the 101 and
+    /// a close frame as its one response: no member comes of it, and it ends as any other.
+    pub(super) fn refuse_upgrade(
+        &mut self,
+        id: ConnId,
+        upgrade: &Upgrade,
+        why: &Refusal,
+        now: Tick,
+    ) {
+        if !upgrade.is_browser {
+            return self.refuse(id, why, now);
+        }
+        let close = close_reason(why);
+        self.log_connection(id, format_args!("is refused with {}", close.code()));
+        let frame = Frame::close(close.code(), &close.text());
+        let response = [&upgrade.response, frame.bytes()].concat();
+        self.refuse_with(id, why, &Frame::http(&response), now);
+    }
+
+    fn refuse_with(&mut self, id: ConnId, why: &Refusal, response: &Frame, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match (connection.source, why) {
+            // It was counted when it came.
+            (Source::Surplus(_), _) => {}
+            (_, Refusal::TooManyConnections | Refusal::TooManyFromAddress) => {
+                self.stats.turned_away += 1;
+            }
+            _ => self.stats.refused += 1,
+        }
+        self.connections.push_control(id, response.clone());
         self.drain(id, now);
     }
 
@@ -130,5 +159,46 @@ impl<N: Net> Server<N> {
         };
         let due = connection.state.due(id.slot(), &self.deadlines);
         self.connections.arm_by(id, due);
+    }
+}
+
+/// What a page is closed with instead of the status that others get.
+fn close_reason(why: &Refusal) -> CloseReason {
+    let text = why.text();
+    match why {
+        Refusal::RoomName { .. } | Refusal::NotUtf8 | Refusal::BadHistory => CloseReason::BadName {
+            rule: text.into_owned(),
+        },
+        _ => CloseReason::Refused {
+            status: why.status(),
+            text,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::CLOSE_TEXT_MAX;
+
+    #[test]
+    fn what_a_page_can_be_refused_with_has_its_code_and_fits_into_a_close_frame() {
+        for (why, code) in [
+            (Refusal::RoomName { reason: "no" }, 4003),
+            (Refusal::NotUtf8, 4003),
+            (Refusal::BadHistory, 4003),
+            (Refusal::BadHost, 4400),
+            (Refusal::BadSubprotocol, 4400),
+            (Refusal::RepeatedOrigin, 4400),
+            (Refusal::NoOrigin, 4403),
+            (Refusal::ForeignOrigin, 4403),
+            (Refusal::NoWebSocketHere, 4404),
+            (Refusal::TooManyConnections, 1013),
+            (Refusal::TooManyFromAddress, 1013),
+        ] {
+            let close = close_reason(&why);
+            assert_eq!((close.code(), &close.text()), (code, &why.text()));
+            assert!(close.text().len() <= CLOSE_TEXT_MAX, "{}", close.text());
+        }
     }
 }

@@ -7,6 +7,7 @@
 use crate::conn::outbox::{Limits, Pushed};
 use crate::conn::{Deadlines, State};
 use crate::frame::Frame;
+use crate::http::Refusal;
 use crate::id::{ConnId, Peer, Tick};
 use crate::wheel::Wheel;
 use crate::wire::Protocol;
@@ -62,6 +63,24 @@ pub(super) enum Source {
     Proxy(Peer),
     /// For this address.
     Counted(IpAddr),
+    /// For no address, since it is above a limit: to be refused when its request shows how.
+    Surplus(Surplus),
+}
+
+/// The limit that a connection is above.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Surplus {
+    Connections,
+    OfAddress,
+}
+
+impl Surplus {
+    pub(super) const fn refusal(self) -> Refusal {
+        match self {
+            Self::Connections => Refusal::TooManyConnections,
+            Self::OfAddress => Refusal::TooManyFromAddress,
+        }
+    }
 }
 
 impl Source {
@@ -69,7 +88,7 @@ impl Source {
     pub(super) const fn counted_for(self) -> Option<IpAddr> {
         match self {
             Self::Counted(address) => Some(address),
-            Self::Uncounted | Self::Admin | Self::Proxy(_) => None,
+            Self::Uncounted | Self::Admin | Self::Proxy(_) | Self::Surplus(_) => None,
         }
     }
 }

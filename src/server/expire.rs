@@ -2,6 +2,7 @@
 //! follows from it is decided in `conn/state.rs`; the wheel knows when.
 
 use super::Server;
+use super::connection::Source;
 use crate::conn::state::Expired;
 use crate::frame::Frame;
 use crate::http::Refusal;
@@ -52,6 +53,8 @@ impl<N: Net> Server<N> {
                 self.connections.push_control(id, Frame::ping());
                 self.rearm(id);
             }
+            // It has had the time in which a refused connection must end.
+            Expired::Refuse if matches!(connection.source, Source::Surplus(_)) => self.give_up(id),
             Expired::Refuse => self.refuse(id, &Refusal::HandshakeTimeout, now),
             Expired::Drain => self.drain(id, now),
             Expired::Resume => {

@@ -11,7 +11,6 @@ use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, 
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::Net;
 use crate::wire::Protocol;
-use crate::ws::CloseReason;
 use std::net::{IpAddr, Ipv6Addr};
 
 const ROOM_NAME_RULE: &str =
@@ -39,6 +38,9 @@ impl<N: Net> Server<N> {
         if matches!(connection.source, Source::Admin) {
             return self.take_admin(id, bytes, now);
         }
+        if let Source::Surplus(limit) = connection.source {
+            return self.turn_away_request(id, bytes, &limit.refusal(), now);
+        }
         let from_proxy = matches!(connection.source, Source::Proxy(_));
         match http::receive(bytes, searched, from_proxy, &self.http) {
             Request::Partial => {
@@ -58,6 +60,20 @@ impl<N: Net> Server<N> {
                 Flow::More
             }
         }
+    }
+
+    /// Refuses a connection above a limit: its request decides whether by a status or by a close
+    /// frame. A head that comes in parts is not waited for, so that nothing is kept of it.
+    fn turn_away_request(&mut self, id: ConnId, bytes: &[u8], why: &Refusal, now: Tick) -> Flow {
+        match http::receive(bytes, 0, false, &self.http) {
+            Request::Upgrade { upgrade, .. } => self.refuse_upgrade(id, &upgrade, why, now),
+            Request::Get { get, .. } => {
+                self.refuse_request(id, why, get.method == Method::Head, now);
+            }
+            Request::Refused { to_head, .. } => self.refuse_request(id, why, to_head, now),
+            Request::Partial => self.refuse(id, why, now),
+        }
+        Flow::More
     }
 
     /// Answers a plain request. `rest` came after it.
@@ -106,17 +122,14 @@ impl<N: Net> Server<N> {
         } else {
             Protocol::named(upgrade.subprotocol)
         };
-        let room = wanted_room(&upgrade, protocol);
-        // A page sees no response to its upgrade, but a close frame.
-        if let Err(why) = &room
-            && !upgrade.is_browser
-        {
-            return self.refuse(id, why, now);
-        }
+        let room = match wanted_room(&upgrade, protocol) {
+            Ok(room) => room,
+            Err(why) => return self.refuse_upgrade(id, &upgrade, &why, now),
+        };
         if let Some(address) = self.client_address(id, upgrade.forwarded_for)
             && !self.count_for(id, address, now)
         {
-            return self.refuse(id, &Refusal::TooManyFromAddress, now);
+            return self.refuse_upgrade(id, &upgrade, &Refusal::TooManyFromAddress, now);
         }
         self.connections
             .push_control(id, Frame::http(&upgrade.response));
@@ -132,13 +145,6 @@ impl<N: Net> Server<N> {
         }
         let nick = upgrade.nick.as_deref();
         let refused = self.user_enters(id, nick, protocol.index(), now);
-        let room = match room {
-            Ok(room) => room,
-            Err(why) => {
-                let rule = why.text().into_owned();
-                return self.part(id, &CloseReason::BadName { rule }, now);
-            }
-        };
         match protocol {
             Protocol::Plain | Protocol::Echo => {
                 let lines = upgrade.history.unwrap_or(self.history_lines);
@@ -157,7 +163,7 @@ impl<N: Net> Server<N> {
 
 /// The room that the URL names, or that a client enters that names none.
 fn wanted_room(upgrade: &Upgrade, protocol: Protocol) -> Result<RoomName, Refusal> {
-    if let Some(why) = &upgrade.wrong_url {
+    if let Some(why) = &upgrade.wrong {
         return Err(*why);
     }
     if protocol == Protocol::Json && upgrade.room.is_some() {

@@ -38,6 +38,11 @@ pub enum CloseReason {
     BadName {
         rule: String,
     },
+    /// The request for the WebSocket is refused to a client that would not see the HTTP status.
+    Refused {
+        status: u16,
+        text: Cow<'static, str>,
+    },
     /// The store did not open the room in time.
     StoreUnavailable,
     /// The server is replaced by another one: the client should come back after so long.
@@ -78,7 +83,7 @@ impl Violation {
 
 impl CloseReason {
     /// The status code in the close frame.
-    pub const fn code(&self) -> u16 {
+    pub fn code(&self) -> u16 {
         match self {
             Self::Quit => 1000,
             Self::ServerStopping => 1001,
@@ -94,6 +99,9 @@ impl CloseReason {
             Self::Stalled | Self::StoreUnavailable => 1013,
             Self::Replaced => 4001,
             Self::BadName { .. } => 4003,
+            // It may succeed later, which a 503 says to other clients.
+            Self::Refused { status: 503, .. } => 1013,
+            Self::Refused { status, .. } => 4000 + status,
         }
     }
 
@@ -117,6 +125,7 @@ impl CloseReason {
             Self::Kicked { reason } => format!("kicked: {reason}").into(),
             Self::Replaced => "a newer connection of this session has taken over".into(),
             Self::BadName { rule } => rule.clone().into(),
+            Self::Refused { text, .. } => text.clone(),
             Self::StoreUnavailable => {
                 "the room cannot be opened at the moment; try again in a moment".into()
             }
@@ -160,6 +169,10 @@ mod tests {
     fn each_reason_has_its_code_and_a_text_that_fits() {
         use crate::frame::CLOSE_TEXT_MAX;
         let rule = String::from("a nick has 1 to 24 characters");
+        let refused = |status| CloseReason::Refused {
+            status,
+            text: "not here".into(),
+        };
         let reasons = [
             (CloseReason::Quit, 1000),
             (CloseReason::ServerStopping, 1001),
@@ -180,6 +193,8 @@ mod tests {
             (CloseReason::StoreUnavailable, 1013),
             (CloseReason::Replaced, 4001),
             (CloseReason::BadName { rule }, 4003),
+            (refused(503), 1013),
+            (refused(403), 4403),
         ];
         for (reason, code) in reasons {
             assert_eq!(reason.code(), code, "{reason:?}");

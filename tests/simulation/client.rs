@@ -239,6 +239,11 @@ pub(crate) fn misled(chance: &mut Chance) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Whether a request may be a page's.
+pub(crate) fn has_origin(request: &[u8]) -> bool {
+    request.windows(8).any(|bytes| bytes == b"Origin: ")
+}
+
 /// A masked frame, as a client must send it.
 pub(crate) fn frame(first: u8, payload: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mask = chance.bytes(4).try_into().expect("four bytes");

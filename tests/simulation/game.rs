@@ -381,7 +381,11 @@ impl Game {
     fn first_words(&mut self, person: &mut Person) -> Vec<u8> {
         let chance = &mut self.chance;
         match person.manner {
-            Manner::Misled => client::misled(chance),
+            Manner::Misled => {
+                let request = client::misled(chance);
+                person.is_page = client::has_origin(&request);
+                request
+            }
             Manner::Noise => {
                 let count = chance.below(200);
                 chance.bytes(count)
@@ -639,7 +643,12 @@ fn asks_for_room(person: &mut Person, chance: &mut Chance) -> Vec<u8> {
             person.nick = Some(nick);
         }
     }
-    let request = client::upgrade_with(&target, &person.origin.fields);
+    let mut fields = person.origin.fields.clone();
+    if chance.percent(30) {
+        fields += "Origin: http://parlor.example\r\n";
+        person.is_page = true;
+    }
+    let request = client::upgrade_with(&target, &fields);
     person.sends(request, Asked::Upgrade)
 }
 

@@ -671,6 +671,9 @@ impl Game {
     fn examine(&mut self, socket: usize, index: usize) {
         let seen = self.people[socket].seen[index].1.clone();
         self.note(|_| format!("    {socket} is sent {seen:?}"));
+        if self.people[socket].is_refused_page {
+            return self.check_refused_page(socket, &seen);
+        }
         match seen {
             Seen::Status(status) => self.check_status(socket, status),
             Seen::Close { code, has_reason } => {
@@ -711,8 +714,13 @@ impl Game {
         let is_sound = self.people[socket].manner.is_sound();
         let is_over = self.watches[socket]
             .is_none_or(|watch| watch.is_late() || watch.is_handshake_over(now, &self.lengths));
+        let is_outside = self.people[socket].stay == Stay::Outside;
+        let is_refused_page = status == 101
+            && is_outside
+            && self.people[socket].is_page
+            && (fate == Fate::Refused || !is_sound);
         let is_right = match status {
-            101 => self.people[socket].stay != Stay::Outside,
+            101 => is_refused_page || !is_outside,
             // A page that was read slowly may leave no time for the next request.
             408 => is_over || !is_sound,
             503 => fate != Fate::Served || is_stopping,
@@ -722,18 +730,34 @@ impl Game {
             is_right,
             "{socket} received status {status}, expected fate: {fate:?}"
         );
+        self.people[socket].is_refused_page = is_refused_page;
         match status {
-            101 => {}
+            101 if !is_refused_page => {}
             200 | 304 => self.tally.answered += 1,
             _ => self.tally.refused += u64::from(fate == Fate::Served),
         }
         if let Some(watch) = &mut self.watches[socket] {
             match status {
-                101 => {}
+                101 if !is_refused_page => {}
                 200 | 304 => watch.was_answered(now),
                 _ => watch.was_ended(now),
             }
         }
+    }
+
+    /// Behind the 101 of a page that is refused comes one close frame, and nothing else.
+    fn check_refused_page(&mut self, socket: usize, seen: &Seen) {
+        let expected = match self.admission.fate(socket) {
+            Fate::Refused => 1013,
+            Fate::Served => 4403,
+            Fate::Away => unreachable!("it was sent something"),
+        };
+        let close = Seen::Close {
+            code: Some(expected),
+            has_reason: true,
+        };
+        assert_eq!(*seen, close, "{socket} is a page that was refused");
+        self.people[socket].was_closed = true;
     }
 
     /// A client that broke no rule receives no close code that says it did.

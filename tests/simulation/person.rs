@@ -182,6 +182,10 @@ pub(crate) struct Person {
     pub(crate) nick: Option<String>,
     /// The first nick was one that the server refuses.
     pub(crate) is_nick_refused: bool,
+    /// The request had an Origin, as that of a page: it is refused by a 101 and a close frame.
+    pub(crate) is_page: bool,
+    /// The server has written such a 101.
+    pub(crate) is_refused_page: bool,
     pub(crate) is_operator: bool,
     pub(crate) stay: Stay,
     /// The lines of the room between which the member left or was kicked.
@@ -260,6 +264,8 @@ impl Person {
             origin,
             nick: None,
             is_nick_refused: false,
+            is_page: false,
+            is_refused_page: false,
             is_operator: false,
             stay: Stay::Outside,
             farewell: None,
