@@ -147,8 +147,11 @@ export function createComposer(root, chat, t, { log, announce, search }) {
 
   // As high as what is in it, up to what the style allows.
   function fit() {
+    // While it is measured the form keeps its height: the messages above would be moved.
+    form.style.minHeight = `${form.offsetHeight}px`;
     words.style.height = "auto";
     words.style.height = `${words.scrollHeight}px`;
+    form.style.minHeight = "";
   }
 
   // Completion. The word before the caret, with or without @, or a command at the begin.
