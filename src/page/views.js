@@ -92,9 +92,15 @@ export function createViews(root, chat, { storage, given = {}, linkTo }) {
   applyLanguage();
   if (given.compact) page.dataset.compact = "";
 
-  // A dialog closes by its button and by a click beside it.
+  // A dialog closes by its button, by a click beside it, and by Escape: in a field for searching too,
+  // which browsers would only empty first.
   for (const element of root.querySelectorAll("dialog")) {
     element.querySelector("button[value=close]").addEventListener("click", () => element.close());
+    element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || event.isComposing || event.keyCode === 229) return;
+      event.preventDefault();
+      element.close();
+    });
     element.addEventListener("pointerdown", (event) => {
       if (event.target !== element) return;
       const { left, right, top, bottom } = element.getBoundingClientRect();
