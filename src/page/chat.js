@@ -64,6 +64,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   let lostAt = 0; // When the last connection ended, until the next one stands.
   let greeting = null; // Of this connection: { nick, refused }.
   let nickTimer = 0, nickTries = 0;
+  let saidTaken = null; // The nick of which was said that another has it.
+  let badNick = null; // The nick that the address asks for and that cannot be one.
   let saveTimer = 0;
 
   const changed = (room, what) => onChange({ room: room.name, ...what });
@@ -132,7 +134,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     connection.request({ type: "resume", session: tab.secret }, (answer) => {
       if (answer.type === "ok") {
         tab.secret = answer.session;
-        return ready(answer.nick);
+        ready(answer.nick);
+        if (tab.nick !== answer.nick && !greeting.refused) nickRefused(null);
+        return undefined;
       }
       if (answer.code !== "lost") begun(hello);
     }, { isPatient: true });
@@ -149,8 +153,11 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     isReady = true;
     state.nick = nick;
     if (!tab.nick) tab.nick = nick;
-    if (tab.nick !== nick) nickRefused(greeting.refused);
-    else clearTimeout(nickTimer);
+    // An error that says why may still be on its way.
+    if (tab.nick === nick) clearTimeout(nickTimer);
+    else if (greeting.refused) nickRefused(greeting.refused);
+    if (badNick) say("nick_refused", { nick: badNick, own: nick });
+    badNick = null;
     for (const room of state.rooms.values()) if (isWanted(room.phase)) join(room);
     save();
     onChange({ connection: true, rooms: true });
@@ -185,7 +192,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       tab.nick = state.nick;
       return say("nick_refused", { nick: wanted, own: state.nick, ...why });
     }
-    if (why && nickTries === 0) say("nick_taken", { nick: wanted, own: state.nick });
+    if (why && saidTaken !== wanted) {
+      saidTaken = wanted;
+      say("nick_taken", { nick: wanted, own: state.nick });
+    }
     if (nickTries >= NICK_RETRIES_MS.length) return;
     clearTimeout(nickTimer);
     nickTimer = setTimeout(() => {
@@ -199,6 +209,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   function nickIs(nick) {
     state.nick = tab.nick = nick;
     nickTries = 0;
+    saidTaken = null;
     clearTimeout(nickTimer);
     save();
     onChange({ connection: true });
@@ -713,7 +724,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       if (nick && !problemOf(nick)) {
         tab.nick = nick;
         storage.nick = nick;
-      }
+      } else if (nick) badNick = nick;
       tab.nick ||= storage.nick;
       restore();
       if (room) {

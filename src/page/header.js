@@ -40,7 +40,7 @@ export function createHeader(root, chat, t, { openJoin }) {
     }
     if (room?.phase === "refused" || room?.phase === "left") return say("ended", ...refused(room));
     if (room?.phase === "joining" && room.why) return say("waiting", t.error(room.why));
-    if (!room && state.notice) return say("ended", localText(state.notice), t("rooms.join"), openJoin);
+    if (!room && state.notice) return say("ended", ...noticed(state.notice));
     if (!room) return say("waiting", t("state.no-room"), t("rooms.join"), openJoin);
     return say("open", t("state.open"));
   }
@@ -66,6 +66,12 @@ export function createHeader(root, chat, t, { openJoin }) {
       }];
     }
     return [t.error(why), t("state.join-again"), again];
+  }
+
+  function noticed(notice) {
+    const { suggestion } = notice.values ?? {};
+    if (!suggestion) return [localText(notice), t("rooms.join"), openJoin];
+    return [`${localText(notice)} ${t("state.suggest")}`, `#${suggestion}`, () => chat.join(suggestion).catch(() => {})];
   }
 
   const localText = ({ key, values }) => (key === "error" ? t.error(values) : t(`local.${key}`, values));
