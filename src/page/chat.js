@@ -35,6 +35,8 @@ const TYPING_MS = 3_000;
 const NICK_RETRIES_MS = [5_000, 15_000, 30_000, 60_000];
 /** What was read is written down after a while, what was written at once. */
 const SAVE_MS = 1_000;
+/** A shorter absence needs no mark. */
+const AWAY_MS = 10_000;
 /** Attempts without an answer before it is tried out what is wrong. */
 const DIAGNOSE_AFTER = 2;
 
@@ -63,6 +65,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   let isReady = false; // The session is settled: rooms can be joined and messages sent again.
   let lostAt = 0; // When the last connection ended, until the next one stands.
   let greeting = null; // Of this connection: { nick, refused }.
+  let chosenNick = ""; // That the person asked for; it is remembered when it is confirmed.
   let nickTimer = 0, nickTries = 0;
   let saidTaken = null; // The nick of which was said that another has it.
   let badNick = null; // The nick that the address asks for and that cannot be one.
@@ -86,8 +89,11 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     saveTimer = 0;
     tab.current = state.current;
     tab.rooms = [...state.rooms.values()].filter((room) => room.inner.isConfirmed || room.inner.queue.length)
-      .map(({ name, phase, epoch, position, readSeq, inner }) =>
-        ({ name, isWanted: isWanted(phase), epoch, position, readSeq, outgoing: inner.queue }));
+      .map(({ name, phase, readSeq, inner }) =>
+        ({
+          name, isWanted: isWanted(phase),
+          readSeq: inner.isPlaced ? readSeq : inner.keptRead, outgoing: inner.queue,
+        }));
     storage.save();
   }
 
@@ -101,10 +107,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     for (const kept of tab.rooms) {
       const room = roomOf(kept.name);
       room.inner.isConfirmed = true;
-      room.inner.keptRead = kept.readSeq ? { epoch: kept.epoch, seq: kept.readSeq } : null;
+      room.inner.keptRead = kept.readSeq;
       room.inner.queue = kept.outgoing ?? [];
-      room.outgoing = room.inner.queue.filter((message) => !message.shownSeq);
       for (const message of room.inner.queue) message.shownSeq = undefined;
+      room.outgoing = [...room.inner.queue];
       if (kept.isWanted === false) room.phase = "left";
     }
     if (state.rooms.has(tab.current)) state.current = tab.current;
@@ -151,10 +157,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
   function ready(nick) {
     isReady = true;
-    state.nick = nick;
+    state.nick = storage.ownNick = nick;
     if (!tab.nick) tab.nick = nick;
     // An error that says why may still be on its way.
-    if (tab.nick === nick) clearTimeout(nickTimer);
+    if (tab.nick === nick) nickIs(nick);
     else if (greeting.refused) nickRefused(greeting.refused);
     if (badNick) say("nick_refused", { nick: badNick, own: nick });
     badNick = null;
@@ -163,9 +169,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     onChange({ connection: true, rooms: true });
   }
 
-  function lost({ code, reason }) {
+  function lost({ code, reason, heardAt }) {
     isReady = false;
-    lostAt ||= now();
+    lostAt ||= heardAt;
     clearTimeout(nickTimer);
     for (const room of state.rooms.values()) {
       room.isLoadingOlder = false;
@@ -187,27 +193,46 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   /** The nick that is wanted could not be had. It is asked for again if only another has it. */
   function nickRefused(why) {
     const wanted = tab.nick;
-    if (why && why.code !== "nick_taken") {
+    if (!why) return askForNick(wanted); // The session had another.
+    if (why.code !== "nick_taken") {
       if (storage.nick === wanted) storage.nick = "";
       tab.nick = state.nick;
       return say("nick_refused", { nick: wanted, own: state.nick, ...why });
     }
-    if (why && saidTaken !== wanted) {
+    storage.isNickElsewhere(wanted).then((isElsewhere) => {
+      if (!isReady || tab.nick !== wanted || state.nick === wanted) return;
+      if (isElsewhere) return askForSimilar(wanted, 2);
+      if (saidTaken !== wanted) say("nick_taken", { nick: wanted, own: state.nick });
       saidTaken = wanted;
-      say("nick_taken", { nick: wanted, own: state.nick });
-    }
-    if (nickTries >= NICK_RETRIES_MS.length) return;
+      askForNickLater(wanted);
+    });
+  }
+
+  function askForNick(wanted) {
+    connection.request({ type: "nick", nick: wanted }, (answer) => {
+      if (tab.nick !== wanted) return;
+      if (answer.type === "ok") nickIs(answer.nick);
+      else if (answer.code === "nick_taken" || answer.code === "bad_name") nickRefused(answer);
+    });
+  }
+
+  function askForNickLater(wanted) {
     clearTimeout(nickTimer);
-    nickTimer = setTimeout(() => {
-      connection.request({ type: "nick", nick: wanted }, (answer) => {
-        if (answer.type === "ok") return nickIs(answer.nick);
-        if (answer.code === "nick_taken" && tab.nick === wanted) nickRefused(null);
-      });
-    }, NICK_RETRIES_MS[nickTries++]);
+    if (nickTries >= NICK_RETRIES_MS.length) return;
+    nickTimer = setTimeout(() => askForNick(wanted), NICK_RETRIES_MS[nickTries++]);
+  }
+
+  /** The person has this nick in another tab: here it becomes `ann-2`. */
+  function askForSimilar(wanted, number) {
+    connection.request({ type: "nick", nick: `${wanted}-${number}` }, (answer) => {
+      if (answer.type === "ok") return nickIs(answer.nick);
+      if (answer.code === "nick_taken" && number < 9) askForSimilar(wanted, number + 1);
+    });
   }
 
   function nickIs(nick) {
-    state.nick = tab.nick = nick;
+    state.nick = tab.nick = storage.ownNick = nick;
+    if (nick === chosenNick) storage.nick = nick;
     nickTries = 0;
     saidTaken = null;
     clearTimeout(nickTimer);
@@ -217,8 +242,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
   function rename(nick) {
     return ask({ type: "nick", nick: nick.trim() }).then((answer) => {
+      chosenNick = answer.nick;
       nickIs(answer.nick);
-      storage.nick = answer.nick;
       return answer.nick;
     });
   }
@@ -237,7 +262,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       inner: {
         queue: [], inFlight: null, lastOkSeq: 0, pumpTimer: 0,
         isConfirmed: false, isPlaced: false, join: null, joinTimer: 0, joinTries: 0, waiters: [],
-        generation: 0, keptRead: null, awayMark: null,
+        generation: 0, headSeq: 0, keptRead: undefined, awayMark: null,
         isWatched: false, refresh: 0, typingTimer: 0, typingSentAt: 0,
       },
     };
@@ -303,9 +328,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   function joined(room, answer) {
-    const { inner } = room;
     room = settleName(room, answer.room);
-    if (room.inner !== inner) return;
+    const { inner } = room;
     Object.assign(room, { phase: "joined", why: null, topic: answer.topic, role: answer.role });
     Object.assign(inner, { isConfirmed: true, joinTries: 0 });
     placeAt(room, answer);
@@ -322,22 +346,21 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     changed(room, { log: true });
   }
 
-  /** The server has folded the name of the room. */
+  /** The server has folded the name of the room, perhaps to that of one in the list. */
   function settleName(room, name) {
     if (room.name === name) return room;
     const known = state.rooms.get(name);
-    const { queue, waiters } = room.inner;
     state.rooms.delete(room.name);
     if (state.current === room.name) state.current = name;
-    if (!known) {
-      room.name = name;
-      state.rooms.set(name, room);
-      return room;
+    if (known) {
+      known.inner.queue.push(...room.inner.queue);
+      known.inner.waiters.push(...room.inner.waiters);
+      return known;
     }
-    known.inner.queue.push(...queue);
-    known.inner.waiters.push(...waiters);
-    for (const { resolve } of known.phase === "joined" ? known.inner.waiters.splice(0) : []) resolve(known);
-    return known;
+    room.name = name;
+    room.draft ||= storage.draft(name);
+    state.rooms.set(name, room);
+    return room;
   }
 
   /** What is shown meets the position that the server gives: what is gone, missed or away. */
@@ -347,10 +370,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       inner.isPlaced = true;
       room.hasOlder = after > 0;
       const { keptRead } = inner;
-      room.readSeq = keptRead ? Math.min(keptRead.seq, seq) : seq;
+      room.readSeq = Math.min(keptRead ?? seq, seq);
       room.position = after;
       // Entries between what was read and what is fetched are not counted one by one.
-      if (after > room.readSeq) countUnread(room, after - room.readSeq);
+      if (after > room.readSeq && !isAttended(room)) countUnread(room, after - room.readSeq);
       return;
     }
     if (to !== undefined || after < room.position) rewind(room, Math.min(to ?? after, room.position));
@@ -360,7 +383,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
         if (!isAttended(room)) countUnread(room, after - room.position);
       } else room.hasOlder = true;
     }
-    if (lostAt && (seq > after || !recovered)) {
+    const isLong = now() - lostAt >= AWAY_MS;
+    if (lostAt && (seq > after ? isLong : !recovered) && !(room.unread && inner.awayMark)) {
       mark(room, { reason: "offline", from: lostAt + state.offsetMs, to: now() + state.offsetMs });
     }
   }
@@ -415,6 +439,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     const before = state.rooms.get(state.current);
     if (before) presence.watch(before, false);
     state.current = name;
+    if (before && !before.unread && before.inner.awayMark) forgetMark(before);
     if (before && timeline.trim(before, timeline.ITEMS_ELSEWHERE_MAX)) changed(before, { log: true });
     read(room);
     save();
@@ -477,14 +502,14 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     item.isMention = isSpeech && !item.isOwn && isMentioned(item.text, state.nick);
     outgoing.shown(room, object);
     outgoing.passed(room);
-    if (item.isOwn || isAttended(room)) room.readSeq = Math.max(room.readSeq, item.seq);
-    else if (isSpeech && item.seq > room.readSeq) {
+    if (isAttended(room) || (item.isOwn && !room.unread)) room.readSeq = Math.max(room.readSeq, item.seq);
+    else if (isSpeech && !item.isOwn && item.seq > room.readSeq) {
       if (!room.unread && !room.inner.awayMark) mark(room, { reason: "unread", from: item.time });
       countUnread(room, 1, item.isMention ? 1 : 0);
     }
     append(room, item);
     if (item.nick) presence.stopTyping(room, item.nick);
-    if (item.kind === "kicked") presence.stopTyping(room, item.nick);
+    if (item.kind === "kicked" && item.seq > room.inner.headSeq) presence.left(room, item.nick);
     saveSoon();
   }
 
@@ -493,7 +518,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     const isRead = room.name === state.current && room.isAtEnd;
     const most = room.name === state.current ? timeline.ITEMS_MAX : timeline.ITEMS_ELSEWHERE_MAX;
     // Who reads back keeps what is on the screen for longer, but not for ever.
-    timeline.trim(room, isRead || room.name !== state.current ? most : 2 * most);
+    const isTrimmed = timeline.trim(room, isRead || room.name !== state.current ? most : 2 * most);
+    if (isTrimmed && !room.items.includes(room.inner.awayMark)) room.inner.awayMark = null;
     changed(room, { log: true });
   }
 
@@ -721,10 +747,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     state,
     /** Begins with what the tab remembers, and with what the address of the page asks for. */
     start({ room, nick } = {}) {
-      if (nick && !problemOf(nick)) {
-        tab.nick = nick;
-        storage.nick = nick;
-      } else if (nick) badNick = nick;
+      if (nick && !problemOf(nick)) tab.nick = chosenNick = nick.trim().normalize("NFC");
+      else if (nick) badNick = nick;
       tab.nick ||= storage.nick;
       restore();
       if (room) {

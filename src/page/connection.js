@@ -29,8 +29,9 @@ export const isFinal = (code) => code >= 4000 || FINAL_CODES.has(code);
 
 /**
  * `on.phase(state)` after each change of `state`, `on.hello(object)` at the beginning of each
- * connection, `on.event(object)` for what answers no request, `on.lost({code, reason})` when a
- * connection that had said hello is gone; the requests without an answer have failed before.
+ * connection, `on.event(object)` for what answers no request, `on.lost({code, reason, heardAt})`
+ * when a connection that had said hello is gone, from which something was last heard at `heardAt`;
+ * the requests without an answer have failed before.
  */
 export function createConnection({ world, url, on }) {
   const { WebSocket, setTimeout, clearTimeout, random } = world;
@@ -100,7 +101,7 @@ export function createConnection({ world, url, on }) {
     }
     failAll(); // The callers must find that there is no connection.
     on.phase(state);
-    if (wasOpen) on.lost({ code, reason });
+    if (wasOpen) on.lost({ code, reason, heardAt: heardAt - shift });
     schedule();
   }
 

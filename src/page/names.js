@@ -19,8 +19,11 @@ export function problemOf(name) {
   return [...text].length > NAME_MAX ? "long" : null;
 }
 
-/** A room's name however it is typed. */
-export const foldRoom = (name) => name.trim().normalize("NFKC").toLowerCase().normalize("NFC");
+/** A room's name however it is typed: without case and joiners, in compatibility forms. */
+export function foldRoom(name) {
+  const plain = name.trim().replace(/[\u200c\u200d]/gu, "").normalize("NFKC");
+  return plain.toLowerCase().toUpperCase().toLowerCase().normalize("NFC"); // ß is ss.
+}
 
 /** The nearest name that a room can have: `#General chat` is `general-chat`; null: there is none. */
 export function nearestRoomName(text) {
@@ -65,11 +68,13 @@ function isEdge(beside, inside) {
 
 /** The order in which the server lists nicks: by code points. */
 export function compareNames(a, b) {
-  const [left, right] = [a[Symbol.iterator](), b[Symbol.iterator]()];
-  for (;;) {
-    const [one, other] = [left.next(), right.next()];
-    if (one.done || other.done) return (one.done ? 0 : 1) - (other.done ? 0 : 1);
-    const difference = one.value.codePointAt(0) - other.value.codePointAt(0);
-    if (difference) return difference;
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at += 1) {
+    const [one, other] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (one !== other) return place(one) - place(other);
   }
+  return a.length - b.length;
 }
+
+/** Halves of surrogate pairs stand for what comes behind all that is one unit. */
+const place = (unit) => (unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit);

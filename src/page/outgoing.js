@@ -57,7 +57,8 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
     if (room.phase !== "joined" || inner.inFlight || !isReady()) return;
     const message = inner.queue.find((one) => one.phase === "sending" && !one.seq);
     if (!message) return;
-    if (message.notBefore > now()) return pumpLater(room, message.notBefore - now());
+    const wait = message.notBefore - now();
+    if (wait > 0 && wait < PATIENCE_MS) return pumpLater(room, wait); // More: the clock was set.
     if (bytesOf(requestOf(room, message)) > state.limits.message_bytes) {
       return fail(room, message, { code: "too_long" });
     }
@@ -77,8 +78,9 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
 
   /** Whether the server still compares this message's key with those that it stored. */
   function isKeyKnown(message) {
+    const age = now() - message.sentAt; // Below zero the clock was set, and says nothing.
     return message.label === tab.label && message.others < OTHERS_MAX &&
-      now() - message.sentAt < state.limits.dedupe_ms * DEDUPE_SHARE;
+      age >= 0 && age < state.limits.dedupe_ms * DEDUPE_SHARE;
   }
 
   function* inDoubt() {

@@ -106,7 +106,7 @@ export function createPresence({ world, connection, state, changed }) {
         if (room.phase !== "joined") return reject({ code: "not_a_member" });
         // What was in the list before and behind `after` has had its time.
         const kept = after ? room.members.list.filter((nick) => compareNames(nick, after) <= 0) : [];
-        const list = sorted([...new Set([...kept, ...answer.members])]);
+        const list = [...kept, ...answer.members];
         room.members = { list, more: answer.more, isStale: false };
         room.count = Math.max(1, list.length + answer.more);
         changed(room, { members: true });

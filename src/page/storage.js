@@ -13,13 +13,20 @@ const QUESTION_MS = 300;
  * BroadcastChannel; either may be missing.
  */
 export function createStorage({ session, local, locks, channel, random, setTimeout }) {
-  const tab = read(session, TAB) ?? {};
+  const kept = read(session, TAB);
+  const tab = typeof kept === "object" ? kept : {};
   tab.id ??= newId(random);
-  tab.rooms ??= [];
+  if (!Array.isArray(tab.rooms)) tab.rooms = [];
+  const me = newId(random);
+  const line = channel?.("parlor.tabs");
+  const questions = new Set(); // { field, value, resolve } that other tabs may answer.
+  if (line) line.onmessage = ({ data }) => heard(data);
 
-  return {
+  const storage = {
+    /** The nick that the server confirmed to this tab. */
+    ownNick: "",
     /**
-     * { id, secret, label, nick, current, rooms: [{ name, epoch, position, readSeq, outgoing }] };
+     * { id, secret, label, nick, current, rooms: [{ name, isWanted, readSeq, outgoing }] };
      * `label` names the session across its secrets. Call `save` after a change.
      */
     tab,
@@ -40,6 +47,9 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
       write(session, TAB, tab);
     },
 
+    /** Whether another tab of this person has this nick. */
+    isNickElsewhere: (nick) => ask("ownNick", nick),
+
     get nick() { return read(local, "parlor.nick") ?? ""; },
     set nick(nick) { write(local, "parlor.nick", nick || undefined); },
     draft: (room) => read(local, `parlor.draft.${room}`) ?? "",
@@ -47,10 +57,11 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
     setting: (name) => read(local, `parlor.setting.${name}`),
     setSetting: (name, value) => write(local, `parlor.setting.${name}`, value),
   };
+  return storage;
 
   async function isCopy() {
-    if (locks) return !(await hold(tab.id));
-    return channel ? askOthers() : false;
+    // Only secure pages have locks. Without them the original answers, unless it is suspended.
+    return locks ? !(await hold(tab.id)) : ask("id", tab.id);
   }
 
   /** Holds a lock of this name for as long as the page lives. False: another page has it. */
@@ -66,19 +77,29 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
     });
   }
 
-  /** Without locks, which only secure pages have: the original answers, unless it is suspended. */
-  function askOthers() {
-    const line = channel("parlor.tabs");
-    const me = newId(random);
+  /** Resolves to whether another tab says that a field of it has this value. */
+  function ask(field, value) {
+    if (!line) return Promise.resolve(false);
     return new Promise((resolve) => {
-      line.onmessage = ({ data }) => {
-        if (data.me === me) return;
-        if (data.asks === tab.id) line.postMessage({ me, has: tab.id });
-        if (data.has === tab.id) resolve(true);
-      };
-      line.postMessage({ me, asks: tab.id });
-      setTimeout(() => resolve(false), QUESTION_MS);
+      const question = { field, value, resolve };
+      questions.add(question);
+      line.postMessage({ me, field, value, isQuestion: true });
+      setTimeout(() => {
+        questions.delete(question);
+        resolve(false);
+      }, QUESTION_MS);
     });
+  }
+
+  function heard({ me: other, field, value, isQuestion }) {
+    if (other === me) return;
+    if (!isQuestion) {
+      for (const question of questions) {
+        if (question.field === field && question.value === value) question.resolve(true);
+      }
+    } else if (value === (field === "id" ? tab.id : storage.ownNick)) {
+      line.postMessage({ me, field, value });
+    }
   }
 }
 

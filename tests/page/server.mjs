@@ -19,6 +19,8 @@ export function createServer(clock, { random, below }) {
     storeMs: () => 2 + random() * 30,
     /** An error for the next requests of a type: { send: [{ code, retry_ms }] }. */
     failures: {},
+    /** A function that may return the error for a request. */
+    refuse: null,
     /** A function that may close a new connection. */
     greet: null,
     start: 1,
@@ -115,7 +117,7 @@ export function createServer(clock, { random, below }) {
       return fail("too_fast", { retry_ms: 100 });
     }
     peer.tokens -= 1;
-    const failure = server.failures[object.type]?.shift();
+    const failure = server.failures[object.type]?.shift() || server.refuse?.(object);
     if (failure) return fail(failure.code, failure);
     const handler = handlers[object.type];
     if (!handler) return fail("unknown_type");

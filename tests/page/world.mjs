@@ -88,6 +88,13 @@ export function createClock(start = 1_764_115_200_000) {
         await this.run(Math.min(50, end - now));
       }
     },
+    /** Runs until a promise is settled, and returns what it resolved to. */
+    async during(promise, ms = 60_000) {
+      let isSettled = false;
+      promise.then(() => { isSettled = true; }, () => { isSettled = true; });
+      await this.until(() => isSettled, ms);
+      return promise;
+    },
     /** The computer sleeps: time passes, and no timer fires before it wakes. */
     sleep(ms) { now += ms; },
     /** The wall clock is set. */
