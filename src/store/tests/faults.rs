@@ -246,7 +246,7 @@ fn entries_that_follow_a_commit_closely_share_the_next_one() {
     store.hand_over([record(OTHER, 1, "comes in time")]);
     store.thread.turn();
     assert_eq!(stored(&store.answers()), []);
-    AHEAD.set(Duration::from_millis(20));
+    AHEAD.set(Duration::from_millis(40));
     store.thread.turn();
     assert_eq!(stored(&store.answers()), [(ROOM, 2), (OTHER, 1)]);
 }
