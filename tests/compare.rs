@@ -5,7 +5,8 @@
 #[expect(dead_code, reason = "only its parts are tested")]
 mod compare;
 
-use compare::figures::{Goal, Load, Measure, Setting, number, paired_settings, settings};
+use compare::figures::{Goal, Load, Measure, Setting};
+use compare::figures::{number, paired_settings, settings, store_settings};
 use compare::options::Options;
 use compare::paired::Pairs;
 use compare::servers::{Heartbeat, Server, port_in};
@@ -308,7 +309,7 @@ fn paired_mode_measures_idle_bytes_accept_and_fan_out() {
     );
     let members = settings.iter().map(|setting| match setting.load {
         Load::Chat { members, .. } => members,
-        Load::Idle { .. } => 0,
+        Load::Idle { .. } | Load::Resume { .. } | Load::History { .. } | Load::Programs { .. } => 0,
     });
     assert_eq!(members.collect::<Vec<u32>>(), [0, 100, 1_000]);
 }
@@ -334,8 +335,8 @@ fn options_have_defaults_for_each_mode() {
 fn options_that_exclude_each_other_are_refused() {
     for (words, part) in [
         ("--base a --rounds 8", "at least 9"),
-        ("--base a --quick", "excludes --quick"),
-        ("--base a --only idle", "excludes --only"),
+        ("--base a --quick", "exclude --quick"),
+        ("--base a --only idle", "exclude --only"),
         ("--base", "--base needs a value"),
         ("--rounds x", "--rounds needs a number"),
         ("--what", "there is no option --what"),
@@ -373,4 +374,28 @@ fn quick_run_leaves_out_no_figure_but_growth() {
     let mut all = figures(false);
     assert_eq!(all.pop(), Some("growth"));
     assert_eq!(figures(true), all);
+}
+
+#[test]
+fn store_is_compared_for_few_and_many_receivers_and_for_one_and_several_messages() {
+    let names: Vec<String> = store_settings().into_iter().map(|s| s.name).collect();
+    let fan_out = [100, 1_000, 5_000]
+        .into_iter()
+        .flat_map(|members| [1, 16].map(|window| (members, window)));
+    let fan_out: Vec<String> = fan_out
+        .map(|(members, window)| format!("{members} receivers, 64 B, window {window}"))
+        .collect();
+    assert_eq!(names[1..], fan_out);
+    assert!(parsed("--store --base a").is_err());
+    assert_eq!(parsed("--store").expect("options").rounds(), 15);
+}
+
+/// Their rows would be empty for every other server.
+#[test]
+fn figures_of_programs_are_those_of_parlor_alone() {
+    for setting in settings(false) {
+        let figures = ["programs", "resume", "history", "acks"];
+        let is_own = figures.contains(&setting.figure);
+        assert_eq!(setting.load.is_for_programs(), is_own, "{}", setting.figure);
+    }
 }

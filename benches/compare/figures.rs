@@ -1,6 +1,7 @@
 //! What is measured: the settings of each figure, the load of each setting, what is read from the
 //! tester's answer, and the goals for parlor. Knows no process and no table.
 
+use super::programs;
 use super::servers::{Heartbeat, Server};
 use serde_json::Value;
 
@@ -9,6 +10,8 @@ use serde_json::Value;
 pub(crate) enum Pace {
     /// Closed loop: so many messages of a room are in flight.
     Window(u32),
+    /// Open loop: so many messages a second from each sender.
+    Each(u32),
     /// Open loop: this share of the deliveries per second that a floor made in the same round.
     Share { of: Server, share: f64 },
 }
@@ -43,6 +46,25 @@ pub(crate) enum Load {
         slow_members: Option<u32>,
         /// Silence after the messages, before memory is read.
         rest_seconds: f64,
+    },
+    /// All clients vanish, miss messages and return at once.
+    Resume {
+        connections: u32,
+        missed: u32,
+        /// The server is killed and started again before they return.
+        is_restarted: bool,
+    },
+    /// Clients read a room page by page.
+    History {
+        connections: u32,
+        fill: u32,
+        seconds: f64,
+    },
+    /// A load by clients of `parlor.v1.json`.
+    Programs {
+        load: Box<Load>,
+        /// The server keeps its history in a directory, not in memory.
+        is_stored: bool,
     },
 }
 
@@ -170,7 +192,7 @@ pub(crate) struct Measure {
     pub(crate) alone_only: bool,
 }
 
-const PLAIN: Measure = Measure {
+pub(super) const PLAIN: Measure = Measure {
     name: "",
     decimals: 0,
     read: |_| None,
@@ -181,7 +203,7 @@ const PLAIN: Measure = Measure {
     alone_only: false,
 };
 
-const IDLE: &[Measure] = &[
+pub(super) const IDLE: &[Measure] = &[
     Measure {
         name: "user-space bytes per connection (slope)",
         read: |sample| number(&sample.result, "/server/user_bytes_per_connection"),
@@ -215,6 +237,11 @@ const PAIRED_IDLE: &[Measure] = &[
         ..IDLE[1]
     },
 ];
+
+const PAIRED_CONNECT: &[Measure] = &[Measure {
+    goals: &[],
+    ..IDLE[1]
+}];
 
 const CONNECTS: &[Measure] = &[
     Measure {
@@ -255,7 +282,7 @@ const BURST: &[Measure] = &[
     },
 ];
 
-const DELIVERY_CPU: Measure = Measure {
+pub(super) const DELIVERY_CPU: Measure = Measure {
     name: "CPU µs per delivery",
     decimals: 3,
     read: |sample| number(&sample.result, "/server/cpu_us_per_delivery"),
@@ -391,7 +418,10 @@ impl Load {
                 seconds: 0.5,
                 watch: None,
             },
-            Self::Idle { .. } => self.clone(),
+            Self::Idle { .. }
+            | Self::Resume { .. }
+            | Self::History { .. }
+            | Self::Programs { .. } => self.clone(),
         }
     }
 
@@ -401,16 +431,24 @@ impl Load {
         let mut shared = self.clone();
         match &mut shared {
             Self::Idle { connect_rate, .. } => *connect_rate = (*connect_rate / count).max(1),
-            Self::Chat { seconds, .. } => *seconds *= 2.0,
+            Self::Chat { seconds, .. } | Self::History { seconds, .. } => *seconds *= 2.0,
+            Self::Programs { load, .. } => *load = Box::new(load.shared_by(count)),
+            Self::Resume { .. } => {}
         }
         shared
+    }
+
+    /// Only parlor speaks the protocol of these clients.
+    pub(crate) const fn is_for_programs(&self) -> bool {
+        matches!(self, Self::Programs { .. })
     }
 
     /// A fifth of the rooms.
     pub(crate) fn fifth(&self) -> Self {
         let mut fifth = self.clone();
-        let (Self::Chat { rooms, .. } | Self::Idle { rooms, .. }) = &mut fifth;
-        *rooms /= 5;
+        if let Self::Chat { rooms, .. } | Self::Idle { rooms, .. } = &mut fifth {
+            *rooms /= 5;
+        }
         fifth
     }
 }
@@ -441,12 +479,13 @@ pub(crate) fn settings(quick: bool) -> Vec<Setting> {
     all.extend(latency(if quick { 2.0 } else { 3.0 }));
     all.extend(slow(if quick { 2.0 } else { 3.0 }));
     all.push(heartbeat(quick));
+    all.extend(programs::settings(quick));
     all.extend(growth());
     all.retain(|setting| setting.quick || !quick);
     all
 }
 
-fn setting(figure: &'static str, name: String, load: Load) -> Setting {
+pub(super) fn setting(figure: &'static str, name: String, load: Load) -> Setting {
     Setting {
         figure,
         name,
@@ -463,29 +502,45 @@ fn setting(figure: &'static str, name: String, load: Load) -> Setting {
 /// The settings for two builds of parlor: short, since every figure is a ratio of many rounds, and
 /// the cost of a single message or connect, which batching cannot hide.
 pub(crate) fn paired_settings() -> Vec<Setting> {
-    let fan_out = |members: u32| Setting {
-        measures: &[DELIVERY_CPU],
-        ..setting(
-            "fan-out",
-            format!("{members} receivers, 64 B, window 1"),
-            Load::Chat {
-                rooms: 1,
-                members,
-                senders: 10,
-                bytes: 64,
-                pace: Pace::Window(1),
-                seconds: 1.5,
-                slow_members: None,
-                rest_seconds: 0.0,
-            },
-        )
-    };
     let [slope, _] = idle(false);
     let idle = Setting {
         measures: PAIRED_IDLE,
         ..slope
     };
-    vec![idle, fan_out(100), fan_out(1_000)]
+    vec![idle, fan_out(100, 1), fan_out(1_000, 1)]
+}
+
+/// The settings for the same build with its history in a directory and in memory.
+pub(crate) fn store_settings() -> Vec<Setting> {
+    let [slope, _] = idle(false);
+    let mut all = vec![Setting {
+        measures: PAIRED_CONNECT,
+        ..slope
+    }];
+    for members in [100, 1_000, 5_000] {
+        all.extend([1, 16].map(|window| fan_out(members, window)));
+    }
+    all
+}
+
+fn fan_out(members: u32, window: u32) -> Setting {
+    Setting {
+        measures: &[DELIVERY_CPU],
+        ..setting(
+            "fan-out",
+            format!("{members} receivers, 64 B, window {window}"),
+            Load::Chat {
+                rooms: 1,
+                members,
+                senders: 10,
+                bytes: 64,
+                pace: Pace::Window(window),
+                seconds: 1.5,
+                slow_members: None,
+                rest_seconds: 0.0,
+            },
+        )
+    }
 }
 
 fn idle(quick: bool) -> [Setting; 2] {

@@ -1,5 +1,6 @@
 //! Compares what servers cost under the same load: parlor with the floor and every installed peer
-//! (`cargo bench --bench compare -- --quick`), or two builds of parlor (`-- --base PATH`).
+//! (`cargo bench --bench compare -- --quick`), or two builds of parlor (`-- --base PATH`),
+//! or parlor with and without a store (`-- --store`).
 //!
 //! Every server is started anew for every setting, on a core of its own; the tester, which is
 //! `parlor load`, has another. A server that fails is named in the table and stops no other.
@@ -8,6 +9,8 @@ pub(crate) mod figures;
 pub(crate) mod options;
 pub(crate) mod paired;
 mod place;
+mod programs;
+mod restart;
 mod rounds;
 pub(crate) mod servers;
 pub(crate) mod statistics;
@@ -43,6 +46,9 @@ fn compare() -> Result<(), String> {
     }
     if let Some(base) = &options.base {
         return paired::run(&options, &place, base);
+    }
+    if options.store {
+        return paired::run(&options, &place, &place.parlor);
     }
     let mut build = Command::new(place.root.join("benches/peers/build.sh"));
     servers::run_bounded(build.arg("floor"), BUILD_MAX)

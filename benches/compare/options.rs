@@ -15,7 +15,8 @@ compares parlor with the floor and with every installed peer:
   --together        parlor, the floor of each row and uWebSockets at the same time on the one core
                     instead of in turns, for figures that are a server's own: a disturbance of the
                     machine then affects all of them alike, and ratios are exact to a few percent
-  --only LIST       figures: idle, burst, delivery, latency, slow, heartbeat, growth [all]
+  --only LIST       figures: idle, burst, delivery, latency, slow, heartbeat, growth; of parlor
+                    alone, with parlor.v1.json: programs, resume, history, acks [all]
   --servers LIST    parlor, parlor-notices, floor, floor-coalescing, uws, gorilla, ws,
                     tokio-tungstenite, axum [all that are installed]
   --parlor PATH     measures another build of parlor [the one that cargo has just built]
@@ -32,8 +33,11 @@ the new build to the base, the 95 % interval of the ratio (Wilcoxon signed-rank,
 each round), and a verdict: \"within 3 %\" (the whole interval is at most 1.03), \"slower\" or \"larger\"
 (the whole interval is above 1.03), or \"inconclusive\". For example:
   cargo bench --bench compare -- --base /tmp/before/target/release/parlor
+compares parlor with its history in a directory with the same build and its history in memory:
+  --store           as --base, for accept and for fan-out to 100, 1,000 and 5,000 members with one and
+                    with 16 messages under way
 benches/peers/build.sh installs the peers. Results are written to target/bench/: compare.md and
-compare.json, with --together compare-together.*, with --base compare-paired.*. Where the rounds of a
+compare.json, with --together compare-together.*, with --base compare-paired.*, with --store compare-store.*. Where the rounds of a
 setting differ by more than a tenth, tables show the range instead of a single number.";
 
 /// Rounds of the comparison with `--base`: nine are the fewest for a verdict.
@@ -46,6 +50,8 @@ pub(crate) struct Options {
     rounds: Option<usize>,
     pub(crate) all_rounds: bool,
     pub(crate) together: bool,
+    /// Parlor with a store is compared with parlor without.
+    pub(crate) store: bool,
     only: Option<Vec<String>>,
     servers: Option<Vec<String>>,
     minutes: Option<u64>,
@@ -71,6 +77,7 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--all-rounds" => options.all_rounds = true,
                 "--together" => options.together = true,
+                "--store" => options.store = true,
                 "--rounds" => options.rounds = Some(value()?.parse().map_err(wrong)?),
                 "--minutes" => options.minutes = Some(value()?.parse().map_err(wrong)?),
                 "--parlor" => options.parlor = Some(PathBuf::from(value()?)),
@@ -88,25 +95,36 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.base.is_none() {
+        if !self.is_paired() {
             return Ok(());
         }
+        if self.base.is_some() && self.store {
+            return Err(format!("--base and --store exclude each other\n{HELP}"));
+        }
         if self.quick || self.all_rounds {
-            return Err(format!("--base excludes --quick and --all-rounds\n{HELP}"));
+            return Err(format!(
+                "--base and --store exclude --quick and --all-rounds\n{HELP}"
+            ));
         }
         if self.only.is_some() || self.servers.is_some() {
-            return Err(format!("--base excludes --only and --servers\n{HELP}"));
+            return Err(format!(
+                "--base and --store exclude --only and --servers\n{HELP}"
+            ));
         }
         if self.rounds() < PAIRED_ROUNDS_MIN {
             return Err(format!(
-                "--base needs at least {PAIRED_ROUNDS_MIN} --rounds\n{HELP}"
+                "--base and --store need at least {PAIRED_ROUNDS_MIN} --rounds\n{HELP}"
             ));
         }
         Ok(())
     }
 
+    const fn is_paired(&self) -> bool {
+        self.base.is_some() || self.store
+    }
+
     pub(crate) fn rounds(&self) -> usize {
-        let usual = match (self.base.is_some(), self.quick) {
+        let usual = match (self.is_paired(), self.quick) {
             (true, _) => PAIRED_ROUNDS,
             (false, true) => 1,
             (false, false) => 3,
@@ -115,7 +133,7 @@ impl Options {
     }
 
     pub(crate) fn minutes(&self) -> u64 {
-        let usual = match (self.base.is_some(), self.quick) {
+        let usual = match (self.is_paired(), self.quick) {
             (true, _) => 10,
             (false, true) => 8,
             (false, false) => 35,

@@ -1,4 +1,4 @@
-//! Two builds of parlor under the same load, in turns or at the same time, and what the ratios of
+//! Two builds of parlor, or one with a store and without, under the same load, in turns or at the same time, and what the ratios of
 //! the rounds say about the change. Ends by its time, whatever a server or the tester does.
 
 use super::figures::{self, Load, Measure, Sample, Setting};
@@ -14,8 +14,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-
-const NAME: &str = "compare-paired";
 
 /// The values of one measure in every round in which both builds have one: the base's and the new
 /// build's.
@@ -75,6 +73,8 @@ struct Row {
 struct Comparison {
     /// The base and the new build.
     sides: [Place; 2],
+    /// Of the files of the result.
+    name: &'static str,
     is_together: bool,
     rows: Vec<Row>,
     /// What went wrong, by round.
@@ -89,7 +89,12 @@ pub(crate) fn run(options: &Options, place: &Place, base: &Path) -> Result<(), S
             return Err(format!("there is no program {}", program.display()));
         }
     }
-    let rows = figures::paired_settings().into_iter().map(|setting| Row {
+    let settings = if options.store {
+        figures::store_settings()
+    } else {
+        figures::paired_settings()
+    };
+    let rows = settings.into_iter().map(|setting| Row {
         pairs: vec![Pairs::default(); setting.measures.len()],
         setting,
     });
@@ -102,9 +107,15 @@ pub(crate) fn run(options: &Options, place: &Place, base: &Path) -> Result<(), S
             },
             Place {
                 prefix: "new-",
+                is_storing: options.store,
                 ..place.clone()
             },
         ],
+        name: if options.store {
+            "compare-store"
+        } else {
+            "compare-paired"
+        },
         is_together: options.together,
         rows: rows.collect(),
         notes: Vec::new(),
@@ -121,7 +132,8 @@ pub(crate) fn run(options: &Options, place: &Place, base: &Path) -> Result<(), S
     }
     comparison.write()?;
     println!("\n{}", comparison.markdown());
-    println!("written: {}.md", place.results.join(NAME).display());
+    let path = place.results.join(comparison.name);
+    println!("written: {}.md", path.display());
     Ok(())
 }
 
@@ -200,6 +212,14 @@ impl Comparison {
     }
 
     fn markdown(&self) -> String {
+        let of = |side: &Place| {
+            let store = if side.is_storing {
+                ", its history in a directory"
+            } else {
+                ""
+            };
+            format!("{}{store}", side.parlor.display())
+        };
         let mut out = format!(
             "# two builds of parlor compared\n\n\
              base: {}\nnew: {}\n{}.\n\n\
@@ -209,8 +229,8 @@ impl Comparison {
              {ACCEPTED}.\n\n\
              | figure | base | new | rounds | ratio (95 % interval) | verdict |\n\
              | --- | --- | --- | --- | --- | --- |\n",
-            self.sides[0].parlor.display(),
-            self.sides[1].parlor.display(),
+            of(&self.sides[0]),
+            of(&self.sides[1]),
             self.sides[1].machine(self.is_together),
         );
         for Row { setting, pairs } in &self.rows {
@@ -246,6 +266,6 @@ impl Comparison {
             "figures": figures,
             "notes": self.notes,
         });
-        self.sides[1].write(NAME, &self.markdown(), &format!("{json}\n"))
+        self.sides[1].write(self.name, &self.markdown(), &format!("{json}\n"))
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Place {
     /// Before the names of the files of one measurement, if another may run at the same time.
     pub(crate) prefix: &'static str,
     pub(crate) is_pinning: bool,
+    /// The server keeps its history in a directory, not in memory.
+    pub(crate) is_storing: bool,
 }
 
 impl Place {
@@ -34,6 +36,7 @@ impl Place {
             results: root.join("target/bench"),
             prefix: "",
             is_pinning: can_pin(),
+            is_storing: false,
             root,
         };
         fs::create_dir_all(&place.results)
@@ -48,8 +51,18 @@ impl Place {
         let mut words = prefix.iter().chain(words);
         let mut command = Command::new(words.next().map_or("", String::as_str));
         // An older build of parlor does not know the variable.
-        command.args(words).env("PARLOR_STORE", "memory");
+        let store = if self.is_storing {
+            self.store()
+        } else {
+            PathBuf::from("memory")
+        };
+        command.args(words).env("PARLOR_STORE", store);
         command
+    }
+
+    /// The directory of the server's history.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.scratch("store")
     }
 
     /// A file of one measurement, which the next one replaces.

@@ -94,7 +94,8 @@ impl Comparison {
             (round > 1 && !self.all_rounds || setting.close_only) && !server.is_close();
         let has_one_floor = !["idle", "delivery", "latency"].contains(&setting.figure);
         let is_same_floor = server == Server::FloorCoalescing && has_one_floor;
-        !is_notices_only && !is_silent && !is_too_far && !is_same_floor
+        let is_parlors_own = setting.load.is_for_programs() && server != Server::Parlor;
+        !is_parlors_own && !is_notices_only && !is_silent && !is_too_far && !is_same_floor
     }
 
     /// Parlor, the floor and uWebSockets at the same time on one core, their testers on the other.

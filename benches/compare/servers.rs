@@ -135,6 +135,11 @@ impl Server {
         }
     }
 
+    /// The same for clients of `parlor.v1.json`.
+    pub(crate) fn programs_url(port: u16) -> String {
+        format!("ws://127.0.0.1:{port}/ws?nick={{nick}}")
+    }
+
     /// The program and its arguments.
     fn words(self, place: &Place, heartbeat: Heartbeat) -> Vec<String> {
         let program = self.program(place).display().to_string();
@@ -194,9 +199,24 @@ impl Server {
 
     /// Starts the server on its core and waits until it listens.
     pub(crate) fn start(self, place: &Place, heartbeat: Heartbeat) -> Result<Running, String> {
+        self.start_at(place, heartbeat, 0)
+    }
+
+    /// Starts the server at a port; 0: at any.
+    pub(crate) fn start_at(
+        self,
+        place: &Place,
+        heartbeat: Heartbeat,
+        port: u16,
+    ) -> Result<Running, String> {
         let log = place.scratch(&format!("{}.log", self.name()));
         let log = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        let words = self.words(place, heartbeat);
+        let mut words = self.words(place, heartbeat);
+        for word in &mut words {
+            if word == "127.0.0.1:0" {
+                *word = format!("127.0.0.1:{port}");
+            }
+        }
         let mut child = place
             .pinned(CORE_OF_SERVER, &words)
             .stdin(Stdio::null())
@@ -262,6 +282,24 @@ impl Running {
         })
     }
 
+    /// Kills the server and starts it again at its port.
+    pub(crate) fn restart(
+        &mut self,
+        server: Server,
+        place: &Place,
+        heartbeat: Heartbeat,
+    ) -> Result<(), String> {
+        self.end();
+        *self = server.start_at(place, heartbeat, self.port)?;
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        // Fails if the server has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -269,9 +307,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails if the server has ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 

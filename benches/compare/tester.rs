@@ -4,6 +4,7 @@
 use super::figures::{self, Load, Pace, Watch};
 use super::now;
 use super::place::{CORE_OF_TESTER, Place};
+use super::restart;
 use super::servers::{self, Heartbeat, Running, Server};
 use serde_json::{Value, json};
 use std::fs;
@@ -27,6 +28,14 @@ pub(crate) fn run(
     send_rate: Option<u64>,
     end: Option<Instant>,
 ) -> Result<Value, String> {
+    let place = &Place {
+        is_storing: place.is_storing || is_stored(load),
+        ..place.clone()
+    };
+    if place.is_storing {
+        // There is none before the first run.
+        let _ = fs::remove_dir_all(place.store());
+    }
     let mut running = server.start(place, heartbeat)?;
     thread::sleep(START_PAUSE);
     let file = |ending: &str| place.scratch(&format!("load-{}.{ending}", server.name()));
@@ -48,7 +57,12 @@ pub(crate) fn run(
     if let Some(end) = end {
         most = most.min(end.saturating_duration_since(now()));
     }
-    let ended = servers::run_bounded(&mut command, most);
+    let ended = if is_restarted(load) {
+        let again = |running: &mut Running| running.restart(server, place, heartbeat);
+        restart::run_bounded(&mut command, &log_path, most, &mut running, again)
+    } else {
+        servers::run_bounded(&mut command, most)
+    };
     if !running.is_alive() {
         return Err(String::from("the server ended"));
     }
@@ -60,6 +74,25 @@ pub(crate) fn run(
         add_watched(&mut result, server, load, heartbeat, cpu_nanos);
     }
     Ok(result)
+}
+
+fn is_stored(load: &Load) -> bool {
+    matches!(
+        load,
+        Load::Programs {
+            is_stored: true,
+            ..
+        }
+    )
+}
+
+/// The server is killed and started again while the tester is paused.
+fn is_restarted(load: &Load) -> bool {
+    match load {
+        Load::Programs { load, .. } => is_restarted(load),
+        Load::Resume { is_restarted, .. } => *is_restarted,
+        Load::Idle { .. } | Load::Chat { .. } | Load::History { .. } => false,
+    }
 }
 
 /// What a program printed last before it ended.
@@ -85,6 +118,9 @@ fn time(load: &Load) -> Duration {
             rest_seconds,
             ..
         } => f64::from(rooms * members) / 10_000.0 + seconds + rest_seconds,
+        Load::Resume { connections, .. } => f64::from(*connections) / 1_000.0,
+        Load::History { fill, seconds, .. } => f64::from(*fill) / 10_000.0 + seconds,
+        Load::Programs { load, .. } => return time(load),
     };
     Duration::from_secs_f64(seconds)
 }
@@ -103,7 +139,11 @@ fn watched(load: &Load) -> Option<(Watch, f64)> {
             let connecting = f64::from(connections) / f64::from(connect_rate);
             Some((watch, connecting + SETTLING_SECONDS))
         }
-        Load::Idle { watch: None, .. } | Load::Chat { .. } => None,
+        Load::Idle { watch: None, .. }
+        | Load::Chat { .. }
+        | Load::Resume { .. }
+        | Load::History { .. }
+        | Load::Programs { .. } => None,
     }
 }
 
@@ -138,9 +178,30 @@ fn words(
     send_rate: Option<u64>,
     answer: &Path,
 ) -> Vec<String> {
-    let millis = |seconds: f64| format!("{}ms", (seconds * 1000.0) as u64);
     let mut words = vec![place.tester.display().to_string(), String::from("load")];
     let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+    let (load, url) = match load {
+        Load::Programs { load, .. } => (&**load, Server::programs_url(running.port)),
+        load => (load, server.url(running.port)),
+    };
+    let is_json = matches!(load, Load::Resume { .. } | Load::History { .. });
+    add_load(load, send_rate, &mut add);
+    if url == Server::programs_url(running.port) && !is_json {
+        add("--protocol", String::from("json"));
+    }
+    add("--url", url);
+    add("--sources", String::from("4"));
+    add("--pid", running.pid().to_string());
+    add("--json", answer.display().to_string());
+    if is_restarted(load) {
+        words.push(String::from("--pause"));
+    }
+    words
+}
+
+/// The scenario and its options.
+fn add_load(load: &Load, send_rate: Option<u64>, add: &mut impl FnMut(&str, String)) {
+    let millis = |seconds: f64| format!("{}ms", (seconds * 1000.0) as u64);
     match load {
         Load::Idle {
             rooms,
@@ -180,6 +241,7 @@ fn words(
             add("--duration", millis(*seconds));
             match (pace, send_rate) {
                 (Pace::Window(window), _) => add("--window", window.to_string()),
+                (Pace::Each(rate), _) => add("--send-rate", rate.to_string()),
                 (Pace::Share { .. }, rate) => add("--send-rate", rate.unwrap_or(1).to_string()),
             }
             add("--rest", millis(*rest_seconds));
@@ -187,10 +249,24 @@ fn words(
                 add("--slow-members", members.to_string());
             }
         }
+        Load::Resume {
+            connections,
+            missed,
+            is_restarted: _,
+        } => {
+            add("resume", format!("--connections={connections}"));
+            add("--missed", missed.to_string());
+            add("--connect-rate", String::from("5000"));
+        }
+        Load::History {
+            connections,
+            fill,
+            seconds,
+        } => {
+            add("history", format!("--connections={connections}"));
+            add("--fill", fill.to_string());
+            add("--duration", millis(*seconds));
+        }
+        Load::Programs { load, .. } => add_load(load, send_rate, add),
     }
-    add("--url", server.url(running.port));
-    add("--sources", String::from("4"));
-    add("--pid", running.pid().to_string());
-    add("--json", answer.display().to_string());
-    words
 }
