@@ -157,7 +157,7 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
   const actionTime = el("time");
   const replyButton = button("plain", shape("reply"), () => withRow((row) => reply(room.name, row.item.seq)));
   const linkButton = button("plain", shape("link"), () => withRow(copyLink));
-  actions.append(actionTime, replyButton, linkButton);
+  actions.append(" ", actionTime, replyButton, linkButton);
 
   const withRow = (use) => { const row = list.rowOf(actions); if (row) use(row); };
 

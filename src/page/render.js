@@ -85,8 +85,8 @@ export function createRender(t, lookup, act) {
     const { item } = row;
     const content = el("div", "content");
     if (row.isHead) {
-      content.append(el("div", "who", nickElement(item.nick ?? lookup.nick()), el("span", "unseen", ": "),
-        ...(item.time ? [timeElement(item.time)] : [])));
+      content.append(el("div", "who", nickElement(item.nick ?? lookup.nick()), " ",
+        ...(item.time ? [timeElement(item.time)] : []), el("span", "unseen", ": ")));
     }
     if (item.replyTo != null) content.append(quote(item.replyTo));
     content.append(body(row, []));
