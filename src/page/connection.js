@@ -226,8 +226,7 @@ export function createConnection({ world, url, on }) {
     }
     if (state.phase !== "open") return;
     if (!isSettled && at >= helloAt + SETTLED_MS && !probe) ask(ANSWER_MS);
-    if (at - heardAt >= pingAfter && !probe) ask(ANSWER_MS);
-    if (isLate) ask(WAKE_MS);
+    if (at - heardAt >= pingAfter && !probe) ask(isLate ? WAKE_MS : ANSWER_MS);
     pump();
   }
 

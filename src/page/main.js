@@ -44,23 +44,23 @@ async function diagnose() {
   }
 }
 
-let changes = [];
-let isDrawing = false;
+const changes = new Map(); // By room: the flags of all changes since the views were drawn.
+let frame = 0, timer = 0;
 const views = [];
 
 /** Draws once a frame; a hidden page has no frames, but a title. */
 function onChange(change) {
-  changes.push(change);
-  if (isDrawing) return;
-  isDrawing = true;
-  if (document.hidden) setTimeout(draw, 250);
-  else requestAnimationFrame(draw);
+  changes.set(change.room, { ...changes.get(change.room), ...change });
+  frame ||= requestAnimationFrame(draw);
+  timer ||= setTimeout(draw, 250);
 }
 
 function draw() {
-  isDrawing = false;
-  const drawn = changes;
-  changes = [];
+  cancelAnimationFrame(frame);
+  clearTimeout(timer);
+  frame = timer = 0;
+  const drawn = [...changes.values()];
+  changes.clear();
   for (const view of views) view.draw(chat.state, drawn);
   keepAddress();
 }
@@ -95,10 +95,11 @@ function keepAddress() {
   const { current, rooms } = chat.state;
   if (!current || rooms.get(current)?.phase !== "joined") return;
   const query = new URLSearchParams(location.search);
-  if (query.get("room") === current && !query.has("nick")) return;
+  const isSame = query.get("room") === current;
+  if (isSame && !query.has("nick")) return;
   query.set("room", current);
   query.delete("nick");
-  history.replaceState(null, "", `?${query}${/^#\d+$/.test(location.hash) ? location.hash : ""}`);
+  history.replaceState(null, "", `?${query}${isSame ? location.hash : ""}`);
 }
 
 function attend() {

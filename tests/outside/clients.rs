@@ -108,40 +108,61 @@ fn two_browsers_chat_through_the_page() {
     passes(node("page.mjs"), &server);
 }
 
-/// The files in a folder of this repository whose names end so.
-fn files(of: &str, end: &str) -> Vec<PathBuf> {
+/// Copies the files of a folder of this repository, and returns them by their names in it.
+fn copy_files(of: &str, to: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    std::fs::create_dir_all(to).expect("a folder");
     let entries = std::fs::read_dir(folder(of)).expect("a folder");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    let mut paths: Vec<_> = paths
-        .filter(|path| path.to_string_lossy().ends_with(end))
-        .collect();
+    let mut paths: Vec<_> = paths.filter(|path| path.is_file()).collect();
     paths.sort();
-    paths
+    let copied = paths.iter().map(|path| {
+        let name = PathBuf::from(path.file_name().expect("a name"));
+        let content = std::fs::read(path).expect("a file");
+        std::fs::write(to.join(&name), &content).expect("a copy");
+        (name, content)
+    });
+    copied.collect()
+}
+
+/// By this file node knows that the scripts beside it are modules, as a page says.
+fn say_modules(folder: &Path) {
+    std::fs::write(folder.join("package.json"), r#"{"type":"module"}"#).expect("a file");
 }
 
 #[test]
 #[ignore = "needs node; tests/run runs it"]
-fn model_of_the_page_passes_its_tests() {
-    // Beside a package.json that calls all of them modules, as a page does.
+fn modules_of_the_page_pass_their_tests() {
     let copy = std::env::temp_dir().join(format!("parlor-page-{}", std::process::id()));
+    copy_files("src/page", &copy.join("src/page"));
+    let tests = copy_files("tests/page", &copy.join("tests/page"));
+    say_modules(&copy);
     let mut node = Command::new("node");
     node.arg("--test").current_dir(&copy);
-    for (of, end) in [("src/page", ".js"), ("tests/page", ".mjs")] {
-        std::fs::create_dir_all(copy.join(of)).expect("a folder");
-        for path in files(of, end) {
-            let name = Path::new(of).join(path.file_name().expect("a name"));
-            std::fs::copy(&path, copy.join(&name)).expect("a copy");
-            if path.to_string_lossy().ends_with(".test.mjs") {
-                node.arg(name);
-            }
+    for (name, content) in tests {
+        // Others are what the tests share.
+        if contains_bytes(&content, b" from \"node:test\"") {
+            node.arg(Path::new("tests/page").join(name));
         }
     }
-    std::fs::write(copy.join("package.json"), r#"{"type":"module"}"#).expect("a file");
     // The tests have deadlines of their own, longer than those of other clients.
     let output = node.output().expect("node");
     std::fs::remove_dir_all(&copy).expect("a folder");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
+    assert!(text.contains("# pass "), "{text}");
+}
+
+#[test]
+#[ignore = "needs node with ws; tests/run runs it"]
+fn model_of_the_page_loses_and_repeats_nothing() {
+    let modules = folder("target/clients/model");
+    copy_files("src/page", &modules);
+    say_modules(&modules);
+    passes_with_servers(node("model.mjs"), "model", Some(&modules));
+}
+
+fn contains_bytes(content: &[u8], part: &[u8]) -> bool {
+    content.windows(part.len()).any(|window| window == part)
 }
 
 #[test]
