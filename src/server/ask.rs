@@ -146,8 +146,12 @@ impl<N: Net> Server<N> {
         let name = match RoomName::parse(name) {
             Ok(name) => name,
             Err(why) => {
-                let why = why.to_string();
-                return self.answer_problem(id, Problem::RoomName { why: &why }, now);
+                let nearest = RoomName::nearest(name);
+                let problem = Problem::RoomName {
+                    why: &why.to_string(),
+                    nearest: nearest.as_ref().map(RoomName::as_str),
+                };
+                return self.answer_problem(id, problem, now);
             }
         };
         self.asking.is_answered = true;

@@ -3,12 +3,14 @@
 
 use super::Server;
 use super::connection::Source;
+use crate::chat::RoomName;
 use crate::conn::state::{Closed, Ended};
 use crate::frame::Frame;
 use crate::http::{Refusal, Upgrade};
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
 use crate::ws::CloseReason;
+use std::borrow::Cow;
 
 impl<N: Net> Server<N> {
     /// Ends a membership for a reason of the server's; the room and the member are notified.
@@ -66,7 +68,7 @@ impl<N: Net> Server<N> {
         if !upgrade.is_browser {
             return self.refuse(id, why, now);
         }
-        let close = close_reason(why);
+        let close = close_reason(why, upgrade.room.as_deref());
         self.log_connection(id, format_args!("is refused with {}", close.code()));
         let frame = Frame::close(close.code(), &close.text());
         let response = [&upgrade.response, frame.bytes()].concat();
@@ -162,9 +164,23 @@ impl<N: Net> Server<N> {
     }
 }
 
-/// What a page is closed with instead of the status that others get.
-fn close_reason(why: &Refusal) -> CloseReason {
+/// What a page is closed with instead of the status that others get. `room` is the one that it
+/// wanted.
+fn close_reason(why: &Refusal, room: Option<&str>) -> CloseReason {
     let text = why.text();
+    let nearest = room
+        .filter(|room| RoomName::parse(room).is_err())
+        .and_then(RoomName::nearest);
+    match (why, nearest) {
+        (Refusal::RoomName { .. }, Some(nearest)) => CloseReason::BadName {
+            // First, since the end may be cut.
+            rule: format!("Try {}. {text}", nearest.as_str()),
+        },
+        _ => close_reason_without_suggestion(why, text),
+    }
+}
+
+fn close_reason_without_suggestion(why: &Refusal, text: Cow<'static, str>) -> CloseReason {
     match why {
         Refusal::RoomName { .. } | Refusal::NotUtf8 | Refusal::BadHistory => CloseReason::BadName {
             rule: text.into_owned(),
@@ -178,6 +194,7 @@ fn close_reason(why: &Refusal) -> CloseReason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::ROOM_NAME_RULE;
     use super::*;
     use crate::frame::CLOSE_TEXT_MAX;
 
@@ -196,9 +213,20 @@ mod tests {
             (Refusal::TooManyConnections, 1013),
             (Refusal::TooManyFromAddress, 1013),
         ] {
-            let close = close_reason(&why);
+            let close = close_reason(&why, Some("den"));
             assert_eq!((close.code(), &close.text()), (code, &why.text()));
             assert!(close.text().len() <= CLOSE_TEXT_MAX, "{}", close.text());
         }
+    }
+
+    #[test]
+    fn the_nearest_good_name_is_in_the_reason_for_a_bad_one() {
+        let reason = ROOM_NAME_RULE;
+        let close = close_reason(&Refusal::RoomName { reason }, Some("#General chat"));
+        assert_eq!(close.code(), 4003);
+        assert_eq!(close.text(), format!("Try general-chat. {reason}"));
+        assert!(close.text().len() <= CLOSE_TEXT_MAX);
+        let close = close_reason(&Refusal::RoomName { reason }, Some("\u{1F389}"));
+        assert_eq!(close.text(), reason);
     }
 }

@@ -13,7 +13,7 @@ use crate::net::Net;
 use crate::wire::Protocol;
 use std::net::{IpAddr, Ipv6Addr};
 
-const ROOM_NAME_RULE: &str =
+pub(super) const ROOM_NAME_RULE: &str =
     "A room's name has 1 to 32 letters, digits, hyphens, underscores or full stops.";
 
 const ROOM_IS_NOT_JOINED: &str =

@@ -138,7 +138,11 @@ pub enum Problem<'a> {
     /// No request has this type.
     UnknownType { name: &'a str },
     /// A room cannot have this name.
-    RoomName { why: &'a str },
+    RoomName {
+        why: &'a str,
+        /// A name that it can have.
+        nearest: Option<&'a str>,
+    },
     /// There is no such room, or none that this client may know.
     NoSuchRoom,
     /// The client is not a member of the room.
@@ -254,6 +258,14 @@ impl Problem<'_> {
         }
     }
 
+    /// What the client could ask for instead.
+    pub const fn suggestion(&self) -> Option<&str> {
+        match self {
+            Self::RoomName { nearest, .. } => *nearest,
+            _ => None,
+        }
+    }
+
     /// After how many milliseconds trying again can help; `None`: it cannot.
     pub const fn retry_millis(self) -> Option<u32> {
         match self {
@@ -293,7 +305,13 @@ impl fmt::Display for Problem<'_> {
             Self::UnknownType { name } => {
                 write!(f, "there is no request of the type {}", excerpt(name))
             }
-            Self::RoomName { why } => write!(f, "a room cannot have this name: {why}"),
+            Self::RoomName { why, nearest: None } => {
+                write!(f, "a room cannot have this name: {why}")
+            }
+            Self::RoomName {
+                why,
+                nearest: Some(nearest),
+            } => write!(f, "a room cannot have this name: {why}; try {nearest}"),
             Self::NoSuchRoom => f.write_str("there is no such room"),
             Self::NotAMember => f.write_str("you are not a member of this room; join it first"),
             Self::IsAMember => f.write_str("you are a member of this room already"),

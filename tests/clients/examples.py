@@ -13,8 +13,9 @@ import schema
 URL = sys.argv[1].replace("http:", "ws:") + "ws"
 WAIT = 10
 # The secret of the page is of another server.
-ERRORS = {"resume": "no_such_session"}
-NEEDS_NO_ROOM = {"resume", "join", "nick", "rooms", "ping"}
+# Nor is there an operator.
+ERRORS = {"resume": "no_such_session", "op": "login_failed", "kick": "not_allowed"}
+NEEDS_NO_ROOM = {"resume", "join", "nick", "op", "rooms", "ping"}
 
 
 async def answer(socket, re):

@@ -16,7 +16,10 @@ mod limits;
 mod load;
 mod outbox;
 mod pages;
+mod programs;
 mod room;
+#[path = "../schema/mod.rs"]
+mod schema;
 mod shutdown;
 mod start;
 mod store;

@@ -27,6 +27,7 @@
 //!   which is not kept.
 
 mod look;
+mod nearest;
 mod rules;
 
 use smol_str::SmolStr;

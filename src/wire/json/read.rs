@@ -35,13 +35,15 @@ enum Field {
     Session,
     Nick,
     Query,
+    Reason,
+    Token,
     /// Of [`Field::Since`].
     Epoch,
     Seq,
 }
 
 impl Field {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -57,6 +59,8 @@ impl Field {
         Self::Session,
         Self::Nick,
         Self::Query,
+        Self::Reason,
+        Self::Token,
         Self::Epoch,
         Self::Seq,
     ];
@@ -78,6 +82,8 @@ impl Field {
             Self::Session => "session",
             Self::Nick => "nick",
             Self::Query => "query",
+            Self::Reason => "reason",
+            Self::Token => "token",
             Self::Epoch => "since.epoch",
             Self::Seq => "since.seq",
         }
@@ -223,6 +229,16 @@ impl<'a> Message<'a> {
                 self.needs(Field::Room)?;
                 Ask::Chat(Command::Typing)
             }
+            "kick" => {
+                self.needs(Field::Room)?;
+                Ask::Chat(Command::Kick {
+                    nick: self.needs(Field::Nick)?,
+                    reason: self.text(Field::Reason)?.unwrap_or_default(),
+                })
+            }
+            "op" => Ask::Chat(Command::Op {
+                token: self.needs(Field::Token)?,
+            }),
             name => return Err(Problem::UnknownType { name }),
         })
     }

@@ -45,7 +45,8 @@ pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
             .end(),
         Shown::Ok { re, done } => ok(re, done, text),
         Shown::Error { re, why } => {
-            error(re, why.code(), &why.to_string(), why.retry_millis(), text)
+            let about = (why.retry_millis(), why.suggestion());
+            error(re, why.code(), &why.to_string(), about, text);
         }
     }
     true
@@ -206,13 +207,14 @@ fn error(
     re: Option<&RequestId>,
     code: Code,
     message: &str,
-    retry_millis: Option<u32>,
+    (retry_millis, suggestion): (Option<u32>, Option<&str>),
     text: &mut String,
 ) {
     let error = Object::of_type("error", text)
         .re(re)
         .string("code", code.as_str())
-        .string("message", message);
+        .string("message", message)
+        .some("suggestion", suggestion.unwrap_or_default());
     match retry_millis {
         Some(millis) => error.number("retry_ms", millis),
         None => error,
@@ -226,7 +228,7 @@ fn refused(re: Option<&RequestId>, why: &Refused, text: &mut String) {
     let mut line = String::new();
     plain::refused(why, &mut line);
     let message = line.strip_prefix("* ").unwrap_or(&line);
-    error(re, code, message, retry_millis, text);
+    error(re, code, message, (retry_millis, None), text);
 }
 
 fn code(why: &Refused) -> (Code, Option<u32>) {
@@ -305,6 +307,8 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .string("by", by)
             .some("reason", reason)
             .end(),
+        // An `ok` says nothing but which request it answers.
+        Event::YouAreOperator if re.is_some() => Object::of_type("ok", text).re(re).end(),
         // These have forms of their own, or answer what only the plain protocol can ask.
         Event::Welcome { .. } | Event::Help | Event::YouAreOperator => return false,
     }

@@ -118,6 +118,24 @@ fn requests_are_read_in_any_order_of_their_fields() {
             Ask::Chat(Command::Nick("ann")),
         ),
         (
+            r#"{"type":"op","token":"sesame"}"#,
+            Ask::Chat(Command::Op { token: "sesame" }),
+        ),
+        (
+            r#"{"type":"kick","room":"den","nick":"bob","reason":"loud"}"#,
+            Ask::Chat(Command::Kick {
+                nick: "bob",
+                reason: "loud",
+            }),
+        ),
+        (
+            r#"{"type":"kick","room":"den","nick":"bob"}"#,
+            Ask::Chat(Command::Kick {
+                nick: "bob",
+                reason: "",
+            }),
+        ),
+        (
             r#"{"type":"who","room":"den"}"#,
             Ask::Chat(Command::Who(Some(Page {
                 after: None,
