@@ -62,7 +62,7 @@ pub(crate) enum Load {
     },
     /// A load by clients of `parlor.v1.json`.
     Programs {
-        load: Box<Load>,
+        load: Box<Self>,
         /// The server keeps its history in a directory, not in memory.
         is_stored: bool,
     },
@@ -432,7 +432,7 @@ impl Load {
         match &mut shared {
             Self::Idle { connect_rate, .. } => *connect_rate = (*connect_rate / count).max(1),
             Self::Chat { seconds, .. } | Self::History { seconds, .. } => *seconds *= 2.0,
-            Self::Programs { load, .. } => *load = Box::new(load.shared_by(count)),
+            Self::Programs { load, .. } => **load = load.shared_by(count),
             Self::Resume { .. } => {}
         }
         shared

@@ -105,7 +105,7 @@ pub(crate) fn settings(quick: bool) -> Vec<Setting> {
     let mut all = vec![idle(quick)];
     all.extend([1, 16].map(delivery));
     all.extend([false, true].map(|is_restarted| resume(is_restarted, quick)));
-    all.extend([false, true].map(|is_stored| history(is_stored)));
+    all.extend([false, true].map(history));
     all.extend([100, 1_000, 10_000].map(acks));
     all
 }
