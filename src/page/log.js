@@ -27,7 +27,7 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
     // Its text goes back into the field, if that is empty.
     discard: (key) => { const message = chat.discard(room.name, key); if (message) takeBack(message.text); },
     fetch: fetchGap,
-    changed: () => { list.setRows(list.rows); list.layout(); },
+    changed: () => list.layout(),
   };
   const lookup = {
     nick: () => state?.nick ?? "",
@@ -67,7 +67,8 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
       return;
     }
     const view = viewOf(room);
-    list.setRows(view.rowsOf(room.items, room.outgoing, { joins: settings.get("joins") }));
+    const { rows, from } = view.rowsOf(room, { joins: settings.get("joins") });
+    list.setRows(rows, isOther ? 0 : from);
     if (isOther) list.restore(view.position);
     list.layout();
     if (isOther) chat.setAtEnd(room.name, list.isAtEnd);

@@ -21,6 +21,7 @@ export function createWindow(scroller, { render, inputs, settle, estimate, onMov
   scroller.append(above, container, below);
 
   let rows = [];
+  let ordered = []; // as they were before a change
   let tops = new Float64Array(1);
   let isAtEnd = true;
   let anchor = null; // { row, offset }: where its top is below the top of the view
@@ -37,12 +38,16 @@ export function createWindow(scroller, { render, inputs, settle, estimate, onMov
   let isLayingOut = false;
   const mounted = new Map();
 
-  const heightOf = (row) => row.height ?? estimate(row);
+  const heightOf = (row) => row.height ?? (row.guess ??= estimate(row));
 
-  function refreshTops() {
-    if (tops.length < rows.length + 1) tops = new Float64Array(rows.length * 2 + 1);
-    let top = 0;
-    for (let at = 0; at < rows.length; at += 1) {
+  function refreshTops(from = 0) {
+    if (tops.length < rows.length + 1) {
+      const former = tops;
+      tops = new Float64Array(rows.length * 2 + 1);
+      tops.set(former);
+    }
+    let top = from ? tops[from] : 0;
+    for (let at = from; at < rows.length; at += 1) {
       tops[at] = top;
       top += heightOf(rows[at]);
     }
@@ -59,22 +64,30 @@ export function createWindow(scroller, { render, inputs, settle, estimate, onMov
     return Math.max(low, 0);
   }
 
-  function setRows(next) {
-    generation += 1;
-    next.forEach((row) => { row.generation = generation; });
+  // `from`: the first row that is another one than before, in the same array. The `generation` of
+  // rows that are in it no longer is another one.
+  function setRows(next, from = 0) {
+    if (!from) generation += 1;
+    for (let at = from; at < next.length; at += 1) next[at].generation = generation;
     if (anchor && anchor.row.generation !== generation) moveAnchor();
+    ordered = from ? ordered : next.slice();
     rows = next;
-    rows.forEach((row, at) => { row.at = at; });
-    refreshTops();
+    for (let at = from; at < next.length; at += 1) {
+      next[at].at = at;
+      ordered[at] = next[at];
+    }
+    ordered.length = next.length;
+    refreshTops(from);
   }
 
-  // The row that was kept in place is gone: the nearest one of those that were near stays instead.
+  // The row that was kept in place is gone: the nearest one of those that were near stays instead,
+  // by the order and the places that they had.
   function moveAnchor() {
     const from = anchor.row.at;
-    for (let far = 1; far < rows.length; far += 1) {
+    for (let far = 1; far < ordered.length; far += 1) {
       for (const at of [from + far, from - far]) {
-        if (rows[at]?.generation === generation) {
-          anchor = { row: rows[at], offset: anchor.offset + tops[at] - tops[from] };
+        if (ordered[at]?.generation === generation) {
+          anchor = { row: ordered[at], offset: anchor.offset + tops[at] - tops[from] };
           return;
         }
       }
@@ -105,7 +118,7 @@ export function createWindow(scroller, { render, inputs, settle, estimate, onMov
       top = place(keepsTop);
       mount(top - origin);
       if (!measure()) break;
-      refreshTops();
+      refreshTops(first);
     }
     top = place(keepsTop && origin + tops[first] >= 0);
     above.style.height = `${Math.max(0, origin + tops[first])}px`;
@@ -302,7 +315,7 @@ export function createWindow(scroller, { render, inputs, settle, estimate, onMov
       if (anchor && !isAtEnd && anchor.row.generation !== generation) isAtEnd = true;
     },
     // The whole list is of another room: nothing of the former one may be kept in place.
-    clear() { anchor = null; rows = []; refreshTops(); },
+    clear() { anchor = null; rows = []; },
     viewHeight: () => height,
   };
 }
