@@ -14,6 +14,7 @@ const FOLDER: &str = "src/page";
 
 fn main() {
     println!("cargo::rerun-if-changed={FOLDER}");
+    #[expect(clippy::disallowed_methods, reason = "so cargo says where to write")]
     let variable = |name| PathBuf::from(env::var_os(name).expect("cargo sets it"));
     let out = variable("OUT_DIR");
     let mut paths: Vec<PathBuf> = fs::read_dir(variable("CARGO_MANIFEST_DIR").join(FOLDER))
