@@ -79,7 +79,7 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
   /** Whether the server still compares this message's key with those that it stored. */
   function isKeyKnown(message) {
     const age = now() - message.sentAt; // Below zero the clock was set, and says nothing.
-    return message.label === tab.label && message.others < OTHERS_MAX &&
+    return message.label === tab.label && message.others <= OTHERS_MAX &&
       age >= 0 && age < state.limits.dedupe_ms * DEDUPE_SHARE;
   }
 

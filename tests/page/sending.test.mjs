@@ -106,13 +106,35 @@ for (const [name, change] of [
   });
 }
 
+test("an error for a message that was sent again says nothing about the first time", async () => {
+  const { clock, net, server, page } = createScene();
+  const ann = await page("ann");
+  await clock.run(6_000);
+  server.storeMs = () => 1_000;
+  ann.chat.send("den", "hello");
+  await clock.until(() => server.texts("den").length === 1);
+  server.failures.send = [{ code: "busy", retry_ms: 5_000 }];
+  server.peerOf("ann").close(1013);
+  await clock.until(() => server.failures.send.length === 0);
+  net.mode = "refusing";
+  for (const link of net.links) link.cut();
+  clock.sleep(200_000);
+  server.keys.clear();
+  net.mode = "open";
+  await clock.run(60_000);
+  assert.deepEqual(server.texts("den"), ["hello"]);
+  assert.deepEqual(outgoing(ann), []);
+});
+
 test("no 64 others are sent before a message in doubt", async () => {
   const { clock, server, page } = createScene();
   server.limits.rate = 0;
   const ann = await page("ann");
   await clock.during(ann.chat.join("attic"));
+  server.storeMs = () => 1_000;
   ann.chat.send("den", "in doubt");
   await clock.until(() => server.texts("den").length === 1);
+  server.storeMs = () => 5;
   // The room cannot be joined for a while; the other can.
   server.peerOf("ann").close(1013);
   server.refuse = ({ type, room }) => type === "join" && room === "den" && clock.now() < end && { code: "busy", retry_ms: 4_000 };
@@ -124,6 +146,7 @@ test("no 64 others are sent before a message in doubt", async () => {
   assert.equal(server.texts("attic").length, 150);
   const sends = server.requests.filter(({ object }) => object.type === "send").map(({ object }) => object);
   const places = sends.flatMap(({ text }, place) => (text === "in doubt" ? [place] : []));
+  assert.equal(places.length, 2, "it was in doubt");
   assert.ok(places.every((place, index) => index === 0 || place - places[index - 1] <= 64), String(places));
 });
 
