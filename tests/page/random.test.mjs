@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { isMainThread, Worker } from "node:worker_threads";
 import { createScene, disorder } from "./scene.mjs";
 
 const SEEDS = Number(process.env.PARLOR_SEEDS ?? 220);
@@ -184,8 +185,14 @@ async function play(seed) {
   for (const { tab } of people) tab.chat.stop();
 }
 
-const only = process.env.PARLOR_SEED;
-test("pages lose nothing, double nothing and keep the order, whatever breaks", { timeout: 600_000 }, async () => {
+if (isMainThread) {
+  // In a thread of its own, where the runner does not follow each promise: a third of the time.
+  test("pages lose nothing, double nothing and keep the order, whatever breaks", { timeout: 600_000 }, async () => {
+    const worker = new Worker(new URL(import.meta.url));
+    await new Promise((resolve, reject) => worker.once("error", reject).once("exit", resolve));
+  });
+} else {
+  const only = process.env.PARLOR_SEED;
   const seeds = only ? [Number(only)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
   for (const seed of seeds) {
     try {
@@ -195,4 +202,4 @@ test("pages lose nothing, double nothing and keep the order, whatever breaks", {
       throw error;
     }
   }
-});
+}
