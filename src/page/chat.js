@@ -176,7 +176,6 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     for (const room of state.rooms.values()) {
       room.isLoadingOlder = false;
       if (room.phase === "joined") room.phase = "joining";
-      room.inner.join = null;
       clearTimeout(room.inner.joinTimer);
       outgoing.lost(room);
       presence.lost(room);

@@ -15,9 +15,12 @@ const localKeys = (chat) => [
 test("a page that reconnects takes the place of its own half-dead connection", async () => {
   const { clock, net, server, page } = createScene();
   const ann = await page("ann");
-  await clock.run(6_000);
-  for (const link of net.links) link.cut({ client: 0, server: Infinity });
-  await clock.until(() => ann.chat.state.connection.phase === "open" && room(ann.chat).phase === "joined");
+  for (let round = 0; round < 3; round += 1) {
+    await clock.run(6_000);
+    for (const link of net.links) link.cut({ client: 0, server: Infinity });
+    await clock.run(100);
+    await clock.until(() => ann.chat.state.connection.phase === "open" && room(ann.chat).phase === "joined");
+  }
   assert.equal(ann.chat.state.nick, "ann");
   assert.deepEqual([...server.peers].map(({ nick }) => nick), ["ann"]);
   assert.deepEqual(localKeys(ann.chat), []);
@@ -136,7 +139,7 @@ test("a nick of the address is asked for although the tab had another", async ()
 });
 
 test("a tab whose session went on elsewhere stays away, and begins a session of its own if asked", async () => {
-  const { clock, net, page, tab } = createScene();
+  const { clock, net, server, page, tab } = createScene();
   const ann = await page("ann");
   await clock.run(6_000);
   const copy = tab({ session: ann.session.copy() });
@@ -149,6 +152,8 @@ test("a tab whose session went on elsewhere stays away, and begins a session of 
   await clock.run(3_000);
   assert.equal(ann.chat.state.connection.phase, "open");
   assert.equal(copy.chat.state.connection.phase, "open");
+  const sessions = [ann, copy].map(({ storage }) => server.sessions.get(storage.tab.secret).session);
+  assert.notEqual(sessions[0], sessions[1]);
 });
 
 test("the page shows the nick that others see after a rename by whichever way", async () => {
@@ -275,6 +280,33 @@ test("what cannot be sent is a gap that can be fetched", async () => {
   assert.deepEqual(texts(ann.chat), server.texts("den"));
 });
 
+test("a rewind ends in the middle of a gap", async () => {
+  const { clock, server, page } = createScene();
+  const ann = await page("ann");
+  server.says("den", "bob", "one");
+  await clock.run(100);
+  const peer = server.peerOf("ann");
+  peer.send({ type: "gap", room: "den", from: 2, to: 90 });
+  peer.send({ type: "gap", room: "den", from: 91, to: 99 });
+  peer.send({ type: "rewound", room: "den", epoch: "x", to: 40 });
+  await clock.run(100);
+  assert.deepEqual([room(ann.chat).position, room(ann.chat).epoch], [40, "x"]);
+  assert.equal(disorder(room(ann.chat)), null);
+  assert.deepEqual(room(ann.chat).items.filter(({ kind }) => kind === "gap").map(({ from, to }) => [from, to]), [[2, 40]]);
+});
+
+test("two ways into the past at once do not get into each other's way", async () => {
+  const { clock, server, page } = createScene();
+  for (let count = 1; count <= 300; count += 1) server.says("den", "bob", `${count}`);
+  const ann = await page("ann");
+  await clock.run(500);
+  ann.chat.around("den", 230);
+  ann.chat.older("den");
+  ann.chat.around("den", 220);
+  await clock.run(1_000);
+  assert.equal(disorder(room(ann.chat)), null);
+});
+
 test("what is kept no more is a gap that says so", async () => {
   const { clock, server, page } = createScene();
   const ann = await page("ann");
@@ -367,14 +399,40 @@ test("an entry of a later version counts and is not shown as text", async () => 
 });
 
 test("an entry out of order makes the page ask again from where it is", async () => {
+  for (const seq of [1, 3, 7]) {
+    const { clock, net, server, page } = createScene();
+    const ann = await page("ann");
+    server.says("den", "bob", "one");
+    await clock.run(6_000);
+    server.peerOf("ann").send({ type: "message", room: "den", seq, time: 0, nick: "eve", kind: "message", text: "wrong" });
+    server.says("den", "bob", "two");
+    await clock.run(5_000);
+    assert.equal(net.attempts, 2);
+    assert.deepEqual(texts(ann.chat), ["one", "two"]);
+  }
+});
+
+test("a page of history from before a rewind is not shown after it", async () => {
   const { clock, server, page } = createScene();
+  for (const text of ["one", "two", "three"]) server.says("den", "bob", text);
+  await clock.run(1_000);
+  server.storeMs = () => 600_000;
+  for (let count = 4; count <= 100; count += 1) server.says("den", "bob", `${count}`);
   const ann = await page("ann");
-  server.says("den", "bob", "one");
-  await clock.run(6_000);
-  server.peerOf("ann").send({ type: "message", room: "den", seq: 7, time: 0, nick: "eve", kind: "message", text: "seven" });
-  server.says("den", "bob", "two");
-  await clock.run(5_000);
-  assert.deepEqual(texts(ann.chat), ["one", "two"]);
+  await clock.run(500);
+  const peer = server.peerOf("ann");
+  const { send } = peer;
+  let late = null;
+  peer.send = (object) => { if (object.type === "history") late = object; else send(object); };
+  const around = assert.rejects(ann.chat.around("den", 30), { code: "rewound" });
+  await clock.until(() => late);
+  server.rewind("den");
+  peer.send({ type: "gap", room: "den", from: 4, to: 60 });
+  send(late);
+  await clock.run(500);
+  await around;
+  assert.deepEqual(texts(ann.chat), []);
+  assert.equal(disorder(room(ann.chat)), null);
 });
 
 test("the memory of a log has a bound, and what it forgot can be fetched", async () => {

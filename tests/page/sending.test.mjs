@@ -126,6 +126,76 @@ test("an error for a message that was sent again says nothing about the first ti
   assert.deepEqual(outgoing(ann), []);
 });
 
+test("a message in doubt is found under each nick and above each number that it may have", async () => {
+  const { clock, net, server, page } = createScene();
+  const ann = await page("ann");
+  await clock.run(6_000);
+  server.storeMs = () => 600_000;
+  for (let count = 0; count < 9; count += 1) server.says("den", "bob", `${count}`);
+  await clock.run(100);
+  ann.chat.send("den", "hello");
+  await clock.until(() => server.texts("den").length === 10);
+  // What was numbered is lost, the message is stored under another number and nick, its ok is lost.
+  server.storeMs = () => 5;
+  server.refuse = ({ type }) => type === "send" && { code: "busy", retry_ms: 3_000 };
+  server.restart();
+  await clock.run(100);
+  await clock.until(() => room(ann.chat).phase === "joined");
+  await clock.during(ann.chat.rename("anna"));
+  server.refuse = null;
+  server.storeMs = () => 1_000;
+  await clock.until(() => server.texts("den").includes("hello"));
+  net.mode = "refusing";
+  for (const link of net.links) link.cut();
+  clock.sleep(200_000);
+  server.keys.clear();
+  net.mode = "open";
+  await clock.run(90_000);
+  assert.deepEqual(server.texts("den"), ["hello"]);
+  assert.equal(server.roomOf("den").entries[0].nick, "anna");
+  assert.deepEqual(outgoing(ann), []);
+});
+
+test("the same text written twice is there twice, although the first is like the second", async () => {
+  const { clock, net, server, page } = createScene();
+  const ann = await page("ann");
+  await clock.run(6_000);
+  // The ok comes, the entry does not.
+  const peer = server.peerOf("ann");
+  const { send } = peer;
+  peer.send = (object) => { if (object.type !== "message") send(object); };
+  ann.chat.send("den", "hi");
+  await clock.run(500);
+  for (const link of net.links) link.cut({ client: Infinity, server: 0 });
+  ann.chat.send("den", "hi");
+  await clock.run(500);
+  clock.sleep(200_000);
+  server.keys.clear();
+  await clock.run(60_000);
+  assert.deepEqual(server.texts("den"), ["hi", "hi"]);
+  assert.deepEqual(texts(ann.chat), ["hi", "hi"]);
+});
+
+test("a message whose entry was lost is shown as sending again", async () => {
+  const { clock, net, server, page } = createScene();
+  const ann = await page("ann");
+  server.storeMs = () => 60_000;
+  ann.chat.send("den", "hello");
+  await clock.until(() => texts(ann.chat).length === 1);
+  assert.deepEqual(outgoing(ann), []);
+  server.refuse = ({ type }) => type === "send" && { code: "busy", retry_ms: 1_000 };
+  server.rewind("den");
+  await clock.run(100);
+  assert.deepEqual(texts(ann.chat), []);
+  assert.deepEqual(outgoing(ann), ["hello sending"]);
+  server.refuse = null;
+  await clock.until(() => texts(ann.chat).length === 1);
+  net.mode = "refusing";
+  ann.load();
+  ann.chat.send("den", "more");
+  assert.deepEqual(outgoing(ann), ["hello sending", "more sending"], "its log is empty at first");
+});
+
 test("no 64 others are sent before a message in doubt", async () => {
   const { clock, server, page } = createScene();
   server.limits.rate = 0;
