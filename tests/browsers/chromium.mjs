@@ -17,6 +17,7 @@ export async function launch() {
   });
   return {
     version: `Chromium ${browser.version()}`,
+    lanes: 3,
     close: () => browser.close(),
     async person({ width, height, scale = 1, dark = false, locale = "en-US", touch = false, reducedMotion = false }) {
       const context = await browser.newContext({
@@ -52,8 +53,17 @@ function view(context, page) {
     screenshot: (file) => page.screenshot({ path: file }),
     close: () => context.close(),
     // Only here:
+    clip: (box) => page.screenshot({ clip: box }),
     offline: (is) => context.setOffline(is),
     devtools: () => context.newCDPSession(page),
+    /** What a function returns in the frame of the page; null if the frame shows no page. */
+    async inFrame(action, isExpected) {
+      const frame = await (await page.waitForSelector("iframe")).contentFrame();
+      await frame.waitForLoadState("load").catch(() => {});
+      if (frame.url().startsWith("chrome-error:")) return null;
+      if (isExpected) await frame.waitForFunction(action);
+      return frame.evaluate(action);
+    },
     /** The page that the action opens, in the same browsing session. */
     async opened(action) {
       const [other] = await Promise.all([context.waitForEvent("page"), action()]);

@@ -2,6 +2,7 @@
 // Owns one browser process; knows no page of the chat.
 import { existsSync } from "node:fs";
 import { need } from "./packages.mjs";
+import { own } from "./processes.mjs";
 
 const puppeteer = need("puppeteer-core");
 const LAUNCH_MS = 45000;
@@ -22,12 +23,15 @@ export async function launch() {
       "network.websocket.delay-failed-reconnects": false,
     },
   });
+  own(browser.process());
   return {
     version: (await browser.version()).replace("/", " "),
+    lanes: 1,
     close: () => browser.close(),
     async person({ width, height, scale = 1 }) {
       const context = await browser.createBrowserContext();
-      const page = await context.newPage();
+      // A window each: of the tabs of one window all but one are hidden.
+      const page = await context.newPage({ type: "window" });
       await page.setViewport({ width, height, deviceScaleFactor: scale });
       return view(context, page, scale);
     },

@@ -43,8 +43,8 @@ export class Person {
         last = error;
       }
       if (Date.now() > deadline) {
-        const screen = await this.evaluate(() => document.body.innerText.slice(-1500)).catch(String);
-        throw new Error(`not seen: ${what}${last ? ` (${last.message})` : ""}; on the screen:\n${screen}`);
+        const screen = await this.evaluate(() => document.body.innerText.replace(/\n+/g, " | ").slice(-700)).catch(String);
+        throw new Error(`not seen: ${what}${last ? ` (${last.message})` : ""}; on the screen: ${screen}`);
       }
       await pause();
     }
@@ -90,6 +90,11 @@ export class Person {
       for (const key of parts) await this.view.down(key);
       for (const key of parts.reverse()) await this.view.up(key);
     }
+  }
+
+  async dismiss(dialog) {
+    await this.press("Escape");
+    await this.seesNot(dialog);
   }
 
   /** Replaces what is in a field by typing. */

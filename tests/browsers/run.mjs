@@ -6,13 +6,13 @@
 // target/browsers, and exits with 1 if a spec failed or the engine does not start.
 import { mkdirSync, readdirSync } from "node:fs";
 import { path } from "./packages.mjs";
-import { Person } from "./person.mjs";
+import { PATIENCE_MS, Person } from "./person.mjs";
 import { Plain, Program } from "./client.mjs";
+import { Fake } from "./fake.mjs";
 import { Proxy } from "./proxy.mjs";
 import { Server } from "./server.mjs";
 import { specs } from "./spec.mjs";
 
-const SPEC_MS = 60000;
 const DESKTOP = { width: 1000, height: 700 };
 /** What browsers write into the console when a network fails, which specs let happen. */
 const NETWORK = /WebSocket connection to|can.t establish a connection|connection to \S+ was interrupted|ERR_(CONNECTION|INTERNET|EMPTY|NETWORK)/;
@@ -30,16 +30,17 @@ if (chosen.length === 0) throw new Error(`no spec of ${engineName} has a name li
 
 /** What a spec has: people, servers, networks. All of it is closed at its end. */
 class Scene {
-  constructor(engine, common) {
+  constructor(engine) {
     this.engine = engine;
     this.engineName = engineName;
-    this.server = common;
     this.shots = shots;
     this.open = [];
     this.people = [];
-    // A room of its own for each spec, since they share a server.
-    Scene.count = (Scene.count ?? 0) + 1;
-    this.room = `room-${Scene.count}`;
+    this.room = "den";
+  }
+
+  async begin() {
+    this.server = await this.startServer();
   }
 
   async keep(thing) {
@@ -47,14 +48,37 @@ class Scene {
     return thing;
   }
 
-  startServer(options, more) { return Server.start(options, more).then((server) => this.keep(server)); }
+  startServer(options = [], more = {}) {
+    return Server.start(["--message-rate", "0", ...options], more).then((server) => this.keep(server));
+  }
   network(server = this.server) { return Proxy.start(server.front).then((proxy) => this.keep(proxy)); }
+
+  /** A server that does what the spec says (fake.mjs). */
+  fake(onOpen) { return Fake.start(this.server.url, onOpen).then((fake) => this.keep(fake)); }
 
   /** A person at an empty page. */
   async newPerson(nick, options = {}) {
     const person = new Person(await this.engine.person({ ...DESKTOP, ...options }), nick);
     this.people.push(person);
     return this.keep(person);
+  }
+
+  /** Waits until the condition, which may be a promise, holds, and returns its value. */
+  async eventually(what, condition) {
+    const deadline = Date.now() + 2 * PATIENCE_MS;
+    for (;;) {
+      const value = await condition();
+      if (value) return value;
+      if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** A page that a page has opened. */
+  adopt(view, nick) {
+    const person = new Person(view, nick);
+    this.people.push(person);
+    return person;
   }
 
   /** The page's address for a nick and a room. */
@@ -70,21 +94,32 @@ class Scene {
   async person(nick, options = {}) {
     const person = await this.newPerson(nick, options);
     await person.goto(this.address({ nick, ...options }));
-    await this.isIn(person, nick);
+    await this.isIn(person, nick, options.room);
     return person;
   }
 
-  async isIn(person) {
-    await person.until("is connected", () => document.querySelector("#state")?.textContent.includes("connected"));
+  /** Waits until the page shows that the person is in the room and has the nick. */
+  async isIn(person, nick, room = this.room) {
+    if (nick) await person.reads(nick, "#own-nick");
+    await person.reads(room, "#room-name");
+    await person.until("is in the room", () => !document.querySelector("#log").innerText.includes("Joining"));
+    await person.seesNot("#state");
   }
 
   plain(nick, room = this.room, query) { return Plain.join(this.server.port, room, nick, query).then((one) => this.keep(one)); }
   program(nick, origin) { return Program.open(this.server.port, nick, origin).then((one) => this.keep(one)); }
 
   async end() {
-    await Promise.allSettled(this.open.reverse().map((thing) => (thing.stop ?? thing.close).call(thing)));
+    const ends = await Promise.allSettled(this.open.reverse().map((thing) => (thing.stop ?? thing.close).call(thing)));
+    const panic = ends.find(({ reason }) => /panicked/.test(reason?.message));
+    if (panic) throw panic.reason;
   }
 }
+
+/** All specs of one engine, which take a minute or two on an idle machine. */
+const WHOLE_MS = (Number(process.env.MINUTES) || 14) * 60000;
+const late = setTimeout(() => { console.log(`${engineName}: all specs took longer than ${WHOLE_MS} ms`); process.exit(1); }, WHOLE_MS);
+late.unref();
 
 const bounded = (promise, ms, what) => {
   let timer;
@@ -94,12 +129,12 @@ const bounded = (promise, ms, what) => {
 
 let failed = 0;
 
-async function play(engine, common, { name, run }) {
+async function play(engine, { name, run, minutes }) {
   const started = performance.now();
-  const scene = new Scene(engine, common);
+  const scene = new Scene(engine);
   let wrong = null;
   try {
-    await bounded(run(scene), SPEC_MS, name);
+    await bounded(scene.begin().then(() => run(scene)), minutes * 60000, name);
     for (const person of scene.people) {
       const problems = person.problems.filter((problem) => !NETWORK.test(problem));
       if (problems.length) throw new Error(`the console of ${person.nick}: ${problems.join("; ")}`);
@@ -111,7 +146,8 @@ async function play(engine, common, { name, run }) {
       await bounded(person.describe(`${file}-${n}`), 10000, "a screenshot").catch(() => {});
     }
   }
-  await bounded(scene.end(), 20000, "the end of a scene").catch(() => {});
+  const ends = await bounded(scene.end(), 20000, "the end of a scene").catch((error) => error);
+  wrong ??= ends;
   const ms = Math.round(performance.now() - started);
   console.log(`${engineName}: ${wrong ? "FAILED" : "ok"} ${name} (${ms} ms)`);
   if (!wrong) return;
@@ -129,9 +165,10 @@ try {
   process.exit(1);
 }
 console.log(`${engineName}: ${engine.version}, ${chosen.length} specs`);
-const common = await Server.start(["--message-rate", "0", "--max-connections-per-address", "0"]);
-for (const one of chosen) await play(engine, common, one);
-await common.stop().catch((error) => { failed += 1; console.log(`${engineName}: ${error.message}`); });
+const waiting = [...chosen];
+await Promise.all(Array.from({ length: engine.lanes }, async () => {
+  for (let one; (one = waiting.shift());) await play(engine, one);
+}));
 await bounded(engine.close(), 20000, "the end of the browser").catch(() => {});
 console.log(`${engineName}: ${chosen.length - failed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);

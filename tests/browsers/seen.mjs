@@ -24,7 +24,12 @@ export function seen() {
   function isVisible(e) {
     if (!e.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
     const { width, height } = e.getBoundingClientRect();
-    return width > 1 && height > 1;
+    if (width <= 1 || height <= 1) return false;
+    // Text for screen readers alone is clipped away.
+    for (let up = e; up; up = up.parentElement) {
+      if (getComputedStyle(up).clipPath === "inset(50%)") return false;
+    }
+    return true;
   }
 
   const matches = (pattern, text) => (typeof pattern === "string"

@@ -1,13 +1,13 @@
 // Starts the server as a process on a port of the kernel's choice. With PARLOR_PAGE=DIR the files of
 // the page come from that directory, so that a change is tried without building the server. Knows no
 // rule of the chat.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { extname, join } from "node:path";
 import { path } from "./packages.mjs";
+import { start } from "./processes.mjs";
 
 const BINARY = process.env.PARLOR || path("target/debug/parlor");
 const START_MS = 20000;
@@ -16,7 +16,7 @@ export class Server {
   static async start(options = [], { store = "memory", port = 0 } = {}) {
     const server = new Server();
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PARLOR_")));
-    server.child = spawn(BINARY, ["--listen", `127.0.0.1:${port}`, ...options],
+    server.child = start(BINARY, ["--listen", `127.0.0.1:${port}`, ...options],
       { env: { ...env, PARLOR_STORE: store }, stdio: ["ignore", "pipe", "pipe"] });
     server.errors = "";
     server.child.stderr.on("data", (data) => { server.errors += data; });

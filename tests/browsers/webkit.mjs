@@ -1,13 +1,13 @@
 // WebKitGTK's MiniBrowser over WebDriver, by selenium-webdriver, on a screen of Xvfb. A session of
 // WebDriver is a browser process with storage of its own, so each person has a driver. Owns the
 // processes that it starts; knows no page of the chat.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { need } from "./packages.mjs";
+import { start } from "./processes.mjs";
 
 const { WebDriver, Capabilities, Key, Origin, logging } = need("selenium-webdriver");
 const { HttpClient, Executor } = need("selenium-webdriver/http");
@@ -33,7 +33,7 @@ async function freePort() {
 
 /** Xvfb picks a display that is free and writes its number. */
 async function screen() {
-  const xvfb = spawn("Xvfb", ["-displayfd", "1", "-screen", "0", "1600x1400x24", "-nolisten", "tcp"],
+  const xvfb = start("Xvfb", ["-displayfd", "1", "-screen", "0", "1600x1400x24", "-nolisten", "tcp"],
     { stdio: ["ignore", "pipe", "ignore"] });
   const number = await new Promise((resolve, reject) => {
     xvfb.on("error", () => reject(new Error("Xvfb is missing; install the package xvfb")));
@@ -58,6 +58,7 @@ export async function launch() {
   const open = new Set();
   return {
     version: "WebKitGTK",
+    lanes: 1,
     async close() {
       await Promise.allSettled([...open].map((one) => one.close()));
       close();
@@ -75,7 +76,7 @@ export async function launch() {
 
 async function session(binary, env, { width, height }) {
   const port = await freePort();
-  const driver = spawn("WebKitWebDriver", [`--port=${port}`, "--host=127.0.0.1"], { env, stdio: "ignore" });
+  const driver = start("WebKitWebDriver", [`--port=${port}`, "--host=127.0.0.1"], { env, stdio: "ignore" });
   const url = `http://127.0.0.1:${port}`;
   await answers(url);
   const executor = new Executor(new HttpClient(url));
@@ -126,7 +127,7 @@ async function view(web, { width, height }) {
     evaluate: (body) => web.executeScript(`return ${body}`),
     click: (x, y) => act((a) => a.move(pointer(x, y)).click()),
     move: (x, y) => act((a) => a.move(pointer(x, y))),
-    wheel: (x, y, by) => act((a) => a.scroll(Math.round(x), Math.round(y), 0, by)),
+    wheel: (x, y, by) => act((a) => a.scroll(Math.round(x), Math.round(y), 0, Math.round(by))),
     down: (key) => act((a) => a.keyDown(KEYS[key] ?? key)),
     up: (key) => act((a) => a.keyUp(KEYS[key] ?? key)),
     type: (text) => act((a) => a.sendKeys(...text)),

@@ -11,8 +11,8 @@ use std::time::Duration;
 /// One engine at a time: a browser is several processes.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// For all specs of one engine. The specs have deadlines of their own.
-const DEADLINE: Duration = Duration::from_secs(400);
+/// For all specs of one engine, which have deadlines of their own, and one together, before this.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 fn passes(engine: &str) {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The server with independent clients: Python's websockets, node's ws, curl and Chromium.
+//! The server with independent clients: Python's websockets, node's ws and curl.
 //! `tests/clients/install.sh`, called by `tests/run`, puts them into `target/clients`.
 
 use super::support::{Server, contains, finish};
@@ -99,13 +99,6 @@ fn browser_client_of_the_documentation_loses_and_repeats_nothing() {
     let client = folder("target/clients/parlor.mjs");
     std::fs::copy(folder("docs/clients/parlor.js"), &client).expect("a script");
     passes_with_servers(node, "resume-js", Some(&client));
-}
-
-#[test]
-#[ignore = "needs node and Chromium; tests/run runs it"]
-fn two_browsers_chat_through_the_page() {
-    let server = Server::start(&[]);
-    passes(node("page.mjs"), &server);
 }
 
 /// Copies the files of a folder of this repository, and returns them by their names in it.
