@@ -122,7 +122,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     const { problem } = state.connection;
     Object.assign(state.connection, { phase, retryAt, code, reason, failures });
     if (phase === "open") state.connection.problem = null;
-    if (phase === "waiting" && failures >= DIAGNOSE_AFTER && !problem) {
+    // A close frame came through: it has a code and perhaps a reason, and there is nothing to guess.
+    const isSilent = code === 1006;
+    if (!isSilent) state.connection.problem = null;
+    if (phase === "waiting" && isSilent && failures >= DIAGNOSE_AFTER && !problem) {
       diagnose?.().then((found) => {
         if (state.connection.phase === "open") return;
         state.connection.problem = found;

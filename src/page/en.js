@@ -43,6 +43,7 @@ export default {
   "state.too-long": "The server ended the connection, since a message was too long.",
   "state.ended": "The connection was ended (code {code}).",
   "state.ended-why": "The server ended the connection: {why}",
+  "state.waiting-why": "The server says: {why}. Trying again…",
   "state.left": "You are not in this room any more.",
   "state.join-again": "Join again",
   "state.suggest": "How about this one?",

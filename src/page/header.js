@@ -27,13 +27,16 @@ export function createHeader(root, chat, t, { openJoin }) {
   }
 
   function drawState(room) {
-    const { phase, failures } = state.connection;
+    const { phase, failures, code, reason } = state.connection;
     clearTimeout(timer);
     wait.textContent = "";
     if (phase === "ended") return say("ended", ...ended(state.connection));
     if (phase !== "open") {
       const isFirst = phase === "connecting" && !failures && !room?.items.length;
-      const text = isFirst ? t("state.connecting") : t(`state.${state.connection.problem ?? "lost"}`);
+      // What the browser or this page found out by itself has the code 1006.
+      const why = code !== 1006 && reason;
+      const again = why ? t("state.waiting-why", { why }) : t(`state.${state.connection.problem ?? "lost"}`);
+      const text = isFirst ? t("state.connecting") : again;
       say("waiting", text, ...(phase === "waiting" ? [t("state.now"), () => chat.reconnect()] : []));
       if (phase === "waiting") count();
       return undefined;

@@ -42,6 +42,7 @@ export default {
   "state.too-long": "由于消息过长，服务器断开了连接。",
   "state.ended": "连接已结束（代码 {code}）。",
   "state.ended-why": "服务器断开了连接：{why}",
+  "state.waiting-why": "服务器说：{why}。正在重试…",
   "state.left": "你已不在这个聊天室中。",
   "state.join-again": "重新加入",
   "state.suggest": "改用这个名称如何？",

@@ -223,6 +223,17 @@ test("a server that cannot be reached is looked into, once for each outage", asy
   assert.equal(ann.chat.state.connection.problem, null);
 });
 
+test("a server that says why it cannot serve is quoted, and not looked into", async () => {
+  const { clock, server, tab } = createScene();
+  server.greet = (peer) => { peer.close(1013, "the server is full"); return true; };
+  const ann = tab();
+  ann.load({ room: "den", nick: "ann" });
+  await clock.run(60_000);
+  const { connection } = ann.chat.state;
+  assert.deepEqual([connection.code, connection.reason, connection.problem], [1013, "the server is full", null]);
+  assert.equal(ann.diagnoses, 0);
+});
+
 test("a connection that cannot even be tried is tried again later", async () => {
   const { clock } = createScene();
   const phases = [];
