@@ -204,8 +204,12 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     storage.isNickElsewhere(wanted).then((isElsewhere) => {
       if (!isReady || tab.nick !== wanted || state.nick === wanted) return;
       if (isElsewhere) return askForSimilar(wanted, 2);
-      if (saidTaken !== wanted) say("nick_taken", { nick: wanted, own: state.nick });
-      saidTaken = wanted;
+      // A tab that had it before has most likely met its own half-dead connection.
+      const isPatient = tab.confirmed === wanted && nickTries < NICK_RETRIES_MS.length;
+      if (saidTaken !== wanted && !isPatient) {
+        saidTaken = wanted;
+        say("nick_taken", { nick: wanted, own: state.nick });
+      }
       askForNickLater(wanted);
     });
   }
@@ -233,7 +237,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   function nickIs(nick) {
-    state.nick = tab.nick = storage.ownNick = nick;
+    state.nick = tab.nick = tab.confirmed = storage.ownNick = nick;
     if (nick === chosenNick) storage.nick = nick;
     nickTries = 0;
     saidTaken = null;

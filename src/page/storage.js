@@ -26,7 +26,7 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
     /** The nick that the server confirmed to this tab. */
     ownNick: "",
     /**
-     * { id, secret, label, nick, current, rooms: [{ name, isWanted, readSeq, outgoing }] };
+     * { id, secret, label, nick, confirmed, current, rooms: [{ name, isWanted, readSeq, outgoing }] };
      * `label` names the session across its secrets. Call `save` after a change.
      */
     tab,
@@ -40,7 +40,7 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
     async claim() {
       if (await isCopy()) {
         tab.id = newId(random);
-        tab.secret = tab.label = tab.nick = undefined;
+        tab.secret = tab.label = tab.nick = tab.confirmed = undefined;
         for (const room of tab.rooms) room.outgoing = [];
         await hold(tab.id);
       }

@@ -93,6 +93,23 @@ test("a nick that another person has is asked for again quietly, and had when it
   assert.deepEqual(localKeys(other.chat), ["nick_taken"]);
 });
 
+test("a tab that meets its own half-dead connection gets its nick back without a word", async () => {
+  const { clock, net, server, page } = createScene();
+  const ann = await page("ann");
+  await clock.run(6_000);
+  // The session is resumed, and the answer is lost: the secret names the connection before that.
+  const { accept } = server;
+  server.accept = (socket) => accept({ ...socket, send: (text) => { if (!text.includes('"ok"')) socket.send(text); } });
+  for (const link of net.links) link.cut();
+  await clock.until(() => server.requests.some(({ object }) => object.type === "resume"));
+  server.accept = accept;
+  for (const link of net.links) link.cut({ client: 0, server: Infinity });
+  await clock.until(() => room(ann.chat).phase === "joined" && net.attempts === 3);
+  assert.match(ann.chat.state.nick, /^guest-/);
+  await clock.until(() => ann.chat.state.nick === "ann", 120_000);
+  assert.deepEqual(localKeys(ann.chat), []);
+});
+
 test("a second tab of the same person is not refused: it has a nick like it", async () => {
   const { clock, tab } = createScene();
   const local = createStore();
