@@ -32,7 +32,8 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
   const lookup = {
     nick: () => state?.nick ?? "",
     room: () => room,
-    namesIn: (text) => namesIn(text, state, room),
+    // Of one's own name in one's own words there is nothing to be seen.
+    namesIn: (text, isOwn) => namesIn(text, state, room).filter(([, , kind]) => !(isOwn && kind === "own")),
     itemOf: (seq) => room?.bySeq.get(seq),
   };
   const { inputs, render, settle, noticeText } = createRender(t, lookup, act);

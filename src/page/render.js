@@ -44,7 +44,7 @@ export function nickElement(nick) {
   return element;
 }
 
-// `lookup` answers of the present room: { nick, namesIn(text), itemOf(seq), state }.
+// `lookup` answers of the present room: { nick, namesIn(text, isOwn), itemOf(seq), state }.
 // `act` is { jump(seq), join(room), retry(key), discard(key), fetch(item), older(), changed() }.
 export function createRender(t, lookup, act) {
   // What a row shows. The same values: the element need not be made again.
@@ -131,7 +131,7 @@ export function createRender(t, lookup, act) {
     const text = row.item.text ?? "";
     const isTall = text.length > TALL_CHARACTERS || text.split("\n", TALL_LINES + 1).length > TALL_LINES;
     const linesMax = isTall ? row.linesShown ?? LINES_FIRST : Infinity;
-    const drawn = renderText(text, { namesIn: lookup.namesIn, linesMax, before });
+    const drawn = renderText(text, { namesIn: (line) => lookup.namesIn(line, isOwn(row.item)), linesMax, before });
     const element = el("div", "body", drawn.body);
     row.isCut = drawn.isCut;
     if (isTall && !row.isOpen) element.classList.add("tall");

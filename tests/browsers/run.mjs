@@ -1,8 +1,7 @@
 // Runs the specs of one engine:  node tests/browsers/run.mjs ENGINE [PART OF A NAME]...
 //
 // ENGINE is chromium, firefox or webkit. PARLOR names the server's binary (target/debug/parlor),
-// PARLOR_PAGE a directory from which the page is served instead of the one in the binary, ROUNDS the
-// number of rounds of the long specs. Prints a line for each spec, writes screenshots into
+// PARLOR_PAGE a directory from which the page is served instead of the one in the binary. Prints a line for each spec, writes screenshots into
 // target/browsers, and exits with 1 if a spec failed or the engine does not start.
 import { mkdirSync, readdirSync } from "node:fs";
 import { path } from "./packages.mjs";
@@ -117,7 +116,7 @@ class Scene {
 }
 
 /** All specs of one engine, which take a minute or two on an idle machine. */
-const WHOLE_MS = (Number(process.env.MINUTES) || 14) * 60000;
+const WHOLE_MS = (Number(process.env.PARLOR_MINUTES) || 14) * 60000;
 const late = setTimeout(() => { console.log(`${engineName}: all specs took longer than ${WHOLE_MS} ms`); process.exit(1); }, WHOLE_MS);
 late.unref();
 

@@ -218,6 +218,20 @@ spec("commands answer, and one that does not exist is not sent", async (scene) =
   ok(!bob.lines.some((line) => line.includes("wobble")), "the unknown command was not said");
 });
 
+spec("one's own name in one's own words is no mention", async (scene) => {
+  const bob = await scene.plain("bob");
+  const ann = await scene.person("ann");
+  await tell(ann, "it is ann who speaks");
+  await ann.reads("it is ann who speaks", "#log");
+  bob.says("ann?");
+  await ann.reads("ann?", "#log");
+  const grounds = await ann.evaluate((see) => ["ann who", "ann?"].map((text) => {
+    const range = see.rangeOf(document.querySelector("#log"), text);
+    return getComputedStyle(range.startContainer.parentElement.closest("mark") ?? document.body).backgroundColor;
+  }));
+  ok(grounds[0] !== grounds[1], `only the mention is marked: ${grounds}`);
+});
+
 spec("a mention is marked, counted in the title, and shown as an icon", async (scene) => {
   const bob = await scene.plain("bob");
   const ann = await scene.person("ann");

@@ -28,6 +28,9 @@ async function filled(scene, language) {
   return { people, last: t[4] };
 }
 
+/** Nothing moves any more. */
+const rests = (person) => person.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished)).then(() => 0));
+
 const looks = [
   ["desktop", { width: 1280, height: 800 }, "en", {}],
   ["desktop-dark", { width: 1280, height: 800, dark: true }, "en", {}],
@@ -64,6 +67,7 @@ for (const [name, options, language, more] of looks) {
       for (const [what, open] of [["search", "#search-open"], ["settings", "#own-nick"]]) {
         await ann.click(open);
         await ann.sees(`#${what}-dialog`);
+        await rests(ann);
         if (what === "search") { await ann.type("lights"); await ann.press("Enter"); await ann.reads("lights", "#found"); }
         await ann.screenshot(`${scene.shots}/${name}-${what}.png`);
         await ann.dismiss(`#${what}-dialog`);
@@ -71,10 +75,12 @@ for (const [name, options, language, more] of looks) {
       if (narrow) {
         await ann.click("#rooms-open");
         await ann.sees({ role: "button", name: /join a room/i });
+        await rests(ann);
         await ann.screenshot(`${scene.shots}/${name}-rooms.png`);
       } else {
         await ann.click({ role: "button", name: /join a room/i });
         await ann.type("#General chat");
+        await rests(ann);
         await ann.screenshot(`${scene.shots}/${name}-join.png`);
       }
     }

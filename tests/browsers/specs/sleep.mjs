@@ -1,9 +1,9 @@
 // Two browsers and a plain client talk while the network of one of them fails at random, as that of a
-// phone that sleeps: nothing is lost or doubled, and the order is one. ROUNDS: how often.
+// phone that sleeps: nothing is lost or doubled, and the order is one. PARLOR_ROUNDS: how often.
 import { equal, spec } from "../spec.mjs";
 
-const ROUNDS = Number(process.env.ROUNDS || 8);
-const SEED = Number(process.env.SEED || Date.now() % 1000000);
+const ROUNDS = Number(process.env.PARLOR_ROUNDS || 8);
+const SEED = Number(process.env.PARLOR_SEED || Date.now() % 1000000);
 
 /** Random numbers that a seed repeats (mulberry32). */
 function chance(seed) {
@@ -17,7 +17,7 @@ function chance(seed) {
 
 async function talk(scene) {
   const random = chance(SEED);
-  console.log(`${scene.engineName}: ${ROUNDS} rounds, SEED=${SEED}`);
+  console.log(`${scene.engineName}: ${ROUNDS} rounds, PARLOR_SEED=${SEED}`);
   const network = await scene.network();
   const ann = await scene.person("ann", { url: network.url });
   const bob = await scene.person("bob");

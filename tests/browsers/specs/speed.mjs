@@ -2,7 +2,7 @@
 // is asserted is structure, since times depend on the machine.
 import { ok, spec } from "../spec.mjs";
 
-const COUNT = Number(process.env.MESSAGES || 10000);
+const COUNT = Number(process.env.PARLOR_MESSAGES || 10000);
 
 spec("ten thousand messages and two hundred a second: the document stays small, times are printed", async (scene) => {
   const server = await scene.startServer(["--max-connections-per-address", "0", "--catch-up-max", "20000"]);
