@@ -2,6 +2,7 @@
 // buttons call `act`. Text of others is only ever inserted as text. Knows neither positions nor
 // which rows are in the view.
 import { coloursOf } from "./colours.js";
+import { timeOf } from "./rows.js";
 import { isolated, renderText } from "./text.js";
 
 // Longer messages are cut, with a button; the height at which that happens is in style.css.
@@ -67,8 +68,8 @@ export function createRender(t, lookup, act) {
     element.tabIndex = -1;
     if (item.seq != null) element.dataset.seq = item.seq;
     if (row.isFirstOfDay) {
-      element.prepend(el("div", "day", Object.assign(el("time", "", t.day(item.time)), {
-        dateTime: new Date(item.time).toISOString().slice(0, 10),
+      element.prepend(el("div", "day", Object.assign(el("time", "", t.day(timeOf(item))), {
+        dateTime: new Date(timeOf(item)).toISOString().slice(0, 10),
       })));
     }
     return element;
@@ -86,7 +87,7 @@ export function createRender(t, lookup, act) {
     const content = el("div", "content");
     if (row.isHead) {
       content.append(el("div", "who", nickElement(item.nick ?? lookup.nick()), " ",
-        ...(item.time ? [timeElement(item.time)] : []), el("span", "unseen", ": ")));
+        timeElement(timeOf(item)), el("span", "unseen", ": ")));
     }
     if (item.replyTo != null) content.append(quote(item.replyTo));
     content.append(body(row, []));

@@ -84,10 +84,11 @@ export function createRows() {
   };
 
   function dayOf(row) {
-    if (!row.item.time) return "";
-    if (row.dayTime !== row.item.time) {
-      row.dayTime = row.item.time;
-      row.dayName = new Date(row.item.time).toDateString();
+    const time = timeOf(row.item);
+    if (!time) return "";
+    if (row.dayTime !== time) {
+      row.dayTime = time;
+      row.dayName = new Date(time).toDateString();
     }
     return row.dayName;
   }
@@ -95,7 +96,13 @@ export function createRows() {
 
 function isTogether(last, row) {
   return last?.kind === "message" && row.item.replyTo == null
-    && (last.item.nick ?? true) === (row.item.nick ?? true)
-    && Boolean(last.item.phase) <= Boolean(row.item.phase)
-    && (row.item.time ?? 0) - (last.item.time ?? 0) < TOGETHER_MS;
+    && isSameSender(last.item, row.item)
+    && timeOf(row.item) - timeOf(last.item) < TOGETHER_MS;
 }
+
+// A message that is on its way has the nick that its sender had then, or none.
+const isSameSender = (one, other) =>
+  one.nick === other.nick || Boolean(other.phase && (one.phase || one.isOwn));
+
+// A message that is on its way has the time by the reader's clock.
+export const timeOf = (item) => item.time ?? item.createdAt ?? 0;

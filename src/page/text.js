@@ -5,6 +5,8 @@
 // A link begins with its scheme and ends before white space, quotation marks, brackets of East Asian
 // text, controls of direction, and closing punctuation.
 const LINK = /https?:\/\/[^\s<>"'\x60\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u3000-\u3003\u3008-\u3011\u3014-\u301b\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f\uff5b\uff5d\uff61-\uff64\u201c\u201d\u2018\u2019\u2026]+/giu;
+// Controls that turn the text around a link. They are not shown in a line with a link.
+const TURNING = /[\u202a-\u202e]/gu;
 const CLOSING = /[.,;:!?*_~'"]$/u;
 const PAIRS = { ")": "(", "]": "[", "}": "{" };
 
@@ -25,6 +27,7 @@ function trimLink(link) {
 export function partsOf(line, namesIn = () => []) {
   const parts = [];
   let at = 0;
+  if (line.search(LINK) >= 0) line = line.replace(TURNING, "");
   for (const found of line.matchAll(LINK)) {
     const text = trimLink(found[0]);
     const link = linkOf(text);

@@ -39,11 +39,15 @@ test("only http and https are links", () => {
 });
 
 test("controls of direction end a link and are no part of its address", () => {
-  const [part] = partsOf("https://good.example/\u202egro.live").filter(({ kind }) => kind === "link");
+  const [part] = partsOf("https://good.example/\u2067gro.live").filter(({ kind }) => kind === "link");
   assert.equal(part.text, "https://good.example/");
   assert.equal(part.href, "https://good.example/");
-  const [, link] = partsOf("\u202ehttps://evil.example/");
-  assert.equal(link.text, "https://evil.example/");
+});
+
+test("what turns text around is not shown in a line with a link, and stays elsewhere", () => {
+  const texts = (line) => partsOf(line).map(({ text }) => text);
+  assert.deepEqual(texts("\u202ea https://evil.example/\u202eb"), ["a ", "https://evil.example/b"]);
+  assert.deepEqual(texts("\u202eabc"), ["\u202eabc"]);
 });
 
 test("the real host is shown where the text shows another", () => {
