@@ -1,6 +1,6 @@
 //! The chat page and its files, embedded in the binary, and `/healthz`.
 //! Knows nothing of WebSockets. Every file in this folder but the Rust sources is served, also
-//! compressed, and without the comments of scripts and styles: `build.rs` collects them.
+//! compressed; the modules of its scripts are one file: `build.rs` collects them.
 
 mod ancestor;
 

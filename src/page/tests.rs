@@ -40,7 +40,11 @@ fn names() -> Vec<String> {
     let names = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !name.ends_with(".rs")).collect()
+    let is_served = |name: &String| {
+        let is_module = name.ends_with(".js") && name != "main.js";
+        !name.ends_with(".rs") && !is_module
+    };
+    names.filter(is_served).collect()
 }
 
 #[test]
@@ -159,12 +163,28 @@ fn no_two_files_or_forms_have_one_etag() {
     }
 }
 
+#[test]
+fn the_modules_of_the_page_are_one_script() {
+    let (script, _) = fetch("GET /main.js HTTP/1.1\r\nHost: a\r\n\r\n");
+    let script = script.text();
+    for line in script.lines() {
+        assert!(
+            !line.starts_with("import ") && !line.starts_with("export "),
+            "{line}"
+        );
+        assert!(!line.starts_with("//") && !line.starts_with("/*"), "{line}");
+    }
+    assert!(script.contains("const in_chat = (() => {\n"));
+    let (module, _) = respond("GET /chat.js HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(module, Err(Refusal::NoSuchPath));
+}
+
 /// What a first visit costs, without the heads of the responses.
 #[test]
 fn the_whole_page_is_at_most_60_kb_compressed() {
     let sent = |file: &File| file.gzip.unwrap_or(file.body).len();
     let bytes: usize = FILES.iter().map(sent).sum();
-    assert!(bytes <= 60 * 1024, "{bytes}");
+    assert!(bytes <= 60_000, "{bytes}");
 }
 
 #[test]
