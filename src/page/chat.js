@@ -7,8 +7,8 @@
 // notice, a message by its `ok` or its entry.
 //
 // Items of a room's log, by kind (timeline.js), with `time` by the clock of the server:
-// - message, action { seq, nick, text, replyTo?, isOwn, isMention }; kicked { seq, nick, by, reason? };
-//   unknown { seq, entry }: of a later version, not to be drawn.
+// - message, action { seq, nick, text, replyTo?, isOwn, isMention };
+//   kicked { seq, nick, by, reason? }; unknown { seq, entry }: of a later version, not to be drawn.
 // - joined, left { nick, word? }; renamed { old, nick, isOwn }; presence { joined, left };
 //   kicked { isYou, by, reason? }: without numbers.
 // - gap { from, to, isLost? }: not here; `fetch` has it, unless it is lost for good.
@@ -52,7 +52,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   const state = {
     connection: { phase: "waiting", retryAt: 0, code: 0, reason: "", failures: 0, problem: null },
     nick: "",
-    limits: { message_bytes: 16_384, rate: 10, burst: 20, history: 100, rooms: 16, dedupe_ms: 60_000 },
+    limits: { message_bytes: 16_384, rate: 10, burst: 20, rooms: 16, dedupe_ms: 60_000 },
     offsetMs: 0,
     rooms: new Map(),
     current: null,
@@ -88,7 +88,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     clearTimeout(saveTimer);
     saveTimer = 0;
     tab.current = state.current;
-    tab.rooms = [...state.rooms.values()].filter((room) => room.inner.isConfirmed || room.inner.queue.length)
+    tab.rooms = [...state.rooms.values()]
+      .filter(({ inner }) => inner.isConfirmed || inner.queue.length)
       .map(({ name, phase, readSeq, inner }) =>
         ({
           name, isWanted: isWanted(phase),
@@ -122,7 +123,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     const { problem } = state.connection;
     Object.assign(state.connection, { phase, retryAt, code, reason, failures });
     if (phase === "open") state.connection.problem = null;
-    // A close frame came through: it has a code and perhaps a reason, and there is nothing to guess.
+    // With another code a close frame came through: then there is nothing to guess.
     const isSilent = code === 1006;
     if (!isSilent) state.connection.problem = null;
     if (phase === "waiting" && isSilent && failures >= DIAGNOSE_AFTER && !problem) {
@@ -184,7 +185,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       presence.lost(room);
     }
     // What was too long is given back to the person; the rest goes on.
-    if (code === 1009 && outgoing.failLongest({ code: "too_long", message: reason })) connection.goOn();
+    const why = { code: "too_long", message: reason };
+    if (code === 1009 && outgoing.failLongest(why)) connection.goOn();
     if (code === 4001) tab.secret = undefined; // Another tab goes on with this session.
     save();
     onChange({ rooms: true });
@@ -260,7 +262,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     const known = state.rooms.get(name);
     if (known) return known;
     const room = {
-      name, phase: "joining", why: null, epoch: "", position: 0, topic: "", count: 0, role: "member",
+      name, phase: "joining", why: null, epoch: "", position: 0, topic: "", count: 0,
+      role: "member",
       items: [], bySeq: new Map(), version: 0, hasOlder: false, isLoadingOlder: false,
       members: { list: [], more: 0, isStale: true }, typing: new Map(), outgoing: [],
       unread: 0, mentions: 0, readSeq: 0, isAtEnd: true, draft: storage.draft(name), replyTo: null,
@@ -314,7 +317,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       if (answer.retry_ms) {
         room.why = { code: answer.code, message: answer.message };
         const wait = answer.retry_ms * 2 ** Math.min(inner.joinTries++, 4) * (1 + world.random());
-        inner.joinTimer = setTimeout(() => { if (isReady && room.phase === "joining") join(room); }, wait);
+        inner.joinTimer = setTimeout(() => {
+          if (isReady && room.phase === "joining") join(room);
+        }, wait);
         return onChange({ rooms: true });
       }
       joinRefused(room, answer);
@@ -382,7 +387,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       if (after > room.readSeq && !isAttended(room)) countUnread(room, after - room.readSeq);
       return;
     }
-    if (to !== undefined || after < room.position) rewind(room, Math.min(to ?? after, room.position));
+    if (to !== undefined || after < room.position) {
+      rewind(room, Math.min(to ?? after, room.position));
+    }
     if (after > room.position) {
       if (room.items.some((item) => item.seq || item.kind === "gap")) {
         timeline.append(room, timeline.newItem("gap", { from: room.position + 1, to: after }));
@@ -401,7 +408,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     room.readSeq = Math.min(room.readSeq, to);
     room.inner.generation += 1;
     outgoing.rewound(room, to);
-    if (removed) append(room, timeline.newItem("rewound", { to, count: removed, time: serverNow() }));
+    if (removed) note(room, "rewound", { to, count: removed });
     changed(room, { log: true });
   }
 
@@ -435,7 +442,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     }
     save();
     onChange({ rooms: true });
-    return wasIn && isReady ? ask({ type: "leave", room: name }).then(() => {}, () => {}) : Promise.resolve();
+    if (!wasIn || !isReady) return Promise.resolve();
+    return ask({ type: "leave", room: name }).then(() => {}, () => {});
   }
 
   /** Shows a room that is in the list. */
@@ -446,7 +454,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     if (before) presence.watch(before, false);
     state.current = name;
     if (before && !before.unread && before.inner.awayMark) forgetMark(before);
-    if (before && timeline.trim(before, timeline.ITEMS_ELSEWHERE_MAX)) changed(before, { log: true });
+    if (before && timeline.trim(before, timeline.ITEMS_ELSEWHERE_MAX)) {
+      changed(before, { log: true });
+    }
     read(room);
     save();
     onChange({ rooms: true });
@@ -462,18 +472,16 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     switch (object.type) {
       case "member_joined":
         if (object.nick === state.nick) return;
-        append(room, timeline.newItem("joined", { nick: object.nick, time: serverNow() }));
+        note(room, "joined", { nick: object.nick });
         return presence.entered(room, object.nick);
       case "member_left":
-        append(room, timeline.newItem("left", { nick: object.nick, word: object.word, time: serverNow() }));
+        note(room, "left", { nick: object.nick, word: object.word });
         return presence.left(room, object.nick);
       case "nick_changed":
         return renamed(room, object);
       case "presence":
         if (object.lost) return presence.summed(room, {});
-        append(room, timeline.newItem("presence", {
-          joined: object.joined ?? 0, left: object.left ?? 0, time: serverNow(),
-        }));
+        note(room, "presence", { joined: object.joined ?? 0, left: object.left ?? 0 });
         return presence.summed(room, object);
       case "typing":
         return presence.writes(room, object.nick);
@@ -508,8 +516,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     item.isMention = isSpeech && !item.isOwn && isMentioned(item.text, state.nick);
     outgoing.shown(room, object);
     outgoing.passed(room);
-    if (isAttended(room) || (item.isOwn && !room.unread)) room.readSeq = Math.max(room.readSeq, item.seq);
-    else if (isSpeech && !item.isOwn && item.seq > room.readSeq) {
+    if (isAttended(room) || (item.isOwn && !room.unread)) {
+      room.readSeq = Math.max(room.readSeq, item.seq);
+    } else if (isSpeech && !item.isOwn && item.seq > room.readSeq) {
       if (!room.unread && !room.inner.awayMark) mark(room, { reason: "unread", from: item.time });
       countUnread(room, 1, item.isMention ? 1 : 0);
     }
@@ -519,11 +528,16 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     saveSoon();
   }
 
+  /** Something without a number happened in the room. */
+  function note(room, kind, fields) {
+    append(room, timeline.newItem(kind, { ...fields, time: serverNow() }));
+  }
+
   function append(room, item) {
     timeline.append(room, item);
     const isRead = room.name === state.current && room.isAtEnd;
     const most = room.name === state.current ? timeline.ITEMS_MAX : timeline.ITEMS_ELSEWHERE_MAX;
-    // Who reads back keeps what is on the screen for longer, but not for ever.
+    // A person who reads back keeps what is on the screen for longer, but not for ever.
     const isTrimmed = timeline.trim(room, isRead || room.name !== state.current ? most : 2 * most);
     if (isTrimmed && !room.items.includes(room.inner.awayMark)) room.inner.awayMark = null;
     changed(room, { log: true });
@@ -539,14 +553,14 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   function renamed(room, { old, new: nick }) {
-    append(room, timeline.newItem("renamed", { old, nick, isOwn: old === state.nick, time: serverNow() }));
+    note(room, "renamed", { old, nick, isOwn: old === state.nick });
     if (old === state.nick) nickIs(nick);
     presence.renamed(room, old, nick);
   }
 
   function kicked(room, { by, reason }) {
     Object.assign(room, { phase: "left", why: { code: "kicked", by, reason } });
-    append(room, timeline.newItem("kicked", { isYou: true, by, reason, time: serverNow() }));
+    note(room, "kicked", { isYou: true, by, reason });
     outgoing.failAll(room, room.why);
     presence.lost(room);
     save();
@@ -604,7 +618,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   /** Requests that are answered by one object. Rejects with the error. */
   function ask(object) {
     return new Promise((resolve, reject) => {
-      connection.request(object, (answer) => (answer.type === "error" ? reject(answer) : resolve(answer)));
+      connection.request(object, (answer) => {
+        if (answer.type === "error") reject(answer);
+        else resolve(answer);
+      });
     });
   }
 
@@ -625,7 +642,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   /** Entries above what is shown. Resolves to whether there may be more. */
   async function older(name) {
     const room = state.rooms.get(name);
-    if (!room || !room.hasOlder || room.isLoadingOlder || room.phase !== "joined") return room?.hasOlder ?? false;
+    if (!room?.hasOlder) return false;
+    if (room.isLoadingOlder || room.phase !== "joined") return true;
     room.isLoadingOlder = true;
     changed(room, { log: true });
     const first = timeline.firstSeq(room);
@@ -674,7 +692,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   async function search(name, query, before) {
-    const answer = await ask({ type: "search", room: name, query, limit: HISTORY, ...(before && { before }) });
+    const object = { type: "search", room: name, query, limit: HISTORY };
+    const answer = await ask({ ...object, ...(before && { before }) });
     return { entries: answer.entries.map(itemOfPast), more: answer.more };
   }
 
@@ -693,7 +712,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
    */
   function send(name, text, { kind, replyTo } = {}) {
     const room = state.rooms.get(name);
-    if (!room || room.phase === "refused" || room.phase === "left") return { error: room?.why ?? { code: "not_a_member" } };
+    if (!room || !isWanted(room.phase)) return { error: room?.why ?? { code: "not_a_member" } };
     const clean = withoutControls(text);
     if (!clean.trim()) return { error: { code: "empty" } };
     const { bytes, max } = measure(name, clean, { kind, replyTo });
@@ -726,8 +745,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   /** As `submit`; what went wrong is said in the log. Resolves to the result of the command. */
   async function run(name, line) {
     const { error, message, command } = submit(name, line);
-    if (error) return say(error.code === "unknown_command" || error.code === "incomplete" ? error.code : "error", error, name);
-    return message ?? command;
+    if (!error) return message ?? command;
+    const isOfLine = error.code === "unknown_command" || error.code === "incomplete";
+    return say(isOfLine ? error.code : "error", error, name);
   }
 
   function typing(name) {
@@ -779,7 +799,11 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     fetch,
     around,
     search,
-    who: (name, after) => withRoom(name, (room) => presence.ask(room, after)) ?? Promise.reject({ code: "not_a_member" }),
+    who: async (name, after) => {
+      const room = state.rooms.get(name);
+      if (!room) throw { code: "not_a_member" };
+      return presence.ask(room, after);
+    },
     /** The list of members is on the screen: it is kept up to date. */
     watchMembers: (name, isWatched) => withRoom(name, (room) => presence.watch(room, isWatched)),
     listRooms,
@@ -797,7 +821,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       read(room);
     }),
     setAttention,
-    kick: (name, nick, reason) => ask({ type: "kick", room: name, nick, ...(reason && { reason }) }),
+    kick: (name, nick, reason) =>
+      ask({ type: "kick", room: name, nick, ...(reason && { reason }) }),
     op: (token) => ask({ type: "op", token }),
     say,
     reconnect: () => connection.reconnect(),
@@ -817,4 +842,4 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
 /** As the server does it: control characters but line feed and tab are removed. */
 const withoutControls = (text) =>
-  text.replace(/\p{Cc}/gu, (character) => (character === "\n" || character === "\t" ? character : ""));
+  text.replace(/\p{Cc}/gu, (character) => ("\n\t".includes(character) ? character : ""));

@@ -37,7 +37,8 @@ function url(nick) {
 async function diagnose() {
   if (navigator.onLine === false) return "offline";
   try {
-    const response = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout?.(5000) });
+    const signal = AbortSignal.timeout?.(5000);
+    const response = await fetch("healthz", { cache: "no-store", signal });
     return response.ok ? "refused" : "unreachable";
   } catch {
     return "unreachable";
@@ -79,7 +80,10 @@ function wishes() {
 function look() {
   const query = new URLSearchParams(location.search);
   const isFramed = quietly(() => window.top !== window) ?? true;
-  return { theme: query.get("theme"), language: query.get("language"), compact: isFramed || query.has("compact") };
+  return {
+    theme: query.get("theme"), language: query.get("language"),
+    compact: isFramed || query.has("compact"),
+  };
 }
 
 /** The address of a message, or of a room. */

@@ -7,7 +7,9 @@ export const NAME_MAX = 32;
 const ALLOWED = /^[\p{L}\p{M}\p{Nd}._-]+$/u;
 const WORD = /[\p{L}\p{M}\p{Nd}_-]/u;
 /** Scripts that are written without spaces between words. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const UNSPACED = new RegExp(
+  ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"]
+    .map((script) => `\\p{Script=${script}}`).join("|"), "u");
 
 /** What is wrong with a name: "empty", "long", "space", "character", "letter"; null: nothing. */
 export function problemOf(name) {
@@ -25,7 +27,7 @@ export function foldRoom(name) {
   return plain.toLowerCase().toUpperCase().toLowerCase().normalize("NFC"); // ß is ss.
 }
 
-/** The nearest name that a room can have: `#General chat` is `general-chat`; null: there is none. */
+/** The nearest name that a room can have: `#General chat` is `general-chat`. null: none. */
 export function nearestRoomName(text) {
   const folded = foldRoom(text).replace(/^#+/u, "");
   const name = folded
@@ -47,7 +49,7 @@ export function mentionsOf(text, nick) {
     const end = at + needle.length;
     const before = haystack.slice(0, at).match(/.$/su)?.[0];
     const after = haystack.slice(end).match(/^./su)?.[0];
-    if (isEdge(before, needle[0]) && isEdge(after, needle[needle.length - 1])) found.push([at, end]);
+    if (isEdge(before, needle[0]) && isEdge(after, needle.at(-1))) found.push([at, end]);
   }
   return found;
 }

@@ -92,9 +92,8 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
   /** One more would make the server forget the key of a message that is still to be sent again. */
   function isHeldBack() {
     for (const message of inDoubt()) {
-      if (message.phase === "sending" && message.others >= OTHERS_MAX && isKeyKnown({ ...message, others: 0 })) {
-        return true;
-      }
+      const isNext = message.phase === "sending" && message.others >= OTHERS_MAX;
+      if (isNext && isKeyKnown({ ...message, others: 0 })) return true;
     }
     return false;
   }
@@ -135,7 +134,9 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
       return rejoin(room);
     }
     message.refusedAt ??= now();
-    if (!retryMs || now() - message.refusedAt > PATIENCE_MS) return fail(room, message, message.why);
+    if (!retryMs || now() - message.refusedAt > PATIENCE_MS) {
+      return fail(room, message, message.why);
+    }
     message.notBefore = now() + retryMs * (1 + world.random());
     update(room);
     pump(room);
@@ -207,7 +208,9 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
       if (message.base > to) message.base = to;
       if (message.shownSeq > to) message.shownSeq = undefined;
       // It was confirmed by a server that could not keep what it promised.
-      if (message.seq > to) Object.assign(message, { seq: undefined, phase: "failed", why: { code: "lost" } });
+      if (message.seq > to) {
+        Object.assign(message, { seq: undefined, phase: "failed", why: { code: "lost" } });
+      }
     }
     if (inner.queue.length) update(room);
   }
@@ -234,7 +237,8 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
     let longest = null;
     for (const room of state.rooms.values()) {
       const message = room.inner.queue.find((one) => one.isInDoubt && one.phase === "sending");
-      if (message && !(longest?.message.text.length >= message.text.length)) longest = { room, message };
+      const length = message?.text.length ?? 0;
+      if (length > (longest?.message.text.length ?? 0)) longest = { room, message };
     }
     if (!longest) return false;
     longest.message.isInDoubt = false;

@@ -105,8 +105,8 @@ export function createPresence({ world, connection, state, changed }) {
         if (answer.type !== "members") return reject(answer);
         if (room.phase !== "joined") return reject({ code: "not_a_member" });
         // What was in the list before and behind `after` has had its time.
-        const kept = after ? room.members.list.filter((nick) => compareNames(nick, after) <= 0) : [];
-        const list = [...kept, ...answer.members];
+        const isBefore = (nick) => after && compareNames(nick, after) <= 0;
+        const list = [...room.members.list.filter(isBefore), ...answer.members];
         room.members = { list, more: answer.more, isStale: false };
         room.count = Math.max(1, list.length + answer.more);
         changed(room, { members: true });

@@ -26,7 +26,8 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
     /** The nick that the server confirmed to this tab. */
     ownNick: "",
     /**
-     * { id, secret, label, nick, confirmed, current, rooms: [{ name, isWanted, readSeq, outgoing }] };
+     * { id, secret, label, nick, confirmed, current,
+     * rooms: [{ name, isWanted, readSeq, outgoing }] };
      * `label` names the session across its secrets. Call `save` after a change.
      */
     tab,

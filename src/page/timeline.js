@@ -62,8 +62,8 @@ export function missingAround(room, seq) {
 }
 
 /**
- * Entries from the middle of what is missing: all there are from the first of `items` to `upTo`, and
- * from the beginning of what is missing if `isFromStart`.
+ * Entries from the middle of what is missing: all there are from the first of `items` to `upTo`,
+ * and from the beginning of what is missing if `isFromStart`.
  */
 export function fill(room, missing, items, upTo, isFromStart) {
   const inside = items.filter(({ seq }) => missing.from <= seq && seq <= missing.to);
@@ -81,7 +81,9 @@ export function fill(room, missing, items, upTo, isFromStart) {
 function laidOut(items, whole, isFromStart, isToEnd) {
   const list = [];
   let next = whole.from;
-  const gap = (to, isLost) => { if (to >= next) list.push(newItem("gap", { from: next, to, isLost })); };
+  const gap = (to, isLost) => {
+    if (to >= next) list.push(newItem("gap", { from: next, to, isLost }));
+  };
   items.forEach((item, index) => {
     gap(item.seq - 1, index > 0 || isFromStart);
     list.push(item);

@@ -681,7 +681,7 @@ test("drafts are kept by room", async () => {
   assert.equal(room(other.chat).draft, "");
 });
 
-test("a kicked member is told who did it, is in the list no more, and may join again", async () => {
+test("a kicked member learns who did it, is in the list no more, and may join again", async () => {
   const { clock, server, page } = createScene();
   const ann = await page("ann");
   const bob = await page("bob");
