@@ -1,6 +1,6 @@
 // A TCP proxy between a browser and the server that fails as networks do: it goes deaf (accepts and
-// passes on nothing, and closes nothing), cuts connections with a reset, cuts one side only, delays,
-// refuses. Knows bytes, no protocol.
+// passes on nothing, and closes nothing), loses what comes from one side, cuts connections with a
+// reset, cuts one side only, delays, refuses. Knows bytes, no protocol.
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 
@@ -39,7 +39,10 @@ export class Proxy {
 
   pass(pair, from, to) {
     const later = (action) => (this.delayMs ? setTimeout(action, this.delayMs) : action());
-    from.on("data", (data) => later(() => { if (!pair.isDeaf && to.writable) to.write(data); }));
+    from.on("data", (data) => later(() => {
+      const isLost = pair.isDeaf || pair.isMuffled && to === pair.client;
+      if (!isLost && to.writable) to.write(data);
+    }));
     from.on("end", () => later(() => { if (!pair.isDeaf) to.end(); }));
   }
 
@@ -47,6 +50,11 @@ export class Proxy {
   deafen() {
     this.isDeaf = true;
     for (const pair of this.pairs) pair.isDeaf = true;
+  }
+
+  /** What the browser sends still arrives at the server; nothing comes back. */
+  muffle() {
+    for (const pair of this.pairs) pair.isMuffled = true;
   }
 
   /** New connections pass again. Those that went deaf stay so, as after a change of networks. */

@@ -1,8 +1,9 @@
 // Runs the specs of one engine:  node tests/browsers/run.mjs ENGINE [PART OF A NAME]...
 //
 // ENGINE is chromium, firefox or webkit. PARLOR names the server's binary (target/debug/parlor),
-// PARLOR_PAGE a directory from which the page is served instead of the one in the binary. Prints a line for each spec, writes screenshots into
-// target/browsers, and exits with 1 if a spec failed or the engine does not start.
+// PARLOR_PAGE a directory from which the page is served instead of the one in the binary. Prints a
+// line for each spec, writes screenshots into target/browsers, and exits with 1 if a spec failed or
+// the engine does not start.
 import { mkdirSync, readdirSync } from "node:fs";
 import { path } from "./packages.mjs";
 import { PATIENCE_MS, Person } from "./person.mjs";

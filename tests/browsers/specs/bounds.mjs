@@ -21,12 +21,15 @@ spec("marks that pile up do not draw over the neighbours", async (scene) => {
   await bob.join(scene.room);
   await cat.join(scene.room);
   await cat.say(scene.room, "a line above");
-  const pile = "Z" + "\u0335\u0323\u0308\u030d\u0489".repeat(8);
-  const answer = await bob.say(scene.room, pile.repeat(3));
+  const pile = `ZZZZZZZZ${"\u0335\u0323\u0308\u030d\u0489".repeat(8)}`;
+  await bob.say(scene.room, pile);
   await cat.say(scene.room, "a line below");
   await ann.reads("a line below", "#log");
-  if (answer.type === "error") return; // The server refuses it already.
   await ann.view.move(5, 5);
+  // Not every font piles marks up; a shadow reaches as far as those of fonts that do.
+  await ann.evaluate((see) => {
+    see.rangeOf(document.querySelector("#log"), "Z").startContainer.parentElement.style.textShadow = Array.from({ length: 10 }, (_, n) => `0 ${(n - 5) * 18}px red`).join();
+  });
   const clips = await Promise.all(["a line above", "a line below"].map((text) => ann.rectOfText("#log", text)));
   const shoot = () => Promise.all(clips.map(({ x, y, width, height }) => ann.view.clip({ x: x - 20, y, width: width + 100, height })));
   const hide = (is) => ann.evaluate((see, hidden) => {

@@ -36,6 +36,36 @@ everywhere("a dead network is noticed when the person returns, and nothing is lo
   equal((await ann.text("#log")).split("into the dark").length - 1, 1, "times ann sees it");
 });
 
+spec("a connection that died while the person was away is found dead when they return", async (scene) => {
+  const network = await scene.network();
+  const ann = await scene.person("ann", { url: network.url });
+  // Until the page has found that the connection works; later it would ask by itself after 25 s.
+  await new Promise((resolve) => setTimeout(resolve, 6000));
+  network.deafen();
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  await returns(ann);
+  await ann.sees("#state");
+  network.heal();
+  await ann.seesNot("#state");
+});
+
+spec("a message whose answer is lost is sent again with its key, and is there once", async (scene) => {
+  const network = await scene.network();
+  const bob = await scene.plain("bob");
+  const ann = await scene.person("ann", { url: network.url });
+  network.muffle();
+  await ann.click("#words");
+  await ann.type("once");
+  await ann.press("Enter");
+  await bob.hears("ann: once");
+  network.cut();
+  await ann.until("it is stored", () => !/sending/i.test(document.querySelector("#log").innerText));
+  bob.says("how often?");
+  await ann.reads("how often?", "#log");
+  equal(bob.lines.filter((line) => line === "ann: once").length, 1, "times bob heard it");
+  equal((await ann.text("#log")).split("once").length - 1, 1, "times ann sees it");
+});
+
 spec("a network that dies while the page is in front is noticed after silence", async (scene) => {
   const server = await scene.startServer(["--ping-after", "2s", "--silent-timeout", "10m"]);
   const network = await scene.network(server);

@@ -31,7 +31,7 @@ async function talk(scene) {
   };
   for (let round = 1; round <= ROUNDS; round += 1) {
     await say(ann, `a${round}.1 of ann`);
-    const fault = ["cut", "cutClients", "deafen", "refuse"][Math.floor(random() * 4)];
+    const fault = ["cut", "cutClients", "deafen", "muffle", "refuse"][Math.floor(random() * 5)];
     const after = random() * 60;
     const failing = new Promise((resolve) => setTimeout(() => { network[fault](); resolve(); }, after));
     await say(ann, `a${round}.2 of ann`);
