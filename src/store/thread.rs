@@ -254,10 +254,7 @@ impl<'c> Thread<'c> {
                             upto: crate::id::Seq(room.head.head),
                         });
                     }
-                    if self.failing.take().is_some() {
-                        ::log::warn!("the store works again");
-                        self.answers.push(Answer::Health(Health::Good));
-                    }
+                    self.works_again();
                     self.waiting = later;
                     return count;
                 }
@@ -273,6 +270,10 @@ impl<'c> Thread<'c> {
             }
             if self.waiting.is_empty() {
                 self.waiting.append(&mut later);
+                if self.waiting.is_empty() {
+                    // Nothing is left that would show it. If it is not so, the next message does.
+                    self.works_again();
+                }
                 return 0;
             }
         }
@@ -299,6 +300,13 @@ impl<'c> Thread<'c> {
                 room,
                 why: fault.to_string(),
             });
+        }
+    }
+
+    fn works_again(&mut self) {
+        if self.failing.take().is_some() {
+            ::log::warn!("the store works again");
+            self.answers.push(Answer::Health(Health::Good));
         }
     }
 

@@ -219,6 +219,33 @@ fn number_of_another_entry_is_never_swallowed_and_other_rooms_go_on() {
 }
 
 #[test]
+fn store_that_failed_works_again_when_all_that_waited_is_given_up() {
+    let scratch = Scratch::new();
+    let db = file(&scratch);
+    let mut store = Stepped::new(&db, &scratch);
+    schema::pragma(&db, "query_only = ON").expect("it is set");
+    store.hand_over([record(ROOM, 1, "first")]);
+    assert!(is_failing(&store.turn(), "readonly"));
+    schema::pragma(&db, "query_only = OFF").expect("it is set");
+    let mut batch = vec![Box::new(record(ROOM, 1, "another"))];
+    let mut heads = super::super::append::Heads::default();
+    super::super::append::append(&db, &mut heads, &mut batch).expect("it is stored");
+    let mut answers = Vec::new();
+    while answers.is_empty() {
+        answers = store.turn();
+    }
+    assert!(
+        matches!(
+            &answers[..],
+            [Answer::RoomFailed { .. }, Answer::Health(Health::Good)]
+        ),
+        "{answers:?}"
+    );
+    store.hand_over([record(OTHER, 1, "hello")]);
+    assert_eq!(stored_to(&store.turn(), OTHER), Some(Seq(1)));
+}
+
+#[test]
 fn entry_that_leaves_a_gap_is_not_stored() {
     let scratch = Scratch::new();
     let db = file(&scratch);
