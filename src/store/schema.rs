@@ -82,10 +82,10 @@ fn open_with(file: &Path, create: bool, migrations: &[&str]) -> Result<Connectio
     let db = Connection::open_with_flags(file, flags).map_err(wrong)?;
     // Another process that has the file may keep it for ever.
     db.busy_timeout(Duration::ZERO).map_err(wrong)?;
-    // Before the first table.
-    pragma(&db, "auto_vacuum = INCREMENTAL").map_err(wrong)?;
     // Before the first read: no other process gets in, and no file of shared memory is made.
     pragma(&db, "locking_mode = EXCLUSIVE").map_err(wrong)?;
+    // Before the first table. This reads.
+    pragma(&db, "auto_vacuum = INCREMENTAL").map_err(wrong)?;
     // Before anything is changed in a file that may not be ours.
     let version = known_version(&db, file, create, migrations)?;
     let mode = pragma(&db, "journal_mode = WAL").map_err(wrong)?;

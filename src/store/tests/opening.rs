@@ -30,6 +30,21 @@ fn only_its_owner_may_read_a_new_store() {
     assert_eq!(mode(scratch.store().join("parlor.db-wal")) & 0o777, 0o600);
 }
 
+/// A page of it that the disk cannot read would be a signal that ends the process.
+#[test]
+fn no_file_of_shared_memory_is_made_also_for_a_store_that_was_there() {
+    let scratch = Scratch::new();
+    for seq in 1..=2 {
+        let mut scene = Scene::open(&scratch);
+        scene.says(ROOM, seq, "hello");
+        scene.stored(ROOM, seq);
+        assert!(
+            !scratch.store().join("parlor.db-shm").exists(),
+            "start {seq}"
+        );
+    }
+}
+
 #[test]
 fn second_process_is_refused_with_the_pid_of_the_first() {
     let scratch = Scratch::new();
