@@ -4,14 +4,11 @@
 use super::Server;
 use crate::chat::{Event, Refused};
 use crate::id::{ConnId, Tick};
-use crate::log::Key;
+use crate::log::{DEDUPE_MS, Key};
 use crate::net::Net;
 use crate::session::Claim;
 use crate::wire::{Done, HISTORY_MAX, Hello, Limits, Problem, Shown};
 use crate::ws::CloseReason;
-
-/// For how long the key of a message is known at least: as long as the store keeps it.
-const DEDUPE_MILLIS: u64 = 120_000;
 
 /// What a client is greeted with as the name of the server.
 const SERVER: &str = concat!("parlor ", env!("CARGO_PKG_VERSION"));
@@ -111,6 +108,6 @@ pub(super) const fn limits(
         catch_up,
         rooms: rooms as u32,
         unacknowledged: super::acks::UNACKED_MAX,
-        dedupe_millis: DEDUPE_MILLIS,
+        dedupe_millis: DEDUPE_MS,
     }
 }
