@@ -20,6 +20,17 @@ enum Body {
     Lines { lines: String, next: Option<Seq> },
 }
 
+/// How the store is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreReport<'a> {
+    /// Where it is; `None`: in memory.
+    pub directory: Option<&'a str>,
+    /// Why it cannot write; `None`: it can.
+    pub fault: Option<&'a str>,
+    /// What was delivered and is not stored yet.
+    pub unstored_bytes: usize,
+}
+
 impl Answer {
     const fn json(status: u16, body: Value) -> Self {
         Self {
@@ -50,9 +61,14 @@ impl Answer {
         }
     }
 
-    /// Numbers with their names, as in `connections=7 members=5`. `store`: the directory.
-    pub fn status_report(store: Option<&str>, counts: &str) -> Self {
-        let mut body = json!({ "version": env!("CARGO_PKG_VERSION"), "store": store });
+    /// `counts`: numbers with their names, as in `connections=7 members=5`.
+    pub fn status_report(store: &StoreReport<'_>, counts: &str) -> Self {
+        let mut body = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "store": store.directory,
+            "store_fault": store.fault,
+            "unstored_bytes": store.unstored_bytes,
+        });
         for (name, number) in counts.split(' ').filter_map(|pair| pair.split_once('=')) {
             if let Ok(number) = number.parse::<u64>() {
                 body[name] = number.into();
@@ -125,9 +141,18 @@ mod tests {
 
     #[test]
     fn counts_are_numbers_with_their_names() {
-        let answer = Answer::status_report(Some("/s"), "connections=7 missed=0");
+        let store = StoreReport {
+            directory: Some("/s"),
+            ..StoreReport::default()
+        };
+        let answer = Answer::status_report(&store, "connections=7 missed=0");
         let text = rendered(&answer, true);
-        for part in ["\"connections\":7", "\"missed\":0", "\"store\":\"/s\""] {
+        for part in [
+            "\"connections\":7",
+            "\"missed\":0",
+            "\"store\":\"/s\"",
+            "\"store_fault\":null",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

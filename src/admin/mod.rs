@@ -12,7 +12,7 @@ mod progress;
 mod request;
 mod settings;
 
-pub use answer::Answer;
+pub use answer::{Answer, StoreReport};
 pub use commands::{Place, Screen, backup, check, export};
 pub use progress::Progress;
 pub use request::{Received, Request, receive};

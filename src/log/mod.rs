@@ -100,8 +100,10 @@ pub enum Opening {
 /// Why an entry was not numbered. It has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendRefused {
-    /// The store cannot write, or not to this room.
+    /// The store cannot write. It tries again.
     StoreFailing,
+    /// The store has given the room up until the next start.
+    RoomFailed,
     /// As much waits to be stored as may wait.
     Full,
     /// The room has no more numbers, or the store none for a room.
@@ -209,6 +211,12 @@ pub enum Notification {
     Task(Answer),
 }
 
+/// The store cannot write.
+struct Failing {
+    since: Tick,
+    why: String,
+}
+
 /// Too many searches wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
@@ -252,7 +260,7 @@ pub struct Log {
     unstored_bytes: usize,
     unstored_max: usize,
     rooms_max: usize,
-    is_failing: bool,
+    failing: Option<Failing>,
     /// On their way to the store with the next hand-over.
     outgoing: Vec<Request>,
     /// Reads that wait until others are answered.
@@ -300,7 +308,7 @@ impl Log {
             unstored_bytes: 0,
             unstored_max: settings.tail_bytes / 2,
             rooms_max: settings.rooms_max as usize,
-            is_failing: false,
+            failing: None,
             outgoing: Vec::new(),
             waiting: VecDeque::new(),
             searches_waiting: 0,
@@ -438,7 +446,10 @@ impl Log {
         let at = open.at.max(wall);
         let entry = draft.numbered(seq, at);
         let is_said = matches!(entry.content, Content::Said { .. });
-        if open.failed_after.is_some() || is_said && self.is_failing {
+        if open.failed_after.is_some() {
+            return Err(AppendRefused::RoomFailed);
+        }
+        if is_said && self.failing.is_some() {
             return Err(AppendRefused::StoreFailing);
         }
         let bytes = Tail::size_of(&entry);
@@ -539,6 +550,12 @@ impl Log {
         if self.store.is_some() {
             self.keys.resumed(session, now);
         }
+    }
+
+    /// For how many ticks the store has not been able to write, and why; `None`: it is.
+    pub fn failing(&self) -> Option<(u32, &str)> {
+        let failing = self.failing.as_ref()?;
+        Some((self.now.0.saturating_sub(failing.since.0), &failing.why))
     }
 
     // Readers
@@ -797,7 +814,13 @@ impl Log {
             | Answer::Checked { .. }
             | Answer::TaskFailed { .. } => Some(Notification::Task(answer)),
             Answer::Health(health) => {
-                self.is_failing = health != Health::Good;
+                self.failing = match &health {
+                    Health::Good => None,
+                    Health::Failing { why } => Some(Failing {
+                        since: self.failing.as_ref().map_or(self.now, |from| from.since),
+                        why: why.clone(),
+                    }),
+                };
                 Some(Notification::Health(health))
             }
         }
@@ -972,7 +995,7 @@ impl Log {
             page_bytes: self.pages.bytes(),
             reads: self.reads,
             reads_waiting: self.waiting.len(),
-            is_failing: self.is_failing,
+            is_failing: self.failing.is_some(),
         }
     }
 

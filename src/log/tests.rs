@@ -631,7 +631,7 @@ fn a_room_that_the_store_gave_up_refuses_what_is_new_and_acknowledges_nothing() 
     assert_eq!((log.stored(room), log.head(room)), (Seq(2), Seq(3)));
     assert_eq!(log.duplicate(&key), Duplicate::No);
     let refused = log.append(room, &said("ann", "a"), Some(key), Millis(9));
-    assert_eq!(refused, Err(AppendRefused::StoreFailing));
+    assert_eq!(refused, Err(AppendRefused::RoomFailed));
     log.tick(Tick(100_000));
     assert!(log.is_open(room), "its numbers would be used again");
     assert_eq!(log.summary().unstored_bytes, 0);

@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::receive::Flow;
-use crate::admin::{self, Answer, Progress, Received, Request};
+use crate::admin::{self, Answer, Progress, Received, Request, StoreReport};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::log;
@@ -91,7 +91,14 @@ impl<N: Net> Server<N> {
     /// The answer; `None`: it comes from the store.
     fn admin_asks(&mut self, request: Request, id: ConnId, keep_alive: bool) -> Option<Answer> {
         Some(match request {
-            Request::Status => Answer::status_report(self.admin.store.as_deref(), &self.summary()),
+            Request::Status => {
+                let store = StoreReport {
+                    directory: self.admin.store.as_deref(),
+                    fault: self.log.failing().map(|(_, why)| why),
+                    unstored_bytes: self.log.summary().unstored_bytes,
+                };
+                Answer::status_report(&store, &self.summary())
+            }
             Request::Backup => Answer::progress(&self.admin.backup),
             Request::Check => Answer::progress(&self.admin.check),
             Request::BeginBackup { file: path } => {

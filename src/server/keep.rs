@@ -18,6 +18,7 @@ impl<N: Net> Server<N> {
             self.heard(answer, now);
         }
         self.notifications = answers;
+        self.refuse_unstorable(now);
         self.admit_waiting(now);
     }
 
@@ -66,10 +67,12 @@ impl<N: Net> Server<N> {
             Notification::Task(answer) => self.task_answered(answer, now),
             Notification::Health(Health::Good) => {
                 info!(target: "parlor::store", "the store keeps messages again");
+                self.store_fails(false, now);
                 self.retry_parked(now);
             }
             Notification::Health(Health::Failing { why }) => {
                 warn!(target: "parlor::store", "messages cannot be stored: {why}");
+                self.store_fails(true, now);
             }
         }
     }

@@ -282,6 +282,7 @@ impl<N: Net> Server<N> {
             self.connections.wheel.next_look(),
             self.talk.chat().next_tick(),
             self.log.next_tick(),
+            self.parked.next_tick(),
             self.listeners.next_try(),
             self.trimming.due(),
             self.lifecycle_due(),

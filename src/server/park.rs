@@ -13,6 +13,10 @@ use crate::wire::{Done, Problem, RequestId, Shown};
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 
+/// When the store has failed for so long, messages do not wait for it any more, for their senders
+/// could do nothing else meanwhile: 1 s, in which it has tried again three times.
+const FAILING_TICKS: u32 = 10;
+
 /// A draft on its way to the log.
 #[derive(Debug)]
 pub(super) struct Append {
@@ -30,6 +34,8 @@ pub(super) struct Parked {
     waiting: VecDeque<Append>,
     /// Connections of which a draft was refused, and what is held behind it is not handled yet.
     refused: BTreeSet<ConnId>,
+    /// The store fails, and what still waits for it then is refused.
+    refuse_at: Option<Tick>,
 }
 
 impl Parked {
@@ -66,6 +72,11 @@ impl Parked {
         );
     }
 
+    /// When [`Server::refuse_unstorable`] has something to do.
+    pub(super) const fn next_tick(&self) -> Option<Tick> {
+        self.refuse_at
+    }
+
     /// Whether what was held behind a refused draft is to be refused as well: only once.
     pub(super) fn is_refused(&mut self, id: ConnId) -> bool {
         self.refused.remove(&id)
@@ -97,6 +108,7 @@ enum Tried {
 }
 
 /// Why a draft is not numbered now.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Delay {
     /// The log takes no drafts, not of other senders either.
     Log,
@@ -106,16 +118,21 @@ enum Delay {
 
 impl<N: Net> Server<N> {
     /// Numbers a draft and gives it to its room. One that cannot be numbered waits, and its
-    /// connection with it.
+    /// connection with it, unless the store has failed for [`FAILING_TICKS`].
     pub(super) fn append(&mut self, append: Append, now: Tick) {
         // An answer follows, however late.
         self.asking.is_answered |= append.request.is_some();
         let id = append.from;
         if self.is_refusing {
             self.refuse_append(append, now);
-        } else if let Tried::Later(append, _) = self.try_append(append, now) {
-            self.parked.waiting.push_back(append);
+        } else if let Tried::Later(append, delay) = self.try_append(append, now) {
             self.hold(id, Wait::Number, now);
+            let has_failed = |(ticks, _)| ticks >= FAILING_TICKS;
+            if delay == Delay::Log && self.log.failing().is_some_and(has_failed) {
+                self.refuse_held(append, now);
+            } else {
+                self.parked.waiting.push_back(append);
+            }
         }
     }
 
@@ -134,6 +151,35 @@ impl<N: Net> Server<N> {
             }
         }
         self.parked.waiting.append(&mut waiting);
+    }
+
+    /// The store has begun to fail, or works again.
+    pub(super) fn store_fails(&mut self, fails: bool, now: Tick) {
+        let at = self.parked.refuse_at.unwrap_or(now + FAILING_TICKS);
+        self.parked.refuse_at = fails.then_some(at);
+    }
+
+    /// The drafts that wait for a store that has failed for too long are refused.
+    pub(super) fn refuse_unstorable(&mut self, now: Tick) {
+        if self.parked.refuse_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        for append in mem::take(&mut self.parked.waiting) {
+            let id = append.from;
+            match self.try_append(append, now) {
+                Tried::Done => self.release(id, Wait::Number, now),
+                Tried::Later(append, Delay::Keys) => self.parked.waiting.push_back(append),
+                Tried::Later(append, Delay::Log) => self.refuse_held(append, now),
+            }
+        }
+    }
+
+    /// Refuses a draft whose connection is held for it, and with it what is held behind it.
+    fn refuse_held(&mut self, append: Append, now: Tick) {
+        let id = append.from;
+        self.parked.refused.insert(id);
+        self.refuse_append(append, now);
+        self.release(id, Wait::Number, now);
     }
 
     /// A draft has waited too long: it is refused.
@@ -178,6 +224,10 @@ impl<N: Net> Server<N> {
             }
             Err(AppendRefused::RoomFull) => {
                 self.fail(from, append.request.as_ref(), Problem::RoomIsFull, now);
+                Tried::Done
+            }
+            Err(AppendRefused::RoomFailed) => {
+                self.refuse_append(append, now);
                 Tried::Done
             }
             Err(AppendRefused::StoreFailing | AppendRefused::Full) => {

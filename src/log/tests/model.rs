@@ -183,7 +183,7 @@ impl Game {
             }
             Err(AppendRefused::Full) => self.counts.full += 1,
             Err(AppendRefused::StoreFailing) => self.counts.failing += 1,
-            Err(AppendRefused::RoomFull) => panic!("there are numbers left"),
+            Err(refused) => panic!("{refused:?}"),
         }
     }
 
