@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// What the admin socket answers to one request: the status and the body.
-fn ask(socket: &Path, request: &str) -> (u16, String) {
+pub(crate) fn ask(socket: &Path, request: &str) -> (u16, String) {
     let mut stream = UnixStream::connect(socket).expect("it listens");
     stream
         .set_read_timeout(Some(super::support::PATIENCE))
@@ -25,11 +25,11 @@ fn ask(socket: &Path, request: &str) -> (u16, String) {
     (status.expect("a status"), body.to_owned())
 }
 
-fn get(target: &str) -> String {
+pub(crate) fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 }
 
-fn post(path: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -37,14 +37,14 @@ fn post(path: &str, body: &str) -> String {
 }
 
 /// A command that succeeds: what it prints.
-fn succeeds(directory: &Path, arguments: &[&str]) -> String {
+pub(crate) fn succeeds(directory: &Path, arguments: &[&str]) -> String {
     let (status, output, errors) = finish(keeping_after(directory, arguments).env("LC_ALL", "C"));
     assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{output}");
     output
 }
 
 /// A command that fails: what it prints on standard error.
-fn fails(directory: &Path, arguments: &[&str]) -> String {
+pub(crate) fn fails(directory: &Path, arguments: &[&str]) -> String {
     let (status, _, errors) = finish(&mut keeping_after(directory, arguments));
     assert_eq!(status.code(), Some(1), "{errors}");
     errors

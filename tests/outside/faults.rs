@@ -16,7 +16,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// A strace process that makes system calls of a server fail until it is dropped.
-struct Fault {
+pub(crate) struct Fault {
     strace: Child,
     calls: Receiver<String>,
 }
@@ -25,11 +25,21 @@ impl Fault {
     /// `rule` has the form of `strace -e inject`, such as `accept4:error=EMFILE:when=1`. A rule
     /// without an end may let one more call fail when strace detaches in the middle of it.
     fn inject(server: &Server, rule: &str) -> Self {
+        Self::attach(&["-f"], server.pid(), rule)
+    }
+
+    /// The same for the thread of the store alone: the others are not even slowed down.
+    pub(crate) fn inject_into_store(server: &Server, rule: &str) -> Self {
+        Self::attach(&[], server.thread("store"), rule)
+    }
+
+    fn attach(options: &[&str], id: u32, rule: &str) -> Self {
         let (calls, _) = rule.split_once(':').expect("system calls and a fault");
         let mut strace = Command::new("strace")
-            .args(["-f", "-e", &format!("trace={calls}")])
+            .args(options)
+            .args(["-e", &format!("trace={calls}")])
             .args(["-e", &format!("inject={rule}")])
-            .args(["-p", &server.pid().to_string()])
+            .args(["-p", &id.to_string()])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -41,7 +51,7 @@ impl Fault {
     }
 
     /// Waits until the fault was injected once.
-    fn comes(&self) {
+    pub(crate) fn comes(&self) {
         let next = || {
             self.calls
                 .recv_timeout(PATIENCE)
@@ -51,7 +61,7 @@ impl Fault {
     }
 
     /// Ends the fault and returns how often it was injected.
-    fn ends(mut self) -> usize {
+    pub(crate) fn ends(mut self) -> usize {
         self.detach();
         self.calls.iter().filter(|call| is_injected(call)).count()
     }

@@ -133,6 +133,19 @@ impl Server {
         self.child.id()
     }
 
+    /// The number by which the system knows one of its threads.
+    pub(crate) fn thread(&self, name: &str) -> u32 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("Linux");
+        let of_name = |id: &u32| {
+            let comm = format!("/proc/{}/task/{id}/comm", self.pid());
+            std::fs::read_to_string(comm).is_ok_and(|text| text.trim_end() == name)
+        };
+        threads
+            .filter_map(|thread| thread.ok()?.file_name().to_str()?.parse().ok())
+            .find(of_name)
+            .expect("it has such a thread")
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address())
     }
@@ -217,6 +230,20 @@ impl Server {
             status.is_some()
         });
         status.expect("it exited")
+    }
+
+    /// Waits for the end of a server whose store may keep it for a while, and returns what it still
+    /// wrote to standard error.
+    pub(crate) fn ends_late(&mut self) -> (ExitStatus, String) {
+        let mut errors = String::new();
+        let deadline = now() + 6 * PATIENCE;
+        loop {
+            match self.errors.recv_timeout(PATIENCE) {
+                Ok(line) => errors += &(line + "\n"),
+                Err(RecvTimeoutError::Disconnected) => return (self.exit_status(), errors),
+                Err(RecvTimeoutError::Timeout) => assert!(now() < deadline, "{errors}"),
+            }
+        }
     }
 
     /// Resident memory in bytes.
@@ -391,7 +418,12 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(address).expect("it can be connected to"))
+        Self::try_connect(address).expect("it can be connected to")
+    }
+
+    /// `None`: nothing listens there.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        TcpStream::connect(address).ok().map(Self::new)
     }
 
     /// A receive buffer whose size is set before connecting does not grow.
@@ -417,6 +449,19 @@ impl Client {
         self.send(upgrade_request(path).as_bytes());
         assert_eq!(self.response().status, 101);
         self
+    }
+
+    /// Reads the response to a request for an upgrade. False: the connection ended before that.
+    pub(crate) fn is_upgraded(&mut self) -> bool {
+        let deadline = now() + PATIENCE;
+        while !self.received.windows(4).any(|end| end == b"\r\n\r\n") {
+            if !self.read_more(deadline) {
+                return false;
+            }
+        }
+        let response = self.response();
+        assert_eq!(response.status, 101, "{}", response.head);
+        true
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
@@ -551,17 +596,23 @@ impl Client {
     }
 
     pub(crate) fn frame_by(&mut self, deadline: Instant) -> Frame {
+        let frame = self.frame_or_cut_by(deadline);
+        assert!(
+            frame != Frame::End || self.received.is_empty(),
+            "the connection ended in a frame: {:?}",
+            self.received
+        );
+        frame
+    }
+
+    /// The same of a server that may be killed in the middle of a frame, which is then no frame.
+    pub(crate) fn frame_or_cut_by(&mut self, deadline: Instant) -> Frame {
         loop {
             if let Some((frame, len)) = parse(&self.received) {
                 self.received.drain(..len);
                 return frame;
             }
             if !self.read_more(deadline) {
-                assert!(
-                    self.received.is_empty(),
-                    "the connection ended in a frame: {:?}",
-                    self.received
-                );
                 return Frame::End;
             }
         }
