@@ -1,7 +1,8 @@
 //! A client that is a program: it speaks `parlor.v1.json`, has several requests under way, and keeps
 //! for each room what a person would see of it. It asserts the rules of docs/protocol.md for both.
-//! Knows no server process and no store.
+//! Every object, in both directions, is held to the schema. Knows no server process and no store.
 
+use super::schema::Schema;
 use super::support::{Client, Frame, PATIENCE, frame, now, upgrade_request};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -11,6 +12,7 @@ use std::time::Instant;
 /// One connection of a program.
 pub(crate) struct Program {
     client: Client,
+    schema: Schema,
     /// Read while the answer to a request was waited for.
     pending: VecDeque<Value>,
     next_id: u64,
@@ -38,6 +40,7 @@ impl Program {
         }
         let mut program = Self {
             client,
+            schema: Schema::new(),
             pending: VecDeque::new(),
             next_id: 1,
             session: String::new(),
@@ -73,6 +76,7 @@ impl Program {
         loop {
             match self.client.frame_or_cut_by(deadline) {
                 Frame::Text(text) => {
+                    self.schema.check_sent(&text);
                     return Some(serde_json::from_str(&text).expect("an object"));
                 }
                 Frame::Ping(payload) => self.client.try_send(&frame(0x8A, &payload)),
@@ -87,8 +91,9 @@ impl Program {
         let id = self.next_id;
         self.next_id += 1;
         request["id"] = id.into();
-        let bytes = frame(0x81, request.to_string().as_bytes());
-        self.client.try_send(&bytes);
+        let text = request.to_string();
+        self.schema.check_request(&text);
+        self.client.try_send(&frame(0x81, text.as_bytes()));
         id
     }
 
