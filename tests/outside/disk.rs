@@ -481,6 +481,9 @@ fn long(room: &str, number: usize) -> String {
     format!("{room} {number}. {}", "x".repeat(1000))
 }
 
+/// Of the bytes of a file.
+type Change = fn(&mut Vec<u8>);
+
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(file).expect("a file");
     change(&mut bytes);
@@ -492,7 +495,7 @@ fn server_does_not_start_with_a_file_that_it_cannot_use_and_says_why() {
     let folder = Folder::new("disk-unusable");
     let file = two_rooms(&folder, 20);
     let whole = fs::read(&file).expect("a file");
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let damages: [(&str, Change); 5] = [
         ("restore a backup", |bytes| bytes[..16].fill(b'?')),
         ("restore a backup", |bytes| bytes.truncate(bytes.len() / 2)),
         ("restore a backup", |bytes| bytes[100..4096].fill(0xFF)),
@@ -576,6 +579,9 @@ fn room_with_a_damaged_end_is_refused_and_the_others_go_on() {
 
 // What a server forgets
 
+/// To a file.
+type Damage = fn(&Path);
+
 /// A client that comes back as docs/protocol.md says.
 #[derive(Default)]
 struct Returning {
@@ -616,7 +622,7 @@ fn says_all(server: &Server, words: &[&str]) {
 /// client keeps what the others never see.
 #[test]
 fn client_forgets_what_went_with_a_damaged_write_ahead_log() {
-    let damages: [(&str, fn(&Path)); 3] = [
+    let damages: [(&str, Damage); 3] = [
         ("removed", |wal| fs::remove_file(wal).expect("it is there")),
         ("cut", |wal| {
             change(wal, |bytes| bytes.truncate(bytes.len() / 2))
