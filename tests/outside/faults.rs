@@ -82,7 +82,7 @@ impl Drop for Fault {
 }
 
 fn is_injected(call: &str) -> bool {
-    call.contains("(INJECTED)")
+    call.contains("(INJECTED)") || call.contains("(DELAYED)")
 }
 
 /// Both members still receive each other's messages, and nothing else in between.
