@@ -66,6 +66,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   let lostAt = 0; // When the last connection ended, until the next one stands.
   let greeting = null; // Of this connection: { nick, refused }.
   let chosenNick = ""; // That the person asked for; it is remembered when it is confirmed.
+  const askedNicks = []; // Whose answer is under way: the server may have given them already.
   let nickTimer = 0, nickTries = 0;
   let saidTaken = null; // The nick of which was said that another has it.
   let badNick = null; // The nick that the address asks for and that cannot be one.
@@ -79,7 +80,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   });
   const presence = createPresence({ world, connection, state, changed });
   const outgoing = createOutgoing({
-    world, connection, state, tab, changed, save, isReady: () => isReady, rejoin,
+    world, connection, state, tab, changed, save, rejoin,
+    nicks: () => [state.nick, ...askedNicks], isReady: () => isReady,
   });
 
   // What is remembered
@@ -216,8 +218,16 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     });
   }
 
+  function requestNick(nick, answered) {
+    askedNicks.push(nick);
+    connection.request({ type: "nick", nick }, (answer) => {
+      askedNicks.splice(askedNicks.indexOf(nick), 1);
+      answered(answer);
+    });
+  }
+
   function askForNick(wanted) {
-    connection.request({ type: "nick", nick: wanted }, (answer) => {
+    requestNick(wanted, (answer) => {
       if (tab.nick !== wanted) return;
       if (answer.type === "ok") nickIs(answer.nick);
       else if (answer.code === "nick_taken" || answer.code === "bad_name") nickRefused(answer);
@@ -232,7 +242,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
   /** The person has this nick in another tab: here it becomes `ann-2`. */
   function askForSimilar(wanted, number) {
-    connection.request({ type: "nick", nick: `${wanted}-${number}` }, (answer) => {
+    requestNick(`${wanted}-${number}`, (answer) => {
       if (answer.type === "ok") return nickIs(answer.nick);
       if (answer.code === "nick_taken" && number < 9) askForSimilar(wanted, number + 1);
     });
@@ -249,10 +259,13 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   function rename(nick) {
-    return ask({ type: "nick", nick: nick.trim() }).then((answer) => {
-      chosenNick = answer.nick;
-      nickIs(answer.nick);
-      return answer.nick;
+    return new Promise((resolve, reject) => {
+      requestNick(nick.trim(), (answer) => {
+        if (answer.type === "error") return reject(answer);
+        chosenNick = answer.nick;
+        nickIs(answer.nick);
+        resolve(answer.nick);
+      });
     });
   }
 

@@ -16,10 +16,13 @@ const PATIENCE_MS = 60_000;
 const SEARCH_PAGES_MAX = 10;
 
 /**
- * `isReady()` says whether the session is settled, `changed(room, what)` and `save()` are called
- * after changes, `rejoin(room)` if the server does not know the client as a member.
+ * `nicks()` are those that the next entry may have, `isReady()` says whether the session is settled,
+ * `changed(room, what)` and `save()` are called after changes, `rejoin(room)` if the server does not
+ * know the client as a member.
  */
-export function createOutgoing({ world, connection, state, tab, isReady, changed, save, rejoin }) {
+export function createOutgoing({
+  world, connection, state, tab, nicks, isReady, changed, save, rejoin,
+}) {
   const { now, setTimeout, clearTimeout } = world;
   let serial = 0;
 
@@ -109,7 +112,7 @@ export function createOutgoing({ world, connection, state, tab, isReady, changed
       });
     }
     // Sent again it may be stored under another name.
-    if (!message.nicks.includes(state.nick)) message.nicks.push(state.nick);
+    for (const nick of nicks()) if (!message.nicks.includes(nick)) message.nicks.push(nick);
     inner.inFlight = message;
     save();
     const answered = (answer) => {
