@@ -479,6 +479,40 @@ fn a_page_that_cannot_be_read_is_a_gap_and_is_read_later() {
 }
 
 #[test]
+fn page_of_another_generation_of_a_room_is_not_used() {
+    let disk = Disk::default();
+    let mut log = disk.start(&small(), NOW);
+    let room = open(&disk, &mut log, "lobby");
+    say_many(&disk, &mut log, room, 300);
+    assert_eq!(read_all(&mut log, room, Seq(3)).1, Reading::Wait);
+    log.hand_over();
+    // As it was before an entry was amended, or before the room had other entries.
+    let entry = |seq| PageEntry {
+        seq,
+        at: Millis(1),
+        draft: said("ann", "as it was"),
+    };
+    let page = Page {
+        entries: vec![entry(Seq(4)), entry(Seq(5))],
+        complete_to: Seq(5),
+        oldest: Seq(1),
+    };
+    let log_gen = log.log_gen(room) + 1;
+    disk.inner().queue.clear();
+    disk.inner().answers.push(Answer::Page {
+        room,
+        log_gen,
+        page,
+    });
+    // Who waits for it asks again.
+    let notifications = disk.settle(&mut log, NOW);
+    assert!(matches!(notifications[..], [Notification::Page { .. }]));
+    assert_eq!(read_all(&mut log, room, Seq(3)).1, Reading::Wait);
+    disk.settle(&mut log, NOW);
+    assert_eq!(read_all(&mut log, room, Seq(3)).0[0], "4 ann: 4");
+}
+
+#[test]
 fn an_empty_page_does_not_mean_that_nothing_follows() {
     let disk = Disk::default();
     let mut log = disk.start(&small(), NOW);

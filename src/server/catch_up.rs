@@ -95,6 +95,15 @@ impl CatchUp {
         reader.rooms.push_back(behind);
     }
 
+    /// A notice of the room is not for this connection, which may be behind there.
+    pub(super) fn does_not_miss(&mut self, id: ConnId, room: RoomId) {
+        let reader = self.members.get_mut(&id);
+        let rooms = reader.into_iter().flat_map(|reader| &mut reader.rooms);
+        for behind in rooms.filter(|behind| behind.room == room) {
+            behind.notices = behind.notices.wrapping_add(1);
+        }
+    }
+
     /// The outbox of a connection is empty: it is served when its turn comes.
     pub(super) fn enqueue(&mut self, id: ConnId) {
         if let Some(reader) = self.members.get_mut(&id)

@@ -35,6 +35,8 @@ pub(crate) struct Follower {
     pub(crate) at: u32,
     /// Lines of the room before this one were received or lost.
     place: usize,
+    /// Notices before this place may have been received in place of equal ones before them.
+    sure_from: usize,
     /// The place is known exactly: notices may be compared one by one.
     is_placed: bool,
     /// Notices were lost, and no `presence` has reported it.
@@ -74,6 +76,7 @@ impl Follower {
             epoch: joined.epoch.clone(),
             at: joined.after,
             place,
+            sure_from: 0,
             is_placed: false,
             has_lost: false,
             may_have_lost: false,
@@ -215,19 +218,28 @@ impl Follower {
             self.at + 1
         );
         self.moves_to(place, room, "a notice");
+        if self.is_behind {
+            // Of several sums that are equal it may have received a later one.
+            let later = room.lines.iter().enumerate().skip(self.place);
+            let same_place = later.take_while(|(_, line)| match line {
+                Line::Entry(seq) => *seq <= self.at,
+                Line::Notice(_) => true,
+            });
+            let equal = same_place.filter(|(_, line)| **line == wanted);
+            self.sure_from = equal.last().map_or(self.sure_from, |(place, _)| place + 1);
+        }
         assert!(
             !self.has_lost,
             "notices were lost before {all}, and it was not reported"
         );
-        // The report counts until the client is live: of several sums that are equal it may have
-        // received a later one than was found here.
     }
 
     /// The client received the line at `place`; notices before it were lost.
     fn moves_to(&mut self, place: usize, room: &RoomTruth, what: &str) {
-        let skipped = &room.lines[self.place..place];
-        let has_notice = skipped.iter().any(|line| matches!(line, Line::Notice(_)));
-        self.may_have_lost |= has_notice;
+        let is_notice = |line: &Line| matches!(line, Line::Notice(_));
+        self.may_have_lost |= room.lines[self.place..place].iter().any(is_notice);
+        let skipped = &room.lines[self.sure_from.clamp(self.place, place)..place];
+        let has_notice = skipped.iter().any(is_notice);
         if has_notice && self.is_placed {
             assert!(
                 self.is_behind,
@@ -247,8 +259,8 @@ impl Follower {
     /// Everything that was to come has come: returns whether the client is at the end. A loss at
     /// the end must have been reported.
     pub(crate) fn is_at_the_end(&self, room: &RoomTruth) -> bool {
-        let rest = &room.lines[self.place.min(room.lines.len())..];
-        let mut notices = rest.iter().filter(|line| match line {
+        let from = self.place.max(self.sure_from).min(room.lines.len());
+        let mut notices = room.lines[from..].iter().filter(|line| match line {
             Line::Notice(_) => true,
             Line::Entry(seq) => *seq > self.at,
         });

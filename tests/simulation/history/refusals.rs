@@ -29,6 +29,7 @@ struct Client {
     ear: Ear,
     /// The objects that were sent to it.
     heard: Vec<Value>,
+    reads: bool,
 }
 
 impl Client {
@@ -70,7 +71,7 @@ impl Scene {
         assert_eq!(self.server.turn(), Turn::Again);
         self.server.check_invariants();
         self.engine.takes_over();
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut().filter(|client| client.reads) {
             let net = self.server.net_mut();
             client
                 .ear
@@ -114,6 +115,7 @@ impl Scene {
             socket,
             ear: Ear::default(),
             heard: Vec::new(),
+            reads: true,
         });
         self.turns();
         number
@@ -205,4 +207,49 @@ fn what_is_held_behind_a_refused_message_and_a_join_is_refused() {
     let (head, answers) = refuses(Config::default(), &all);
     assert_eq!(answers, ["store_unavailable", "ok", "store_unavailable"]);
     assert_eq!(head, 1, "only what was said before");
+}
+
+#[test]
+fn notice_follows_what_was_said_before_it() {
+    let mut scene = Scene::new(Config::default());
+    let ann = scene.joins();
+    let bob = scene.joins();
+    let typing = ("typing", vec![("room", json!("lobby"))]);
+    scene.clients[bob].heard.clear();
+    scene.asks(ann, 2, &[message("one"), typing, message("two")]);
+    let kinds = scene.clients[bob].heard.iter();
+    let kinds: Vec<&str> = kinds.filter_map(|object| object["type"].as_str()).collect();
+    assert_eq!(kinds, ["message", "typing", "message"]);
+}
+
+/// It is behind when it types, which is not shown to itself.
+#[test]
+fn member_that_is_behind_misses_no_notice_of_its_own() {
+    let mut config = Config::default();
+    config.chat.message_rate = 0;
+    config.conn.outbox = outbox::Limits {
+        frames_max: 4,
+        bytes_max: 1_000,
+    };
+    let mut scene = Scene::new(config);
+    let ann = scene.joins();
+    let bob = scene.joins();
+    scene.clients[bob].reads = false;
+    scene.server.net_mut().misbehaves(net::Faults {
+        window: 2_000,
+        ..net::Faults::NONE
+    });
+    for _ in 0..10 {
+        let all: Vec<_> = (0..6).map(|_| message("some more words")).collect();
+        scene.asks(ann, 2, &all);
+    }
+    let summary = scene.server.summary();
+    assert!(summary.contains("behind=1"), "{summary}");
+    scene.asks(bob, 2, &[("typing", vec![("room", json!("lobby"))])]);
+    scene.clients[bob].reads = true;
+    scene.pass(20);
+    let heard = &scene.clients[bob].heard;
+    let messages = heard.iter().filter(|object| object["type"] == "message");
+    assert_eq!(messages.count(), 60);
+    assert!(heard.iter().all(|object| object["lost"] != true));
 }
