@@ -5,7 +5,7 @@
 use super::super::chance::Chance;
 use super::disk::Disk;
 use super::store::{Engine, Faults};
-use super::truth::{Said, Truth};
+use super::truth::{Found, Said, Truth};
 use parlor::chat::{Content, Draft, Manner};
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
@@ -423,7 +423,7 @@ impl Play {
         self.log = Log::new(settings, keeping, self.now);
         self.rooms = [Room::Shut; NAMES.len()];
         self.ids = [None; NAMES.len()];
-        self.truth.restarts(&self.engine.disk);
+        self.truth.restarts(&self.engine.disk, Found::Same);
         for reader in &mut self.readers {
             reader.is_back = false;
         }

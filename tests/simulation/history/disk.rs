@@ -2,8 +2,11 @@
 //! Asserts the rules by which rows may be added: numbers without a gap, no number twice, no room
 //! under two numbers, epochs that only rise. Knows rows, not when they are written.
 
+use parlor::chat::Content;
 use parlor::id::{Millis, Seq};
-use parlor::log::{EpochInfo, Era, Kept, KeptKey, Page, PageEntry, Record, Started, StoredRoom};
+use parlor::log::{
+    EpochInfo, Era, Kept, KeptKey, Page, PageEntry, Record, Started, StoredRoom, Words,
+};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -226,7 +229,7 @@ impl Disk {
         keys.map_or_else(Vec::new, |keys| keys.iter().cloned().collect())
     }
 
-    /// The newest entries below `before` whose text has the words in it, and whether there are
+    /// The newest messages below `before` whose text has all the words in it, and whether there are
     /// older ones.
     pub(crate) fn found(
         &self,
@@ -236,11 +239,12 @@ impl Disk {
         entries_max: u32,
     ) -> (Vec<PageEntry>, bool) {
         let records = self.rooms.get(&room).map(|row| row.records.iter().rev());
-        let words = words.to_lowercase();
+        let mut words = Words::new(words);
+        let is_said = |record: &Record| matches!(record.draft.content, Content::Said { .. });
         let mut found: Vec<PageEntry> = records
             .into_iter()
             .flatten()
-            .filter(|record| record.seq < before && text(record).to_lowercase().contains(&words))
+            .filter(|record| record.seq < before && is_said(record) && words.are_in(text(record)))
             .take(entries_max as usize + 1)
             .map(entry)
             .collect();
@@ -252,8 +256,8 @@ impl Disk {
 
 fn text(record: &Record) -> &str {
     match &record.draft.content {
-        parlor::chat::Content::Said { text, .. } => text,
-        parlor::chat::Content::Kicked { reason, .. } => reason,
+        Content::Said { text, .. } => text,
+        Content::Kicked { reason, .. } => reason,
     }
 }
 

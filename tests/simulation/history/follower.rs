@@ -16,6 +16,9 @@ pub(crate) enum Wish {
     Newest(u32),
 }
 
+/// The most entries of one answer.
+const HISTORY_MAX: u32 = 100;
+
 /// What the configuration says of gaps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -84,7 +87,25 @@ impl Follower {
             promised_upto: 0,
             is_behind: true,
         };
+        let newest = |count: u32| {
+            let count = joined.seq.min(count).min(bounds.history_max);
+            let all = joined.seq - count;
+            let is_gone = joined.after < room.oldest() || bounds.may_be_gone;
+            assert!(
+                joined.after == all || all < joined.after && is_gone,
+                "after {wish:?}: {joined:?}, and the log begins at {}",
+                room.oldest()
+            );
+        };
         match wish {
+            Wish::Since { epoch, .. } if !truth.is_known(epoch) => {
+                // It must forget all that it has, and gets the newest.
+                assert!(
+                    joined.rewound == Some(0) && !joined.recovered,
+                    "after {wish:?}, of which the server cannot know: {joined:?}"
+                );
+                newest(HISTORY_MAX);
+            }
             Wish::Since { epoch, seq } => {
                 let valid = room.valid_upto(truth.life_of(epoch), *seq).min(joined.seq);
                 let expected = (valid < *seq).then_some(valid);
@@ -108,14 +129,7 @@ impl Follower {
             }
             Wish::Newest(count) => {
                 assert_eq!(joined.rewound, None, "a newcomer has seen nothing");
-                let count = joined.seq.min(*count).min(bounds.history_max);
-                let all = joined.seq - count;
-                let is_gone = joined.after < room.oldest() || bounds.may_be_gone;
-                assert!(
-                    joined.after == all || all < joined.after && is_gone,
-                    "after {wish:?}: {joined:?}, and the log begins at {}",
-                    room.oldest()
-                );
+                newest(*count);
             }
         }
         // What was said before it joined is no line for it.

@@ -11,7 +11,7 @@ use super::follower::{Bounds, Follower};
 use super::program::{CONDUCTS, Conduct, Connection, Fate, Program, World};
 use super::reader::Reader;
 use super::store::{self, Engine};
-use super::truth::Truth;
+use super::truth::{Found, Truth};
 use super::{ROOMS, WITNESSED};
 use parlor::config::Config;
 use parlor::conn::outbox;
@@ -20,6 +20,7 @@ use parlor::log::{self, Keeping};
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
 use parlor::{chat, conn, ws};
+use std::collections::BTreeSet;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -136,6 +137,8 @@ pub(super) struct Game {
     /// Sockets of programs that have moved on, which no client reads.
     abandoned: Vec<usize>,
     stops_at: Option<usize>,
+    /// A copy of the disk, and the starts that it knows of.
+    backup: Option<(Disk, BTreeSet<u32>)>,
     /// The most connections that were open at once.
     open_max: usize,
     trace: Trace,
@@ -175,6 +178,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         turns_in_all: 0,
         abandoned: Vec::new(),
         stops_at: None,
+        backup: None,
         open_max: 0,
         trace,
     };
@@ -188,11 +192,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
             game.config.log,
         )
     });
-    let lives = if has_store {
-        1 + game.chance.below(4)
-    } else {
-        1
-    };
+    let lives = 1 + game.chance.below(4);
     for life in 1..=lives {
         game.lives();
         if life < lives {
@@ -203,10 +203,14 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
 }
 
 fn keeping(engine: &mut Engine, has_store: bool, chance: &mut Chance) -> Keeping {
+    if !has_store {
+        let random = chance.bytes(36).try_into().expect("36 bytes");
+        return Keeping::in_memory(random);
+    }
     let salt = chance.next() as u32;
     Keeping {
         started: engine.disk.starts(salt),
-        store: has_store.then(|| Box::new(engine.store()) as Box<dyn log::Store>),
+        store: Some(Box::new(engine.store()) as Box<dyn log::Store>),
     }
 }
 
@@ -284,6 +288,11 @@ impl Game {
     }
 
     fn something_happens(&mut self) {
+        if self.has_store && self.chance.per_mille(5) {
+            let known = self.truth.known();
+            self.backup = Some((self.engine.disk.clone(), known));
+            self.note(|_| String::from("a backup is made"));
+        }
         if self.programs.len() < 9 && self.chance.percent(6) {
             let conduct = match self.chance.percent(30) {
                 true => Conduct::Prompt,
@@ -852,14 +861,24 @@ impl Game {
         } else {
             self.engine.crashes(&mut self.chance);
         }
-        self.starts(ending);
+        let backup = self.backup.take_if(|_| self.chance.percent(40));
+        let (found, disk) = match backup {
+            _ if !self.has_store => (Found::Nothing, None),
+            Some((disk, known)) => {
+                self.note(|_| String::from("the backup is restored"));
+                (Found::Backup(known), Some(disk))
+            }
+            None => (Found::Same, None),
+        };
+        self.starts(ending, found, disk);
     }
 
     /// Drops the server, and starts a new one on the same disk and network. The clients of the old
     /// one may receive some of what it had sent.
-    fn starts(&mut self, ending: Ending) {
+    fn starts(&mut self, ending: Ending, found: Found, disk: Option<Disk>) {
         let placeholder = SimNet::new(0, net::Faults::NONE, 1);
         let mut network = mem::replace(self.server.net_mut(), placeholder);
+        let mut other = disk.map(|disk| mem::replace(&mut self.engine.disk, disk));
         let keeping = keeping(&mut self.engine, self.has_store, &mut self.chance);
         let seed = self.chance.next();
         // The new server needs a network at once, and the streams of the old one must be dropped
@@ -875,9 +894,17 @@ impl Game {
         ));
         network.process_ends(ending == Ending::Crash, &mut self.chance);
         self.server = server(&self.config, network, keeping, seed);
+        // What the last server has sent is judged by the disk that it had.
+        let mut swaps = |game: &mut Self| {
+            if let Some(other) = &mut other {
+                mem::swap(other, &mut game.engine.disk);
+            }
+        };
+        swaps(self);
         for index in 0..self.programs.len() {
             self.reads_the_last(index);
         }
+        swaps(self);
         for index in 0..self.readers.len() {
             if let Some(socket) = self.readers[index].socket {
                 let limit = [0, usize::MAX][self.chance.below(2)];
@@ -891,7 +918,13 @@ impl Game {
             self.server.net_mut().reset(socket);
         }
         let _ = self.server.net_mut().take_log();
-        self.truth.restarts(&self.engine.disk);
+        let is_older = !matches!(found, Found::Same);
+        self.truth.restarts(&self.engine.disk, found);
+        if is_older {
+            for program in &mut self.programs {
+                program.may_have_lost(&self.truth);
+            }
+        }
         self.note(|game| format!("start {}: {:?}", game.truth.life, game.truth.heads()));
     }
 

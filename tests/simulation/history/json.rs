@@ -62,6 +62,12 @@ pub(crate) enum Object {
         entries: Vec<Entry>,
         more: bool,
     },
+    /// What a search has found.
+    Found {
+        room: String,
+        entries: Vec<Entry>,
+        more: bool,
+    },
     Ok(Value),
     Error {
         code: String,
@@ -197,6 +203,11 @@ pub(crate) fn parse(text: &str) -> Heard {
             entries: entries(&object),
             more: object["more"].as_bool().expect("more"),
         },
+        "found" => Object::Found {
+            room: string(&object, "room"),
+            entries: entries(&object),
+            more: object["more"].as_bool().expect("more"),
+        },
         "ok" => Object::Ok(object),
         "error" => {
             assert!(
@@ -208,7 +219,7 @@ pub(crate) fn parse(text: &str) -> Heard {
                 retry_ms: object["retry_ms"].as_u64(),
             }
         }
-        "members" | "rooms" | "found" => Object::List(object),
+        "members" | "rooms" => Object::List(object),
         _ => panic!("an object that the protocol does not know: {object}"),
     };
     Heard { re, object }

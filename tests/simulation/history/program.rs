@@ -94,6 +94,14 @@ pub(crate) enum Asked {
         limit: u32,
         head: u32,
     },
+    Search {
+        room: usize,
+        query: String,
+        before: u32,
+        limit: u32,
+        /// Up to here all was in the store.
+        sure: u32,
+    },
     Nick {
         wanted: String,
     },
@@ -146,6 +154,8 @@ pub(crate) struct Connection {
     ear: Ear,
     stage: Stage,
     has_resumed: bool,
+    /// The session that it was greeted with.
+    greeted: Option<String>,
     /// The session of an earlier connection.
     resumes: Option<String>,
     asked: BTreeMap<u64, Asked>,
@@ -174,6 +184,7 @@ impl Connection {
             ear: Ear::default(),
             stage: Stage::New,
             has_resumed: false,
+            greeted: None,
             resumes,
             asked: BTreeMap::new(),
             follows: BTreeMap::new(),
@@ -379,6 +390,11 @@ impl Program {
                 entries,
                 more,
             } => check_history(asked.as_ref(), &room, &entries, more, world),
+            Object::Found {
+                room,
+                entries,
+                more,
+            } => check_found(asked.as_ref(), &room, &entries, more, world),
             Object::Ok(all) => self.is_right(&asked.expect("an ok answers"), &all, world),
             Object::Error { code, retry_ms } => {
                 self.is_refused(asked, &code, retry_ms, text, world);
@@ -395,6 +411,8 @@ impl Program {
 
     fn is_greeted(&mut self, nick: String, session: String) {
         self.nick = nick;
+        let connection = self.connection.as_mut().expect("it hears something");
+        connection.greeted = Some(session.clone());
         self.session.get_or_insert(session);
     }
 
@@ -491,6 +509,7 @@ impl Program {
             Asked::Plain => {}
             Asked::Join { .. }
             | Asked::History { .. }
+            | Asked::Search { .. }
             | Asked::List { .. }
             | Asked::Wrong { .. } => {
                 panic!("{all} answers {asked:?}")
@@ -581,8 +600,16 @@ impl Program {
             Some(Asked::Nick { .. }) => {
                 assert!(is_late || code == "nick_taken", "{text} for a nick");
             }
+            // Without a store no start knows the sessions of the last one.
+            Some(Asked::Resume) if code == "no_such_session" && world.disk.is_none() => {
+                let connection = self.connection.as_mut().expect("it hears something");
+                connection.stage = Stage::Open;
+                self.session.clone_from(&connection.greeted);
+            }
             Some(Asked::Resume) => panic!("a session was not resumed: {text}"),
-            Some(Asked::History { .. } | Asked::List { .. } | Asked::Plain) => {
+            Some(
+                Asked::History { .. } | Asked::Search { .. } | Asked::List { .. } | Asked::Plain,
+            ) => {
                 assert!(is_late || code == "not_a_member", "{text} for {asked:?}");
             }
         }
@@ -780,6 +807,7 @@ impl Program {
                 self.asks("nick", Asked::Nick { wanted }, &fields, chance)
             }
             3 if is_in => self.asks("who", Asked::List { kind: "members" }, &[name()], chance),
+            4 if is_in => self.searches(room, world, chance),
             5 if is_in && self.has_sent_all(room) => {
                 let connection = self.connection.as_mut().expect("it sends something");
                 connection.moving.push(room);
@@ -826,6 +854,55 @@ impl Program {
             head,
         };
         self.asks("history", asked, &fields, chance)
+    }
+
+    fn searches(&mut self, room: usize, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
+        let known = &world.truth.rooms[room];
+        let words = ["SAYS", "x", "É", "語", "j", "p"];
+        let mut query = words[chance.below(words.len())].to_owned();
+        if chance.percent(60) {
+            query = format!(
+                "{query} {}{}",
+                ["J", "p", ""][chance.below(3)],
+                chance.below(9)
+            );
+        }
+        let limit = [1, 3, 100][chance.below(3)];
+        let before = match chance.percent(50) {
+            true => 1 + chance.below(known.head() as usize + 2) as u32,
+            false => u32::MAX,
+        };
+        let name = world.names[room];
+        let mut fields = vec![
+            ("room", json!(name)),
+            ("query", json!(query)),
+            ("limit", json!(limit)),
+        ];
+        if before < u32::MAX {
+            fields.push(("before", json!(before)));
+        }
+        let stored = |disk: &Disk| disk.kept(name).map_or(0, |kept| kept.head.0);
+        let asked = Asked::Search {
+            room,
+            query,
+            before,
+            limit,
+            sure: world.disk.map_or(known.head(), stored),
+        };
+        self.asks("search", asked, &fields, chance)
+    }
+
+    /// The server has started with an older disk, or with none: what was acknowledged may be lost.
+    pub(crate) fn may_have_lost(&mut self, truth: &Truth) {
+        for message in &mut self.messages {
+            if let Fate::Acknowledged { seq, .. } = message.fate {
+                let entry = truth.rooms[message.room].entry(seq);
+                let is_there = entry.is_some_and(|entry| entry.said.text() == Some(&message.text));
+                if !is_there {
+                    message.fate = Fate::Unknown;
+                }
+            }
+        }
     }
 
     /// Something that a client must not send, and for which it is not closed.
@@ -919,6 +996,67 @@ fn frames(text: &str, chance: &mut Chance) -> Vec<u8> {
     let mut bytes = client::frame(0x01, head, chance);
     bytes.extend(client::frame(0x80, tail, chance));
     bytes
+}
+
+/// What was found is what is in the room and has the words: the newest, all that was stored when it
+/// was asked for, in order.
+fn check_found(
+    asked: Option<&Asked>,
+    name: &str,
+    entries: &[Entry],
+    more: bool,
+    world: &World<'_>,
+) {
+    let Some(Asked::Search {
+        room,
+        query,
+        before,
+        limit,
+        sure,
+    }) = asked
+    else {
+        panic!("what was found answers {asked:?}");
+    };
+    assert_eq!(name, world.names[*room], "found in another room");
+    let truth = &world.truth.rooms[*room];
+    let query = query.to_lowercase();
+    let has_all = |said: &Said| {
+        let text = said.text().map(str::to_lowercase);
+        text.is_some_and(|text| query.split_whitespace().all(|word| text.contains(word)))
+    };
+    for entry in entries {
+        assert_eq!(entry.room, name, "an entry of another room");
+        truth.check(entry.seq, &entry.said, Some(entry.time));
+        assert!(
+            has_all(&entry.said) && entry.seq < *before,
+            "{entry:?} was found for {asked:?}"
+        );
+    }
+    assert!(
+        entries.is_sorted_by(|a, b| a.seq < b.seq) && entries.len() <= *limit as usize,
+        "{entries:?} were found for {asked:?}"
+    );
+    if world.bounds.may_be_gone {
+        return;
+    }
+    let first = entries.first().map_or(*before, |first| first.seq);
+    // Older ones are left out if there are more, and what retention has removed is gone.
+    let from = match more {
+        true => first,
+        false => truth.oldest(),
+    };
+    let wanted = |seq: u32| from <= seq && seq < *before && seq <= *sure;
+    for (seq, entry) in truth.entries() {
+        assert!(
+            !wanted(seq) || !has_all(&entry.said) || entries.iter().any(|found| found.seq == seq),
+            "entry {seq} was not found for {asked:?}, more: {more}"
+        );
+    }
+    let mut older = truth.entries().filter(|(seq, _)| *seq < first);
+    assert!(
+        !more || older.any(|(_, entry)| has_all(&entry.said)),
+        "there is no more before {first} for {asked:?}"
+    );
 }
 
 /// A history is a part of the room's log without a gap, at the place that was asked for.

@@ -6,7 +6,7 @@ use super::disk::Disk;
 use parlor::chat::{Content, Draft, Manner};
 use parlor::log::Record;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an entry says, without its number and time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +184,19 @@ pub(crate) struct Truth {
     /// The starts of the server, and the name that clients know each by.
     epochs: BTreeMap<String, u32>,
     pub(crate) life: u32,
+    /// The starts that the server's store knows of.
+    known: BTreeSet<u32>,
+}
+
+/// What the disk a new start finds is.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// The one of the start before.
+    Same,
+    /// A copy, which was made while these starts were known.
+    Backup(BTreeSet<u32>),
+    /// Nothing: everything was in memory.
+    Nothing,
 }
 
 impl Truth {
@@ -193,6 +206,7 @@ impl Truth {
             names: names.to_vec(),
             epochs: BTreeMap::new(),
             life: 0,
+            known: BTreeSet::from([0]),
         }
     }
 
@@ -228,12 +242,31 @@ impl Truth {
         }
     }
 
-    /// The server has ended, and a new one starts with what the disk has kept.
-    pub(crate) fn restarts(&mut self, disk: &Disk) {
+    /// The server has ended, and a new one starts with what the disk has.
+    pub(crate) fn restarts(&mut self, disk: &Disk, found: Found) {
         self.life += 1;
-        for (name, room) in self.names.iter().zip(&mut self.rooms) {
-            room.falls_back_to(disk.kept(name).map_or(0, |kept| kept.head.0));
+        match found {
+            Found::Same => {}
+            Found::Backup(known) => self.known = known,
+            Found::Nothing => self.known.clear(),
         }
+        self.known.insert(self.life);
+        for (name, room) in self.names.iter().zip(&mut self.rooms) {
+            let kept = disk.kept(name);
+            room.falls_back_to(kept.as_ref().map_or(0, |kept| kept.head.0));
+            // A copy may have what retention has removed since.
+            room.oldest = kept.map_or(0, |kept| kept.oldest.0);
+        }
+    }
+
+    /// The starts of which a copy of the disk knows, if it is made now.
+    pub(crate) fn known(&self) -> BTreeSet<u32> {
+        self.known.clone()
+    }
+
+    /// Whether the server knows where a client stands that names this epoch.
+    pub(crate) fn is_known(&self, epoch: &str) -> bool {
+        self.known.contains(&self.life_of(epoch))
     }
 
     /// A client was informed of the epoch. All clients of a start are given the same one, and no
