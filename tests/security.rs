@@ -97,6 +97,7 @@ fn all_tests() -> BTreeSet<String> {
         .into_iter()
         .chain(tests_below("tests/outside", "outside "))
         .chain(tests_below("tests/simulation", "simulation "))
+        .chain(tests_below("tests/store", "store "))
         .chain(tree.into_iter().map(|test| format!("tree {test}")))
         .collect()
 }

@@ -160,7 +160,7 @@ impl<N: Net> Server<N> {
     fn notify_others(&mut self, room: RoomId, event: &Event, except: ConnId, now: Tick) {
         self.settle_room(room, now);
         self.talk.noticed(room);
-        // It is behind, and loses nothing.
+        // If it is behind, it loses nothing by this one.
         self.catch_up.does_not_miss(except, room);
         let shown = Shown::Event(event);
         let frames = Protocol::ALL.map(|protocol| self.encoder.frame(&shown, protocol));

@@ -259,7 +259,13 @@ impl Game {
             self.truth.rooms[room].lines_from = self.truth.rooms[room].head();
             self.connects(room);
         }
-        let are_in = |game: &Self| (0..WITNESSED).all(|room| game.programs[room].is_in(room));
+        // After an older disk was found they read the past again, and are behind until then.
+        let are_in = |game: &Self| {
+            let mut witnesses = (0..WITNESSED).map(|room| (room, &game.programs[room]));
+            witnesses.all(|(room, program)| {
+                program.is_in(room) && program.is_at(room, game.truth.rooms[room].head())
+            })
+        };
         for _ in 0..QUIET_TURNS {
             if are_in(self) {
                 return;

@@ -699,6 +699,13 @@ impl Program {
         })
     }
 
+    /// Whether it has followed a room up to here.
+    pub(crate) fn is_at(&self, room: usize, seq: u32) -> bool {
+        let connection = self.connection.as_ref();
+        let follower = connection.and_then(|connection| connection.follows.get(&room));
+        follower.is_some_and(|follower| follower.at == seq)
+    }
+
     fn joins_again(&mut self, room: usize, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
         let connection = self.connection.as_mut().expect("it sends something");
         let memory = &self.memories[room];
