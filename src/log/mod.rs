@@ -59,6 +59,10 @@ const PAGES_TICKS: u32 = 60 * 10;
 /// Eras of a room that are known.
 const ERAS_MAX: usize = 64;
 
+/// How long memory alone keeps the keys of messages at least. It has room for the newest 16,384 of
+/// all sessions: for 273 messages with keys a second.
+const MEMORY_DEDUPE_MS: u64 = 60 * 1000;
+
 /// What keeps the entries.
 pub struct Keeping {
     pub started: Started,
@@ -68,6 +72,14 @@ pub struct Keeping {
 }
 
 impl Keeping {
+    /// For how many milliseconds a key is known at least.
+    pub fn dedupe_ms(&self) -> u64 {
+        match &self.store {
+            Some(_) => DEDUPE_MS,
+            None => MEMORY_DEDUPE_MS,
+        }
+    }
+
     /// Nothing outlives the server. `random`: 36 bytes from the system, or from a seed.
     pub fn in_memory(random: [u8; 36]) -> Self {
         let [a, b, c, d, session_key @ ..] = random;

@@ -184,6 +184,7 @@ impl<N: Net> Server<N> {
             (chat.message_rate, chat.message_burst),
             history.catch_up_max,
             chat.rooms_per_connection,
+            keeping.dedupe_ms(),
         );
         let messages = Rate::new(chat.message_rate, chat.message_burst);
         let lengths = Deadlines::new(&conn, messages);

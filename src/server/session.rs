@@ -4,7 +4,7 @@
 use super::Server;
 use crate::chat::{Event, Refused};
 use crate::id::{ConnId, Tick};
-use crate::log::{DEDUPE_MS, Key};
+use crate::log::Key;
 use crate::net::Net;
 use crate::session::Claim;
 use crate::wire::{Done, HISTORY_MAX, Hello, Limits, Problem, Shown};
@@ -99,6 +99,7 @@ pub(super) const fn limits(
     (rate, burst): (u32, u32),
     catch_up: u32,
     rooms: usize,
+    dedupe_millis: u64,
 ) -> Limits {
     Limits {
         message_bytes,
@@ -108,6 +109,6 @@ pub(super) const fn limits(
         catch_up,
         rooms: rooms as u32,
         unacknowledged: super::acks::UNACKED_MAX,
-        dedupe_millis: DEDUPE_MS,
+        dedupe_millis,
     }
 }

@@ -9,6 +9,7 @@ struct Program {
     client: Client,
     schema: Schema,
     last_id: u64,
+    hello: Value,
 }
 
 impl Program {
@@ -22,8 +23,10 @@ impl Program {
             client,
             schema: Schema::new(),
             last_id: 0,
+            hello: Value::Null,
         };
-        assert_eq!(program.next()["type"], "hello");
+        program.hello = program.next();
+        assert_eq!(program.hello["type"], "hello");
         program
     }
 
@@ -116,6 +119,13 @@ fn request_of_an_operator_without_an_id_is_answered_only_if_it_is_wrong() {
     ann.client.says(r#"{"type":"op","token":"sesame"}"#);
     ann.client.says(r#"{"type":"ping","id":"next"}"#);
     assert_eq!(ann.next()["re"], "next");
+}
+
+#[test]
+fn hello_states_for_how_long_keys_are_known_in_memory() {
+    let server = Server::start(&[]);
+    let program = Program::connect(&server, "ann");
+    assert_eq!(program.hello["limits"]["dedupe_ms"], 60_000);
 }
 
 #[test]
