@@ -894,7 +894,7 @@ impl Program {
             query,
             before,
             limit,
-            sure: world.disk.map_or(known.head(), stored),
+            sure: world.disk.map_or_else(|| known.head(), stored),
         };
         self.asks("search", asked, &fields, chance)
     }
