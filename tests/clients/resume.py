@@ -1,6 +1,6 @@
 """docs/clients/parlor.py with servers that it starts itself: python resume.py PARLOR FOLDER. Cuts,
-restarts and a store that forgets; each message is shown once and in order, or is taken back. What
-both sides send is validated."""
+restarts, a restored backup and a store that forgets; each message is shown once and in order, or is
+taken back. What both sides send is validated."""
 
 import asyncio
 import atexit
@@ -112,7 +112,9 @@ class Other:
         await self.ask(type="send", room="den", text=text)
 
     async def ask(self, **request):
-        await self.socket.send(json.dumps({"id": 1, **request}))
+        request["id"] = 1
+        schema.REQUEST.validate(request)
+        await self.socket.send(json.dumps(request))
         while True:
             event = json.loads(await asyncio.wait_for(self.socket.recv(), WAIT))
             schema.SENT.validate(event)
@@ -185,6 +187,33 @@ async def server_that_forgets():
     await end(server, client, running)
 
 
+async def restored_backup():
+    """The store has the epoch in which the client saw more than it has."""
+    store, backup = pathlib.Path(FOLDER, "restored"), pathlib.Path(FOLDER, "backup.db")
+    server, client, running, other = await begin(store)
+    for text in ["one", "two"]:
+        await other.says(text)
+    command = [PARLOR, "backup", "--store", store, backup]
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=WAIT)
+    await client.send("den", "lost")
+    await client.has_answers()
+    await other.says("lost too")
+    await client.sees("one", "two", "lost", "lost too")
+    server.kill()
+    await client.send("den", "three")
+    for file in store.glob("parlor.db*"):
+        file.unlink()
+    backup.rename(store / "parlor.db")
+    server.start()
+    joined = await client.joins(times=2)
+    assert joined["rewound"] == 2, joined
+    await client.has_answers()
+    await other.join(f"{server.url}?nick=bob")
+    await other.says("four")
+    await client.sees("one", "two", "three", "four")
+    await end(server, client, running)
+
+
 async def newer_connection_of_the_session():
     server, client, running, other = await begin(f"{FOLDER}/replaced")
     second = Checked(client.url)
@@ -200,7 +229,13 @@ async def newer_connection_of_the_session():
 
 async def main():
     schema.check()
-    for scenario in [cut_connection, killed_server, server_that_forgets, newer_connection_of_the_session]:
+    for scenario in [
+        cut_connection,
+        killed_server,
+        server_that_forgets,
+        restored_backup,
+        newer_connection_of_the_session,
+    ]:
         print(scenario.__name__, flush=True)
         await asyncio.wait_for(scenario(), 60)
 
