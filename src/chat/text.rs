@@ -63,18 +63,16 @@ mod tests {
         }
     }
 
+    /// The page cleans a text before it shows it as being sent. Its tests read the same file.
     #[test]
-    fn control_characters_are_removed() {
-        assert_eq!(
-            clean("a\u{1b}[31mb\u{7}\r\nc\u{85}\u{7f}\0").as_deref(),
-            Some("a[31mb\nc")
-        );
-    }
-
-    #[test]
-    fn a_message_of_space_alone_is_none() {
-        for text in ["", " \n\t", "\u{1b}\0", "\u{a0}\u{3000}"] {
-            assert_eq!(clean(text), None);
+    fn control_characters_are_removed_and_space_alone_is_none_as_in_the_page() {
+        let shared = include_str!("../../tests/page/names.json");
+        let shared: serde_json::Value = serde_json::from_str(shared).expect("JSON");
+        let texts = shared["texts"].as_array().expect("cases");
+        assert!(texts.len() > 10);
+        for case in texts {
+            let cleaned = clean(case[0].as_str().expect("a text"));
+            assert_eq!(cleaned.as_deref(), case[1].as_str(), "{case}");
         }
     }
 

@@ -339,10 +339,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     }, { isPatient: true });
   }
 
-  function joinRefused(room, { code, message }) {
+  function joinRefused(room, { code, message, suggestion }) {
     const { inner } = room;
-    const why = { code, message };
-    if (code === "bad_name") why.suggestion = nearestRoomName(room.name);
+    const why = { code, message, ...(suggestion && { suggestion }) };
     Object.assign(room, { phase: "refused", why });
     inner.isConfirmed = false; // It is not remembered.
     outgoing.failAll(room, why);
@@ -854,5 +853,5 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 }
 
 /** As the server does it: control characters but line feed and tab are removed. */
-const withoutControls = (text) =>
+export const withoutControls = (text) =>
   text.replace(/\p{Cc}/gu, (character) => ("\n\t".includes(character) ? character : ""));

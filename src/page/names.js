@@ -24,17 +24,21 @@ export function problemOf(name) {
 /** A room's name however it is typed: without case and joiners, in compatibility forms. */
 export function foldRoom(name) {
   const plain = name.trim().replace(/[\u200c\u200d]/gu, "").normalize("NFKC");
-  return plain.toLowerCase().toUpperCase().toLowerCase().normalize("NFC"); // ß is ss.
+  if (/^[ -~]*$/u.test(plain)) return plain.toLowerCase();
+  return plain.replace(/[^ı]/gu, foldCase).normalize("NFC");
 }
+
+/** One character as Unicode folds it: ß is ss, ς is σ, ı has no other case, Cherokee is capital. */
+const foldCase = (character) => (/\p{Script=Cherokee}/u.test(character)
+  ? character.toUpperCase() : character.toLowerCase().toUpperCase().toLowerCase());
 
 /** The nearest name that a room can have: `#General chat` is `general-chat`. null: none. */
 export function nearestRoomName(text) {
-  const folded = foldRoom(text).replace(/^#+/u, "");
-  const name = folded
-    .replace(/(?<=[\p{L}\p{Nd}])\++/gu, (signs) => "plus".repeat(Math.min(signs.length, 2)))
-    .replace(/(?<=[\p{L}\p{Nd}])#/gu, "sharp")
+  const name = foldRoom(text)
     .replace(/['’]/gu, "")
-    .replace(/[^\p{L}\p{M}\p{Nd}._-]+/gu, "-")
+    // C++ and C#.
+    .replace(/(?<=[\p{L}\p{Nd}][+#]*)[+#]/gu, (sign) => (sign === "+" ? "plus" : "sharp"))
+    .replace(/-*[^\p{L}\p{M}\p{Nd}._-][^\p{L}\p{M}\p{Nd}._]*/gu, "-")
     .replace(/^[-._\p{M}]+/u, "");
   const short = [...name].slice(0, NAME_MAX).join("").replace(/[-._]+$/u, "");
   return problemOf(short) ? null : short;

@@ -204,11 +204,12 @@ test("a room with a bad name is refused at once, with the nearest good name", as
 test("a room that the server refuses is not remembered", async () => {
   const { clock, server, page } = createScene();
   const ann = await page("ann");
-  server.failures.join = [{ code: "bad_name" }];
+  server.failures.join = [{ code: "bad_name", suggestion: "loft" }];
   let why = null;
   ann.chat.join("attic").catch((error) => { why = error; });
   await clock.run(1_000);
   assert.equal(why.code, "bad_name");
+  assert.equal(why.suggestion, "loft", "the server knows a better name");
   assert.equal(room(ann.chat, "attic").phase, "refused");
   assert.equal(ann.chat.state.current, "den");
   ann.load();

@@ -1,34 +1,38 @@
 // Names, mentions and commands as texts.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
+import { withoutControls } from "../../src/page/chat.js";
 import { commandOf, commandsLike, COMMANDS } from "../../src/page/commands.js";
 import { compareNames, foldRoom, isMentioned, mentionsOf, nearestRoomName, problemOf } from "../../src/page/names.js";
 
+/** Read by tests of the server too (src/chat/nick/nearest.rs, src/chat/text.rs). */
+const shared = JSON.parse(readFileSync(new URL("names.json", import.meta.url)));
+
 test("names are what the server allows", () => {
-  for (const name of ["ann", "Ann-2", "שרה", "小明", "a.b_c", "ñ", "นิด", "123", "x".repeat(32)]) assert.equal(problemOf(name), null, name);
-  for (const [name, problem] of [["", "empty"], ["  ", "empty"], ["a b", "space"], ["c++", "character"], ["#den", "character"],
-    ["🎉", "character"], ["---", "letter"], ["x".repeat(33), "long"], ["a\u202eb", "character"], ["a/b", "character"]]) {
-    assert.equal(problemOf(name), problem, name);
+  for (const name of shared.allowed) assert.equal(problemOf(name), null, name);
+  for (const [name, problem] of shared.refused) assert.equal(problemOf(name), problem, name);
+  // The page does not have all rules; it passes on what the server says to these.
+  for (const name of shared.refused_by_the_server) assert.equal(problemOf(name), null, name);
+});
+
+test("a room has the name that the server gives it", () => {
+  for (const [typed, name] of shared.rooms) {
+    assert.equal(foldRoom(typed), name, typed);
+    assert.equal(foldRoom(name), name);
   }
 });
 
-test("the nearest good name of a room is found for what newcomers type first", () => {
-  for (const [text, name] of [
-    ["#general", "general"], ["#General chat", "general-chat"], ["  My  Room! ", "my-room"], ["c++", "cplusplus"], ["C#", "csharp"],
-    ["R&D", "r-d"], ["it's ok", "its-ok"], ["日本 語", "日本-語"], ["שיחה כללית", "שיחה-כללית"], ["party 🎉", "party"],
-    ["@home", "home"], ["Ｗｉｄｅ", "wide"], [`${"word ".repeat(20)}`, "word-word-word-word-word-word-wo"],
-    ["🎉", null], ["", null], ["###", null], ["- -", null],
-  ]) {
+test("the nearest good name of a room is the one that the server suggests", () => {
+  for (const [text, name] of shared.nearest) {
     assert.equal(nearestRoomName(text), name, text);
     if (name) assert.equal(problemOf(name), null);
   }
 });
 
-test("names of rooms are compared as the server does", () => {
-  assert.equal(foldRoom(" DEN "), "den");
-  assert.equal(foldRoom("Straße"), foldRoom("STRASSE"));
-  assert.equal(foldRoom("ΣΊΣΥΦΟΣ").length, 7);
+test("what is sent of a text is what the server would make of it", () => {
+  for (const [text, sent] of shared.texts) assert.equal(withoutControls(text).trim() ? withoutControls(text) : null, sent);
 });
 
 test("a nick is mentioned where it stands as a word", () => {

@@ -13,29 +13,30 @@ impl RoomName {
         let text: String = text.chars().take(8 * CHARS_MAX).collect();
         let folded = look::fold(&text);
         let mut name = String::with_capacity(folded.len());
-        let mut rest = folded.chars().peekable();
-        while let Some(c) = rest.next() {
-            let is_behind_letter = name
-                .chars()
-                .next_back()
-                .is_some_and(|c| kind(c) == Kind::Letter);
+        // Whether the name ends with the hyphen for characters that it cannot have.
+        let mut is_joined = false;
+        for c in folded.chars() {
+            let last = name.chars().next_back();
+            let is_behind_letter = last.is_some_and(|c| kind(c) == Kind::Letter);
             match c {
                 // C++ and C#.
-                '+' if is_behind_letter => {
-                    name.push_str("plus");
-                    if rest.next_if_eq(&'+').is_some() {
-                        name.push_str("plus");
-                    }
-                }
+                '+' if is_behind_letter => name.push_str("plus"),
                 '#' if is_behind_letter => name.push_str("sharp"),
-                '\'' | '\u{2019}' => {}
+                '\'' | '\u{2019}' => continue,
+                '-' if is_joined => continue,
                 c => match kind(c) {
                     Kind::Letter => name.push(c),
                     Kind::Mark | Kind::Punctuation if !name.is_empty() => name.push(c),
-                    Kind::Refused if !name.is_empty() && !name.ends_with('-') => name.push('-'),
-                    Kind::Mark | Kind::Punctuation | Kind::Joiner | Kind::Refused => {}
+                    Kind::Refused if !name.is_empty() => {
+                        name.truncate(name.trim_end_matches('-').len());
+                        name.push('-');
+                        is_joined = true;
+                        continue;
+                    }
+                    Kind::Mark | Kind::Punctuation | Kind::Joiner | Kind::Refused => continue,
                 },
             }
+            is_joined = false;
         }
         let short: String = name.chars().take(CHARS_MAX).collect();
         let short = short.trim_end_matches(['-', '.', '_']);
@@ -46,50 +47,62 @@ impl RoomName {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Nick, NickRefused};
     use super::*;
+    use serde_json::Value;
+
+    /// The page has these rules too, to offer a good name while one is typed. Its tests read the
+    /// same file.
+    fn shared(list: &str) -> Vec<Value> {
+        let text = include_str!("../../../tests/page/names.json");
+        let mut lists: Value = serde_json::from_str(text).expect("JSON");
+        match lists[list].take() {
+            Value::Array(cases) if cases.len() > 2 => cases,
+            other => panic!("{list} is {other}"),
+        }
+    }
+
+    #[track_caller]
+    fn text(value: &Value) -> &str {
+        value.as_str().expect("a text")
+    }
 
     #[test]
-    fn nearest_name_is_what_a_newcomer_means() {
-        for (text, nearest) in [
-            ("#general", "general"),
-            ("##c", "c"),
-            ("General chat", "general-chat"),
-            ("  General  chat ", "general-chat"),
-            ("#General chat!", "general-chat"),
-            ("C++", "cplusplus"),
-            ("c+", "cplus"),
-            ("C#", "csharp"),
-            ("f# and c++", "fsharp-and-cplusplus"),
-            ("ann's room", "anns-room"),
-            ("ann\u{2019}s room", "anns-room"),
-            ("🎉 party 🎉", "party"),
-            ("a/b", "a-b"),
-            ("a%b&c=d?e", "a-b-c-d-e"),
-            ("...dots...", "dots"),
-            ("-a_b.c-", "a_b.c"),
-            ("Ｆｕｌｌ　ｗｉｄｔｈ", "full-width"),
-            ("日本 語", "日本-語"),
-            ("Straße 7", "strasse-7"),
-            ("a\u{200B}b", "a-b"),
-            ("a\u{200D}b", "ab"),
-            ("den", "den"),
-            ("Den", "den"),
-        ] {
-            let found = RoomName::nearest(text);
-            assert_eq!(
-                found.as_ref().map(RoomName::as_str),
-                Some(nearest),
-                "{text}"
-            );
+    fn names_are_allowed_and_refused_as_the_page_says() {
+        for name in shared("allowed") {
+            Nick::parse(text(&name)).expect("allowed");
+        }
+        for case in shared("refused") {
+            let refused = Nick::parse(text(&case[0])).expect_err("refused");
+            let problem = match refused {
+                NickRefused::Empty => "empty",
+                NickRefused::TooLong => "long",
+                NickRefused::NoLetter => "letter",
+                NickRefused::Character(c) if c.is_whitespace() => "space",
+                NickRefused::Character(_) => "character",
+                other => panic!("{case}: {other:?}"),
+            };
+            assert_eq!(problem, case[1], "{case}");
+        }
+        for name in shared("refused_by_the_server") {
+            Nick::parse(text(&name)).expect_err("refused");
         }
     }
 
     #[test]
-    fn nothing_is_near_to_what_has_no_letter() {
-        for text in [
-            "", "   ", "🎉", "#", "+++", "...", "\u{0301}", "?!", "\u{200D}",
-        ] {
-            assert_eq!(RoomName::nearest(text), None, "{text:?}");
+    fn rooms_have_the_name_that_the_page_computes() {
+        for case in shared("rooms") {
+            let name = RoomName::parse(text(&case[0])).expect("a good name");
+            assert_eq!(name.as_str(), case[1], "{case}");
+        }
+    }
+
+    #[test]
+    fn nearest_name_is_what_a_newcomer_means_and_the_page_offers() {
+        for case in shared("nearest") {
+            let found = RoomName::nearest(text(&case[0]));
+            let found = found.as_ref().map(RoomName::as_str);
+            assert_eq!(found, case[1].as_str(), "{case}");
         }
     }
 
