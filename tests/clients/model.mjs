@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { WebSocket } from "ws";
+import { WebSocket } from "./recorded.mjs";
 
 const [parlor, folder, page] = process.argv.slice(2);
 const { createChat } = await import(`${page}/chat.js`);

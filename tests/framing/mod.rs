@@ -30,6 +30,33 @@ pub(crate) fn encode(first: u8, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The first frame of a client in `bytes`: its first byte, its payload, and its length with the
+/// header. `None`: it is not whole yet.
+pub(crate) fn parse_client(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
+    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+    assert_eq!(second & MASKED, MASKED, "a client masks");
+    let (start, len): (usize, usize) = match second & !MASKED {
+        126 => {
+            let len = u16::from_be_bytes(bytes.get(2..4)?.try_into().expect("two bytes"));
+            (4, len.into())
+        }
+        127 => {
+            let len = u64::from_be_bytes(bytes.get(2..10)?.try_into().expect("eight bytes"));
+            (10, usize::try_from(len).expect("a length in memory"))
+        }
+        len => (2, len.into()),
+    };
+    let mask = bytes.get(start..start + 4)?;
+    let end = start + 4 + len;
+    let payload = bytes.get(start + 4..end)?;
+    let payload = payload.iter().zip(mask.iter().cycle());
+    Some((
+        first,
+        payload.map(|(byte, mask)| byte ^ mask).collect(),
+        end,
+    ))
+}
+
 /// A frame of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerFrame<'b> {
@@ -116,6 +143,17 @@ mod tests {
             let bytes = encode(0x82, [0; 4], &vec![7; len]);
             assert_eq!(bytes.len(), header.len() + 4 + len);
             assert_eq!(&bytes[..header.len()], header);
+        }
+    }
+
+    #[test]
+    fn frame_of_a_client_is_found_when_it_is_whole() {
+        for len in [0, 5, 125, 126, 65_535, 65_536] {
+            let payload = vec![b'x'; len];
+            let bytes = encode(0x81, [1, 2, 3, 4], &payload);
+            assert_eq!(parse_client(&bytes[..bytes.len() - 1]), None);
+            let followed = [&bytes[..], b"\x81"].concat();
+            assert_eq!(parse_client(&followed), Some((0x81, payload, bytes.len())));
         }
     }
 

@@ -2,6 +2,7 @@
 //! `tests/clients/install.sh`, called by `tests/run`, puts them into `target/clients`.
 
 use super::support::{Server, contains, finish};
+use super::traffic::Recording;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,10 @@ fn passes(mut command: Command, server: &Server) {
 fn node(script: &str) -> Command {
     installed("node_modules");
     let copy = folder("target/clients").join(script);
-    std::fs::copy(folder("tests/clients").join(script), &copy).expect("a script");
+    for script in [script, "recorded.mjs"] {
+        let to = folder("target/clients").join(script);
+        std::fs::copy(folder("tests/clients").join(script), to).expect("a script");
+    }
     let mut node = Command::new("node");
     node.arg(copy);
     node
@@ -74,7 +78,7 @@ fn every_request_of_the_documentation_is_answered_as_it_says() {
 }
 
 /// Runs a script that starts servers itself, with a folder for what they keep.
-fn passes_with_servers(mut command: Command, name: &str, client: Option<&Path>) {
+fn passes_with_servers(command: &mut Command, name: &str, client: Option<&Path>) {
     let keeps = std::env::temp_dir().join(format!("parlor-{name}-{}", std::process::id()));
     std::fs::create_dir(&keeps).expect("a folder");
     command.arg(env!("CARGO_BIN_EXE_parlor")).arg(&keeps);
@@ -88,17 +92,19 @@ fn passes_with_servers(mut command: Command, name: &str, client: Option<&Path>) 
 fn python_client_of_the_documentation_loses_and_repeats_nothing() {
     let mut python = Command::new(installed("python/bin/python"));
     python.arg("-B").arg(folder("tests/clients/resume.py"));
-    passes_with_servers(python, "resume-py", None);
+    passes_with_servers(&mut python, "resume-py", None);
 }
 
 #[test]
 #[ignore = "needs node with ws; tests/run runs it"]
 fn browser_client_of_the_documentation_loses_and_repeats_nothing() {
-    let node = node("resume.mjs");
+    let mut node = node("resume.mjs");
+    let recording = Recording::of(&mut node, "resume-js");
     // By its name node knows that it is a module, as a page says.
     let client = folder("target/clients/parlor.mjs");
     std::fs::copy(folder("docs/clients/parlor.js"), &client).expect("a script");
-    passes_with_servers(node, "resume-js", Some(&client));
+    passes_with_servers(&mut node, "resume-js", Some(&client));
+    recording.has_only_what_the_schema_has();
 }
 
 /// Copies the files of a folder of this repository, and returns them by their names in it.
@@ -151,7 +157,10 @@ fn model_of_the_page_loses_and_repeats_nothing() {
     let modules = folder("target/clients/model");
     copy_files("src/page", &modules);
     say_modules(&modules);
-    passes_with_servers(node("model.mjs"), "model", Some(&modules));
+    let mut node = node("model.mjs");
+    let recording = Recording::of(&mut node, "model");
+    passes_with_servers(&mut node, "model", Some(&modules));
+    recording.has_only_what_the_schema_has();
 }
 
 fn contains_bytes(content: &[u8], part: &[u8]) -> bool {

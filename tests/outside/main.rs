@@ -27,4 +27,5 @@ mod shutdown;
 mod start;
 mod store;
 mod support;
+mod traffic;
 mod unix;

@@ -32,14 +32,22 @@ impl Schema {
 
     #[track_caller]
     fn check(&self, message: &str, definition: &str) {
-        match serde_json::from_str(message) {
-            Err(why) => panic!("no JSON ({why}): {message}"),
-            Ok(value) => {
-                if let Err(why) = self.validate(&value, &self.root["$defs"][definition]) {
-                    panic!("not in the schema: {why}: {message}");
-                }
-            }
+        if let Err(why) = self.find(message, definition) {
+            panic!("{why}");
         }
+    }
+
+    /// What is wrong with a message as `sent` or `request`.
+    pub(crate) fn find(&self, message: &str, definition: &str) -> Result<(), String> {
+        let object =
+            serde_json::from_str(message).map_err(|why| format!("no JSON ({why}): {message}"))?;
+        self.find_in(&object, definition)
+    }
+
+    /// What is wrong with an object as `sent` or `request`.
+    pub(crate) fn find_in(&self, object: &Value, definition: &str) -> Result<(), String> {
+        self.validate(object, &self.root["$defs"][definition])
+            .map_err(|why| format!("not in the schema as {definition}: {why}: {object}"))
     }
 
     /// What is wrong with a value, with the path to it.
@@ -127,15 +135,29 @@ impl Schema {
         }
     }
 
+    /// Such a schema cannot fit. Nearly all of a list are found so, without a path or an error.
+    fn is_of_another_type(&self, value: &Value, schema: &Value) -> bool {
+        let path = schema["$ref"]
+            .as_str()
+            .and_then(|path| path.strip_prefix('#'));
+        let schema = path
+            .and_then(|path| self.root.pointer(path))
+            .unwrap_or(schema);
+        let wanted = &schema["properties"]["type"]["const"];
+        wanted.is_string() && value.get("type").is_some_and(|found| found != wanted)
+    }
+
     /// Exactly one of the schemas must fit. Where several are of the value's type and none fits,
     /// the error is that of the last of them.
     fn one_of(&self, value: &Value, schemas: &[Value]) -> Result<(), String> {
         let mut fitting = 0;
         let mut nearest = String::from("no schema fits");
         for schema in schemas {
+            if self.is_of_another_type(value, schema) {
+                continue;
+            }
             match self.validate(value, schema) {
                 Ok(()) => fitting += 1,
-                Err(why) if why.contains("type: const") => {}
                 Err(why) => nearest = why,
             }
         }

@@ -24,6 +24,8 @@ mod limits;
 mod net;
 mod person;
 mod scene;
+#[path = "../schema/mod.rs"]
+mod schema;
 mod tally;
 mod trace;
 

@@ -3,6 +3,7 @@
 
 use super::super::store::{keeping, stops};
 use super::super::support::{Server, in_memory, lines};
+use super::super::traffic::Tap;
 use super::super::unix::Folder;
 use super::{CROWD, Run, Stub, run};
 use parlor::http::accept_key;
@@ -12,11 +13,15 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
-/// Runs a scenario against the server, with its process as `--pid`.
+/// Runs a scenario against the server, with its process as `--pid`. What both sides send is held to
+/// the schema.
 fn run_at(server: &Server, arguments: &[&str]) -> Run {
-    let url = format!("ws://{}/ws?nick={{nick}}", server.address());
+    let tap = Tap::open(server.address());
+    let url = format!("ws://{}/ws?nick={{nick}}", tap.address);
     let pid = server.pid().to_string();
-    run(&[arguments, &["--url", &url, "--pid", &pid]].concat())
+    let run = run(&[arguments, &["--url", &url, "--pid", &pid]].concat());
+    tap.heard_only_what_the_schema_has();
+    run
 }
 
 const FAULTS: [&str; 9] = [

@@ -1,7 +1,9 @@
 //! `parlor.v1.json` as a client writes and reads it: requests into text, objects of the server into
-//! values. Panics at an object that the protocol does not know. Knows no state of a client.
+//! values. Panics at an object that the schema of the protocol does not have, in either direction.
+//! Knows no state of a client.
 
 use super::truth::{Said, What};
+use crate::schema::Schema;
 use serde_json::{Map, Value, json};
 
 /// An entry of a room, as the server sends it.
@@ -134,10 +136,22 @@ fn entries(object: &Value) -> Vec<Entry> {
     all.iter().map(parse).collect()
 }
 
+thread_local! {
+    static SCHEMA: Schema = Schema::new();
+}
+
+/// Holds a request to the schema.
+pub(crate) fn check_request(text: &str) {
+    SCHEMA.with(|schema| schema.check_request(text));
+}
+
 /// Parses an object of the server.
 pub(crate) fn parse(text: &str) -> Heard {
     let object: Value =
         serde_json::from_str(text).unwrap_or_else(|why| panic!("{text:?} is no JSON: {why}"));
+    if let Err(why) = SCHEMA.with(|schema| schema.find_in(&object, "sent")) {
+        panic!("{why}");
+    }
     let re = object.get("re").map(|re| {
         re.as_u64()
             .unwrap_or_else(|| panic!("an answer to a request that was not made: {object}"))
@@ -209,16 +223,10 @@ pub(crate) fn parse(text: &str) -> Heard {
             more: object["more"].as_bool().expect("more"),
         },
         "ok" => Object::Ok(object),
-        "error" => {
-            assert!(
-                object["message"].is_string(),
-                "an error has a message: {object}"
-            );
-            Object::Error {
-                code: string(&object, "code"),
-                retry_ms: object["retry_ms"].as_u64(),
-            }
-        }
+        "error" => Object::Error {
+            code: string(&object, "code"),
+            retry_ms: object["retry_ms"].as_u64(),
+        },
         "members" | "rooms" => Object::List(object),
         _ => panic!("an object that the protocol does not know: {object}"),
     };
@@ -266,8 +274,14 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "does not know")]
+    #[should_panic(expected = "not in the schema")]
     fn object_of_an_unknown_type_is_found() {
         parse(r#"{"type":"surprise"}"#);
+    }
+
+    #[test]
+    #[should_panic(expected = "not in the schema")]
+    fn request_with_a_field_that_no_request_has_is_found() {
+        check_request(&request("ping", Some(1), &[("room", json!("lobby"))]));
     }
 }

@@ -644,6 +644,9 @@ impl Program {
         let id = self.next_id;
         self.next_id += 1;
         let text = json::request(kind, Some(id), fields);
+        if !matches!(asked, Asked::Wrong { .. }) {
+            json::check_request(&text);
+        }
         let bytes = self.sends_text(&text, chance);
         let connection = self.connection.as_mut().expect("it sends something");
         if let Asked::Send { end, .. } = &mut asked {
