@@ -1,6 +1,6 @@
 // Chromium over its debugging protocol, by playwright-core. Each person has a context of its own.
 // Owns one browser process; knows no page of the chat.
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { need } from "./packages.mjs";
 
 const { chromium } = need("playwright-core");
@@ -30,7 +30,21 @@ export async function launch() {
   };
 }
 
+/** What pages and servers say to each other, for tests/outside/traffic.rs. */
+const RECORDING = process.env.PARLOR_RECORDING;
+const recorded = [];
+if (RECORDING) process.on("exit", () => writeFileSync(RECORDING, recorded.join("")));
+
+function record(page) {
+  const side = (name) => ({ payload }) => { recorded.push(`${name} ${JSON.stringify(String(payload))}\n`); };
+  page.on("websocket", (socket) => {
+    socket.on("framesent", side("request"));
+    socket.on("framereceived", side("sent"));
+  });
+}
+
 function view(context, page) {
+  if (RECORDING) record(page);
   const problems = [];
   page.on("console", (message) => {
     if (message.type() === "error") problems.push(`${message.text()} ${message.location().url}`);

@@ -3,6 +3,7 @@
 
 use super::clients::{folder, installed};
 use super::support::{in_memory, now};
+use super::traffic::Recording;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,16 +18,17 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 fn passes(engine: &str) {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     installed("node_modules");
+    let mut node = Command::new("node");
+    node.arg(folder("tests/browsers/run.mjs"))
+        .arg(engine)
+        .env("PARLOR", env!("CARGO_BIN_EXE_parlor"));
+    // One engine shows the traffic of its pages.
+    let recording = (engine == "chromium").then(|| Recording::of(&mut node, engine));
     // The output is that of this process, so it is seen where the test passes too.
-    let mut node = in_memory(
-        Command::new("node")
-            .arg(folder("tests/browsers/run.mjs"))
-            .arg(engine)
-            .env("PARLOR", env!("CARGO_BIN_EXE_parlor")),
-    )
-    .stdin(Stdio::null())
-    .spawn()
-    .expect("node starts");
+    let mut node = in_memory(&mut node)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("node starts");
     let deadline = now() + DEADLINE;
     let status = loop {
         if let Some(status) = node.try_wait().expect("it can be waited for") {
@@ -38,6 +40,9 @@ fn passes(engine: &str) {
         thread::sleep(Duration::from_millis(50));
     };
     assert!(status.success(), "{engine}: the failed specs are above");
+    if let Some(recording) = recording {
+        recording.has_only_what_the_schema_has();
+    }
 }
 
 #[test]
