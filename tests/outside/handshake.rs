@@ -291,6 +291,25 @@ fn page_learns_from_a_close_code_what_others_learn_from_the_status() {
 }
 
 #[test]
+fn page_that_is_refused_has_never_been_a_user() {
+    let server = Server::start(&["--close-timeout", "60s"]);
+    for (path, origin, code) in [
+        ("/ws?nick=ann", "evil.example", 4403),
+        ("/ws/a%20b?nick=ann", "parlor.example", 4003),
+    ] {
+        let mut page = server.connect();
+        let origin = format!("Origin: http://{origin}\r\nHost:");
+        page.send(upgrade_request(path).replace("Host:", &origin).as_bytes());
+        assert_eq!(page.response().status, 101);
+        assert!(matches!(page.frame(), Frame::Close(Some(found), _) if found == code));
+        // The page has not answered: its connection is there, and the nick is free.
+        server.join("ann").leaves();
+        assert_eq!(server.counter("upgraded"), 1 + u64::from(code == 4003));
+    }
+    server.is_empty();
+}
+
+#[test]
 fn page_above_a_limit_is_closed_with_1013() {
     let page = changed("Host:", "Origin: http://parlor.example\r\nHost:");
     let proxied = page.replace("Host:", "X-Forwarded-For: 203.0.113.7\r\nHost:");
