@@ -5,6 +5,7 @@ use super::support::{Server, contains, finish};
 use super::traffic::Recording;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -27,14 +28,19 @@ fn passes(mut command: Command, server: &Server) {
     assert!(status.success(), "{output}{errors}");
 }
 
+static SHARED: Once = Once::new();
+
 /// Node looks for packages beside the script, so scripts run from a copy beside the packages.
 fn node(script: &str) -> Command {
     installed("node_modules");
-    let copy = folder("target/clients").join(script);
-    for script in [script, "recorded.mjs"] {
+    let copy = |script| {
         let to = folder("target/clients").join(script);
-        std::fs::copy(folder("tests/clients").join(script), to).expect("a script");
-    }
+        std::fs::copy(folder("tests/clients").join(script), &to).expect("a script");
+        to
+    };
+    // Shared, so it must not be written while another test reads it.
+    SHARED.call_once(|| _ = copy("recorded.mjs"));
+    let copy = copy(script);
     let mut node = Command::new("node");
     node.arg(copy);
     node
