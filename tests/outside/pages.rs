@@ -6,12 +6,13 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
-/// What the page itself names, by `src` or `href`.
+/// The files that the page itself names, by `src` or `href`. Shapes of its own begin with `#`.
 fn named_in(html: &str) -> Vec<&str> {
     ["src=\"", "href=\""]
         .iter()
         .flat_map(|attribute| html.split(attribute).skip(1))
         .filter_map(|rest| rest.split('"').next())
+        .filter(|name| !name.starts_with('#'))
         .collect()
 }
 
