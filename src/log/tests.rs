@@ -504,7 +504,7 @@ fn page_of_another_generation_of_a_room_is_not_used() {
         log_gen,
         page,
     });
-    // Who waits for it asks again.
+    // A reader that waits for it asks again.
     let notifications = disk.settle(&mut log, NOW);
     assert!(matches!(notifications[..], [Notification::Page { .. }]));
     assert_eq!(read_all(&mut log, room, Seq(3)).1, Reading::Wait);

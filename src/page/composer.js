@@ -181,7 +181,7 @@ export function createComposer(root, chat, t, { log, announce, search }) {
 
   function nicksFor(start) {
     const wanted = foldRoom(start);
-    // Those who spoke last come first.
+    // The members who spoke last come first.
     const recent = new Map();
     for (let index = room.items.length - 1; index >= 0 && recent.size < 20 && index > room.items.length - 300; index -= 1) {
       const { nick, kind } = room.items[index];

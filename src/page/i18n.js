@@ -5,7 +5,7 @@ import en from "./en.js";
 import zh from "./zh.js";
 
 export const TABLES = { en, zh };
-// Each in its own language and script, for those who cannot read the present one.
+// Each in its own language and script, for a reader who cannot read the present one.
 export const LANGUAGE_NAMES = { en: "English", zh: "中文" };
 
 // The chosen language, or the first of the browser's that there is a table for.

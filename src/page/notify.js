@@ -1,4 +1,4 @@
-// What reaches a reader who is not looking: the count in the title and on the icon, notifications
+// What a reader notices without looking at the page: the count in the title and on the icon, notifications
 // of the browser by choice, and what a screen reader announces, few words at a time.
 // Knows what is unread from the state, and no socket.
 

@@ -1,4 +1,4 @@
-// Who is in a room, and who is writing: lists that notices keep up to date, and that are asked for
+// The members of a room, and those that are writing: lists that notices keep up to date, and that are asked for
 // again where notices were summed up or lost. Knows no DOM and nothing of what is said.
 
 import { compareNames } from "./names.js";
