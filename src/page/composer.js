@@ -1,6 +1,6 @@
-// The field that one writes in: its draft in each room, its height, what is too long, the message it
-// replies to, completion of names (Tab, @) and commands (/), and sending. Text leaves the field only
-// when chat.js has taken it. Knows no socket.
+// The field that one writes in: its draft in each room, its height, what is too long, the message
+// it replies to, completion of names (Tab, @) and commands (/), and sending. Text leaves the field
+// only when chat.js has taken it. Knows no socket.
 import { commandsLike } from "./commands.js";
 import { foldRoom } from "./names.js";
 import { button, el, nickElement, shape, usageOf } from "./render.js";

@@ -1,6 +1,6 @@
-// The list of messages of the present room: where the reader is in each room, the button to the end,
-// older messages near the top, the keys, what is copied, and the way to a message. Rows come from
-// rows.js, their elements from render.js; window.js keeps the position.
+// The list of messages of the present room: where the reader is in each room, the button to the
+// end, older messages near the top, the keys, what is copied, and the way to a message. Rows come
+// from rows.js, their elements from render.js; window.js keeps the position.
 import { button, createRender, el, shape } from "./render.js";
 import { createRows } from "./rows.js";
 import { createWindow } from "./window.js";

@@ -1,5 +1,5 @@
-// The members of the present room. Of a long list only the members near the view are in the document, and
-// further pages are asked for when the reader comes near their end. Knows no socket.
+// The members of the present room. Of a long list only the members near the view are in the
+// document, and further pages are asked for when the reader comes near their end. Knows no socket.
 import { button, el } from "./render.js";
 import { isolated } from "./text.js";
 

@@ -1,5 +1,5 @@
-// What a reader notices without looking at the page: the count in the title and on the icon, notifications
-// of the browser by choice, and what a screen reader announces, few words at a time.
+// What a reader notices without looking at the page: the count in the title and on the icon,
+// notifications of the browser by choice, and what a screen reader announces, few words at a time.
 // Knows what is unread from the state, and no socket.
 
 // Older messages were caught up with, and are not news.

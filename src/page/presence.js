@@ -1,5 +1,6 @@
-// The members of a room, and those that are writing: lists that notices keep up to date, and that are asked for
-// again where notices were summed up or lost. Knows no DOM and nothing of what is said.
+// The members of a room, and those that are writing: lists that notices keep up to date, and that
+// are asked for again where notices were summed up or lost. Knows no DOM and nothing of what is
+// said.
 
 import { compareNames } from "./names.js";
 

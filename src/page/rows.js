@@ -1,5 +1,5 @@
-// What the list of a room shows, in order: one row a message, a notice or several, or a mark.
-// In: items and outgoing messages of a room. Out: rows, the same object for the same item each time,
+// What the list of a room shows, in order: one row a message, a notice or several, or a mark. In:
+// items and outgoing messages of a room. Out: rows, the same object for the same item each time,
 // since log.js keeps heights in them. Pure: knows no DOM.
 
 // Messages of one sender within this time stand together under one name.

@@ -1,6 +1,6 @@
 // The text of one message as DOM. In: text of a stranger. Out: one element a line, each with a
-// direction of its own, links and names isolated; only ever inserted as text.
-// Knows no message, room or state: the caller says where names are.
+// direction of its own, links and names isolated; only ever inserted as text. Knows no message,
+// room or state: the caller says where names are.
 
 // A link begins with its scheme and ends before white space, quotation marks, brackets of East Asian
 // text, controls of direction, and closing punctuation.

@@ -1,6 +1,6 @@
 // A long list of which only the rows near the view are in the document. Owns the position of the
-// reader: "at the end" is a state, and otherwise one row stays where it is, whatever changes above or
-// below it, in engines with and without scroll anchoring. Heights are estimated until they are
+// reader: "at the end" is a state, and otherwise one row stays where it is, whatever changes above
+// or below it, in engines with and without scroll anchoring. Heights are estimated until they are
 // measured. Knows nothing of what a row shows: `render`, `inputs` and `settle` are the caller's.
 
 const AHEAD_PX = 700;
