@@ -129,7 +129,8 @@ const bounded = (promise, ms, what) => {
 
 let failed = 0;
 
-async function play(engine, { name, run, minutes }) {
+async function play(engine, spec, isAgain = false) {
+  const { name, run, minutes } = spec;
   const started = performance.now();
   const scene = new Scene(engine);
   let wrong = null;
@@ -149,6 +150,10 @@ async function play(engine, { name, run, minutes }) {
   const ends = await bounded(scene.end(), 20000, "the end of a scene").catch((error) => error);
   wrong ??= ends;
   const ms = Math.round(performance.now() - started);
+  if (wrong?.isOfTheDriver && !isAgain) {
+    console.log(`${engineName}: AGAIN ${name} (${ms} ms): the driver hangs, ${wrong.message}`);
+    return play(engine, spec, true);
+  }
   console.log(`${engineName}: ${wrong ? "FAILED" : "ok"} ${name} (${ms} ms)`);
   if (!wrong) return;
   failed += 1;

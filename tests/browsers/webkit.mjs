@@ -12,6 +12,22 @@ import { start } from "./processes.mjs";
 const { WebDriver, Capabilities, Key, Origin, logging } = need("selenium-webdriver");
 const { HttpClient, Executor } = need("selenium-webdriver/http");
 const LAUNCH_MS = 45000;
+/** Longer than a page may take to load. */
+const COMMAND_MS = 30000;
+const QUIT_MS = 5000;
+
+/** The driver did not answer a command: now and then it waits for ever for a key or a click. */
+class DriverHangs extends Error {
+  isOfTheDriver = true;
+}
+
+function inTime(answer, ms, command) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new DriverHangs(`no answer to ${command}`)), ms);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
 
 function miniBrowser() {
   for (const folder of readdirSync("/usr/lib").map((name) => join("/usr/lib", name))) {
@@ -80,6 +96,8 @@ async function session(binary, env, { width, height }) {
   const url = `http://127.0.0.1:${port}`;
   await answers(url);
   const executor = new Executor(new HttpClient(url));
+  const execute = executor.execute.bind(executor);
+  executor.execute = (command) => inTime(execute(command), COMMAND_MS, command.getName());
   const capabilities = new Capabilities({
     browserName: "MiniBrowser", pageLoadStrategy: "normal",
     "webkitgtk:browserOptions": { binary, args: ["--automation"] },
@@ -87,7 +105,9 @@ async function session(binary, env, { width, height }) {
   const web = WebDriver.createSession(executor, capabilities, () => driver.kill());
   await web.getSession();
   await web.manage().setTimeouts({ script: 5000, pageLoad: 20000, implicit: 0 });
-  return view(web, { width, height });
+  const one = await view(web, { width, height });
+  one.close = () => inTime(web.quit(), QUIT_MS, "quit").catch(() => {}).finally(() => driver.kill());
+  return one;
 }
 
 /** Waits until the driver listens. */
@@ -133,6 +153,5 @@ async function view(web, { width, height }) {
     type: (text) => act((a) => a.sendKeys(...text)),
     resize,
     screenshot: async (file) => writeFileSync(file, await web.takeScreenshot(), "base64"),
-    close: () => web.quit(),
   };
 }
