@@ -25,6 +25,8 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+/// From the last entry that a witness reads until the server has taken it for live, and said so.
+const TURNS_TO_LIVE: u32 = 5;
 /// Turns of a server in which clients connect and act.
 const BUSY_TURNS: usize = 150;
 
@@ -255,19 +257,25 @@ impl Game {
                 program.wants(room);
                 self.programs.push(program);
             }
-            self.truth.rooms[room].is_witnessed = true;
+            self.truth.rooms[room].is_witnessed = false;
             self.truth.rooms[room].lines_from = self.truth.rooms[room].head();
             self.connects(room);
         }
-        // After an older disk was found they read the past again, and are behind until then.
+        // After an older disk was found they read the past again, and are behind until then. The sum
+        // of their own joining may be lost to them meanwhile, and is reported when they are live.
         let are_in = |game: &Self| {
             let mut witnesses = (0..WITNESSED).map(|room| (room, &game.programs[room]));
             witnesses.all(|(room, program)| {
                 program.is_in(room) && program.is_at(room, game.truth.rooms[room].head())
             })
         };
+        let mut turns_in = 0;
         for _ in 0..QUIET_TURNS {
-            if are_in(self) {
+            turns_in = if are_in(self) { turns_in + 1 } else { 0 };
+            if turns_in > TURNS_TO_LIVE {
+                for room in 0..WITNESSED {
+                    self.truth.rooms[room].is_witnessed = true;
+                }
                 return;
             }
             for room in 0..WITNESSED {

@@ -468,7 +468,7 @@ impl Program {
         let is_witness = self.conduct == Conduct::Witness;
         let follower = self.follower(name, world.names, &all.to_string());
         let room = &mut world.truth.rooms[follower.room];
-        if is_witness {
+        if is_witness && room.is_witnessed {
             assert!(!is_lost, "a witness has lost notices");
             room.lines.push(Line::Notice(all.clone()));
         }
