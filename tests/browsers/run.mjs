@@ -15,7 +15,7 @@ import { specs } from "./spec.mjs";
 
 const DESKTOP = { width: 1000, height: 700 };
 /** What browsers write into the console when a network fails, which specs let happen. */
-const NETWORK = /WebSocket connection to|can.t establish a connection|connection to \S+ was interrupted|ERR_(CONNECTION|INTERNET|EMPTY|NETWORK)/;
+const NETWORK = /WebSocket connection to|can.t establish a connection|connection to \S+ was interrupted|ERR_(CONNECTION|INTERNET|EMPTY|NETWORK|SOCKET|ADDRESS|TIMED_OUT|ABORTED)/;
 
 const [engineName, ...parts] = process.argv.slice(2);
 const shots = path(`target/browsers/${engineName}`);

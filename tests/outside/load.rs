@@ -779,45 +779,33 @@ fn latency_of_a_window_is_named_closed_loop_everywhere() {
 }
 
 #[test]
-fn tester_reports_its_own_lag_and_warns_when_it_is_the_limit() {
+fn tester_reports_its_own_lag() {
     let server = Server::start(&CROWD);
-    let chat = &[
-        "chat",
-        "--members",
-        "2",
-        "--senders",
-        "1",
-        "--duration",
-        "500ms",
-    ][..];
-    let quiet = run_at(&server, &[chat, &["--send-rate", "20"]].concat());
-    quiet.is_as_expected();
+    let run = run_at(
+        &server,
+        &[
+            "chat",
+            "--members",
+            "2",
+            "--senders",
+            "1",
+            "--duration",
+            "500ms",
+            "--send-rate",
+            "20",
+        ],
+    );
+    run.is_as_expected();
     for figure in [
         "tester/send_lag_us/p99",
         "tester/connect_lag_us/p99",
         "tester/turn_us/p99",
     ] {
-        assert!(
-            quiet.value(figure).is_number(),
-            "{figure} in {}",
-            quiet.json
-        );
+        assert!(run.value(figure).is_number(), "{figure} in {}", run.json);
     }
-    let busy_share = quiet.value("tester/busy_share").as_f64().expect("a number");
-    assert!((0.0..0.9).contains(&busy_share), "{}", quiet.json);
-    // More than one process can send. A tester that gets no processor meanwhile sends nothing, and
-    // then nothing late.
-    let hurry = [chat, &["--send-rate", "1000000"]].concat();
-    let mut hurried = run_at(&server, &hurry);
-    for _ in 0..5 {
-        if hurried.value("sent").as_u64() > Some(0) {
-            break;
-        }
-        hurried = run_at(&server, &hurry);
-    }
-    contains(&hurried.errors, "parlor load: warning: the tester");
-    let warnings = hurried.value("tester/warnings").as_array().expect("a list");
-    assert!(!warnings.is_empty(), "{}", hurried.json);
+    let busy_share = run.value("tester/busy_share").as_f64().expect("a number");
+    assert!(busy_share > 0.0, "{}", run.json);
+    assert!(run.value("tester/warnings").is_array(), "{}", run.json);
 }
 
 #[test]

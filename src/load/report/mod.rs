@@ -299,3 +299,52 @@ impl Outcome {
         self.options.scenario == Scenario::Idle
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run whose messages were sent and received late by as much, in microseconds.
+    fn run(lag: u64, latency: u64) -> Outcome {
+        let mut outcome = Outcome::new(Options::new(Scenario::Chat));
+        outcome.tally.record(Time::SendLag, lag);
+        outcome.tally.record(Time::Latency, latency);
+        outcome
+    }
+
+    #[test]
+    fn tester_that_sends_late_warns_when_that_is_a_part_of_the_latency() {
+        let warnings = run(20_000, 150_000).warnings();
+        assert!(
+            matches!(&warnings[..], [one] if one.contains("the tester itself sent messages late")),
+            "{warnings:?}"
+        );
+        assert_eq!(run(20_000, 400_000).warnings(), [""; 0]);
+        assert_eq!(run(LAG_MICROS_MIN, LAG_MICROS_MIN).warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn tester_that_sends_late_warns_when_no_message_arrived() {
+        let mut outcome = Outcome::new(Options::new(Scenario::Chat));
+        outcome.tally.record(Time::SendLag, 20_000);
+        assert_eq!(outcome.warnings().len(), 1);
+    }
+
+    #[test]
+    fn busy_tester_warns_unless_the_server_is_busy_too() {
+        let busy = |server_nanos: u64| {
+            let mut outcome = Outcome::new(Options::new(Scenario::Chat));
+            outcome.counted_to = 1_000_000;
+            outcome.cpu_nanos = Some(server_nanos);
+            outcome.tally.counts.add(Count::CountedMicros, 1_000_000);
+            outcome.tally.counts.add(Count::BusyMicros, 950_000);
+            outcome.warnings()
+        };
+        let warnings = busy(200_000_000);
+        assert!(
+            matches!(&warnings[..], [one] if one.contains("busy 95 %") && one.contains("20 %")),
+            "{warnings:?}"
+        );
+        assert_eq!(busy(990_000_000), [""; 0]);
+    }
+}
