@@ -20,6 +20,7 @@ export function createComposer(root, chat, t, { log, announce, search }) {
   let room = null;
   let choices = null; // { begin, end, items, chosen, isList }
   let typedAt = 0;
+  let fitted = null; // The text that the field's height was measured for.
   let shownReply;
 
   function draw(next, changes) {
@@ -135,7 +136,7 @@ export function createComposer(root, chat, t, { log, announce, search }) {
     if (!room) return;
     say("");
     chat.setDraft(room.name, words.value);
-    fit();
+    grow();
     drawLeft();
     complete();
     const now = Date.now();
@@ -145,8 +146,16 @@ export function createComposer(root, chat, t, { log, announce, search }) {
     }
   }
 
+  // What is added at the end of a text for which there is place needs no measuring at each key.
+  function grow() {
+    const isAdded = words.value.startsWith(fitted ?? "\0") && words.scrollHeight <= words.clientHeight;
+    if (isAdded) fitted = words.value;
+    else fit();
+  }
+
   // As high as what is in it, up to what the style allows.
   function fit() {
+    fitted = words.value;
     // While it is measured the form keeps its height: the messages above would be moved.
     form.style.minHeight = `${form.offsetHeight}px`;
     words.style.height = "auto";

@@ -46,20 +46,31 @@ async function diagnose() {
 }
 
 const changes = new Map(); // By room: the flags of all changes since the views were drawn.
-let frame = 0, timer = 0;
+let frame = 0, timer = 0, pace = 0;
+let drawnAt = -Infinity;
 const views = [];
 
-/** Draws once a frame; a hidden page has no frames, but a title. */
+/** What others say is drawn so often at most: in a flood the person's keys come in between. */
+const PACE_MS = 100;
+const OF_OTHERS = new Set(["room", "log", "members", "typing", "unread"]);
+const isOfOthers = (change) => Object.keys(change).every((flag) => OF_OTHERS.has(flag));
+
+/** Draws in the next frame or, of what others do, in the first one after a pause. */
 function onChange(change) {
   changes.set(change.room, { ...changes.get(change.room), ...change });
-  frame ||= requestAnimationFrame(draw);
+  const wait = isOfOthers(change) ? drawnAt + PACE_MS - performance.now() : 0;
+  if (wait <= 0) frame ||= requestAnimationFrame(draw);
+  else pace ||= setTimeout(() => { frame ||= requestAnimationFrame(draw); }, wait);
+  // A hidden page has no frames, but a title.
   timer ||= setTimeout(draw, 250);
 }
 
 function draw() {
   cancelAnimationFrame(frame);
   clearTimeout(timer);
-  frame = timer = 0;
+  clearTimeout(pace);
+  frame = timer = pace = 0;
+  drawnAt = performance.now();
   const drawn = [...changes.values()];
   changes.clear();
   for (const view of views) view.draw(chat.state, drawn);
