@@ -62,7 +62,8 @@
 //! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
 //! - [`store`]: keeps them in SQLite, on a thread of its own. [`admin`]: what operators ask of a
 //!   running server. [`session`]: by which a client that returns is known as the one of an earlier
-//!   connection.
+//!   connection. [`password`]: argon2id, on a thread of its own. [`token`]: what a site signs to let
+//!   its own users in.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
 //! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
 //!   can be set: each module's own settings, and how [`options`] are written.
@@ -100,11 +101,13 @@ pub mod log;
 pub mod net;
 pub mod options;
 pub mod page;
+pub mod password;
 pub mod rate;
 pub mod server;
 pub mod session;
 pub mod stats;
 pub mod store;
+pub mod token;
 pub mod wheel;
 pub mod wire;
 pub mod ws;

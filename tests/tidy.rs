@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 23] = [
     (
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
-            "rate", "config", "stats", "log", "admin", "session",
+            "rate", "config", "stats", "log", "admin", "session", "password", "token",
         ],
     ),
     (
@@ -31,6 +31,8 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("store", &["log", "chat", "id"]),
     ("admin", &["net", "store", "id"]),
     ("session", &["chance", "id"]),
+    ("password", &[]),
+    ("token", &["id"]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
     ("chance", &[]),
@@ -42,18 +44,22 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 13] = [
+const BELONGS: [(&str, &[&str]); 17] = [
+    ("argon2", &["password"]),
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
     ("clap_mangen", &["options"]),
-    ("data_encoding", &["session"]),
+    ("data_encoding", &["session", "password", "token"]),
+    ("ed25519_compact", &["token"]),
+    ("hmac", &["token"]),
     ("libc", &["net"]),
     ("mio", &["net"]),
     ("nix", &["net"]),
     ("socket2", &["net"]),
     ("rusqlite", &["store"]),
     ("rustix", &["net", "store"]),
-    ("serde_core", &["wire", "load"]),
+    ("serde_core", &["wire", "load", "token"]),
+    ("sha2", &["token"]),
     ("signal_hook", &["net"]),
     ("tungstenite", &["ws", "http"]),
 ];
