@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -77,6 +78,10 @@ impl Seq {
         self.0.checked_add(1).map(Self)
     }
 }
+
+/// A registered name, for good: the ids of accounts that are gone are not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub NonZeroU32);
 
 /// A time of day: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

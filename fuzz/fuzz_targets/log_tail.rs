@@ -61,6 +61,7 @@ impl Game {
             epochs: vec![epoch],
             next_room: StoredRoom(1),
             session_key: [0; 32],
+            registry: Default::default(),
         };
         let keeping = Keeping {
             started,

@@ -2,6 +2,7 @@
 
 use super::entry::Draft;
 use super::nick::{Nick, NickRefused};
+use super::registry::Change;
 use crate::id::{ConnId, RoomId};
 use smol_str::SmolStr;
 
@@ -122,6 +123,13 @@ pub enum Effect {
         /// The user that is waiting for it to be kept.
         from: ConnId,
         draft: Draft,
+    },
+    /// The change of the registry, which is made, is to be kept. When it is, `to` is answered with
+    /// the event, or only that it is done.
+    Change {
+        change: Box<Change>,
+        to: Option<ConnId>,
+        event: Option<Event>,
     },
     /// The members of the room see the event, but for one. Members that are behind do not.
     Notice {

@@ -17,6 +17,8 @@ mod names;
 mod naming;
 pub mod nick;
 mod presence;
+pub mod registry;
+mod role;
 mod room;
 mod rooms;
 mod settings;
@@ -28,12 +30,14 @@ pub use command::{Command, Page};
 pub use entry::{Content, Draft, Entry, Manner};
 pub use event::{Effect, Event, Farewell, JoinRefused, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
+pub use role::{Action, Role, may};
 pub use settings::Settings;
 
 use crate::chance::Chance;
 use crate::id::{ConnId, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
 use names::Names;
+use registry::{Registry, Snapshot};
 use room::{Notices, Room};
 use rooms::Rooms;
 use smol_str::SmolStr;
@@ -66,6 +70,7 @@ pub struct Chat {
     /// Users that have left since [`Chat::shrink`].
     departed: usize,
     names: Names,
+    registry: Registry,
     rooms: Rooms,
     /// Rooms whose joins and leaves wait to be summed up.
     summing: Vec<RoomId>,
@@ -85,6 +90,7 @@ impl Chat {
             epoch: 0,
             departed: 0,
             names: Names::new(seed),
+            registry: Registry::default(),
             rooms: Rooms::default(),
             summing: Vec::new(),
             rooms_per_user: settings.rooms_per_connection,
@@ -96,6 +102,16 @@ impl Chat {
             operator_token: settings.operator_token.clone(),
             chance: Chance::new(seed, "nicks"),
         }
+    }
+
+    /// Takes what a store has of the registry. To be called before the first user.
+    pub fn restore(&mut self, kept: Snapshot) {
+        self.registry = Registry::restore(kept);
+    }
+
+    /// What outlives users and is no entry of a room.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Does what a user asks, or refuses it with the reason. `room` is the one that the command is

@@ -63,6 +63,11 @@ impl Scene {
         for effect in effects {
             match effect {
                 Effect::Append { room, draft, .. } => self.append(room, draft),
+                Effect::Change { to, event, .. } => {
+                    if let (Some(to), Some(event)) = (to, event) {
+                        self.seen.push((to, Seen::Event(event)));
+                    }
+                }
                 Effect::Notice {
                     room,
                     event,

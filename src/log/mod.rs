@@ -24,6 +24,7 @@ pub use store::{
 };
 pub use words::Words;
 
+use crate::chat::registry::{Change, Snapshot};
 use crate::chat::{Content, Draft, Entry};
 use crate::id::{Millis, RoomId, Seq, Tick};
 use keys::{Keys, Known};
@@ -93,6 +94,7 @@ impl Keeping {
                 epochs: vec![epoch],
                 next_room: StoredRoom(1),
                 session_key,
+                registry: Snapshot::default(),
             },
             store: None,
         }
@@ -186,6 +188,10 @@ pub enum Notification {
     Stored {
         room: RoomId,
         upto: Seq,
+    },
+    /// All changes of the registry up to this one are kept. Not sent without a store.
+    Changed {
+        upto: u64,
     },
     /// Members that wait in the room should read on.
     Page {
@@ -513,6 +519,15 @@ impl Log {
         Ok((seq, at))
     }
 
+    /// Hands a change of the registry to the store, behind the entries so far. Returns whether it
+    /// is kept at once, as without a store.
+    pub fn change(&mut self, change: Change) -> bool {
+        if self.store.is_some() {
+            self.outgoing.push(Request::Change(Box::new(change)));
+        }
+        self.store.is_none()
+    }
+
     /// The number of a room in the store, given with its first entry; `None`: there are no more.
     fn number_of(&mut self, room: RoomId) -> Option<StoredRoom> {
         if let Some(number) = self.room(room).stored_room {
@@ -780,6 +795,7 @@ impl Log {
                 Some(Notification::OpenFailed { room, why })
             }
             Answer::Stored { room, upto } => self.was_stored(room, upto),
+            Answer::Changed { upto } => Some(Notification::Changed { upto }),
             Answer::Page {
                 room,
                 log_gen,

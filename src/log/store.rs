@@ -2,6 +2,7 @@
 //! SQLite on a thread of its own (`store`), or a simulated disk. Requests go in and answers come
 //! out in order; neither side waits for the other. Everything here can be sent to another thread.
 
+use crate::chat::registry::{Change, Snapshot};
 use crate::chat::{Draft, Entry};
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
@@ -37,6 +38,7 @@ pub struct Started {
     pub next_room: StoredRoom,
     /// The key of session tokens. The same at each start.
     pub session_key: [u8; 32],
+    pub registry: Snapshot,
 }
 
 /// An epoch, and what tells it from one of the same number after an older copy was restored.
@@ -57,6 +59,10 @@ pub enum Request {
     /// [`Answer::Stored`]; never refused, only late: a commit that fails is tried again with the
     /// same rows.
     Append(Box<Record>),
+    /// Keep a change of the registry, by the same commit as the entries that wait, or a later one.
+    /// Answered by [`Answer::Changed`]; never refused, only late. One whose number is kept already
+    /// is ignored.
+    Change(Box<Change>),
     /// Read entries of a room, from the one after `after` on. Answered by [`Answer::Page`] or
     /// [`Answer::ReadFailed`].
     Read {
@@ -126,6 +132,10 @@ pub enum Answer {
     Stored {
         room: RoomId,
         upto: Seq,
+    },
+    /// All changes of the registry up to this one are on the disk, as entries are.
+    Changed {
+        upto: u64,
     },
     Page {
         room: RoomId,

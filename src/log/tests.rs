@@ -27,6 +27,7 @@ fn started() -> Started {
         ],
         next_room: StoredRoom(7),
         session_key: [9; 32],
+        registry: Default::default(),
     }
 }
 

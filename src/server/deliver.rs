@@ -67,6 +67,7 @@ impl<N: Net> Server<N> {
                 };
                 self.append(append, now);
             }
+            Effect::Change { change, to, event } => self.keep_change(*change, to, event, now),
             Effect::Notice {
                 room,
                 event,

@@ -41,6 +41,7 @@ impl<N: Net> Server<N> {
                 self.stored(room, upto, now);
                 self.retry_parked(now);
             }
+            Notification::Changed { upto } => self.changed(upto, now),
             Notification::Page { room } => {
                 self.page_came(room);
                 self.go_on_reading(room, now);

@@ -8,6 +8,7 @@ mod admin;
 mod ask;
 mod batches;
 mod catch_up;
+mod changes;
 mod close;
 mod connection;
 mod deliver;
@@ -52,6 +53,7 @@ use admin::Admin;
 use ask::Asking;
 use batches::Batches;
 use catch_up::CatchUp;
+use changes::Changes;
 use connection::{Connection, Connections};
 use deliver::Encoder;
 use flood::Pauses;
@@ -109,6 +111,7 @@ pub struct Server<N: Net> {
     waiting: Waiting,
     parked: Parked,
     acks: Acks,
+    changes: Changes,
     readings: Readings,
     /// The request that is being handled.
     asking: Asking,
@@ -154,7 +157,7 @@ impl<N: Net> Server<N> {
         net: N,
         max_connections: usize,
         seed: u64,
-        keeping: Keeping,
+        mut keeping: Keeping,
     ) -> Self {
         let Config {
             conn,
@@ -193,6 +196,8 @@ impl<N: Net> Server<N> {
         } else {
             lengths
         };
+        let mut chat = Chat::new(&chat, seed);
+        chat.restore(mem::take(&mut keeping.started.registry));
         Self {
             connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
@@ -202,7 +207,7 @@ impl<N: Net> Server<N> {
             frames_left: 0,
             listeners: Listeners::new(max_connections),
             deadlines,
-            talk: Talk::new(Chat::new(&chat, seed)),
+            talk: Talk::new(chat),
             log: Log::new(&history, keeping, net.now()),
             notifications: Vec::new(),
             batches: Batches::default(),
@@ -212,6 +217,7 @@ impl<N: Net> Server<N> {
             waiting: Waiting::default(),
             parked: Parked::default(),
             acks: Acks::default(),
+            changes: Changes::default(),
             readings: Readings::default(),
             asking: Asking::default(),
             is_refusing: false,

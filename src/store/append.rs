@@ -2,8 +2,10 @@
 //! same numbers; after a failed fsync its rows may be there already, and are then compared.
 
 use super::error::Fault;
+use super::registry;
 use super::rows::{self, Columns};
 use super::schema::millis;
+use crate::chat::registry::Change;
 use crate::id::RoomId;
 use crate::log::{Key, Record, StoredRoom};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -84,14 +86,15 @@ pub(super) struct StoredTo {
     pub(super) head: Head,
 }
 
-/// Stores the records by one transaction. Sorts them: rows in the order of their table cost half.
+/// Stores the records, and changes of the registry, by one transaction. Sorts them: rows in the order of their table cost half.
 pub(super) fn append(
     db: &Connection,
     heads: &mut Heads,
     batch: &mut [Box<Record>],
+    changes: &[Box<Change>],
 ) -> Result<Vec<StoredTo>, Failed> {
     batch.sort_by_key(|record| (record.stored_room, record.seq));
-    let result = in_transaction(db, heads, batch);
+    let result = in_transaction(db, heads, batch, changes);
     match &result {
         Ok(stored) => {
             for room in stored {
@@ -113,6 +116,7 @@ fn in_transaction(
     db: &Connection,
     heads: &Heads,
     batch: &[Box<Record>],
+    changes: &[Box<Change>],
 ) -> Result<Vec<StoredTo>, Failed> {
     db.prepare_cached("BEGIN IMMEDIATE")
         .and_then(|mut begin| begin.execute([]))
@@ -133,6 +137,7 @@ fn in_transaction(
             head,
         });
     }
+    registry::change(db, changes).map_err(Failed::anywhere)?;
     db.prepare_cached("COMMIT")
         .and_then(|mut commit| commit.execute([]))
         .map_err(Failed::anywhere)?;

@@ -12,6 +12,7 @@ mod export;
 mod handle;
 mod place;
 mod read;
+mod registry;
 mod retain;
 mod rows;
 mod schema;
@@ -138,7 +139,19 @@ fn split(random: [u8; 36]) -> (u32, [u8; 32]) {
 /// The small tables must be whole. Damage among the messages costs a room at most, and is reported;
 /// they are checked for [`CHECK_MAX`].
 fn check_at_start(db: &mut Connection, clocks: Clocks, report: fn(&str)) -> Result<(), Fault> {
-    for table in ["meta", "epochs", "rooms", "eras", "keys"] {
+    for table in [
+        "meta",
+        "epochs",
+        "rooms",
+        "eras",
+        "keys",
+        "accounts",
+        "account_sessions",
+        "roles",
+        "sanctions",
+        "rules",
+        "marks",
+    ] {
         if let Some(problem) = first_problem(db, table)? {
             return Err(Fault::damaged(format!("table {table}: {problem}")));
         }

@@ -1,6 +1,7 @@
 //! The tables, their versions, and what is written at each start. Knows no request and no thread.
 
 use super::error::{Fault, FaultKind, StoreError};
+use super::registry;
 use crate::id::Millis;
 use crate::log::{EpochInfo, Started, StoredRoom};
 use rusqlite::config::DbConfig;
@@ -17,7 +18,7 @@ const EPOCHS_MAX: u32 = 1_000;
 
 /// Each step leads from the version of its index to the next. A step that was released is never
 /// changed.
-pub(super) const MIGRATIONS: [&str; 1] = [VERSION_1];
+pub(super) const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE meta (
@@ -68,6 +69,72 @@ CREATE TABLE keys (
     key TEXT NOT NULL
 ) STRICT;
 CREATE INDEX keys_session ON keys (session);
+";
+
+/// The registry: each table has one kind of fact, and a room that is '' is the whole server.
+const VERSION_2: &str = "
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    password TEXT,      -- a PHC string; none: only signed tokens
+    token_subject TEXT,
+    created INTEGER NOT NULL
+) STRICT;
+
+-- Sessions that enter their account without the password.
+CREATE TABLE account_sessions (
+    session INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    seen INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE roles (
+    room TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    role INTEGER NOT NULL, -- 1 voiced, 2 moderator, 3 owner, 4 moderator of all rooms, 5 admin
+    PRIMARY KEY (room, account)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sanctions (
+    room TEXT NOT NULL,
+    kind INTEGER NOT NULL, -- 0 ban, 1 mute
+    subject TEXT NOT NULL, -- nick:ann, account:5, address:192.0.2.0/24
+    until INTEGER,         -- none: until it is lifted
+    actor TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (room, kind, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rules (
+    room TEXT PRIMARY KEY,
+    topic TEXT NOT NULL,
+    slow_seconds INTEGER NOT NULL,
+    moderated INTEGER NOT NULL,
+    locked INTEGER NOT NULL,
+    hidden INTEGER NOT NULL,
+    password TEXT,
+    newcomers_read INTEGER NOT NULL,
+    keep_days INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- The number is that of the change.
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    room TEXT,
+    target TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    until INTEGER
+) STRICT;
+
+-- What is the largest ever: a number is never given again.
+CREATE TABLE marks (
+    name TEXT PRIMARY KEY, -- changes, accounts
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the file and brings its tables to the newest version. `create`: an empty file becomes a
@@ -240,12 +307,14 @@ pub(super) fn begin_epoch(
     let last_room: u32 = db.query_row("SELECT coalesce(max(id), 0) FROM rooms", [], |row| {
         row.get(0)
     })?;
+    let registry = registry::read(db)?;
     transaction.commit()?;
     Ok(Started {
         epoch,
         epochs,
         next_room: StoredRoom(last_room.saturating_add(1)),
         session_key,
+        registry,
     })
 }
 

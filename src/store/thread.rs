@@ -11,6 +11,7 @@ use super::retain::{Retention, Trimmed};
 use super::schema::pragma;
 use super::search::{Search, Step};
 use super::{Clocks, Settings};
+use crate::chat::registry::Change;
 use crate::id::RoomId;
 use crate::log::{Answer, Health, Record, Request, StoredRoom};
 use rusqlite::Connection;
@@ -56,6 +57,10 @@ pub(super) struct Thread<'c> {
     /// In the order in which they were numbered in each room.
     #[expect(clippy::vec_box, reason = "they come boxed, and sorting moves them")]
     waiting: Vec<Box<Record>>,
+    /// In the order in which they were made. The log bounds neither; the chat refuses while the
+    /// store fails.
+    #[expect(clippy::vec_box, reason = "they come boxed, and go as they came")]
+    changes: Vec<Box<Change>>,
     reads: VecDeque<Request>,
     searches: VecDeque<Search>,
     copies: VecDeque<Copying>,
@@ -103,6 +108,7 @@ impl<'c> Thread<'c> {
             heads: Heads::default(),
             requests: Vec::new(),
             waiting: Vec::new(),
+            changes: Vec::new(),
             reads: VecDeque::new(),
             searches: VecDeque::new(),
             copies: VecDeque::new(),
@@ -125,10 +131,11 @@ impl<'c> Thread<'c> {
                 self.copy(copying);
             }
         }
-        if !self.waiting.is_empty() {
+        if self.has_unstored() {
             ::log::error!(
-                "{} messages could not be stored; none of them was acknowledged",
-                self.waiting.len()
+                "{} messages and {} changes could not be stored; none of them was acknowledged",
+                self.waiting.len(),
+                self.changes.len()
             );
         }
         if let Err(error) = pragma(self.db, "wal_checkpoint(TRUNCATE)") {
@@ -151,7 +158,7 @@ impl<'c> Thread<'c> {
                 self.shared.answer(&mut self.answers);
                 true
             }
-            Stop::WhenStored if self.waiting.is_empty() => false,
+            Stop::WhenStored if !self.has_unstored() => false,
             Stop::WhenStored => {
                 self.shared.pause(RETRY_MIN);
                 true
@@ -185,7 +192,11 @@ impl<'c> Thread<'c> {
 
     /// Entries wait for the next commit, to share it with others.
     pub(super) fn waits_for_company(&self) -> bool {
-        !self.waiting.is_empty() && self.failing.is_none()
+        self.has_unstored() && self.failing.is_none()
+    }
+
+    fn has_unstored(&self) -> bool {
+        !self.waiting.is_empty() || !self.changes.is_empty()
     }
 
     /// When the next commit may begin.
@@ -205,6 +216,7 @@ impl<'c> Thread<'c> {
                     }
                     self.waiting.push(record);
                 }
+                Request::Change(change) => self.changes.push(change),
                 Request::Search {
                     tag,
                     stored_room,
@@ -238,21 +250,26 @@ impl<'c> Thread<'c> {
     fn commit(&mut self, stop: Stop) -> usize {
         let now = (self.clocks.moment)();
         let is_early = stop == Stop::No && now < self.commit_due(now);
-        if self.waiting.is_empty() || is_early {
+        if !self.has_unstored() || is_early {
             return 0;
         }
         self.appended_at = Some(now);
         let mut later = self.waiting.split_off(self.waiting.len().min(BATCH_MAX));
         loop {
-            match append::append(self.db, &mut self.heads, &mut self.waiting) {
+            match append::append(self.db, &mut self.heads, &mut self.waiting, &self.changes) {
                 Ok(stored) => {
-                    let count = self.waiting.len();
+                    let count = self.waiting.len() + self.changes.len();
                     for room in stored {
                         self.retention.appended(room.stored_room, room.head);
                         self.answers.push(Answer::Stored {
                             room: room.room,
                             upto: crate::id::Seq(room.head.head),
                         });
+                    }
+                    if let Some(newest) = self.changes.last() {
+                        let upto = newest.number;
+                        self.answers.push(Answer::Changed { upto });
+                        self.changes.clear();
                     }
                     self.works_again();
                     self.waiting = later;
@@ -268,7 +285,7 @@ impl<'c> Thread<'c> {
                     return 0;
                 }
             }
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.changes.is_empty() {
                 self.waiting.append(&mut later);
                 if self.waiting.is_empty() {
                     // Nothing is left that would show it. If it is not so, the next message does.
@@ -420,6 +437,7 @@ impl<'c> Thread<'c> {
                 }
             }
             Request::Append(_)
+            | Request::Change(_)
             | Request::Search { .. }
             | Request::Backup { .. }
             | Request::Check { .. } => return None,

@@ -54,6 +54,7 @@ impl Disk {
             next_room: StoredRoom(numbers.max().unwrap_or(0) + 1),
             epochs: inner.epochs.clone(),
             session_key: [1; 32],
+            registry: Default::default(),
         };
         drop(inner);
         let keeping = Keeping {
@@ -111,6 +112,9 @@ impl Inner {
                 kept: self.rooms.get(&name).map(Shelf::kept),
             },
             Request::Append(record) => self.keep(*record),
+            Request::Change(change) => Answer::Changed {
+                upto: change.number,
+            },
             Request::Read {
                 room,
                 stored_room,

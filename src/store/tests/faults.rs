@@ -177,7 +177,7 @@ fn batch_that_came_to_the_disk_although_it_failed_is_not_stored_twice() {
         Box::new(record(ROOM, 2, "second")),
     ];
     let mut heads = super::super::append::Heads::default();
-    super::super::append::append(&db, &mut heads, &mut batch).expect("it is stored");
+    super::super::append::append(&db, &mut heads, &mut batch, &[]).expect("it is stored");
     store.hand_over([record(ROOM, 3, "third")]);
     let mut answers = Vec::new();
     while answers.is_empty() {
@@ -229,7 +229,7 @@ fn store_that_failed_works_again_when_all_that_waited_is_given_up() {
     schema::pragma(&db, "query_only = OFF").expect("it is set");
     let mut batch = vec![Box::new(record(ROOM, 1, "another"))];
     let mut heads = super::super::append::Heads::default();
-    super::super::append::append(&db, &mut heads, &mut batch).expect("it is stored");
+    super::super::append::append(&db, &mut heads, &mut batch, &[]).expect("it is stored");
     let mut answers = Vec::new();
     while answers.is_empty() {
         answers = store.turn();

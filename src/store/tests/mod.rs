@@ -3,6 +3,7 @@
 mod faults;
 mod keeping;
 mod opening;
+mod registry;
 mod retention;
 mod tasks;
 

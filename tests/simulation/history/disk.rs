@@ -3,6 +3,7 @@
 //! under two numbers, epochs that only rise. Knows rows, not when they are written.
 
 use parlor::chat::Content;
+use parlor::chat::registry::{Audit, Change, Fact, FactKey, Snapshot};
 use parlor::id::{Millis, Seq};
 use parlor::log::{
     EpochInfo, Era, Kept, KeptKey, Page, PageEntry, Record, Started, StoredRoom, Words,
@@ -22,6 +23,12 @@ pub(crate) struct Disk {
     epochs: Vec<EpochInfo>,
     rooms: BTreeMap<StoredRoom, Row>,
     keys: BTreeMap<u64, VecDeque<KeptKey>>,
+    facts: BTreeMap<FactKey, Fact>,
+    /// The number of the newest change of the facts.
+    changes: u64,
+    /// The largest id of an account.
+    accounts: u32,
+    pub(crate) audit: BTreeMap<u64, Audit>,
     /// Rows that were handed over a second time, after a commit that failed in part.
     pub(crate) repeated: u64,
 }
@@ -74,6 +81,11 @@ impl Disk {
             epochs: self.epochs.clone(),
             next_room: StoredRoom(newest.map_or(1, |room| room.0 + 1)),
             session_key: [7; 32],
+            registry: Snapshot {
+                facts: self.facts.values().cloned().collect(),
+                changes: self.changes,
+                accounts: self.accounts,
+            },
         }
     }
 
@@ -86,6 +98,30 @@ impl Disk {
     pub(crate) fn commit(&mut self, records: &[Record]) {
         for record in records {
             self.insert(record);
+        }
+    }
+
+    /// Makes changes of the registry, as the same transaction does. One that is made already is
+    /// ignored.
+    pub(crate) fn change<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) {
+        for change in changes {
+            if change.number <= self.changes {
+                continue;
+            }
+            assert_eq!(change.number, self.changes + 1, "a change is missing");
+            self.changes = change.number;
+            for key in &change.forgets {
+                self.facts.remove(key);
+            }
+            for fact in &change.puts {
+                if let Fact::Account(account) = fact {
+                    self.accounts = self.accounts.max(account.id.0.get());
+                }
+                self.facts.insert(fact.key(), fact.clone());
+            }
+            if let Some(audit) = &change.audit {
+                self.audit.insert(change.number, audit.clone());
+            }
         }
     }
 

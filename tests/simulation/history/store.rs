@@ -4,6 +4,7 @@
 
 use super::super::chance::Chance;
 use super::disk::Disk;
+use parlor::chat::registry::Change;
 use parlor::id::{Seq, Tick};
 use parlor::log::{Answer, Health, Record, Request, Store, StoredRoom};
 use std::cell::Cell;
@@ -127,6 +128,8 @@ pub(crate) struct Engine {
     faults: Faults,
     /// Entries that were handed over and are not known to be committed.
     waiting: VecDeque<Record>,
+    /// Changes of the registry, in order.
+    changes: VecDeque<Change>,
     reads: VecDeque<Request>,
     /// The length of the commit that failed and is tried again: its rows and no others.
     failed: Option<usize>,
@@ -153,6 +156,7 @@ impl Engine {
             channel: Rc::default(),
             faults,
             waiting: VecDeque::new(),
+            changes: VecDeque::new(),
             reads: VecDeque::new(),
             failed: None,
             failing_until: None,
@@ -194,6 +198,7 @@ impl Engine {
         for request in self.channel.requests.take() {
             match request {
                 Request::Append(record) => self.waiting.push_back(*record),
+                Request::Change(change) => self.changes.push_back(*change),
                 read => self.reads.push_back(read),
             }
         }
@@ -222,7 +227,7 @@ impl Engine {
     }
 
     fn commits(&mut self, now: Tick, answers: &mut Vec<Answer>, chance: &mut Chance) {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.changes.is_empty() {
             return;
         }
         let group = self.waiting.len().min(self.faults.group_max);
@@ -237,6 +242,7 @@ impl Engine {
             // Often it is the report that fails, and not the commit.
             if chance.percent(self.faults.written) {
                 self.disk.commit(&records);
+                self.disk.change(&self.changes);
             }
             self.counts.failed += 1;
             if !std::mem::replace(&mut self.is_ill, true) {
@@ -250,6 +256,12 @@ impl Engine {
         self.disk.commit(&records);
         self.counts.commits += 1;
         self.waiting.drain(..count);
+        self.disk.change(&self.changes);
+        if let Some(newest) = self.changes.back() {
+            let upto = newest.number;
+            answers.push(Answer::Changed { upto });
+            self.changes.clear();
+        }
         if std::mem::take(&mut self.is_ill) {
             answers.push(Answer::Health(Health::Good));
         }
@@ -278,6 +290,7 @@ impl Engine {
         let why = || String::from("the database is damaged");
         match request {
             Request::Append(_)
+            | Request::Change(_)
             | Request::Backup { .. }
             | Request::Export { .. }
             | Request::Check { .. } => unreachable!("no client asks for {request:?}"),
@@ -377,6 +390,7 @@ impl Engine {
             let count = self.failed.unwrap_or(self.waiting.len());
             let records: Vec<Record> = self.waiting.drain(..count).collect();
             self.disk.commit(&records);
+            self.disk.change(&self.changes);
         }
         self.ends();
     }
@@ -387,6 +401,7 @@ impl Engine {
         if self.failing_until.is_none() {
             let records: Vec<Record> = self.waiting.drain(..).collect();
             self.disk.commit(&records);
+            self.disk.change(&self.changes);
         }
         self.ends();
     }
@@ -395,6 +410,7 @@ impl Engine {
         self.counts.lost += self.waiting.len() as u64;
         self.channel = Rc::default();
         self.waiting.clear();
+        self.changes.clear();
         self.reads.clear();
         self.failed = None;
         self.failing_until = None;
@@ -407,6 +423,6 @@ impl Engine {
         let answers = self.channel.answers.take();
         let has_answers = !answers.is_empty();
         self.channel.answers.set(answers);
-        !has_answers && self.waiting.is_empty() && self.reads.is_empty()
+        !has_answers && self.waiting.is_empty() && self.changes.is_empty() && self.reads.is_empty()
     }
 }

@@ -1,0 +1,159 @@
+//! What a user may do, and to whom: the only place that decides it. Knows no user and no room.
+
+/// How high a user stands in a room, the lowest first. The two highest stand above every room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    #[default]
+    Member,
+    /// May speak in a moderated room.
+    Voiced,
+    /// Keeps order in one room.
+    Moderator,
+    /// Decides what a room is like, and who keeps order in it.
+    Owner,
+    /// Keeps order in all rooms.
+    ServerModerator,
+    /// Decides everything. An operator is one while connected.
+    Admin,
+}
+
+/// What a role allows or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Speak while only voiced members may.
+    SpeakInModerated,
+    /// Speak at any pace: without the room's slow mode and the limit of messages.
+    SpeakFast,
+    /// Say what the word filter would replace or refuse.
+    SpeakUnfiltered,
+    SetTopic,
+    Kick,
+    Mute,
+    Ban,
+    /// Ban or mute everywhere, and lift that again.
+    BanEverywhere,
+    /// Delete, or remove all that a member said lately.
+    DeleteOthers,
+    ReadReports,
+    ReadSanctions,
+    /// Read what moderators have done in the room.
+    ReadAudit,
+    /// Read what was done on the whole server.
+    ReadAuditOfAll,
+    /// Slow mode, moderated, locked.
+    SetPace,
+    /// Hidden, a password, what newcomers may read, how long entries are kept.
+    SetRoom,
+    CloseRoom,
+    /// Give a role in the room, or take it. The target is the higher one of the role that the
+    /// account has and the one that it gets.
+    GiveRole,
+    /// Give a role on the server, or take it.
+    GiveServerRole,
+    /// Make a room where only operators may.
+    MakeRoom,
+    /// See rooms that are hidden.
+    SeeHidden,
+}
+
+impl Role {
+    /// The least role for an action.
+    const fn least(action: Action) -> Self {
+        match action {
+            Action::SpeakInModerated => Self::Voiced,
+            Action::SpeakFast
+            | Action::SpeakUnfiltered
+            | Action::SetTopic
+            | Action::Kick
+            | Action::Mute
+            | Action::Ban
+            | Action::DeleteOthers
+            | Action::ReadReports
+            | Action::ReadSanctions
+            | Action::ReadAudit
+            | Action::SetPace => Self::Moderator,
+            Action::SetRoom | Action::CloseRoom | Action::GiveRole => Self::Owner,
+            Action::BanEverywhere | Action::ReadAuditOfAll | Action::SeeHidden => {
+                Self::ServerModerator
+            }
+            Action::GiveServerRole | Action::MakeRoom => Self::Admin,
+        }
+    }
+
+    /// Whether this role is one of the whole server.
+    pub const fn is_of_server(self) -> bool {
+        matches!(self, Self::ServerModerator | Self::Admin)
+    }
+
+    /// As clients see it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Voiced => "voiced",
+            Self::Moderator | Self::ServerModerator => "moderator",
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Whether a role may do something, to a user of another role if to one. A user never acts on one
+/// of an equal or a higher role; the highest acts on all but its own.
+pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
+    actor >= Role::least(action) && target.is_none_or(|target| target < actor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLES: [Role; 6] = [
+        Role::Member,
+        Role::Voiced,
+        Role::Moderator,
+        Role::Owner,
+        Role::ServerModerator,
+        Role::Admin,
+    ];
+    /// As docs/moderation.md has it: `.` is no, `x` is yes, in the order of [`ROLES`].
+    const TABLE: [(Action, &str); 20] = [
+        (Action::SpeakInModerated, ".xxxxx"),
+        (Action::SpeakFast, "..xxxx"),
+        (Action::SpeakUnfiltered, "..xxxx"),
+        (Action::SetTopic, "..xxxx"),
+        (Action::Kick, "..xxxx"),
+        (Action::Mute, "..xxxx"),
+        (Action::Ban, "..xxxx"),
+        (Action::BanEverywhere, "....xx"),
+        (Action::DeleteOthers, "..xxxx"),
+        (Action::ReadReports, "..xxxx"),
+        (Action::ReadSanctions, "..xxxx"),
+        (Action::ReadAudit, "..xxxx"),
+        (Action::ReadAuditOfAll, "....xx"),
+        (Action::SetPace, "..xxxx"),
+        (Action::SetRoom, "...xxx"),
+        (Action::CloseRoom, "...xxx"),
+        (Action::GiveRole, "...xxx"),
+        (Action::GiveServerRole, ".....x"),
+        (Action::MakeRoom, ".....x"),
+        (Action::SeeHidden, "....xx"),
+    ];
+
+    #[test]
+    fn every_role_may_do_what_the_table_says_to_every_other() {
+        for (action, row) in TABLE {
+            for (actor, cell) in ROLES.into_iter().zip(row.chars()) {
+                assert_eq!(
+                    may(actor, action, None),
+                    cell == 'x',
+                    "{actor:?} {action:?}"
+                );
+                for target in ROLES {
+                    let expected = cell == 'x' && target < actor;
+                    let found = may(actor, action, Some(target));
+                    assert_eq!(found, expected, "{actor:?} {action:?} {target:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Changes of the registry on their way to the store, and the answers that wait until they are kept.
+//! Knows no fact and no rule; `keep.rs` reports up to which change all are kept.
+
+use super::Server;
+use crate::chat::Event;
+use crate::chat::registry::Change;
+use crate::id::{ConnId, Tick};
+use crate::net::Net;
+use crate::wire::{Done, RequestId, Shown};
+use std::collections::VecDeque;
+
+/// Answers that may wait. Beyond that, and while the store fails, what would change the registry is
+/// refused.
+const WAITING_MAX: usize = 4096;
+
+/// An answer that waits.
+#[derive(Debug)]
+struct Waiting {
+    /// Of the change.
+    number: u64,
+    conn: ConnId,
+    request: Option<RequestId>,
+    event: Option<Event>,
+}
+
+/// All answers that wait, in the order of their changes.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    waiting: VecDeque<Waiting>,
+}
+
+impl Changes {
+    /// Takes the next answer that is due when all changes up to `upto` are kept.
+    fn take(&mut self, upto: u64) -> Option<Waiting> {
+        let is_due = self.waiting.front()?.number <= upto;
+        is_due.then(|| self.waiting.pop_front()).flatten()
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// Whether a request that changes the registry can be taken: to be asked before the chat is.
+    #[expect(dead_code, reason = "no request changes the registry yet")]
+    pub(super) fn can_change(&self) -> bool {
+        self.log.failing().is_none() && self.changes.waiting.len() < WAITING_MAX
+    }
+
+    /// Has a change kept. `to` is shown `event` when it is, or that its request is done.
+    pub(super) fn keep_change(
+        &mut self,
+        change: Change,
+        to: Option<ConnId>,
+        event: Option<Event>,
+        now: Tick,
+    ) {
+        let number = change.number;
+        let is_kept = self.log.change(change);
+        let Some(conn) = to else {
+            return;
+        };
+        self.asking.is_answered = true;
+        let waiting = Waiting {
+            number,
+            conn,
+            request: self.asking.request.clone(),
+            event,
+        };
+        if is_kept {
+            self.answer_change(&waiting, now);
+        } else {
+            self.changes.waiting.push_back(waiting);
+        }
+    }
+
+    /// All changes up to this one are kept.
+    pub(super) fn changed(&mut self, upto: u64, now: Tick) {
+        while let Some(waiting) = self.changes.take(upto) {
+            self.answer_change(&waiting, now);
+        }
+    }
+
+    fn answer_change(&mut self, waiting: &Waiting, now: Tick) {
+        let re = waiting.request.as_ref();
+        let shown = match (&waiting.event, re) {
+            (Some(event), re) => Shown::Reply { re, event },
+            (None, Some(_)) => Shown::Ok {
+                re,
+                done: Done::Nothing,
+            },
+            (None, None) => return,
+        };
+        self.show(waiting.conn, &shown, now);
+    }
+}
