@@ -145,6 +145,29 @@ impl Scene {
         self.asks(witness, 2, &[message("before")]);
     }
 
+    /// The last client that came sends a message, which is stored.
+    fn commits_again(&mut self) {
+        self.engine.fails_until(self.now());
+        self.turns();
+        let witness = self.clients.len() - 1;
+        self.asks(witness, 100, &[message("after")]);
+        let answers = self.clients[witness].answers();
+        assert_eq!(answers.last(), Some(&(100, "ok")), "all is well again");
+    }
+
+    /// The store has no faults any more.
+    fn works_again(&mut self) {
+        self.engine.calms_down();
+        self.commits_again();
+    }
+
+    /// The answers to all that a client asked for after it had joined, in order.
+    fn answers_after_join(&self, who: usize) -> Vec<&str> {
+        let answers = self.clients[who].answers().into_iter();
+        let later = answers.filter(|(re, _)| *re > 1);
+        later.map(|(_, what)| what).collect()
+    }
+
     fn head(&self) -> u32 {
         self.engine.disk.kept("lobby").map_or(0, |kept| kept.head.0)
     }
@@ -160,53 +183,106 @@ fn message(text: &str) -> (&'static str, Vec<(&'static str, Value)>) {
 /// A connection is held while a message waits for its number, which is for ten seconds.
 const HELD_TICKS: u32 = 101;
 
-/// What is in the store, and the answers, after these requests came in one packet while the store
-/// failed, and until it kept messages again.
-fn refuses(mut config: Config, requests: &[(&str, Vec<(&str, Value)>)]) -> (u32, Vec<String>) {
-    config.chat.message_rate = 0;
-    let mut scene = Scene::new(config);
-    let ann = scene.joins();
-    scene.store_fails(HELD_TICKS + 10);
-    scene.asks(ann, 2, requests);
-    scene.pass(HELD_TICKS);
-    scene.pass(50);
-    assert!(!scene.engine.is_failing(scene.now()), "all is well again");
-    let answers = scene.clients[ann].answers();
-    let answers = answers.into_iter().filter(|(re, _)| *re > 1);
-    let answers = answers.map(|(_, what)| what.to_owned()).collect();
-    (scene.head(), answers)
-}
+/// Messages that wait are refused once the store has failed for so long.
+const FAILING_TICKS: u32 = 11;
 
-#[test]
-fn what_is_held_behind_a_refused_message_is_refused_as_well() {
-    let all = [message("one"), message("two"), message("three")];
-    let (head, answers) = refuses(Config::default(), &all);
-    assert_eq!(answers, ["store_unavailable"; 3]);
-    assert_eq!(head, 1, "only what was said before");
-}
-
-/// It has more answers than its outbox takes, so that it is held once more on the way.
-#[test]
-fn what_is_held_behind_a_refused_message_is_refused_though_the_sender_is_held_again() {
+/// Nothing comes in the way of a flood but the store.
+fn unlimited() -> Config {
     let mut config = Config::default();
+    config.chat.message_rate = 0;
+    config
+}
+
+fn small_outboxes() -> Config {
+    let mut config = unlimited();
     config.conn.outbox = outbox::Limits {
         frames_max: 4,
         bytes_max: 1_000,
     };
-    let all: Vec<_> = (0..30).map(|_| message("more")).collect();
-    let (head, answers) = refuses(config, &all);
-    assert_eq!(answers, ["store_unavailable"; 30]);
-    assert_eq!(head, 1, "only what was said before");
+    config
 }
 
-/// A request in between waits for the store.
+#[test]
+fn what_is_held_behind_a_refused_message_is_refused_as_well() {
+    let mut scene = Scene::new(unlimited());
+    let ann = scene.joins();
+    scene.store_fails(HELD_TICKS);
+    scene.asks(ann, 2, &[message("one"), message("two"), message("three")]);
+    scene.pass(HELD_TICKS);
+    scene.works_again();
+    assert_eq!(scene.answers_after_join(ann), ["store_unavailable"; 3]);
+    assert_eq!(scene.head(), 2, "only what was said before and after");
+}
+
+/// The store answers again before what is held behind the message is handled.
+#[test]
+fn what_is_held_behind_a_message_that_waited_too_long_is_refused_though_the_store_is_back() {
+    let mut config = unlimited();
+    config.log.tail_bytes = 4_000;
+    let mut scene = Scene::new(config);
+    let ann = scene.joins();
+    let witness = scene.joins();
+    scene.engine.misbehaves(Faults {
+        idle: 100,
+        ..Faults::NONE
+    });
+    let long = "x".repeat(500);
+    let many: Vec<_> = (0..5).map(|_| message(&long)).collect();
+    scene.asks(witness, 2, &many);
+    scene.asks(ann, 2, &[message(&long), message("two")]);
+    let until = scene.now() + HELD_TICKS;
+    scene.server.net_mut().horizon = until;
+    while scene.answers_after_join(ann).is_empty() {
+        assert!(scene.now() < until, "it is refused after ten seconds");
+        scene.turn();
+    }
+    scene.works_again();
+    assert_eq!(scene.answers_after_join(ann), ["store_unavailable"; 2]);
+}
+
+/// It has more answers than it takes and than its outbox holds, so that it is held once more on the
+/// way, until after the store works again.
+#[test]
+fn what_is_held_behind_a_refused_message_is_refused_though_the_sender_is_held_again() {
+    let mut scene = Scene::new(small_outboxes());
+    let ann = scene.joins();
+    scene.store_fails(HELD_TICKS);
+    scene.clients[ann].reads = false;
+    scene.server.net_mut().misbehaves(net::Faults {
+        window: 500,
+        ..net::Faults::NONE
+    });
+    let all: Vec<_> = (0..30).map(|_| message("more")).collect();
+    scene.asks(ann, 2, &all);
+    scene.pass(FAILING_TICKS);
+    scene.works_again();
+    assert!(scene.answers_after_join(ann).is_empty());
+    scene.clients[ann].reads = true;
+    scene.pass(20);
+    assert_eq!(scene.answers_after_join(ann), ["store_unavailable"; 30]);
+    assert_eq!(scene.head(), 2, "only what was said before and after");
+}
+
+/// A request in between waits for the store, which meanwhile keeps messages again.
 #[test]
 fn what_is_held_behind_a_refused_message_and_a_join_is_refused() {
+    let mut scene = Scene::new(unlimited());
+    let ann = scene.joins();
+    scene.store_fails(HELD_TICKS);
+    scene.engine.misbehaves(Faults {
+        late: 100,
+        ..Faults::NONE
+    });
     let join = ("join", vec![("room", json!("attic"))]);
-    let all = [message("one"), join, message("two")];
-    let (head, answers) = refuses(Config::default(), &all);
-    assert_eq!(answers, ["store_unavailable", "ok", "store_unavailable"]);
-    assert_eq!(head, 1, "only what was said before");
+    scene.asks(ann, 2, &[message("one"), join, message("two")]);
+    scene.pass(FAILING_TICKS);
+    scene.commits_again();
+    assert_eq!(scene.answers_after_join(ann), ["store_unavailable"]);
+    scene.engine.calms_down();
+    scene.turns();
+    let expected = ["store_unavailable", "ok", "store_unavailable"];
+    assert_eq!(scene.answers_after_join(ann), expected);
+    assert_eq!(scene.head(), 2, "only what was said before and after");
 }
 
 #[test]
@@ -225,13 +301,7 @@ fn notice_follows_what_was_said_before_it() {
 /// It is behind when it types, which is not shown to itself.
 #[test]
 fn member_that_is_behind_misses_no_notice_of_its_own() {
-    let mut config = Config::default();
-    config.chat.message_rate = 0;
-    config.conn.outbox = outbox::Limits {
-        frames_max: 4,
-        bytes_max: 1_000,
-    };
-    let mut scene = Scene::new(config);
+    let mut scene = Scene::new(small_outboxes());
     let ann = scene.joins();
     let bob = scene.joins();
     scene.clients[bob].reads = false;
