@@ -27,6 +27,10 @@ const BATCH_MAX: usize = 8192;
 /// 0.3 ms of processor time, nearly all of it the kernel's for the disk, whether it has one entry or
 /// fifty: at most 0.8 % of a core. An entry that comes after a quiet time is committed at once.
 const COMMIT_GAP: Duration = Duration::from_millis(40);
+/// The same after a commit that had as many entries: at hundreds of messages a second, the fewer
+/// commits cost the members less than the longer wait costs the senders.
+const BUSY_COMMIT_GAP: Duration = Duration::from_millis(100);
+const BUSY_ENTRIES: usize = 16;
 /// How long reads go on while appends may wait.
 const READS_MAX: Duration = Duration::from_millis(5);
 /// Searches that are under way at once; more are refused.
@@ -71,6 +75,8 @@ pub(super) struct Thread<'c> {
     retention: Retention,
     /// When the last commit began.
     appended_at: Option<Instant>,
+    /// From then to the next.
+    gap: Duration,
     tidy_at: Instant,
     disk_at: Instant,
     is_disk_low: bool,
@@ -116,6 +122,7 @@ impl<'c> Thread<'c> {
             failed_rooms: HashSet::new(),
             failing: None,
             appended_at: None,
+            gap: COMMIT_GAP,
             tidy_at: now,
             disk_at: now,
             is_disk_low: false,
@@ -203,7 +210,7 @@ impl<'c> Thread<'c> {
     fn commit_due(&self, now: Instant) -> Instant {
         match &self.failing {
             Some(failing) => failing.retry_at,
-            None => self.appended_at.map_or(now, |began| began + COMMIT_GAP),
+            None => self.appended_at.map_or(now, |began| began + self.gap),
         }
     }
 
@@ -259,6 +266,11 @@ impl<'c> Thread<'c> {
             match append::append(self.db, &mut self.heads, &mut self.waiting, &self.changes) {
                 Ok(stored) => {
                     let count = self.waiting.len() + self.changes.len();
+                    self.gap = if count < BUSY_ENTRIES {
+                        COMMIT_GAP
+                    } else {
+                        BUSY_COMMIT_GAP
+                    };
                     for room in stored {
                         self.retention.appended(room.stored_room, room.head);
                         self.answers.push(Answer::Stored {

@@ -279,6 +279,23 @@ fn entries_that_follow_a_commit_closely_share_the_next_one() {
 }
 
 #[test]
+fn entries_wait_longer_for_each_other_after_a_commit_of_many() {
+    let scratch = Scratch::new();
+    let db = file(&scratch);
+    let mut store = Stepped::with_clock(&db, &scratch, stopped_clock);
+    store.hand_over((1..=16).map(|seq| record(ROOM, seq, "many")));
+    store.thread.turn();
+    assert_eq!(stored(&store.answers()), [(ROOM, 16)]);
+    store.hand_over([record(ROOM, 17, "waits")]);
+    AHEAD.set(Duration::from_millis(99));
+    store.thread.turn();
+    assert_eq!(stored(&store.answers()), []);
+    AHEAD.set(Duration::from_millis(100));
+    store.thread.turn();
+    assert_eq!(stored(&store.answers()), [(ROOM, 17)]);
+}
+
+#[test]
 fn entry_that_waits_for_others_does_not_keep_a_read_waiting() {
     let scratch = Scratch::new();
     let db = file(&scratch);
