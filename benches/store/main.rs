@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench store`
 
-use parlor::chat::{Content, Draft, Manner};
+use parlor::chat::{Author, Content, Draft, Manner};
 use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{Answer, Record, Request, Store, StoredRoom};
 use parlor::net::mio::{clock, wall_clock};
@@ -81,11 +81,12 @@ impl Running {
             at,
             draft: Draft {
                 nick: "ann".into(),
-                content: Content::Said {
-                    manner: Manner::Message,
-                    text: format!("{seq:064}"),
-                    reply_to: None,
-                },
+                content: Content::said(
+                    Manner::Message,
+                    format!("{seq:064}"),
+                    None,
+                    Author::Unknown,
+                ),
             },
             key: None,
         }))

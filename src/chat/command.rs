@@ -14,6 +14,10 @@ pub enum Command<'a> {
         /// The number of an earlier entry of the room.
         reply_to: Option<Seq>,
     },
+    /// Give a message of the member this text. [`Seq`] 0: the newest of the member's.
+    Edit { of: Seq, text: &'a str },
+    /// Delete a message. [`Seq`] 0: the newest of the member's.
+    Delete { of: Seq },
     /// Show the room that the member is writing something.
     Typing,
     /// Words that would be too long for the other members when rendered, as the wire found.

@@ -1,6 +1,7 @@
 //! What a room's log keeps: entries, which are numbered, and drafts, which are not yet.
 //! Knows no encoding, no tail and no store.
 
+use super::author::Author;
 use crate::id::{Millis, Seq};
 use smol_str::SmolStr;
 
@@ -13,15 +14,34 @@ pub enum Manner {
     Action,
 }
 
+/// Whether a message is as it was said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    #[default]
+    Original,
+    /// It has the text of this later entry, which is [`Content::Edited`].
+    Edited { by: Seq },
+    /// It was deleted, and its text is empty.
+    Deleted,
+}
+
 /// What an entry says. `T` is the text: owned in a [`Draft`], borrowed in an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content<T> {
-    /// A member said something. `reply_to` is the number of an earlier entry of the room.
+    /// A member said something. `reply_to` is the number of an earlier entry of the room. The text
+    /// is the present one: later entries may have changed it.
     Said {
         manner: Manner,
         text: T,
         reply_to: Option<Seq>,
+        author: Author,
+        form: Form,
     },
+    /// The author, whose nick the entry has, has changed the text of a message. The text is empty
+    /// where the message was changed again since, or deleted.
+    Edited { of: Seq, text: T },
+    /// The member whose nick the entry has has deleted a message.
+    Deleted { of: Seq },
     /// The member whose nick the entry has was removed from the room.
     Kicked { by: T, reason: T },
 }
@@ -47,6 +67,25 @@ pub struct Entry<'a> {
 }
 
 impl<T> Content<T> {
+    /// A message as its author says it.
+    pub const fn said(manner: Manner, text: T, reply_to: Option<Seq>, author: Author) -> Self {
+        Self::Said {
+            manner,
+            text,
+            reply_to,
+            author,
+            form: Form::Original,
+        }
+    }
+
+    /// The message that the entry changes.
+    pub const fn amends(&self) -> Option<Seq> {
+        match self {
+            Self::Edited { of, .. } | Self::Deleted { of } => Some(*of),
+            Self::Said { .. } | Self::Kicked { .. } => None,
+        }
+    }
+
     /// The same with other texts.
     pub fn map<U>(self, text: impl Fn(T) -> U) -> Content<U> {
         match self {
@@ -54,11 +93,20 @@ impl<T> Content<T> {
                 manner,
                 text: said,
                 reply_to,
+                author,
+                form,
             } => Content::Said {
                 manner,
                 text: text(said),
                 reply_to,
+                author,
+                form,
             },
+            Self::Edited { of, text: said } => Content::Edited {
+                of,
+                text: text(said),
+            },
+            Self::Deleted { of } => Content::Deleted { of },
             Self::Kicked { by, reason } => Content::Kicked {
                 by: text(by),
                 reason: text(reason),
@@ -71,7 +119,8 @@ impl<T: AsRef<str>> Content<T> {
     /// The length of its texts.
     pub fn text_bytes(&self) -> usize {
         match self.as_ref() {
-            Content::Said { text, .. } => text.len(),
+            Content::Said { text, .. } | Content::Edited { text, .. } => text.len(),
+            Content::Deleted { .. } => 0,
             Content::Kicked { by, reason } => by.len() + reason.len(),
         }
     }
@@ -83,11 +132,20 @@ impl<T: AsRef<str>> Content<T> {
                 manner,
                 text,
                 reply_to,
+                author,
+                form,
             } => Content::Said {
                 manner: *manner,
                 text: text.as_ref(),
                 reply_to: *reply_to,
+                author: *author,
+                form: *form,
             },
+            Self::Edited { of, text } => Content::Edited {
+                of: *of,
+                text: text.as_ref(),
+            },
+            Self::Deleted { of } => Content::Deleted { of: *of },
             Self::Kicked { by, reason } => Content::Kicked {
                 by: by.as_ref(),
                 reason: reason.as_ref(),

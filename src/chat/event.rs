@@ -90,6 +90,12 @@ pub enum Refused {
     NotAMember,
     /// Only an operator may do that.
     NotOperator,
+    /// The message is another's, or nobody's that is known.
+    NotTheAuthor,
+    /// There is no message with this number, or it was deleted.
+    NoSuchMessage,
+    /// The time in which the author may change a message is over.
+    TooLate,
     /// The operator token is wrong, or the server has none.
     WrongToken,
     /// Too many wrong tokens came from the address of this member; this one was not compared.

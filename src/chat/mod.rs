@@ -8,6 +8,8 @@
 //! ([`Effect::Append`]), and what an entry changes is changed by [`Chat::ordered`], once the entry
 //! has its number. A room is identified by the id that its log has.
 
+mod amend;
+mod author;
 mod command;
 mod entry;
 mod event;
@@ -26,8 +28,10 @@ mod speech;
 mod text;
 mod user;
 
+pub use amend::Claim;
+pub use author::{Author, Identity};
 pub use command::{Command, Page};
-pub use entry::{Content, Draft, Entry, Manner};
+pub use entry::{Content, Draft, Entry, Form, Manner};
 pub use event::{Effect, Event, Farewell, JoinRefused, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use role::{Action, Role, may};
@@ -78,6 +82,8 @@ pub struct Chat {
     message_rate: Rate,
     notices: Notices,
     operator_token: Option<String>,
+    /// For how long members may change what they said.
+    edit_window_millis: u64,
     chance: Chance,
 }
 
@@ -100,6 +106,7 @@ impl Chat {
                 interval: ticks(settings.notice_interval),
             },
             operator_token: settings.operator_token.clone(),
+            edit_window_millis: settings.edit_window_millis(),
             chance: Chance::new(seed, "nicks"),
         }
     }
@@ -132,12 +139,15 @@ impl Chat {
             return false;
         }
         match command {
-            Command::Say { .. } | Command::Typing | Command::Who(_) | Command::Kick { .. } => {
-                match self.room_of(id, room) {
-                    Some(room) => self.handle_in(id, room, command, now, effects),
-                    None => effects.push(refuse(id, Refused::NotAMember)),
-                }
-            }
+            Command::Say { .. }
+            | Command::Edit { .. }
+            | Command::Delete { .. }
+            | Command::Typing
+            | Command::Who(_)
+            | Command::Kick { .. } => match self.room_of(id, room) {
+                Some(room) => self.handle_in(id, room, command, now, effects),
+                None => effects.push(refuse(id, Refused::NotAMember)),
+            },
             Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
             Command::Nick(wanted) => self.rename(id, wanted, effects),
             Command::Rooms(page) => self.list_rooms(id, page, effects),
@@ -177,6 +187,8 @@ impl Chat {
                 text,
                 reply_to,
             } => self.speak(id, room, manner, text, reply_to, effects),
+            Command::Edit { of, text } => self.edit(id, room, of, text, effects),
+            Command::Delete { of } => self.delete(id, room, of, effects),
             Command::Typing => self.typing(id, room, now, effects),
             Command::Who(page) => self.who(id, room, page, effects),
             Command::Kick { nick, reason } => self.kick(id, room, nick, reason, effects),

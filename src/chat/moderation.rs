@@ -67,7 +67,7 @@ impl Chat {
     /// delivered before the entry is [ordered](Chat::ordered).
     pub const fn changes_members<T>(&self, content: &Content<T>) -> bool {
         match content {
-            Content::Said { .. } => false,
+            Content::Said { .. } | Content::Edited { .. } | Content::Deleted { .. } => false,
             Content::Kicked { .. } => true,
         }
     }
@@ -76,7 +76,7 @@ impl Chat {
     /// the entry. To be called for each entry of a room that has members, in order.
     pub fn ordered(&mut self, room: RoomId, entry: &Entry<'_>, effects: &mut Effects) {
         match entry.content {
-            Content::Said { .. } => {}
+            Content::Said { .. } | Content::Edited { .. } | Content::Deleted { .. } => {}
             Content::Kicked { by, reason } => {
                 self.kicked(room, entry.nick, by, reason, effects);
             }

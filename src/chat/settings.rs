@@ -15,6 +15,8 @@ pub struct Settings {
     pub notice_interval: Duration,
     /// Rooms that one connection may be in.
     pub rooms_per_connection: usize,
+    /// For how long members may edit and delete what they said; 0: never.
+    pub edit_window: Duration,
     /// The token that makes a member an operator; `None`: there are no operators.
     pub operator_token: Option<String>,
 }
@@ -27,7 +29,14 @@ impl Default for Settings {
             notice_members: 100,
             notice_interval: Duration::from_secs(3),
             rooms_per_connection: 16,
+            edit_window: Duration::from_secs(15 * 60),
             operator_token: None,
         }
+    }
+}
+
+impl Settings {
+    pub fn edit_window_millis(&self) -> u64 {
+        u64::try_from(self.edit_window.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -1,6 +1,8 @@
 //! What users say and do in rooms.
 
-use super::{Chat, Content, Draft, Effect, Effects, Event, Manner, Refused, Seq, refuse, text};
+use super::{
+    Author, Chat, Content, Draft, Effect, Effects, Event, Manner, Refused, Seq, refuse, text,
+};
 use crate::id::{ConnId, RoomId, Tick};
 
 impl Chat {
@@ -20,11 +22,8 @@ impl Chat {
         let Some(text) = text::clean(words) else {
             return effects.push(refuse(id, Refused::EmptyMessage));
         };
-        let content = Content::Said {
-            manner,
-            text: text.into_owned(),
-            reply_to,
-        };
+        // The server knows by what the author is known.
+        let content = Content::said(manner, text.into_owned(), reply_to, Author::Unknown);
         let nick = nick.as_smol_str().clone();
         effects.push(Effect::Append {
             room,

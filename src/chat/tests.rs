@@ -243,11 +243,7 @@ const fn say(text: &str) -> Command<'_> {
 fn said(by: &str, text: &str) -> Draft {
     Draft {
         nick: by.into(),
-        content: Content::Said {
-            manner: Manner::Message,
-            text: text.to_owned(),
-            reply_to: None,
-        },
+        content: Content::said(Manner::Message, text.to_owned(), None, Author::Unknown),
     }
 }
 
@@ -827,11 +823,7 @@ fn an_action_reaches_every_member_of_the_room() {
     );
     let acted = || Draft {
         nick: "ann".into(),
-        content: Content::Said {
-            manner: Manner::Action,
-            text: String::from("waves"),
-            reply_to: None,
-        },
+        content: Content::said(Manner::Action, String::from("waves"), None, Author::Unknown),
     };
     assert_eq!(scene.heard(ANN), [acted()]);
     assert_eq!(scene.heard(BOB), [acted()]);

@@ -14,6 +14,8 @@ const COUNT32_MAX: u32 = 10_000_000;
 const BYTES_MAX: usize = 64 << 20;
 /// Times are kept in ticks, and a shorter one would be longer than it says.
 const TICK_MILLIS: u32 = 100;
+/// Where nothing has a meaning of its own.
+const NONE_MILLIS: u32 = 0;
 /// A deadline may come up to a tick early, so one of a single tick might come at once.
 const DEADLINE_MILLIS: u32 = 2 * TICK_MILLIS;
 /// Rates count in tenths of a message, in 32 bits.
@@ -291,6 +293,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     TICK_MILLIS,
                     "how often they are summed up",
                     |c| &mut c.chat.notice_interval,
+                ),
+                time(
+                    "edit-window",
+                    NONE_MILLIS,
+                    "for how long members may edit and delete what they said; 0: never",
+                    |c| &mut c.chat.edit_window,
                 ),
                 count(
                     "rooms-per-connection",

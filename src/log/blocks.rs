@@ -99,7 +99,12 @@ impl<T: Clone> Blocks<T> {
 
     /// Drops all blocks of a room, as when it is closed.
     pub fn drop_room(&mut self, room: RoomId) {
-        self.drop_where(|key| key.room == room);
+        self.drop_where(|key, _| key.room == room);
+    }
+
+    /// Drops the blocks of a room that have an entry; `upto` is the last one that a block has.
+    pub fn drop_entry(&mut self, room: RoomId, seq: Seq, upto: impl Fn(&T) -> Seq) {
+        self.drop_where(|key, value| key.room == room && key.after < seq && seq <= upto(value));
     }
 
     /// Drops everything and returns the memory, as after a quiet time.
@@ -112,11 +117,12 @@ impl<T: Clone> Blocks<T> {
         self.bytes
     }
 
-    fn drop_where(&mut self, is_dropped: impl Fn(&BlockKey) -> bool) {
+    fn drop_where(&mut self, is_dropped: impl Fn(&BlockKey, &T) -> bool) {
         let mut index = self.oldest;
         while index != NONE {
-            let newer = self.nodes[index].newer;
-            if is_dropped(&self.nodes[index].key) {
+            let node = &self.nodes[index];
+            let newer = node.newer;
+            if is_dropped(&node.key, &node.value) {
                 self.remove(index);
             }
             index = newer;

@@ -4,6 +4,7 @@
 //! An entry is numbered and readable in the turn in which it comes; the store follows behind. What
 //! is not stored is never dropped from memory: appending is refused before that.
 
+mod amend;
 pub mod blocks;
 mod keys;
 mod pages;
@@ -16,6 +17,7 @@ mod tail;
 mod tests;
 mod words;
 
+pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
 pub use settings::Settings;
 pub use store::{
@@ -27,6 +29,7 @@ pub use words::Words;
 use crate::chat::registry::{Change, Snapshot};
 use crate::chat::{Content, Draft, Entry};
 use crate::id::{Millis, RoomId, Seq, Tick};
+use amend::Unstored;
 use keys::{Keys, Known};
 use pages::Pages;
 use rooms::{Room, Rooms};
@@ -267,6 +270,8 @@ pub struct Log {
     tail: Tail,
     pages: Pages,
     keys: Keys,
+    /// Edits and deletions.
+    unstored: Unstored,
     store: Option<Box<dyn Store>>,
     epoch: EpochInfo,
     /// The newest last.
@@ -317,6 +322,7 @@ impl Log {
             tail: Tail::new(settings.tail_bytes),
             pages: Pages::default(),
             keys: Keys::new(hash_keys(b"keys")),
+            unstored: Unstored::default(),
             store,
             epoch,
             next_room: started.next_room,
@@ -448,8 +454,8 @@ impl Log {
     /// Numbers an entry. It can be read at once, and is on its way to the store.
     ///
     /// # Errors
-    /// It has no number and changes nothing. What is not [`Content::Said`] is still numbered for
-    /// some time when messages are refused: while the store fails, and out of the last eighth of
+    /// It has no number and changes nothing. What is not speech is still numbered for some time
+    /// when messages are refused: while the store fails, and out of the last eighth of
     /// what may wait to be stored.
     pub fn append(
         &mut self,
@@ -463,7 +469,7 @@ impl Log {
         let seq = open.head.next().ok_or(AppendRefused::RoomFull)?;
         let at = open.at.max(wall);
         let entry = draft.numbered(seq, at);
-        let is_said = matches!(entry.content, Content::Said { .. });
+        let is_said = matches!(entry.content, Content::Said { .. } | Content::Edited { .. });
         if open.failed_after.is_some() {
             return Err(AppendRefused::RoomFailed);
         }
@@ -486,6 +492,7 @@ impl Log {
             .append(room.slot(), &entry, is_stored, self.now)
             .map_err(|tail::Full| AppendRefused::Full)?;
 
+        self.amend(room, seq, &entry.content);
         if let Some(key) = &key {
             self.remember(key, stored_room, seq, at);
         }
@@ -882,6 +889,7 @@ impl Log {
         let bytes = self.tail.measure(id.slot(), room.stored, upto);
         room.stored = upto;
         self.unstored_bytes -= bytes;
+        self.unstored.were_stored(id, upto);
         self.rooms.unpin(id, due);
         Some(Notification::Stored { room: id, upto })
     }
@@ -896,7 +904,7 @@ impl Log {
         Some(Notification::RoomFailed { room: id, why })
     }
 
-    fn page_came(&mut self, id: RoomId, log_gen: u64, page: Page) -> Option<Notification> {
+    fn page_came(&mut self, id: RoomId, log_gen: u64, mut page: Page) -> Option<Notification> {
         let room = self.rooms.get(id)?;
         let after = room.reading?;
         if room.log_gen == log_gen && !pages::is_sound(&page, after) {
@@ -907,6 +915,7 @@ impl Log {
             self.retained(id, page.oldest);
             if !page.entries.is_empty() {
                 self.pages_used = self.now;
+                self.amend_entries(id, &mut page.entries);
                 self.pages.insert(id, log_gen, page);
             }
         }
@@ -991,6 +1000,7 @@ impl Log {
         if let Some(room) = self.rooms.remove(id) {
             self.tail.forget(id.slot());
             self.pages.drop_room(id);
+            self.unstored.forget(id);
             if self.store.is_none() && room.head > Seq(0) {
                 self.lives = self.lives.wrapping_add(1);
             }

@@ -1,8 +1,9 @@
 //! What was read from the store for members that are behind: a bounded cache of entries, in which
 //! a page serves all cursors of its room that lie in it.
 
+use super::amend::Amendment;
 use super::store::{Page, PageEntry};
-use crate::chat::{Content, Entry};
+use crate::chat::{Content, Entry, Form};
 use crate::id::{RoomId, Seq};
 use std::collections::VecDeque;
 
@@ -15,6 +16,14 @@ struct Cached {
     log_gen: u64,
     entries: Vec<PageEntry>,
     bytes: usize,
+}
+
+impl Cached {
+    /// Where an entry is.
+    fn index(&self, seq: Seq) -> Option<usize> {
+        let index = seq.0.checked_sub(self.entries.first()?.seq.0)? as usize;
+        (index < self.entries.len()).then_some(index)
+    }
 }
 
 /// The most recently used last.
@@ -35,6 +44,10 @@ impl Pages {
             entries: page.entries,
             bytes,
         });
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.pages.len() > 1 && (self.pages.len() > PAGES_MAX || self.bytes > PAGES_BYTES) {
             self.remove(0);
         }
@@ -72,6 +85,38 @@ impl Pages {
             taken = kept.seq;
         }
         Some((taken, true))
+    }
+
+    /// The edit that has changed a message last, if the message is here.
+    pub(super) fn edited_by(&self, room: RoomId, of: Seq) -> Option<Seq> {
+        let mut pages = self.pages.iter().rev().filter(|page| page.room == room);
+        let content = pages.find_map(|page| Some(&page.entries[page.index(of)?].draft.content));
+        match content? {
+            Content::Said {
+                form: Form::Edited { by },
+                ..
+            } => Some(*by),
+            _ => None,
+        }
+    }
+
+    /// Brings the entries that a change is about into their present form.
+    pub(super) fn amend(&mut self, room: RoomId, amendment: &Amendment<'_>) {
+        for page in self.pages.iter_mut().filter(|page| page.room == room) {
+            for seq in [Some(amendment.of), amendment.before].into_iter().flatten() {
+                let Some(index) = page.index(seq) else {
+                    continue;
+                };
+                let entry = &mut page.entries[index];
+                let before = memory(entry);
+                if amendment.apply(entry) {
+                    let after = memory(entry);
+                    page.bytes = page.bytes - before + after;
+                    self.bytes = self.bytes - before + after;
+                }
+            }
+        }
+        self.trim();
     }
 
     /// Drops the pages of a room that was closed or changed.
@@ -114,7 +159,8 @@ impl Pages {
 /// What an entry of a page takes, some bytes for each allocation included.
 fn memory(entry: &PageEntry) -> usize {
     let texts = match &entry.draft.content {
-        Content::Said { text, .. } => 16 + text.capacity(),
+        Content::Said { text, .. } | Content::Edited { text, .. } => 16 + text.capacity(),
+        Content::Deleted { .. } => 0,
         Content::Kicked { by, reason } => 32 + by.capacity() + reason.capacity(),
     };
     size_of::<PageEntry>() + entry.draft.nick.len() + texts

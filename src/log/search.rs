@@ -1,12 +1,12 @@
 //! Searches through the tail, where there is no store to search: in steps, the newest entries
 //! first. Knows no room but its slot.
 
+use super::amend::Amendment;
 use super::store::{PageEntry, is_enough};
 use super::tail::Tail;
 use super::words::Words;
-use crate::chat::{Content, Draft};
+use crate::chat::Content;
 use crate::id::{RoomId, Seq};
-use smol_str::SmolStr;
 use std::collections::VecDeque;
 
 /// Entries that are looked at in one turn: some half a millisecond.
@@ -49,6 +49,16 @@ impl Searches {
         self.queue.push_back(search);
     }
 
+    /// A message was changed: what searches have found of it is, too.
+    pub(super) fn amend(&mut self, room: RoomId, amendment: &Amendment<'_>) {
+        for search in self.queue.iter_mut().filter(|search| search.room == room) {
+            let words = &mut search.words;
+            search.found.retain_mut(|entry| {
+                !amendment.apply(entry) || amendment.text.is_some_and(|text| words.are_in(text))
+            });
+        }
+    }
+
     /// Goes on with the first search; returns it if it ends. `is_open` tells whether its room is
     /// still there.
     pub(super) fn step(&mut self, tail: &Tail, is_open: impl Fn(RoomId) -> bool) -> Option<Found> {
@@ -65,12 +75,7 @@ impl Searches {
                 }
                 steps += 1;
                 search.before = entry.seq;
-                let Content::Said {
-                    manner,
-                    text,
-                    reply_to,
-                } = entry.content
-                else {
+                let Content::Said { text, .. } = entry.content else {
                     return true;
                 };
                 if !search.words.are_in(text) {
@@ -80,19 +85,7 @@ impl Searches {
                     more = true;
                     return false;
                 }
-                let content = Content::Said {
-                    manner,
-                    text: String::from(text),
-                    reply_to,
-                };
-                search.found.push(PageEntry {
-                    seq: entry.seq,
-                    at: entry.at,
-                    draft: Draft {
-                        nick: SmolStr::new(entry.nick),
-                        content,
-                    },
-                });
+                search.found.push(PageEntry::of(&entry));
                 true
             });
         }

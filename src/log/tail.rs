@@ -4,9 +4,10 @@
 //! The ring is a queue of segments, so that it grows with what is said, moves nothing, and returns
 //! its memory. An entry is found from its room's newest by links that skip, in some tens of steps.
 
-use crate::chat::{Content, Entry, Manner};
-use crate::id::{Millis, Seq, Tick};
-use std::collections::VecDeque;
+use crate::chat::{Author, Content, Entry, Form, Manner};
+use crate::id::{AccountId, ConnId, Millis, Seq, Tick};
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::str;
 
 /// The usual segment. The ring grows by it, and entries are dropped by it.
@@ -100,15 +101,48 @@ const fn padded(bytes: usize) -> usize {
 mod kind {
     pub(super) const SAID: u8 = 0;
     pub(super) const KICKED: u8 = 1;
+    pub(super) const EDITED: u8 = 2;
+    pub(super) const DELETED: u8 = 3;
+    /// As [`SAID`], with the eight bytes of an author.
+    pub(super) const SAID_BY_CONNECTION: u8 = 4;
+    pub(super) const SAID_BY_SESSION: u8 = 5;
+    pub(super) const SAID_BY_ACCOUNT: u8 = 6;
+    pub(super) const CONTENT: u8 = 0x0F;
     pub(super) const ACTION: u8 = 0x10;
     pub(super) const REPLY: u8 = 0x20;
-    pub(super) const CONTENT: u8 = 0x0F;
+    /// Of a message: it was edited or deleted. Of an edit: the message was changed again. The bytes
+    /// of the text are zero.
+    pub(super) const CHANGED: u8 = 0x40;
+}
+
+/// The kind of what is said, and the number of its author.
+const fn said_by(author: Author) -> (u8, Option<u64>) {
+    match author {
+        Author::Unknown => (kind::SAID, None),
+        Author::Connection(id) => (kind::SAID_BY_CONNECTION, Some(id.to_u64())),
+        Author::Session(session) => (kind::SAID_BY_SESSION, Some(session)),
+        Author::Account(account) => (kind::SAID_BY_ACCOUNT, Some(account.0.get() as u64)),
+    }
+}
+
+const fn is_said(kind: u8) -> bool {
+    matches!(
+        kind & kind::CONTENT,
+        kind::SAID | kind::SAID_BY_CONNECTION | kind::SAID_BY_SESSION | kind::SAID_BY_ACCOUNT
+    )
 }
 
 /// Bytes of what stands after the header.
 fn payload_bytes(entry: &Entry<'_>) -> usize {
     let texts = match entry.content {
-        Content::Said { text, reply_to, .. } => text.len() + reply_to.map_or(0, |_| 4),
+        Content::Said {
+            text,
+            reply_to,
+            author,
+            ..
+        } => text.len() + reply_to.map_or(0, |_| 4) + said_by(author).1.map_or(0, |_| 8),
+        Content::Edited { text, .. } => 4 + text.len(),
+        Content::Deleted { .. } => 4,
         Content::Kicked { by, reason } => 2 + by.len() + reason.len(),
     };
     3 + entry.nick.len() + texts
@@ -121,26 +155,44 @@ fn length(text: &str) -> u16 {
 fn write_payload(entry: &Entry<'_>, to: &mut Vec<u8>) {
     let kind = match entry.content {
         Content::Said {
-            manner, reply_to, ..
+            manner,
+            reply_to,
+            author,
+            ..
         } => {
             let action = match manner {
                 Manner::Message => 0,
                 Manner::Action => kind::ACTION,
             };
-            kind::SAID | action | reply_to.map_or(0, |_| kind::REPLY)
+            said_by(author).0 | action | reply_to.map_or(0, |_| kind::REPLY)
         }
+        Content::Edited { .. } => kind::EDITED,
+        Content::Deleted { .. } => kind::DELETED,
         Content::Kicked { .. } => kind::KICKED,
     };
     to.push(kind);
     to.extend_from_slice(&length(entry.nick).to_le_bytes());
     to.extend_from_slice(entry.nick.as_bytes());
     match entry.content {
-        Content::Said { text, reply_to, .. } => {
+        Content::Said {
+            text,
+            reply_to,
+            author,
+            ..
+        } => {
+            if let Some(author) = said_by(author).1 {
+                to.extend_from_slice(&author.to_le_bytes());
+            }
             if let Some(seq) = reply_to {
                 to.extend_from_slice(&seq.0.to_le_bytes());
             }
             to.extend_from_slice(text.as_bytes());
         }
+        Content::Edited { of, text } => {
+            to.extend_from_slice(&of.0.to_le_bytes());
+            to.extend_from_slice(text.as_bytes());
+        }
+        Content::Deleted { of } => to.extend_from_slice(&of.0.to_le_bytes()),
         Content::Kicked { by, reason } => {
             to.extend_from_slice(&length(by).to_le_bytes());
             to.extend_from_slice(by.as_bytes());
@@ -149,17 +201,47 @@ fn write_payload(entry: &Entry<'_>, to: &mut Vec<u8>) {
     }
 }
 
+/// What a record says. Of a message that was changed, the text is that of the change, which the
+/// caller knows: here it is empty, as that of a message that was deleted.
 fn read_entry<'a>(header: &Header, mut rest: &'a [u8]) -> Entry<'a> {
     let kind = take(&mut rest, 1)[0];
     let nick = take_short(&mut rest);
+    let is_changed = kind & kind::CHANGED != 0;
+    let text_of = |rest: &'a [u8]| if is_changed { "" } else { text(rest) };
     let content = match kind & kind::CONTENT {
-        kind::SAID => Content::Said {
-            manner: match kind & kind::ACTION {
-                0 => Manner::Message,
-                _ => Manner::Action,
-            },
-            reply_to: (kind & kind::REPLY != 0).then(|| Seq(word(take(&mut rest, 4), 0))),
-            text: text(rest),
+        said if is_said(said) => {
+            let author = match said {
+                kind::SAID_BY_CONNECTION => {
+                    Author::Connection(ConnId::from_u64(take_long(&mut rest)))
+                }
+                kind::SAID_BY_SESSION => Author::Session(take_long(&mut rest)),
+                kind::SAID_BY_ACCOUNT => NonZeroU32::new(take_long(&mut rest) as u32)
+                    .map_or(Author::Unknown, |account| {
+                        Author::Account(AccountId(account))
+                    }),
+                _ => Author::Unknown,
+            };
+            Content::Said {
+                manner: match kind & kind::ACTION {
+                    0 => Manner::Message,
+                    _ => Manner::Action,
+                },
+                reply_to: (kind & kind::REPLY != 0).then(|| Seq(word(take(&mut rest, 4), 0))),
+                author,
+                form: if is_changed {
+                    Form::Deleted
+                } else {
+                    Form::Original
+                },
+                text: text_of(rest),
+            }
+        }
+        kind::EDITED => Content::Edited {
+            of: Seq(word(take(&mut rest, 4), 0)),
+            text: text_of(rest),
+        },
+        kind::DELETED => Content::Deleted {
+            of: Seq(word(take(&mut rest, 4), 0)),
         },
         kind::KICKED => Content::Kicked {
             by: take_short(&mut rest),
@@ -180,6 +262,11 @@ fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> &'a [u8] {
     let (front, back) = rest.split_at(bytes);
     *rest = back;
     front
+}
+
+fn take_long(rest: &mut &[u8]) -> u64 {
+    let bytes = take(rest, 8);
+    u64::from(word(bytes, 4)) << 32 | u64::from(word(bytes, 0))
 }
 
 /// Cuts off a text and the two bytes of its length.
@@ -235,6 +322,9 @@ pub(super) struct Tail {
     /// By the slot of the room.
     rooms: Vec<Ends>,
     entries: usize,
+    /// The messages here that were edited, by slot and number, and by which entry last: that is
+    /// here too, for it is newer.
+    edited: BTreeMap<(u32, Seq), Seq>,
 }
 
 impl Tail {
@@ -250,6 +340,7 @@ impl Tail {
             spare: None,
             rooms: Vec::new(),
             entries: 0,
+            edited: BTreeMap::new(),
         }
     }
 
@@ -331,8 +422,8 @@ impl Tail {
         let mut place = self.find(slot, after.next()?)?;
         let mut taken = after;
         while place != Place::NONE {
-            let (header, payload) = self.record(place);
-            if !each(read_entry(&header, payload)) {
+            let (header, entry) = self.entry(place);
+            if !each(entry) {
                 break;
             }
             taken = header.seq;
@@ -359,8 +450,8 @@ impl Tail {
             return;
         };
         loop {
-            let (header, payload) = self.record(place);
-            if !each(read_entry(&header, payload)) || header.seq == ends.oldest {
+            let (header, entry) = self.entry(place);
+            if !each(entry) || header.seq == ends.oldest {
                 return;
             }
             place = header.prev;
@@ -405,6 +496,7 @@ impl Tail {
             place = header.prev;
         }
         self.rooms[slot as usize] = NOTHING;
+        self.edited.retain(|(edited, _), _| *edited != slot);
         while self
             .rooms
             .last()
@@ -468,6 +560,9 @@ impl Tail {
             if header.slot != NO_SLOT {
                 if !is_stored(header.slot, header.seq) {
                     return Err(Full);
+                }
+                if front.bytes[self.front_offset + HEADER_BYTES] & kind::CHANGED != 0 {
+                    self.edited.remove(&(header.slot, header.seq));
                 }
                 let ends = &mut self.rooms[header.slot as usize];
                 assert_eq!(ends.oldest, header.seq, "the oldest goes first");
@@ -555,6 +650,79 @@ impl Tail {
         )
     }
 
+    /// The entry of a record in its present form.
+    fn entry(&self, place: Place) -> (Header, Entry<'_>) {
+        let (header, payload) = self.record(place);
+        let mut entry = read_entry(&header, payload);
+        if let Content::Said { text, form, .. } = &mut entry.content
+            && *form == Form::Deleted
+            && let Some(by) = self.edited.get(&(header.slot, header.seq))
+            && let Some(Content::Edited { text: new, .. }) = self.content(header.slot, *by)
+        {
+            *text = new;
+            *form = Form::Edited { by: *by };
+        }
+        (header, entry)
+    }
+
+    /// What the entry of a room says, if it is here.
+    pub(super) fn content(&self, slot: u32, seq: Seq) -> Option<Content<&str>> {
+        let place = self.find(slot, seq)?;
+        Some(self.entry(place).1.content)
+    }
+
+    /// The entry `by` of the room, the newest, has changed the message `of`. Returns the edit that
+    /// had changed it last, whose text is to be [erased](Tail::erase).
+    pub(super) fn amend(&mut self, slot: u32, of: Seq, by: Seq) -> Option<Seq> {
+        let place = self.find(slot, of)?;
+        let is_edit = matches!(self.content(slot, by), Some(Content::Edited { .. }));
+        let (before, is_deleted) = match self.entry(place).1.content {
+            Content::Said { form, .. } => match form {
+                Form::Original => (None, false),
+                Form::Edited { by } => (Some(by), false),
+                Form::Deleted => (None, true),
+            },
+            _ => return None,
+        };
+        if is_deleted {
+            return None;
+        }
+        self.erase_at(place);
+        if is_edit {
+            self.edited.insert((slot, of), by);
+        } else {
+            self.edited.remove(&(slot, of));
+        }
+        before
+    }
+
+    /// The text of an edit is not that of its message any more.
+    pub(super) fn erase(&mut self, slot: u32, edit: Seq) {
+        if let Some(place) = self.find(slot, edit)
+            && matches!(self.entry(place).1.content, Content::Edited { .. })
+        {
+            self.erase_at(place);
+        }
+    }
+
+    /// Overwrites the text of a record, and marks it.
+    fn erase_at(&mut self, place: Place) {
+        let (header, entry) = self.entry(place);
+        let text = match entry.content {
+            // Where the text of a later edit is shown, this record's own is erased already.
+            Content::Said {
+                form: Form::Edited { .. } | Form::Deleted,
+                ..
+            } => 0,
+            Content::Said { text, .. } | Content::Edited { text, .. } => text.len(),
+            Content::Kicked { .. } | Content::Deleted { .. } => return,
+        };
+        let end = HEADER_BYTES + header.len as usize;
+        let record = self.bytes_at(place);
+        record[HEADER_BYTES] |= kind::CHANGED;
+        record[end - text..end].fill(0);
+    }
+
     fn bytes_at(&mut self, place: Place) -> &mut [u8] {
         let index = self.index(place);
         &mut self.segments[index].bytes[place.offset()..]
@@ -591,6 +759,12 @@ impl Tail {
             }
         }
         assert_eq!(entries, self.entries);
+        for ((slot, of), by) in &self.edited {
+            let content = self.content(*slot, *of);
+            let is_edited = matches!(content, Some(Content::Said { form: Form::Edited { by: last }, text, .. })
+                if last == *by && !text.is_empty());
+            assert!(is_edited, "an edit of what is not here");
+        }
         for (ends, next) in self.rooms.iter().zip(next) {
             let newest = (ends.newest != Place::NONE).then(|| self.header(ends.newest).seq);
             assert_eq!(newest.and_then(Seq::next), next);
@@ -612,11 +786,7 @@ mod tests {
             seq: Seq(seq),
             at: Millis(u64::from(seq)),
             nick: "annie",
-            content: Content::Said {
-                manner: Manner::Message,
-                text,
-                reply_to: None,
-            },
+            content: Content::said(Manner::Message, text, None, Author::Unknown),
         }
     }
 

@@ -4,17 +4,13 @@ mod disk;
 mod model;
 
 use super::*;
-use crate::chat::Manner;
+use crate::chat::{Author, Manner};
 use disk::Disk;
 
 fn said(nick: &str, text: &str) -> Draft {
     Draft {
         nick: SmolStr::new(nick),
-        content: Content::Said {
-            manner: Manner::Message,
-            text: String::from(text),
-            reply_to: None,
-        },
+        content: Content::said(Manner::Message, String::from(text), None, Author::Unknown),
     }
 }
 
@@ -94,11 +90,12 @@ fn every_content_is_read_as_it_was_appended() {
     let drafts = [
         Draft {
             nick: SmolStr::new("åsa"),
-            content: Content::Said {
-                manner: Manner::Action,
-                text: String::from("waves 👋"),
-                reply_to: Some(Seq(u32::MAX)),
-            },
+            content: Content::said(
+                Manner::Action,
+                String::from("waves 👋"),
+                Some(Seq(u32::MAX)),
+                Author::Unknown,
+            ),
         },
         Draft {
             nick: SmolStr::new("bob"),

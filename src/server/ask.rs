@@ -82,6 +82,10 @@ impl<N: Net> Server<N> {
         let command = match request.ask {
             Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
             Ask::Chat(command) => command,
+            Ask::Amend { command, key } => {
+                self.asking.key = self.key(id, key);
+                command
+            }
             Ask::Send(send) => {
                 self.asking.key = self.key(id, send.key);
                 command_of(&send)
@@ -129,6 +133,11 @@ impl<N: Net> Server<N> {
                     self.show_history(id, protocol, room, (range, limit), now);
                 }
             }
+            Ask::Numbers { limit } => {
+                if let Some(room) = self.room_asked(id, request.room, now) {
+                    self.show_numbers(id, room, limit, now);
+                }
+            }
             Ask::Search {
                 query,
                 before,
@@ -138,7 +147,7 @@ impl<N: Net> Server<N> {
                     self.search(id, room, (query, before, limit), now);
                 }
             }
-            Ask::Chat(_) | Ask::Send(_) | Ask::Ping | Ask::Bad(_) => {}
+            Ask::Chat(_) | Ask::Amend { .. } | Ask::Send(_) | Ask::Ping | Ask::Bad(_) => {}
         }
     }
 

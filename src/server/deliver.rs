@@ -6,7 +6,7 @@ use super::Server;
 use super::batches::{Before, Frames, Settled};
 use super::catch_up::Purpose;
 use super::park::Append;
-use crate::chat::{Effect, Entry, Event, Farewell};
+use crate::chat::{Content, Effect, Entry, Event, Farewell};
 use crate::conn::Wait;
 use crate::conn::outbox::Pushed;
 use crate::frame::Frame;
@@ -57,7 +57,14 @@ impl<N: Net> Server<N> {
 
     fn carry_out(&mut self, effect: Effect, now: Tick) {
         match effect {
-            Effect::Append { room, from, draft } => {
+            Effect::Append {
+                room,
+                from,
+                mut draft,
+            } => {
+                if let Content::Said { author, .. } = &mut draft.content {
+                    *author = self.identity(from).author();
+                }
                 let append = Append {
                     room,
                     from,

@@ -4,10 +4,10 @@
 use super::Server;
 use super::catch_up::Purpose;
 use super::opening::Place;
-use crate::chat::Entry;
+use crate::chat::{Content, Entry};
 use crate::conn::Wait;
 use crate::id::{ConnId, RoomId, Seq, Tick};
-use crate::log::{PageEntry, Reading};
+use crate::log::{Amendment, PageEntry, Reading, Words};
 use crate::net::Net;
 use crate::wire::{Problem, Protocol, Range, RequestId, Shown};
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +25,8 @@ struct Asked {
     /// The last that is wanted.
     upto: Seq,
     range: Range,
+    /// Lines with the numbers of messages are wanted.
+    is_numbered: bool,
     entries: VecDeque<PageEntry>,
     /// Of the texts of `entries`.
     bytes: usize,
@@ -58,6 +60,8 @@ struct Searched {
     id: ConnId,
     request: Option<RequestId>,
     room: RoomId,
+    /// To compare them with what was edited since the store found it.
+    words: Words,
 }
 
 /// All requests that wait for the store: at most one of each connection.
@@ -71,6 +75,18 @@ pub(super) struct Readings {
 impl Readings {
     pub(super) fn is_empty(&self) -> bool {
         self.pages.is_empty() && self.searches.is_empty()
+    }
+
+    /// A message was changed: what was read of it is, too.
+    pub(super) fn amend(&mut self, room: RoomId, amendment: &Amendment<'_>) {
+        for asked in self.pages.values_mut().filter(|asked| asked.room == room) {
+            for entry in &mut asked.entries {
+                let before = entry.text_bytes();
+                if amendment.apply(entry) {
+                    asked.bytes = asked.bytes - before + entry.text_bytes();
+                }
+            }
+        }
     }
 
     /// A connection has ended.
@@ -119,6 +135,23 @@ impl<N: Net> Server<N> {
             cursor,
             upto,
             range,
+            is_numbered: false,
+            entries: VecDeque::new(),
+            bytes: 0,
+        };
+        self.read_page(id, asked, now);
+    }
+
+    /// Shows the newest messages of a room with their numbers.
+    pub(super) fn show_numbers(&mut self, id: ConnId, room: RoomId, limit: u32, now: Tick) {
+        let (head, oldest) = (self.log.head(room), self.log.oldest(room));
+        let asked = Asked {
+            request: None,
+            room,
+            cursor: Seq(head.0.saturating_sub(limit)).max(Seq(oldest.0.saturating_sub(1))),
+            upto: head,
+            range: Range::Newest,
+            is_numbered: true,
             entries: VecDeque::new(),
             bytes: 0,
         };
@@ -141,7 +174,12 @@ impl<N: Net> Server<N> {
         if self.log.search(tag, room, words, before, limit).is_err() {
             return self.fail(id, request.as_ref(), Problem::Busy, now);
         }
-        let search = Searched { id, request, room };
+        let search = Searched {
+            id,
+            request,
+            room,
+            words: Words::new(words),
+        };
         self.readings.searches.insert(tag, search);
         self.hold(id, Wait::Page, now);
     }
@@ -208,6 +246,9 @@ impl<N: Net> Server<N> {
             }
         };
         let entries: Vec<_> = asked.entries.iter().map(PageEntry::as_entry).collect();
+        if asked.is_numbered {
+            return self.show(id, &Shown::Numbers { entries: &entries }, now);
+        }
         let shown = Shown::History {
             re: asked.request.as_ref(),
             room: &name,
@@ -218,13 +259,24 @@ impl<N: Net> Server<N> {
     }
 
     /// A search has ended. `entries` begin with the newest and are shown in order.
-    pub(super) fn found(&mut self, tag: u64, entries: &[PageEntry], more: bool, now: Tick) {
+    pub(super) fn found(&mut self, tag: u64, mut entries: Vec<PageEntry>, more: bool, now: Tick) {
         let Some(search) = self.readings.searches.remove(&tag) else {
             return;
         };
-        let Searched { id, request, room } = search;
+        let Searched {
+            id,
+            request,
+            room,
+            mut words,
+        } = search;
         if self.log.is_open(room) {
             let name = self.log.name(room).clone();
+            if self.log.amend_entries(room, &mut entries) {
+                entries.retain(|entry| match &entry.draft.content {
+                    Content::Said { text, .. } => words.are_in(text),
+                    _ => true,
+                });
+            }
             let entries: Vec<_> = entries.iter().rev().map(PageEntry::as_entry).collect();
             let shown = Shown::Found {
                 re: request.as_ref(),

@@ -45,18 +45,20 @@ impl<N: Net> Server<N> {
             Notification::Page { room } => {
                 self.page_came(room);
                 self.go_on_reading(room, now);
+                self.retry_amendments(now);
             }
             Notification::ReadFailed { room, why } => {
                 warn!(target: "parlor::store", "entries could not be read: {why}");
                 self.page_came(room);
                 self.go_on_reading(room, now);
+                self.retry_amendments(now);
             }
             Notification::Keys { .. } => self.retry_parked(now),
             Notification::KeysFailed { why, .. } => {
                 warn!(target: "parlor::store", "keys of messages could not be read: {why}");
                 self.retry_parked(now);
             }
-            Notification::Found { tag, entries, more } => self.found(tag, &entries, more, now),
+            Notification::Found { tag, entries, more } => self.found(tag, entries, more, now),
             Notification::SearchFailed { tag, why } => {
                 warn!(target: "parlor::store", "a search failed: {why}");
                 self.search_failed(tag, now);

@@ -187,7 +187,7 @@ impl<N: Net> Server<N> {
             (chat.message_rate, chat.message_burst),
             history.catch_up_max,
             chat.rooms_per_connection,
-            keeping.dedupe_ms(),
+            (keeping.dedupe_ms(), chat.edit_window_millis()),
         );
         let messages = Rate::new(chat.message_rate, chat.message_burst);
         let lengths = Deadlines::new(&conn, messages);

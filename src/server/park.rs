@@ -4,10 +4,10 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
-use crate::chat::{Content, Draft};
+use crate::chat::{Claim, Content, Draft, Event, Form, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
-use crate::log::{AppendRefused, Duplicate, Key};
+use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original};
 use crate::net::Net;
 use crate::wire::{Done, Problem, RequestId, Shown};
 use std::collections::{BTreeSet, VecDeque};
@@ -51,7 +51,8 @@ impl Parked {
     /// What they hold.
     pub(super) fn held_bytes(&self) -> usize {
         let texts = |append: &Append| match &append.draft.content {
-            Content::Said { text, .. } => text.capacity(),
+            Content::Said { text, .. } | Content::Edited { text, .. } => text.capacity(),
+            Content::Deleted { .. } => 0,
             Content::Kicked { by, reason } => by.capacity() + reason.capacity(),
         };
         let held = |append: &Append| size_of::<Append>() + texts(append);
@@ -114,6 +115,17 @@ enum Delay {
     Log,
     /// The keys with which the sender's session sent are being read.
     Keys,
+    /// The message that is to be changed is being read.
+    Original,
+}
+
+/// Why a message is not changed.
+enum Unchanged {
+    /// It is being read.
+    Later,
+    /// It cannot be read.
+    Unreadable,
+    Refused(Refused),
 }
 
 impl<N: Net> Server<N> {
@@ -143,7 +155,9 @@ impl<N: Net> Server<N> {
             let id = append.from;
             match self.try_append(append, now) {
                 Tried::Done => self.release(id, Wait::Number, now),
-                Tried::Later(append, Delay::Keys) => self.parked.waiting.push_back(append),
+                Tried::Later(append, Delay::Keys | Delay::Original) => {
+                    self.parked.waiting.push_back(append);
+                }
                 Tried::Later(append, Delay::Log) => {
                     self.parked.waiting.push_back(append);
                     break;
@@ -151,6 +165,14 @@ impl<N: Net> Server<N> {
             }
         }
         self.parked.waiting.append(&mut waiting);
+    }
+
+    /// Entries were read: those among the drafts that change one of them may go on.
+    pub(super) fn retry_amendments(&mut self, now: Tick) {
+        let waits = |append: &Append| append.draft.content.amends().is_some();
+        if self.parked.waiting.iter().any(waits) {
+            self.retry_parked(now);
+        }
     }
 
     /// The store has begun to fail, or works again.
@@ -168,7 +190,9 @@ impl<N: Net> Server<N> {
             let id = append.from;
             match self.try_append(append, now) {
                 Tried::Done => self.release(id, Wait::Number, now),
-                Tried::Later(append, Delay::Keys) => self.parked.waiting.push_back(append),
+                Tried::Later(append, Delay::Keys | Delay::Original) => {
+                    self.parked.waiting.push_back(append);
+                }
                 Tried::Later(append, Delay::Log) => self.refuse_held(append, now),
             }
         }
@@ -195,7 +219,7 @@ impl<N: Net> Server<N> {
         self.fail(append.from, request, Problem::StoreUnavailable, now);
     }
 
-    fn try_append(&mut self, append: Append, now: Tick) -> Tried {
+    fn try_append(&mut self, mut append: Append, now: Tick) -> Tried {
         if let Some(key) = &append.key {
             match self.log.duplicate(key) {
                 Duplicate::No => {}
@@ -212,12 +236,29 @@ impl<N: Net> Server<N> {
             }
         }
         let (room, from) = (append.room, append.from);
+        let original = match self.original_of(&mut append) {
+            Ok(original) => original,
+            Err(Unchanged::Later) => return Tried::Later(append, Delay::Original),
+            Err(Unchanged::Unreadable) => {
+                self.refuse_append(append, now);
+                return Tried::Done;
+            }
+            Err(Unchanged::Refused(why)) => {
+                let event = Event::Refused(why);
+                let re = append.request.as_ref();
+                self.show(from, &Shown::Reply { re, event: &event }, now);
+                return Tried::Done;
+            }
+        };
         let wall = self.net.wall();
         match self
             .log
             .append(room, &append.draft, append.key.clone(), wall)
         {
             Ok((seq, at)) => {
+                if let Some(original) = original {
+                    self.was_amended(room, seq, &append.draft.content, &original);
+                }
                 self.ordered(room, &append.draft.numbered(seq, at), now);
                 self.acknowledge(append, room, seq, at, false, now);
                 Tried::Done
@@ -234,6 +275,66 @@ impl<N: Net> Server<N> {
                 Tried::Later(append, Delay::Log)
             }
         }
+    }
+
+    /// The message that a draft changes, if it changes one and its sender may.
+    fn original_of(&mut self, append: &mut Append) -> Result<Option<Original>, Unchanged> {
+        let (of, is_deletion) = match &mut append.draft.content {
+            Content::Edited { of, .. } => (of, false),
+            Content::Deleted { of } => (of, true),
+            Content::Said { .. } | Content::Kicked { .. } => return Ok(None),
+        };
+        let identity = self.identity(append.from);
+        if *of == Seq(0) {
+            let newest = self
+                .log
+                .newest_of(append.room, &|author| identity.is(author));
+            *of = newest.ok_or(Unchanged::Refused(Refused::NoSuchMessage))?;
+        }
+        let original = match self.log.original(append.room, *of) {
+            KnownMessage::Here(original) => original,
+            KnownMessage::Missing => return Err(Unchanged::Refused(Refused::NoSuchMessage)),
+            KnownMessage::Unreadable => return Err(Unchanged::Unreadable),
+            KnownMessage::Wait => return Err(Unchanged::Later),
+        };
+        let claim = Claim {
+            is_author: identity.is(original.author),
+            at: original.at,
+            is_deletion,
+        };
+        let wall = self.net.wall();
+        let judged = self.talk.chat().may_amend(append.from, &claim, wall);
+        judged.map_err(Unchanged::Refused)?;
+        Ok(Some(original))
+    }
+
+    /// A message was changed: what was encoded and read of it before is not shown any more.
+    fn was_amended(
+        &mut self,
+        room: RoomId,
+        by: Seq,
+        content: &Content<String>,
+        original: &Original,
+    ) {
+        let (of, text) = match content {
+            Content::Edited { of, text } => (*of, Some(text.as_str())),
+            Content::Deleted { of } => (*of, None),
+            Content::Said { .. } | Content::Kicked { .. } => return,
+        };
+        let before = match original.form {
+            Form::Edited { by } => Some(by),
+            Form::Original | Form::Deleted => None,
+        };
+        for seq in [Some(of), before].into_iter().flatten() {
+            self.blocks.drop_entry(room, seq, |(_, upto)| *upto);
+        }
+        let amendment = Amendment {
+            of,
+            by,
+            text,
+            before,
+        };
+        self.readings.amend(room, &amendment);
     }
 
     /// A message is stored already: its sender is answered as the first time.

@@ -2,7 +2,7 @@
 //! place of its earlier connection. Knows no encoding.
 
 use super::Server;
-use crate::chat::{Event, Refused};
+use crate::chat::{Event, Identity, Refused};
 use crate::id::{ConnId, Tick};
 use crate::log::Key;
 use crate::net::Net;
@@ -84,6 +84,15 @@ impl<N: Net> Server<N> {
         })
     }
 
+    /// By what a user is known as the author of messages.
+    pub(super) fn identity(&self, id: ConnId) -> Identity {
+        Identity {
+            connection: id,
+            session: self.sessions.of(id),
+            account: None,
+        }
+    }
+
     fn token(&self, id: ConnId, session: u64) -> String {
         self.sessions.token(Claim {
             session,
@@ -99,7 +108,7 @@ pub(super) const fn limits(
     (rate, burst): (u32, u32),
     catch_up: u32,
     rooms: usize,
-    dedupe_millis: u64,
+    (dedupe_millis, edit_window_millis): (u64, u64),
 ) -> Limits {
     Limits {
         message_bytes,
@@ -110,5 +119,6 @@ pub(super) const fn limits(
         rooms: rooms as u32,
         unacknowledged: super::acks::UNACKED_MAX,
         dedupe_millis,
+        edit_window_millis,
     }
 }

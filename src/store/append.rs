@@ -5,8 +5,9 @@ use super::error::Fault;
 use super::registry;
 use super::rows::{self, Columns};
 use super::schema::millis;
+use crate::chat::Content;
 use crate::chat::registry::Change;
-use crate::id::RoomId;
+use crate::id::{RoomId, Seq};
 use crate::log::{Key, Record, StoredRoom};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -86,7 +87,8 @@ pub(super) struct StoredTo {
     pub(super) head: Head,
 }
 
-/// Stores the records, and changes of the registry, by one transaction. Sorts them: rows in the order of their table cost half.
+/// Stores the records, and changes of the registry, by one transaction. Sorts the records: rows in
+/// the order of their table cost half.
 pub(super) fn append(
     db: &Connection,
     heads: &mut Heads,
@@ -164,6 +166,7 @@ fn append_to_room(
         if !insert(db, record)? {
             is_the_same(db, record)?;
         }
+        amend(db, record)?;
         if head.epoch != record.epoch {
             begin_era(db, record, head)?;
             head.epoch = record.epoch;
@@ -246,11 +249,19 @@ fn insert(db: &Connection, record: &Record) -> Result<bool, Fault> {
     let row = Columns::of(record);
     let inserted = db
         .prepare_cached(
-            "INSERT INTO messages (id, at, kind, target, nick, actor, body)
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO messages (id, at, kind, target, nick, actor, body, session, account)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
-            row.id, row.at, row.kind, row.target, row.nick, row.actor, row.body
+            row.id,
+            row.at,
+            row.kind,
+            row.target,
+            row.nick,
+            row.actor,
+            row.body,
+            row.session,
+            row.account
         ])?;
     if inserted == 1
         && let Some(key) = &record.key
@@ -260,17 +271,60 @@ fn insert(db: &Connection, record: &Record) -> Result<bool, Fault> {
     Ok(inserted == 1)
 }
 
+/// Brings the message that a record changes into its present form, and erases the text of the edit
+/// that had changed it before. Nothing if retention has removed the message, or if this was done
+/// before: a later change stays.
+fn amend(db: &Connection, record: &Record) -> Result<(), Fault> {
+    let (of, text) = match &record.draft.content {
+        Content::Edited { of, text } => (*of, text.as_str()),
+        Content::Deleted { of } => (*of, ""),
+        Content::Said { .. } | Content::Kicked { .. } => return Ok(()),
+    };
+    let message = rows::id(record.stored_room, of);
+    let by = record.seq.0;
+    let before: Option<Option<u32>> = db
+        .prepare_cached(
+            "SELECT changed_by FROM messages WHERE id = ? AND kind IN (0, 1)
+             AND (changed_by IS NULL OR changed_by < ? AND body <> '')",
+        )?
+        .query_row(params![message, by], |row| row.get(0))
+        .optional()?;
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let mut update = db
+        .prepare_cached("UPDATE messages SET body = ?, changed_by = ? WHERE id = ? AND kind = ?")?;
+    let mut erase = |id, kind, text| update.execute(params![text, by, id, kind]);
+    for kind in [rows::SAID, rows::ACTED] {
+        erase(message, kind, text)?;
+    }
+    if let Some(before) = before {
+        erase(rows::id(record.stored_room, Seq(before)), rows::EDITED, "")?;
+    }
+    Ok(())
+}
+
 /// Compares a record with the row of its number: another one there is an error, never overwritten.
+/// The text of an entry that was changed since is not compared.
 fn is_the_same(db: &Connection, record: &Record) -> Result<(), Fault> {
     let row = Columns::of(record);
     let is_the_same: bool = db
         .prepare_cached(
-            "SELECT at = ? AND kind = ? AND target IS ? AND nick = ? AND actor IS ? AND body = ?
+            "SELECT at = ? AND kind = ? AND target IS ? AND nick = ? AND actor IS ?
+             AND (body = ? OR changed_by IS NOT NULL) AND session IS ? AND account IS ?
              FROM messages WHERE id = ?",
         )?
         .query_row(
             params![
-                row.at, row.kind, row.target, row.nick, row.actor, row.body, row.id
+                row.at,
+                row.kind,
+                row.target,
+                row.nick,
+                row.actor,
+                row.body,
+                row.session,
+                row.account,
+                row.id
             ],
             |row| row.get(0),
         )?;

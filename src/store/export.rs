@@ -3,7 +3,7 @@
 use super::append::Heads;
 use super::error::StoreError;
 use super::read::{self, Wanted};
-use crate::chat::{Content, Manner};
+use crate::chat::{Content, Form, Manner};
 use crate::id::Seq;
 use crate::log::PageEntry;
 use rusqlite::Connection;
@@ -85,33 +85,50 @@ fn no_room(name: &str) -> StoreError {
 fn line(room: &str, entry: &PageEntry, to: &mut String) {
     let kind = match &entry.draft.content {
         Content::Said { .. } => "message",
+        Content::Edited { .. } => "edited",
+        Content::Deleted { .. } => "deleted",
         Content::Kicked { .. } => "kicked",
     };
     // Writing to a string does not fail.
     let _ = write!(
         to,
-        "{{\"type\":\"{kind}\",\"room\":{},\"seq\":{},\"time\":{},\"nick\":{}",
+        "{{\"type\":\"{kind}\",\"room\":{},\"seq\":{},\"time\":{}",
         json(room),
         entry.seq.0,
         entry.at.0,
-        json(&entry.draft.nick)
     );
+    let who = match &entry.draft.content {
+        Content::Deleted { .. } => "by",
+        _ => "nick",
+    };
+    let _ = write!(to, ",\"{who}\":{}", json(&entry.draft.nick));
     let _ = match &entry.draft.content {
         Content::Said {
             manner,
             text,
             reply_to,
+            author: _,
+            form,
         } => {
             let manner = match manner {
                 Manner::Message => "message",
                 Manner::Action => "action",
             };
             let _ = write!(to, ",\"kind\":\"{manner}\",\"text\":{}", json(text));
-            match reply_to {
-                Some(seq) => write!(to, ",\"reply_to\":{}", seq.0),
-                None => Ok(()),
+            if let Some(seq) = reply_to {
+                let _ = write!(to, ",\"reply_to\":{}", seq.0);
             }
+            to.write_str(match form {
+                Form::Original => "",
+                Form::Edited { .. } => ",\"edited\":true",
+                Form::Deleted => ",\"deleted\":true",
+            })
         }
+        Content::Edited { of, text } if text.is_empty() => write!(to, ",\"of\":{}", of.0),
+        Content::Edited { of, text } => {
+            write!(to, ",\"of\":{},\"text\":{}", of.0, json(text))
+        }
+        Content::Deleted { of } => write!(to, ",\"of\":{}", of.0),
         Content::Kicked { by, reason } => {
             write!(to, ",\"by\":{},\"reason\":{}", json(by), json(reason))
         }

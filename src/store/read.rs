@@ -4,7 +4,6 @@ use super::append::{Heads, KEYS_MAX, head};
 use super::error::Fault;
 use super::rows::{self, COLUMNS};
 use super::schema::millis;
-use crate::chat::Content;
 use crate::id::{Millis, Seq};
 use crate::log::{DEDUPE_MS, Era, Kept, KeptKey, Page, PageEntry, StoredRoom};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -110,11 +109,7 @@ pub(super) fn page(db: &Connection, heads: &mut Heads, wanted: Wanted) -> Result
 }
 
 fn text_bytes(entry: &PageEntry) -> u64 {
-    let content = match &entry.draft.content {
-        Content::Said { text, .. } => text.len(),
-        Content::Kicked { by, reason } => by.len() + reason.len(),
-    };
-    (content + entry.draft.nick.len()) as u64
+    entry.text_bytes() as u64
 }
 
 /// The newest keys of a session, newest first.

@@ -2,20 +2,24 @@
 
 use super::error::Fault;
 use super::schema::millis;
-use crate::chat::{Content, Draft, Manner};
-use crate::id::{Millis, Seq};
+use crate::chat::{Author, Content, Draft, Form, Manner};
+use crate::id::{AccountId, Millis, Seq};
 use crate::log::{PageEntry, Record, StoredRoom};
 use rusqlite::Row;
 use smol_str::SmolStr;
+use std::num::NonZeroU32;
 
 /// The columns that [`entry`] reads, in this order.
-pub(super) const COLUMNS: &str = "id, at, kind, target, nick, actor, body";
+pub(super) const COLUMNS: &str =
+    "id, at, kind, target, nick, actor, body, session, account, changed_by";
 
 pub(super) const SAID: u8 = 0;
 pub(super) const ACTED: u8 = 1;
+pub(super) const EDITED: u8 = 2;
+pub(super) const DELETED: u8 = 3;
 const KICKED: u8 = 5;
 /// Kinds that the tables may have.
-pub(super) const KINDS: [u8; 3] = [SAID, ACTED, KICKED];
+pub(super) const KINDS: [u8; 5] = [SAID, ACTED, EDITED, DELETED, KICKED];
 
 /// A record as a row.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Columns<'a> {
     pub(super) nick: &'a str,
     pub(super) actor: Option<&'a str>,
     pub(super) body: &'a str,
+    pub(super) session: Option<i64>,
+    pub(super) account: Option<u32>,
 }
 
 impl<'a> Columns<'a> {
@@ -39,19 +45,36 @@ impl<'a> Columns<'a> {
             nick: &record.draft.nick,
             actor,
             body,
+            session: None,
+            account: None,
         };
         match record.draft.content.as_ref() {
             Content::Said {
                 manner,
                 text,
                 reply_to,
+                author,
+                // What changed it since is in its row, or comes behind it.
+                form: _,
             } => {
                 let kind = match manner {
                     Manner::Message => SAID,
                     Manner::Action => ACTED,
                 };
-                row(kind, reply_to.map(|seq| seq.0), None, text)
+                let (session, account) = match author {
+                    // A connection means nothing to the next start.
+                    Author::Unknown | Author::Connection(_) => (None, None),
+                    Author::Session(session) => (Some(session.cast_signed()), None),
+                    Author::Account(account) => (None, Some(account.0.get())),
+                };
+                Self {
+                    session,
+                    account,
+                    ..row(kind, reply_to.map(|seq| seq.0), None, text)
+                }
             }
+            Content::Edited { of, text } => row(EDITED, Some(of.0), None, text),
+            Content::Deleted { of } => row(DELETED, Some(of.0), None, ""),
             Content::Kicked { by, reason } => row(KICKED, None, Some(by), reason),
         }
     }
@@ -79,6 +102,10 @@ pub(super) fn entry(row: &Row<'_>) -> Result<PageEntry, Fault> {
     let kind: u8 = row.get(2)?;
     let target: Option<u32> = row.get(3)?;
     let nick = SmolStr::from(text(row, 4)?);
+    let of = || {
+        let why = || Fault::damaged(format!("entry {} changes no entry", seq(id).0));
+        target.map(Seq).ok_or_else(why)
+    };
     let content = match kind {
         SAID | ACTED => Content::Said {
             manner: if kind == SAID {
@@ -88,7 +115,14 @@ pub(super) fn entry(row: &Row<'_>) -> Result<PageEntry, Fault> {
             },
             text: text(row, 6)?.to_owned(),
             reply_to: target.map(Seq),
+            author: author(row)?,
+            form: form(row)?,
         },
+        EDITED => Content::Edited {
+            of: of()?,
+            text: text(row, 6)?.to_owned(),
+        },
+        DELETED => Content::Deleted { of: of()? },
         KICKED => Content::Kicked {
             by: text(row, 5)?.to_owned(),
             reason: text(row, 6)?.to_owned(),
@@ -104,6 +138,27 @@ pub(super) fn entry(row: &Row<'_>) -> Result<PageEntry, Fault> {
         seq: seq(id),
         at: Millis(at),
         draft: Draft { nick, content },
+    })
+}
+
+fn author(row: &Row<'_>) -> Result<Author, Fault> {
+    let session: Option<i64> = row.get(7)?;
+    let account: Option<u32> = row.get(8)?;
+    let account = account.and_then(NonZeroU32::new).map(AccountId);
+    Ok(match (account, session) {
+        (Some(account), _) => Author::Account(account),
+        (None, Some(session)) => Author::Session(session.cast_unsigned()),
+        (None, None) => Author::Unknown,
+    })
+}
+
+/// A message is never empty, unless it was deleted.
+fn form(row: &Row<'_>) -> Result<Form, Fault> {
+    let change: Option<u32> = row.get(9)?;
+    Ok(match change {
+        None => Form::Original,
+        Some(_) if text(row, 6)?.is_empty() => Form::Deleted,
+        Some(by) => Form::Edited { by: Seq(by) },
     })
 }
 

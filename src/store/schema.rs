@@ -53,8 +53,8 @@ CREATE TABLE eras (
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY, -- room << 32 | seq
     at INTEGER NOT NULL,    -- milliseconds; never less than that of the entry before
-    kind INTEGER NOT NULL,  -- 0 said, 1 acted, 5 kicked; 2 edit, 3 deletion and 4 topic to come
-    target INTEGER,         -- the seq of the entry that this one answers
+    kind INTEGER NOT NULL,  -- 0 said, 1 acted, 2 edit, 3 deletion, 5 kicked; 4 topic to come
+    target INTEGER,         -- the seq of the entry that this one answers or changes
     nick TEXT NOT NULL,
     actor TEXT,             -- by whom the member was removed
     body TEXT NOT NULL
@@ -71,7 +71,8 @@ CREATE TABLE keys (
 CREATE INDEX keys_session ON keys (session);
 ";
 
-/// The registry: each table has one kind of fact, and a room that is '' is the whole server.
+/// The registry: each table has one kind of fact, and a room that is '' is the whole server. And
+/// what edits and deletions of messages need.
 const VERSION_2: &str = "
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
@@ -135,6 +136,14 @@ CREATE TABLE marks (
     name TEXT PRIMARY KEY, -- changes, accounts
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Who said it: a session of programs, or an account.
+ALTER TABLE messages ADD COLUMN session INTEGER;
+ALTER TABLE messages ADD COLUMN account INTEGER;
+-- The seq of the entry that changed this one last: of a message the edit, whose text is the body
+-- now, or the deletion, and the body is empty; of an edit the change that followed it, and its
+-- body is empty.
+ALTER TABLE messages ADD COLUMN changed_by INTEGER;
 ";
 
 /// Opens the file and brings its tables to the newest version. `create`: an empty file becomes a

@@ -3,8 +3,9 @@
 
 use super::error::Fault;
 use super::rows::{self, ACTED, COLUMNS, SAID};
+use crate::chat::Content;
 use crate::id::Seq;
-use crate::log::{PageEntry, StoredRoom, Words, is_enough};
+use crate::log::{Amendment, PageEntry, Record, StoredRoom, Words, is_enough};
 use rusqlite::{Connection, params};
 
 /// Rows that one step reads. It takes some milliseconds, which acknowledgements may wait for.
@@ -53,6 +54,28 @@ impl Search {
     /// What was found, newest first.
     pub(super) fn into_found(self) -> Vec<PageEntry> {
         self.found
+    }
+
+    /// A record was stored: what was found of the message that it changes is in its present form.
+    pub(super) fn amend(&mut self, record: &Record) {
+        let (of, text) = match &record.draft.content {
+            Content::Edited { of, text } => (*of, Some(text.as_str())),
+            Content::Deleted { of } => (*of, None),
+            Content::Said { .. } | Content::Kicked { .. } => return,
+        };
+        if record.stored_room != self.room {
+            return;
+        }
+        let amendment = Amendment {
+            of,
+            by: record.seq,
+            text,
+            before: None,
+        };
+        let words = &mut self.words;
+        self.found.retain_mut(|entry| {
+            !amendment.apply(entry) || text.is_some_and(|text| words.are_in(text))
+        });
     }
 
     pub(super) fn step(&mut self, db: &Connection) -> Result<Step, Fault> {

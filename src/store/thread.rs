@@ -40,6 +40,9 @@ const SEARCHES_MAX: usize = 16;
 const FRAMES_MAX: u32 = 1000;
 /// Without an append for so long, the write-ahead log is emptied.
 const IDLE: Duration = Duration::from_secs(1);
+/// From an edit or a deletion until what was there before is gone from the write-ahead log. Others
+/// that follow within it are served by the same checkpoint, which costs two fsyncs.
+const ERASE: Duration = Duration::from_secs(1);
 /// From a failed commit to the next attempt: twice as long each time, within these.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -78,6 +81,9 @@ pub(super) struct Thread<'c> {
     /// From then to the next.
     gap: Duration,
     tidy_at: Instant,
+    /// Something was edited or deleted: when the write-ahead log, which has what was there before,
+    /// is emptied.
+    erase_at: Option<Instant>,
     disk_at: Instant,
     is_disk_low: bool,
     /// A copy is under way, so no turn waits.
@@ -124,6 +130,8 @@ impl<'c> Thread<'c> {
             appended_at: None,
             gap: COMMIT_GAP,
             tidy_at: now,
+            // The last start may have ended before it did so.
+            erase_at: Some(now),
             disk_at: now,
             is_disk_low: false,
             is_copying: false,
@@ -189,6 +197,9 @@ impl<'c> Thread<'c> {
             due = due.min(failing.retry_at);
         } else {
             due = due.min(self.retention.due(now).max(self.tidy_at));
+            if let Some(erase_at) = self.erase_at {
+                due = due.min(erase_at.max(self.tidy_at));
+            }
             if self.frames.load(Ordering::Relaxed) > 0 {
                 let idle = self.appended_at.map_or(now, |began| began + IDLE);
                 due = due.min(idle.max(self.tidy_at));
@@ -284,6 +295,7 @@ impl<'c> Thread<'c> {
                         self.changes.clear();
                     }
                     self.works_again();
+                    self.note_amendments(now);
                     self.waiting = later;
                     return count;
                 }
@@ -304,6 +316,20 @@ impl<'c> Thread<'c> {
                     self.works_again();
                 }
                 return 0;
+            }
+        }
+    }
+
+    /// What waited is stored: searches show the present form of what it has changed, and what was
+    /// there before is erased soon.
+    fn note_amendments(&mut self, now: Instant) {
+        for record in &self.waiting {
+            if record.draft.content.amends().is_none() {
+                continue;
+            }
+            self.erase_at.get_or_insert(now + ERASE);
+            for search in &mut self.searches {
+                search.amend(record);
             }
         }
     }
@@ -475,6 +501,10 @@ impl<'c> Thread<'c> {
     }
 
     fn try_to_tidy(&mut self, stored: usize, now: Instant) -> Result<(), Fault> {
+        if self.erase_at.is_some_and(|at| at <= now) {
+            self.empty_write_ahead_log()?;
+            self.erase_at = None;
+        }
         let is_idle = self.waiting.is_empty() && stored == 0;
         let wall = (self.clocks.wall)();
         let steps = self.retention.steps(stored, now);
@@ -501,6 +531,22 @@ impl<'c> Thread<'c> {
             pragma(self.db, "wal_checkpoint(TRUNCATE)")?;
             self.frames.store(0, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Also while something keeps it from being emptied.
+    fn empty_write_ahead_log(&self) -> Result<(), Fault> {
+        let is_busy: bool = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if is_busy {
+            return Err(Fault {
+                kind: FaultKind::Other,
+                why: String::from("the write-ahead log cannot be emptied at the moment"),
+            });
+        }
+        self.frames.store(0, Ordering::Relaxed);
         Ok(())
     }
 

@@ -108,9 +108,15 @@ impl Message<'_> {
             },
             Form::Json(message) => message.request(),
         };
-        if let Ask::Send(Send { text, .. }) = request.ask
-            && said_bytes(text) > said_bytes_max
-        {
+        let words = match request.ask {
+            Ask::Send(Send { text, .. })
+            | Ask::Amend {
+                command: Command::Edit { text, .. },
+                ..
+            } => text,
+            _ => "",
+        };
+        if said_bytes(words) > said_bytes_max {
             request.ask = Ask::Chat(Command::TooLong);
         }
         request
@@ -150,7 +156,8 @@ pub fn entry_bytes_max(room: &str, entry: &Entry<'_>) -> usize {
     /// store returns may have been written by others.
     const ESCAPED_PER_BYTE: usize = 6;
     let (first, second) = match entry.content {
-        Content::Said { text, .. } => (text, ""),
+        Content::Said { text, .. } | Content::Edited { text, .. } => (text, ""),
+        Content::Deleted { .. } => ("", ""),
         Content::Kicked { by, reason } => (by, reason),
     };
     let strings = room.len() + entry.nick.len() + first.len() + second.len();

@@ -25,6 +25,11 @@ pub enum Ask<'a> {
     Chat(Command<'a>),
     /// Say something in the room.
     Send(Send<'a>),
+    /// Edit or delete a message of the room. `key` as that of something that is said.
+    Amend {
+        command: Command<'a>,
+        key: Option<&'a str>,
+    },
     /// Become a member of the room.
     Join {
         room: &'a str,
@@ -39,6 +44,8 @@ pub enum Ask<'a> {
     Resume { session: &'a str },
     /// Show entries of the room's log. At least 1, at most [`HISTORY_MAX`] of them.
     History { range: Range, limit: u32 },
+    /// Show the newest messages of the room's log with their numbers.
+    Numbers { limit: u32 },
     /// Find entries of the room's log with these words, the newest below `before` first.
     Search {
         query: &'a str,
@@ -184,11 +191,13 @@ pub enum Code {
     StoreUnavailable,
     Busy,
     LoginFailed,
+    NoSuchMessage,
+    TooLate,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::UnknownType,
         Self::NoSuchRoom,
@@ -205,6 +214,8 @@ impl Code {
         Self::StoreUnavailable,
         Self::Busy,
         Self::LoginFailed,
+        Self::NoSuchMessage,
+        Self::TooLate,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -225,6 +236,8 @@ impl Code {
             Self::StoreUnavailable => "store_unavailable",
             Self::Busy => "busy",
             Self::LoginFailed => "login_failed",
+            Self::NoSuchMessage => "no_such_message",
+            Self::TooLate => "too_late",
         }
     }
 }

@@ -40,6 +40,8 @@ pub enum Shown<'a> {
         entries: &'a [Entry<'a>],
         more: bool,
     },
+    /// The newest entries of a room, with their numbers: for a client of the plain protocol.
+    Numbers { entries: &'a [Entry<'a>] },
     /// Entries of a room with the words that were searched for, in order, and whether older ones
     /// may have them, too.
     Found {
@@ -114,6 +116,8 @@ pub struct Limits {
     pub unacknowledged: u32,
     /// For how long the key of a message is known at least.
     pub dedupe_millis: u64,
+    /// For how long the client may change what it said; 0: never.
+    pub edit_window_millis: u64,
 }
 
 /// The client is a member of a room.

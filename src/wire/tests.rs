@@ -1,7 +1,7 @@
 //! Bounds that hold for every protocol.
 
 use super::*;
-use crate::chat::{Event, Manner, PRESENT_MAX, ROOMS_MAX, Refused};
+use crate::chat::{Author, Event, Manner, PRESENT_MAX, ROOMS_MAX, Refused};
 use crate::id::{Millis, Seq};
 use smol_str::SmolStr;
 
@@ -40,11 +40,7 @@ fn words(text: &str) -> Entry<'_> {
         seq: Seq(1),
         at: Millis(0),
         nick: "ann",
-        content: Content::Said {
-            manner: Manner::Message,
-            text,
-            reply_to: None,
-        },
+        content: Content::said(Manner::Message, text, None, Author::Unknown),
     }
 }
 
@@ -106,11 +102,12 @@ fn entries_are_within_their_bound() {
     let room = "r".repeat(RoomName::BYTES_MAX);
     for text in ["", "\0\u{1}\u{1f}", "\n\u{2028}\"\\", "𠀀"] {
         let text = text.repeat(100);
-        let said = Content::Said {
-            manner: Manner::Message,
-            text: text.as_str(),
-            reply_to: Some(Seq(u32::MAX)),
-        };
+        let said = Content::said(
+            Manner::Message,
+            text.as_str(),
+            Some(Seq(u32::MAX)),
+            Author::Unknown,
+        );
         let kicked = Content::Kicked {
             by: longest.as_str(),
             reason: text.as_str(),

@@ -73,6 +73,7 @@ fn config(chance: &mut Chance) -> Config {
             notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
             notice_interval: seconds(1),
             rooms_per_connection: 16,
+            edit_window: seconds(60),
             operator_token: Some(String::from("secret")),
         },
         log: log::Settings {

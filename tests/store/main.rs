@@ -4,7 +4,7 @@
 //! `PARLOR_ROUNDS=300 cargo test --test store kill` is the long form.
 
 use parlor::chance::Chance;
-use parlor::chat::{Content, Draft, Manner};
+use parlor::chat::{Author, Content, Draft, Manner};
 use parlor::id::{RoomId, Seq};
 use parlor::log::{Answer, Record, Request, Store, StoredRoom};
 use parlor::net::mio::{clock, wall_clock};
@@ -138,11 +138,12 @@ impl Writer {
                     at: *at,
                     draft: Draft {
                         nick: "ann".into(),
-                        content: Content::Said {
-                            manner: Manner::Message,
-                            text: text(room, *head),
-                            reply_to: None,
-                        },
+                        content: Content::said(
+                            Manner::Message,
+                            text(room, *head),
+                            None,
+                            Author::Unknown,
+                        ),
                     },
                     key: None,
                 })));

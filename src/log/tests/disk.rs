@@ -161,7 +161,7 @@ impl Inner {
                 let below = shelf.entries.range(..before).rev();
                 let has = |record: &&Record| match &record.draft.content {
                     Content::Said { text, .. } => text.contains(&words),
-                    Content::Kicked { .. } => false,
+                    _ => false,
                 };
                 let found = below.map(|(_, record)| record).filter(has);
                 Answer::Found {

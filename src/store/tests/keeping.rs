@@ -1,7 +1,9 @@
 //! What was handed over is there, once and in order, also after a restart.
 
 use super::*;
+use crate::id::AccountId;
 use crate::log::Era;
+use std::num::NonZeroU32;
 
 #[test]
 fn entries_are_there_after_a_restart() {
@@ -35,16 +37,18 @@ fn every_form_of_an_entry_comes_back_as_it_was() {
     let scratch = Scratch::new();
     let mut scene = Scene::open(&scratch);
     let forms = [
-        Content::Said {
-            manner: Manner::Action,
-            text: String::from("waves 上海 \u{1f44b}"),
-            reply_to: None,
-        },
-        Content::Said {
-            manner: Manner::Message,
-            text: String::from("yes"),
-            reply_to: Some(Seq(1)),
-        },
+        Content::said(
+            Manner::Action,
+            String::from("waves 上海 \u{1f44b}"),
+            None,
+            Author::Session(u64::MAX),
+        ),
+        Content::said(
+            Manner::Message,
+            String::from("yes"),
+            Some(Seq(1)),
+            Author::Account(AccountId(NonZeroU32::MAX)),
+        ),
         Content::Kicked {
             by: String::from("bob"),
             reason: String::new(),

@@ -1,5 +1,6 @@
 //! Scenes with a real store in a directory that goes with them.
 
+mod amending;
 mod faults;
 mod keeping;
 mod opening;
@@ -8,7 +9,7 @@ mod retention;
 mod tasks;
 
 use super::{Clocks, Handle, Settings, StoreError, StoreSync, Surroundings, open};
-use crate::chat::{Content, Draft, Manner};
+use crate::chat::{Author, Content, Draft, Manner};
 use crate::id::{Millis, RoomId, Seq};
 use crate::log::{
     Answer, Health, Kept, KeptKey, Key, Page, Record, Request, Started, Store, StoredRoom,
@@ -224,8 +225,9 @@ impl Scene {
         page.entries
             .into_iter()
             .map(|entry| match entry.draft.content {
-                Content::Said { text, .. } => text,
+                Content::Said { text, .. } | Content::Edited { text, .. } => text,
                 Content::Kicked { reason, .. } => reason,
+                Content::Deleted { .. } => String::new(),
             })
             .collect()
     }
@@ -255,11 +257,7 @@ fn name(room: StoredRoom) -> SmolStr {
 fn said(nick: &str, text: &str) -> Draft {
     Draft {
         nick: SmolStr::from(nick),
-        content: Content::Said {
-            manner: Manner::Message,
-            text: text.to_owned(),
-            reply_to: None,
-        },
+        content: Content::said(Manner::Message, text.to_owned(), None, Author::Unknown),
     }
 }
 

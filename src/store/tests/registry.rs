@@ -58,12 +58,7 @@ fn facts() -> Vec<Fact> {
             Subject::Nick("eve".into()),
             None,
         ),
-        sanction(
-            den,
-            SanctionKind::Ban,
-            Subject::Account(ANN),
-            Some(NOW),
-        ),
+        sanction(den, SanctionKind::Ban, Subject::Account(ANN), Some(NOW)),
         sanction(
             Scope::Server,
             SanctionKind::Ban,

@@ -102,11 +102,12 @@ fn export_has_every_entry_as_one_line_of_json() {
     record.draft = said("ann", "say \"hi\"\n\u{1}");
     scene.ask(Request::Append(Box::new(record.clone())));
     record.seq = Seq(2);
-    record.draft.content = Content::Said {
-        manner: Manner::Action,
-        text: String::from("waves"),
-        reply_to: Some(Seq(1)),
-    };
+    record.draft.content = Content::said(
+        Manner::Action,
+        String::from("waves"),
+        Some(Seq(1)),
+        Author::Unknown,
+    );
     scene.ask(Request::Append(Box::new(record.clone())));
     record.seq = Seq(3);
     record.draft.content = Content::Kicked {
@@ -227,8 +228,8 @@ fn check_finds_what_breaks_our_rules() {
     );
     assert_eq!(
         after(
-            "INSERT INTO messages SELECT id + (1 << 32), at, kind, target, nick, actor, body
-               FROM messages LIMIT 1"
+            "INSERT INTO messages SELECT id + (1 << 32), at, kind, target, nick, actor, body,
+               session, account, changed_by FROM messages LIMIT 1"
         ),
         "1 entries are of no room"
     );

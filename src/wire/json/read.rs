@@ -37,13 +37,15 @@ enum Field {
     Query,
     Reason,
     Token,
+    /// `seq`.
+    Entry,
     /// Of [`Field::Since`].
     Epoch,
     Seq,
 }
 
 impl Field {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -61,6 +63,7 @@ impl Field {
         Self::Query,
         Self::Reason,
         Self::Token,
+        Self::Entry,
         Self::Epoch,
         Self::Seq,
     ];
@@ -84,6 +87,7 @@ impl Field {
             Self::Query => "query",
             Self::Reason => "reason",
             Self::Token => "token",
+            Self::Entry => "seq",
             Self::Epoch => "since.epoch",
             Self::Seq => "since.seq",
         }
@@ -225,6 +229,25 @@ impl<'a> Message<'a> {
                 Ask::Chat(Command::Who(Some(self.page()?)))
             }
             "rooms" => Ask::Chat(Command::Rooms(Some(self.page()?))),
+            "edit" => {
+                self.needs(Field::Room)?;
+                Ask::Amend {
+                    command: Command::Edit {
+                        of: self.needs_entry()?,
+                        text: self.needs(Field::Text)?,
+                    },
+                    key: self.key()?,
+                }
+            }
+            "delete" => {
+                self.needs(Field::Room)?;
+                Ask::Amend {
+                    command: Command::Delete {
+                        of: self.needs_entry()?,
+                    },
+                    key: self.key()?,
+                }
+            }
             "typing" => {
                 self.needs(Field::Room)?;
                 Ask::Chat(Command::Typing)
@@ -254,6 +277,15 @@ impl<'a> Message<'a> {
                 });
             }
         };
+        Ok(Send {
+            manner,
+            text: self.needs(Field::Text)?,
+            reply_to: self.seq(Field::ReplyTo)?,
+            key: self.key()?,
+        })
+    }
+
+    fn key(&self) -> Result<Option<&str>, Problem<'static>> {
         let key = self.text(Field::Key)?;
         if key.is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
             return Err(Problem::Wrong {
@@ -261,12 +293,7 @@ impl<'a> Message<'a> {
                 expected: "a string of 1 to 64 bytes",
             });
         }
-        Ok(Send {
-            manner,
-            text: self.needs(Field::Text)?,
-            reply_to: self.seq(Field::ReplyTo)?,
-            key,
-        })
+        Ok(key)
     }
 
     fn since(&self) -> Result<Option<Position<'_>>, Problem<'static>> {
@@ -323,6 +350,13 @@ impl<'a> Message<'a> {
     fn seq(&self, field: Field) -> Result<Option<Seq>, Problem<'static>> {
         let seq = self.number(field, 1, "the number of an entry")?;
         Ok(seq.map(Seq))
+    }
+
+    /// The number of the entry that the request is about.
+    fn needs_entry(&self) -> Result<Seq, Problem<'static>> {
+        self.seq(Field::Entry)?.ok_or(Problem::Missing {
+            field: Field::Entry.name(),
+        })
     }
 
     const fn value(&self, field: Field) -> &Value<'a> {

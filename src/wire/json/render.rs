@@ -1,7 +1,7 @@
 //! What a client is shown, as an object each. The fields of every type are in docs/protocol.md.
 
 use super::write::{self, Object};
-use crate::chat::{Content, Entry, Event, Manner, Nick, NickRefused, Refused};
+use crate::chat::{Content, Entry, Event, Form, Manner, Nick, NickRefused, Refused};
 use crate::id::Seq;
 use crate::wire::plain;
 use crate::wire::request::{Code, RequestId};
@@ -26,7 +26,7 @@ pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
             .number("to", to.0)
             .end(),
         // The numbers of the entries say what is old.
-        Shown::HistoryBegins | Shown::HistoryEnds => return false,
+        Shown::HistoryBegins | Shown::HistoryEnds | Shown::Numbers { .. } => return false,
         Shown::History {
             re,
             room,
@@ -68,6 +68,15 @@ impl Object<'_> {
         }
     }
 
+    /// Whether a message was changed.
+    fn form(self, form: Form) -> Self {
+        match form {
+            Form::Original => self,
+            Form::Edited { .. } => self.bool("edited", true),
+            Form::Deleted => self.bool("deleted", true),
+        }
+    }
+
     /// A string that is left out where it is empty.
     fn some(self, name: &str, value: &str) -> Self {
         if value.is_empty() {
@@ -79,18 +88,20 @@ impl Object<'_> {
 }
 
 fn entry(room: &str, entry: &Entry<'_>, text: &mut String) {
-    let begin = |kind: &str, text| {
+    let numbered = |kind: &str, text| {
         Object::of_type(kind, text)
             .string("room", room)
             .number("seq", entry.seq.0)
             .number("time", entry.at.0)
-            .string("nick", entry.nick)
     };
+    let begin = |kind: &str, text| numbered(kind, text).string("nick", entry.nick);
     match entry.content {
         Content::Said {
             manner,
             text: words,
             reply_to,
+            form,
+            author: _,
         } => {
             let kind = match manner {
                 Manner::Message => "message",
@@ -100,8 +111,17 @@ fn entry(room: &str, entry: &Entry<'_>, text: &mut String) {
                 .string("kind", kind)
                 .string("text", words)
                 .seq("reply_to", reply_to)
+                .form(form)
                 .end();
         }
+        Content::Edited { of, text: words } => begin("edited", text)
+            .number("of", of.0)
+            .some("text", words)
+            .end(),
+        Content::Deleted { of } => numbered("deleted", text)
+            .number("of", of.0)
+            .string("by", entry.nick)
+            .end(),
         Content::Kicked { by, reason } => begin("kicked", text)
             .string("by", by)
             .some("reason", reason)
@@ -138,6 +158,7 @@ fn hello(hello: &Hello<'_>, text: &mut String) {
         ("rooms", limits.rooms.into()),
         ("unacknowledged", limits.unacknowledged.into()),
         ("dedupe_ms", limits.dedupe_millis),
+        ("edit_window_ms", limits.edit_window_millis),
     ];
     Object::of_type("hello", text)
         .string("server", hello.server)
@@ -246,7 +267,9 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
             messages_per_second,
         } => (Code::TooFast, Some(1000 / (*messages_per_second).max(1))),
         Refused::NotAMember => (Code::NotAMember, None),
-        Refused::NotOperator => (Code::NotAllowed, None),
+        Refused::NotOperator | Refused::NotTheAuthor => (Code::NotAllowed, None),
+        Refused::NoSuchMessage => (Code::NoSuchMessage, None),
+        Refused::TooLate => (Code::TooLate, None),
         Refused::WrongToken => (Code::LoginFailed, None),
         Refused::TooManyTokens => (Code::TooFast, Some(60_000)),
         Refused::NoSuchMember { .. } => (Code::NoSuchMember, None),

@@ -5,7 +5,8 @@
 
 use super::request::{Ask, HISTORY_MAX, Range, Send};
 use super::shown::{Done, Shown};
-use crate::chat::{Command, Content, Entry, Event, Manner, Nick, Refused};
+use crate::chat::{Command, Content, Entry, Event, Form, Manner, Nick, Refused};
+use crate::id::Seq;
 use std::fmt::{self, Write};
 
 const NICK_USAGE: &str = "/nick NAME";
@@ -13,7 +14,10 @@ const ME_USAGE: &str = "/me DOES SOMETHING";
 const OP_USAGE: &str = "/op TOKEN";
 const KICK_USAGE: &str = "/kick NICK [REASON]";
 const HISTORY_USAGE: &str = "/history [NUMBER]";
+const NUMBERS_USAGE: &str = "/numbers [NUMBER]";
 const SEARCH_USAGE: &str = "/search WORDS";
+const EDIT_USAGE: &str = "/edit [#NUMBER] TEXT";
+const DELETE_USAGE: &str = "/delete [#NUMBER]";
 
 /// Entries that `/history` shows if it does not say how many.
 const HISTORY_DEFAULT: u32 = 20;
@@ -27,6 +31,9 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /rooms - which rooms there are
 * /history [NUMBER] - what was said here before
 * /search WORDS - what was said here with these words
+* /edit [#NUMBER] TEXT - correct what you said last, or the message of that number
+* /delete [#NUMBER] - delete what you said last, or the message of that number
+* /numbers [NUMBER] - what was said here before, with the numbers of messages
 * /quit [WORD] - leave
 * /op TOKEN - become an operator
 * /kick NICK [REASON] - throw somebody out (operators)
@@ -50,6 +57,15 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     }
     if is("history") {
         return history(rest);
+    }
+    if is("edit") {
+        return edit(rest);
+    }
+    if is("delete") {
+        return delete(rest);
+    }
+    if is("numbers") {
+        return numbers(rest);
     }
     if is("search") {
         return search(rest);
@@ -84,6 +100,63 @@ const fn say(manner: Manner, text: &str) -> Ask<'_> {
 }
 
 fn history(number: &str) -> Ask<'_> {
+    match limit(number) {
+        Some(limit) => Ask::History {
+            range: Range::Newest,
+            limit,
+        },
+        None => Ask::Chat(Command::Incomplete {
+            usage: HISTORY_USAGE,
+        }),
+    }
+}
+
+fn edit(rest: &str) -> Ask<'_> {
+    match numbered(rest) {
+        Some((of, text)) if !text.is_empty() => amend(Command::Edit { of, text }),
+        _ => Ask::Chat(Command::Incomplete { usage: EDIT_USAGE }),
+    }
+}
+
+fn delete(rest: &str) -> Ask<'_> {
+    match numbered(rest) {
+        Some((of, "")) => amend(Command::Delete { of }),
+        _ => Ask::Chat(Command::Incomplete {
+            usage: DELETE_USAGE,
+        }),
+    }
+}
+
+const fn amend(command: Command<'_>) -> Ask<'_> {
+    Ask::Amend { command, key: None }
+}
+
+fn numbers(number: &str) -> Ask<'_> {
+    match limit(number) {
+        Some(limit) => Ask::Numbers { limit },
+        None => Ask::Chat(Command::Incomplete {
+            usage: NUMBERS_USAGE,
+        }),
+    }
+}
+
+/// The number of a message before a text, as `#12`, and the text. Without one: 0. `None`: what
+/// should be a number is none.
+fn numbered(text: &str) -> Option<(Seq, &str)> {
+    let (word, rest) = split_word(text);
+    let Some(digits) = word.strip_prefix('#') else {
+        return Some((Seq(0), text.trim()));
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        // The first word of the text, as in "#welcome".
+        return Some((Seq(0), text.trim()));
+    }
+    let seq = digits.parse().ok().filter(|seq| *seq > 0)?;
+    Some((Seq(seq), rest))
+}
+
+/// How many entries are wanted, within the bounds.
+fn limit(number: &str) -> Option<u32> {
     let limit = match number {
         "" => Some(HISTORY_DEFAULT),
         digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -91,15 +164,9 @@ fn history(number: &str) -> Ask<'_> {
         }
         _ => None,
     };
-    match limit {
-        Some(limit @ 1..) => Ask::History {
-            range: Range::Newest,
-            limit: limit.min(HISTORY_MAX),
-        },
-        Some(0) | None => Ask::Chat(Command::Incomplete {
-            usage: HISTORY_USAGE,
-        }),
-    }
+    limit
+        .filter(|limit| *limit > 0)
+        .map(|limit| limit.min(HISTORY_MAX))
 }
 
 const fn search(words: &str) -> Ask<'_> {
@@ -171,6 +238,10 @@ fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
             text.write_str(EARLIER)?;
             write_entries(entries, text)
         }
+        Shown::Numbers { entries } => {
+            text.write_str(EARLIER)?;
+            write_numbered(entries, text)
+        }
         Shown::Found { entries: [], .. } => text.write_str("* nothing was found"),
         Shown::Found { entries, more, .. } => {
             text.write_str(if more {
@@ -200,16 +271,40 @@ const NOW: &str = "* now:";
 /// Entries, each on a line of its own or several, and where they end.
 fn write_entries(entries: &[Entry<'_>], text: &mut String) -> fmt::Result {
     for entry in entries {
+        let before = text.len();
         text.push('\n');
         write_entry(entry, text)?;
+        if text.len() == before + 1 {
+            text.truncate(before);
+        }
     }
     text.push('\n');
     text.write_str(NOW)
 }
 
+/// Messages with their numbers, and where they end. What else happened has its line elsewhere.
+fn write_numbered(entries: &[Entry<'_>], text: &mut String) -> fmt::Result {
+    for entry in entries {
+        if let Content::Said { form, .. } = entry.content
+            && form != Form::Deleted
+        {
+            write!(text, "\n#{} ", entry.seq.0)?;
+            write_entry(entry, text)?;
+        }
+    }
+    text.push('\n');
+    text.write_str(NOW)
+}
+
+/// Nothing of a message that was deleted, and of an edit that another has replaced.
 fn write_entry(entry: &Entry<'_>, text: &mut String) -> fmt::Result {
     let nick = entry.nick;
     match entry.content {
+        Content::Said {
+            form: Form::Deleted,
+            ..
+        }
+        | Content::Edited { text: "", .. } => Ok(()),
         Content::Said {
             manner,
             text: words,
@@ -221,6 +316,11 @@ fn write_entry(entry: &Entry<'_>, text: &mut String) -> fmt::Result {
             }
             write_words(words, text)
         }
+        Content::Edited { of, text: words } => {
+            write!(text, "* {nick} corrected message {}: ", of.0)?;
+            write_words(words, text)
+        }
+        Content::Deleted { of } => write!(text, "* message {} was deleted by {nick}", of.0),
         Content::Kicked { by, reason } => {
             write!(text, "* {nick} was kicked by {by}")?;
             write_remark(reason, text)
@@ -316,6 +416,11 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
         ),
         Refused::NotAMember => text.write_str("* you are not in that room"),
         Refused::NotOperator => text.write_str("* only an operator may do that; see /op in /help"),
+        Refused::NotTheAuthor => text.write_str("* that is not your message"),
+        Refused::NoSuchMessage => {
+            text.write_str("* there is no such message, or it was deleted; see /numbers")
+        }
+        Refused::TooLate => text.write_str("* it is too late to change that message"),
         Refused::WrongToken => text.write_str("* that is not the operator token"),
         Refused::TooManyTokens => text.write_str(
             "* too many wrong tokens came from your address; wait a minute and try again",

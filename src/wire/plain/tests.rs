@@ -1,7 +1,7 @@
 //! Lines as clients send and read them.
 
 use super::*;
-use crate::chat::NickRefused;
+use crate::chat::{Author, NickRefused};
 use crate::id::{Millis, Seq};
 use crate::wire::Problem;
 
@@ -224,11 +224,7 @@ fn lines_of_the_server_begin_with_a_star() {
 #[test]
 fn no_member_can_forge_the_line_of_another() {
     for words in ["hi\nbob: no", "hi\u{2028}bob: no"] {
-        let content = Content::Said {
-            manner: Manner::Message,
-            text: words,
-            reply_to: None,
-        };
+        let content = Content::said(Manner::Message, words, None, Author::Unknown);
         let entry = Entry {
             seq: Seq(1),
             at: Millis(0),
@@ -260,11 +256,7 @@ fn shown(shown: &Shown<'_>) -> String {
 
 /// What ann said in two lines, what bob did, and that bob was removed.
 fn entries() -> [Entry<'static>; 3] {
-    let said = |manner, text| Content::Said {
-        manner,
-        text,
-        reply_to: None,
-    };
+    let said = |manner, text| Content::said(manner, text, None, Author::Unknown);
     let contents = [
         ("ann", said(Manner::Message, "hi\nthere")),
         ("bob", said(Manner::Action, "waves")),

@@ -6,7 +6,7 @@ use super::super::chance::Chance;
 use super::disk::Disk;
 use super::store::{Engine, Faults};
 use super::truth::{Found, Said, Truth};
-use parlor::chat::{Content, Draft, Manner};
+use parlor::chat::{Author, Content, Draft, Manner};
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
     Answer, Duplicate, Keeping, Key, Log, Notification, Opening, Reading, Request, Settings, Since,
@@ -279,11 +279,7 @@ impl Play {
         };
         let draft = Draft {
             nick: SmolStr::new("ann"),
-            content: Content::Said {
-                manner: Manner::Message,
-                text: text.to_owned(),
-                reply_to: None,
-            },
+            content: Content::said(Manner::Message, text.to_owned(), None, Author::Unknown),
         };
         let wall = Millis(u64::from(self.now.0) * 100);
         let (seq, at) = self.log.append(room, &draft, key, wall).ok()?;
@@ -358,18 +354,7 @@ impl Play {
             at += 1;
             let draft = Draft {
                 nick: SmolStr::new(entry.nick),
-                content: match entry.content {
-                    Content::Said {
-                        manner,
-                        text,
-                        reply_to,
-                    } => Content::Said {
-                        manner,
-                        text: text.to_owned(),
-                        reply_to,
-                    },
-                    Content::Kicked { .. } => panic!("a kick"),
-                },
+                content: entry.content.map(str::to_owned),
             };
             truth.check(entry.seq.0, &Said::of(&draft), Some(entry.at.0));
             true

@@ -2,8 +2,8 @@
 //! Asserts the rules by which rows may be added: numbers without a gap, no number twice, no room
 //! under two numbers, epochs that only rise. Knows rows, not when they are written.
 
-use parlor::chat::Content;
 use parlor::chat::registry::{Audit, Change, Fact, FactKey, Snapshot};
+use parlor::chat::{Author, Content, Form};
 use parlor::id::{Millis, Seq};
 use parlor::log::{
     EpochInfo, Era, Kept, KeptKey, Page, PageEntry, Record, Started, StoredRoom, Words,
@@ -39,8 +39,10 @@ struct Row {
     name: SmolStr,
     /// The oldest entry that is kept; one more than the head if none is.
     oldest: Seq,
-    /// From `oldest` on.
+    /// From `oldest` on, as they were handed over.
     records: VecDeque<Record>,
+    /// What entries say that were changed since.
+    present: BTreeMap<Seq, Content<String>>,
     eras: Vec<Era>,
     /// When the newest entry was numbered.
     at: Millis,
@@ -56,17 +58,70 @@ impl Row {
         self.records.get(index as usize)
     }
 
+    /// An entry in its present form.
+    fn entry(&self, record: &Record) -> PageEntry {
+        let mut draft = record.draft.clone();
+        if let Some(content) = self.present.get(&record.seq) {
+            draft.content = content.clone();
+        }
+        if let Content::Said { author, .. } = &mut draft.content
+            && matches!(author, Author::Connection(_))
+        {
+            // It means nothing to the next start.
+            *author = Author::Unknown;
+        }
+        PageEntry {
+            seq: record.seq,
+            at: record.at,
+            draft,
+        }
+    }
+
+    /// The newest record edits or deletes an earlier message, if that is kept.
+    fn amends(&mut self, by: Seq, content: &Content<String>) {
+        let (of, new) = match content {
+            Content::Edited { of, text } => (*of, Some(text)),
+            Content::Deleted { of } => (*of, None),
+            Content::Said { .. } | Content::Kicked { .. } => return,
+        };
+        let known = self
+            .record(of)
+            .map(|record| self.entry(record).draft.content);
+        let Some(Content::Said {
+            manner,
+            reply_to,
+            author,
+            form,
+            ..
+        }) = known
+        else {
+            return;
+        };
+        let before = match form {
+            Form::Original => None,
+            Form::Edited { by } => Some(by),
+            Form::Deleted => return,
+        };
+        let said = Content::Said {
+            manner,
+            text: new.cloned().unwrap_or_default(),
+            reply_to,
+            author,
+            form: match new {
+                Some(_) => Form::Edited { by },
+                None => Form::Deleted,
+            },
+        };
+        self.present.insert(of, said);
+        if let Some(before) = before {
+            let text = String::new();
+            self.present.insert(before, Content::Edited { of, text });
+        }
+    }
+
     fn records_from(&self, seq: Seq) -> impl Iterator<Item = &Record> {
         let index = seq.0.saturating_sub(self.oldest.0) as usize;
         self.records.iter().skip(index)
-    }
-}
-
-fn entry(record: &Record) -> PageEntry {
-    PageEntry {
-        seq: record.seq,
-        at: record.at,
-        draft: record.draft.clone(),
     }
 }
 
@@ -140,6 +195,7 @@ impl Disk {
             name: record.name.clone(),
             oldest: Seq(1),
             records: VecDeque::new(),
+            present: BTreeMap::new(),
             eras: Vec::new(),
             at: Millis(0),
         });
@@ -173,6 +229,7 @@ impl Disk {
             });
         }
         row.records.push_back(record.clone());
+        row.amends(record.seq, &record.draft.content);
         if let Some(key) = &record.key {
             let keys = self.keys.entry(key.session).or_default();
             keys.push_back(KeptKey {
@@ -193,6 +250,7 @@ impl Disk {
         while row.oldest < oldest && row.records.pop_front().is_some() {
             row.oldest.0 += 1;
         }
+        row.present = row.present.split_off(&row.oldest);
         row.oldest
     }
 
@@ -243,11 +301,12 @@ impl Disk {
             .records_from(Seq(after.0 + 1))
             .take(entries_max as usize)
         {
-            bytes += text_bytes(record);
+            let entry = row.entry(record);
+            bytes += entry.text_bytes();
             if !entries.is_empty() && bytes > bytes_max as usize {
                 break;
             }
-            entries.push(entry(record));
+            entries.push(entry);
         }
         let complete_to = match entries.last() {
             Some(last) => last.seq,
@@ -274,29 +333,21 @@ impl Disk {
         before: Seq,
         entries_max: u32,
     ) -> (Vec<PageEntry>, bool) {
-        let records = self.rooms.get(&room).map(|row| row.records.iter().rev());
+        let row = self.rooms.get(&room);
+        let entries = row.map(|row| row.records.iter().rev().map(|record| row.entry(record)));
         let mut words = Words::new(words);
-        let is_said = |record: &Record| matches!(record.draft.content, Content::Said { .. });
-        let mut found: Vec<PageEntry> = records
+        let mut has_words = |entry: &PageEntry| match &entry.draft.content {
+            Content::Said { text, .. } => words.are_in(text),
+            _ => false,
+        };
+        let mut found: Vec<PageEntry> = entries
             .into_iter()
             .flatten()
-            .filter(|record| record.seq < before && is_said(record) && words.are_in(text(record)))
+            .filter(|entry| entry.seq < before && has_words(entry))
             .take(entries_max as usize + 1)
-            .map(entry)
             .collect();
         let more = found.len() > entries_max as usize;
         found.truncate(entries_max as usize);
         (found, more)
     }
-}
-
-fn text(record: &Record) -> &str {
-    match &record.draft.content {
-        Content::Said { text, .. } => text,
-        Content::Kicked { reason, .. } => reason,
-    }
-}
-
-fn text_bytes(record: &Record) -> usize {
-    text(record).len()
 }

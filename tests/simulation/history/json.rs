@@ -113,6 +113,13 @@ fn entry(object: &Value) -> Option<Entry> {
             },
             Some(other) => panic!("a message of the kind {other:?}: {object}"),
         },
+        "edited" => What::Edited {
+            of: number(object, "of"),
+            text: object["text"].as_str().unwrap_or("").to_owned(),
+        },
+        "deleted" => What::Deleted {
+            of: number(object, "of"),
+        },
         "kicked" if object.get("seq").is_some() => What::Kicked {
             by: string(object, "by"),
             reason: object["reason"].as_str().unwrap_or("").to_owned(),
@@ -124,7 +131,14 @@ fn entry(object: &Value) -> Option<Entry> {
         seq: number(object, "seq"),
         time: object["time"].as_u64().expect("an entry has a time"),
         said: Said {
-            nick: string(object, "nick"),
+            nick: string(
+                object,
+                if object["type"] == "deleted" {
+                    "by"
+                } else {
+                    "nick"
+                },
+            ),
             what,
         },
     })

@@ -4,6 +4,7 @@
 //! once and in order.
 
 mod alone;
+mod amendments;
 mod disk;
 mod follower;
 mod game;

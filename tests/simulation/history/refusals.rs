@@ -17,18 +17,18 @@ use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A server with a store, and clients that read everything.
-struct Scene {
-    server: Server<SimNet>,
-    engine: Engine,
-    chance: Chance,
-    clients: Vec<Client>,
+pub(super) struct Scene {
+    pub(super) server: Server<SimNet>,
+    pub(super) engine: Engine,
+    pub(super) chance: Chance,
+    pub(super) clients: Vec<Client>,
 }
 
-struct Client {
-    socket: usize,
+pub(super) struct Client {
+    pub(super) socket: usize,
     ear: Ear,
     /// The objects that were sent to it.
-    heard: Vec<Value>,
+    pub(super) heard: Vec<Value>,
     reads: bool,
 }
 
@@ -44,22 +44,29 @@ impl Client {
 }
 
 impl Scene {
-    fn new(config: Config) -> Self {
-        let mut engine = Engine::new(Disk::default(), Faults::NONE);
+    pub(super) fn new(config: Config) -> Self {
+        Self::over(config, Disk::default())
+    }
+
+    /// A start over what an earlier one has kept.
+    pub(super) fn over(config: Config, disk: Disk) -> Self {
+        let mut engine = Engine::new(disk, Faults::NONE);
+        // No two starts have the same sessions.
+        let seed = u64::from(engine.disk.epoch()) + 1;
         let keeping = Keeping {
             started: engine.disk.starts(1),
             store: Some(Box::new(engine.store())),
         };
         let net = SimNet::new(1, net::Faults::NONE, 1);
         Self {
-            server: Server::new(config, net, 100, 1, keeping),
+            server: Server::new(config, net, 100, seed, keeping),
             engine,
             chance: Chance::new(1),
             clients: Vec::new(),
         }
     }
 
-    fn now(&self) -> Tick {
+    pub(super) fn now(&self) -> Tick {
         self.server.net().now()
     }
 
@@ -86,7 +93,7 @@ impl Scene {
     }
 
     /// Turns without time.
-    fn turns(&mut self) {
+    pub(super) fn turns(&mut self) {
         let now = self.now();
         self.server.net_mut().horizon = now;
         for _ in 0..60 {
@@ -94,7 +101,7 @@ impl Scene {
         }
     }
 
-    fn pass(&mut self, ticks: u32) {
+    pub(super) fn pass(&mut self, ticks: u32) {
         let until = self.now() + ticks;
         self.server.net_mut().horizon = until;
         while self.now() < until {
@@ -103,7 +110,7 @@ impl Scene {
         self.turns();
     }
 
-    fn connects(&mut self) -> usize {
+    pub(super) fn connects(&mut self) -> usize {
         let number = self.clients.len();
         let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
         let net = self.server.net_mut();
@@ -122,7 +129,7 @@ impl Scene {
     }
 
     /// Sends requests in one packet. They are numbered from `from` on.
-    fn asks(&mut self, who: usize, from: u64, requests: &[(&str, Vec<(&str, Value)>)]) {
+    pub(super) fn asks(&mut self, who: usize, from: u64, requests: &[(&str, Vec<(&str, Value)>)]) {
         let mut bytes = Vec::new();
         for (id, (kind, fields)) in (from..).zip(requests) {
             let text = json::request(kind, Some(id), fields);
@@ -132,7 +139,7 @@ impl Scene {
         self.turns();
     }
 
-    fn joins(&mut self) -> usize {
+    pub(super) fn joins(&mut self) -> usize {
         let who = self.connects();
         self.asks(who, 1, &[("join", vec![("room", json!("lobby"))])]);
         who

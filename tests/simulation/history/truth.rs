@@ -17,9 +17,26 @@ pub(crate) struct Said {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
-    Message { text: String, reply_to: Option<u32> },
-    Action { text: String, reply_to: Option<u32> },
-    Kicked { by: String, reason: String },
+    Message {
+        text: String,
+        reply_to: Option<u32>,
+    },
+    Action {
+        text: String,
+        reply_to: Option<u32>,
+    },
+    Kicked {
+        by: String,
+        reason: String,
+    },
+    /// Without a text: the message was changed again.
+    Edited {
+        of: u32,
+        text: String,
+    },
+    Deleted {
+        of: u32,
+    },
 }
 
 impl Said {
@@ -29,6 +46,7 @@ impl Said {
                 manner,
                 text,
                 reply_to,
+                ..
             } => {
                 let (text, reply_to) = (text.clone(), reply_to.map(|seq| seq.0));
                 match manner {
@@ -36,6 +54,11 @@ impl Said {
                     Manner::Action => What::Action { text, reply_to },
                 }
             }
+            Content::Edited { of, text } => What::Edited {
+                of: of.0,
+                text: text.clone(),
+            },
+            Content::Deleted { of } => What::Deleted { of: of.0 },
             Content::Kicked { by, reason } => What::Kicked {
                 by: by.clone(),
                 reason: reason.clone(),
@@ -50,7 +73,7 @@ impl Said {
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.what {
             What::Message { text, .. } | What::Action { text, .. } => Some(text),
-            What::Kicked { .. } => None,
+            What::Kicked { .. } | What::Edited { .. } | What::Deleted { .. } => None,
         }
     }
 
@@ -60,6 +83,8 @@ impl Said {
         match &self.what {
             What::Message { text, .. } => format!("{nick}: {text}"),
             What::Action { text, .. } => format!("** {nick} {text}"),
+            What::Edited { of, text } => format!("* {nick} corrected message {of}: {text}"),
+            What::Deleted { of } => format!("* message {of} was deleted by {nick}"),
             What::Kicked { by, reason } => format!("* {nick} was kicked by {by} ({reason})"),
         }
     }
