@@ -89,6 +89,7 @@
 //! - A new refusal: [`http::Refusal`]. A new reason to close: [`ws::CloseReason`].
 
 pub mod admin;
+pub mod budget;
 pub mod chance;
 pub mod chat;
 pub mod config;

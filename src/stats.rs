@@ -26,6 +26,8 @@ pub struct Stats {
     pub refused: u64,
     /// Text messages that were received whole from members, whatever became of them.
     pub messages: u64,
+    /// Requests that were refused because a connection or an address asks for that too often.
+    pub limited: u64,
     /// Times that a WebSocket connection was not read for a while because the peer caused too much
     /// work.
     pub paused: u64,
@@ -53,6 +55,7 @@ impl fmt::Display for Stats {
             answered,
             refused,
             messages,
+            limited,
             paused,
             violations,
             silent,
@@ -64,7 +67,7 @@ impl fmt::Display for Stats {
             f,
             "accepted={accepted} turned_away={turned_away} exhausted={exhausted} \
              upgraded={upgraded} answered={answered} refused={refused} messages={messages} \
-             paused={paused} violations={violations} silent={silent} stalled={stalled} \
+             limited={limited} paused={paused} violations={violations} silent={silent} stalled={stalled} \
              missed={missed} closed={closed}"
         )
     }

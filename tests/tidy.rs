@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 23] = [
+const MAY_NAME: [(&str, &[&str]); 24] = [
     (
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
-            "rate", "config", "stats", "log", "admin", "session", "password", "token",
+            "rate", "config", "stats", "log", "admin", "session", "budget", "password", "token",
         ],
     ),
     (
         "config",
         &[
             "net", "http", "page", "ws", "conn", "chat", "log", "store", "admin", "id", "options",
+            "budget",
         ],
     ),
     ("net", &["id"]),
@@ -35,6 +36,7 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     ("token", &["id"]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
+    ("budget", &["id"]),
     ("chance", &[]),
     ("frame", &[]),
     ("id", &[]),

@@ -10,7 +10,7 @@ mod tests;
 
 use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption};
-use crate::{chat, conn, http, log, net, page, store, ws};
+use crate::{budget, chat, conn, http, log, net, page, store, ws};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub struct Config {
     pub ws: ws::Limits,
     pub conn: conn::Settings,
     pub chat: chat::Settings,
+    pub budget: budget::Settings,
     pub log: log::Settings,
     /// Without its directory, which follows from `store_place`.
     pub store: store::Settings,
@@ -55,6 +56,7 @@ impl Default for Config {
             ws: ws::Limits::default(),
             conn: conn::Settings::default(),
             chat: chat::Settings::default(),
+            budget: budget::Settings::default(),
             log: log::Settings::default(),
             store: store::Settings::default(),
             max_connections: None,

@@ -276,6 +276,37 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     "messages that may come at once before the rate counts",
                     |c| &mut c.chat.message_burst,
                 ),
+                count32(
+                    "joins-per-minute",
+                    (0, RATE_MAX),
+                    "rooms joined; 0: no limit. As many may come at once, here and below",
+                    |c| &mut c.budget.joins_per_minute,
+                ),
+                count32(
+                    "nicks-per-minute",
+                    (0, RATE_MAX),
+                    "other nicks asked for; 0: no limit",
+                    |c| &mut c.budget.nicks_per_minute,
+                ),
+                count32(
+                    "reads-per-minute",
+                    (0, RATE_MAX),
+                    "pages of history read; 0: no limit",
+                    |c| &mut c.budget.reads_per_minute,
+                ),
+                count32(
+                    "searches-per-minute",
+                    (0, RATE_MAX),
+                    "searches; 0: no limit",
+                    |c| &mut c.budget.searches_per_minute,
+                ),
+                count32(
+                    "address-factor",
+                    (0, RATE_MAX),
+                    "all connections of one address (IPv6: of a /64) may together do as much of \
+                     each, messages too, as so many; 0: no limit",
+                    |c| &mut c.budget.address_factor,
+                ),
             ],
         },
         Group {

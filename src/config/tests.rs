@@ -53,7 +53,7 @@ fn defaults_of_the_help() -> Vec<(String, String)> {
             defaults.push((name.to_owned(), default.to_owned()));
         }
     }
-    assert_eq!(defaults.len(), 37, "{defaults:?}");
+    assert!(defaults.len() > 36, "{defaults:?}");
     defaults
 }
 

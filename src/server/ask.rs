@@ -77,8 +77,11 @@ impl<N: Net> Server<N> {
         self.show(id, &Shown::Ok { re, done }, now);
     }
 
-    /// False: the request was over the user's rate, and nothing was done.
+    /// False: the request was over a rate or a budget, and nothing was done.
     fn ask(&mut self, id: ConnId, protocol: Protocol, request: &Request<'_>, now: Tick) -> bool {
+        if !self.is_within_budget(id, &request.ask, now) {
+            return false;
+        }
         let command = match request.ask {
             Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
             Ask::Chat(command) => command,

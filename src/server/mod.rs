@@ -7,6 +7,7 @@ mod addresses;
 mod admin;
 mod ask;
 mod batches;
+mod budgets;
 mod catch_up;
 mod changes;
 mod close;
@@ -31,6 +32,7 @@ mod stop;
 mod talk;
 mod trim;
 
+use crate::budget::{self, Budgets};
 use crate::chat::Chat;
 use crate::config::Config;
 use crate::conn::{Deadlines, Wait};
@@ -92,6 +94,7 @@ pub struct Server<N: Net> {
     addresses: Addresses,
     admin: Admin,
     guesses: Guesses,
+    budgets: Budgets,
     pauses: Pauses,
     /// Frames that may still be handled of the connection that is being read.
     frames_left: usize,
@@ -165,6 +168,7 @@ impl<N: Net> Server<N> {
             page,
             ws,
             chat,
+            budget,
             log: history,
             max_connections_per_address,
             grace_timeout,
@@ -196,6 +200,10 @@ impl<N: Net> Server<N> {
         } else {
             lengths
         };
+        let budgets = Budgets::new(budget::Settings {
+            messages_per_minute: chat.message_rate.saturating_mul(60),
+            ..budget
+        });
         let mut chat = Chat::new(&chat, seed);
         chat.restore(mem::take(&mut keeping.started.registry));
         Self {
@@ -203,6 +211,7 @@ impl<N: Net> Server<N> {
             addresses: Addresses::default(),
             admin: Admin::default(),
             guesses: Guesses::new(seed),
+            budgets,
             pauses: Pauses::default(),
             frames_left: 0,
             listeners: Listeners::new(max_connections),

@@ -166,6 +166,8 @@ pub enum Problem<'a> {
     StoreUnavailable,
     /// The client is above its rate, and was asked to slow down before.
     TooFast,
+    /// The client, or its address, asks for that too often.
+    TooOften { retry_millis: u32 },
     /// Too much is under way at the moment.
     Busy,
     /// The room has as many entries as a room can have.
@@ -266,7 +268,7 @@ impl Problem<'_> {
             Self::TooManyRooms { .. } | Self::RoomIsFull => Code::TooMany,
             Self::NoSuchSession => Code::NoSuchSession,
             Self::StoreUnavailable => Code::StoreUnavailable,
-            Self::TooFast => Code::TooFast,
+            Self::TooFast | Self::TooOften { .. } => Code::TooFast,
             Self::Busy => Code::Busy,
         }
     }
@@ -284,6 +286,7 @@ impl Problem<'_> {
         match self {
             Self::StoreUnavailable => Some(STORE_RETRY_MILLIS),
             Self::TooFast | Self::Busy => Some(BUSY_RETRY_MILLIS),
+            Self::TooOften { retry_millis } => Some(retry_millis),
             Self::NotJson
             | Self::NotAnObject
             | Self::Missing { .. }
@@ -339,6 +342,10 @@ impl fmt::Display for Problem<'_> {
                 f.write_str("messages cannot be stored at the moment; try again later")
             }
             Self::TooFast => f.write_str("that was too fast; slow down"),
+            Self::TooOften { retry_millis } => {
+                let seconds = retry_millis.div_ceil(1000);
+                write!(f, "that was too often; try again in {seconds} s")
+            }
             Self::Busy => f.write_str("the server is busy at the moment; try again later"),
             Self::RoomIsFull => f.write_str("this room takes no further message; use another"),
         }

@@ -1,6 +1,8 @@
 //! Limits of connections, addresses, descriptors, message rates and notices.
 
+use super::program::Program;
 use super::support::{Client, Server, contains, eventually, upgrade_request};
+use serde_json::json;
 
 /// Sends a request that must get 503 with Retry-After, and then the end of the connection.
 fn turned_away(server: &Server, request: &str) {
@@ -144,4 +146,61 @@ fn crowd_of_joins_and_leaves_is_summed_up() {
     }
     ann.leaves();
     server.is_empty();
+}
+
+#[test]
+fn program_that_joins_too_often_is_refused_and_learns_when_it_may_again() {
+    let server = Server::start(&["--joins-per-minute", "3", "--message-rate", "0"]);
+    let mut ann = Program::connect(&server, "ann");
+    for room in ["a", "b", "c"] {
+        assert_eq!(
+            ann.asks(json!({"type": "join", "room": room}))["type"],
+            "joined"
+        );
+    }
+    let error = ann.asks(json!({"type": "join", "room": "d"}));
+    assert_eq!(error["code"], "too_fast");
+    let retry_ms = error["retry_ms"].as_u64().expect("a time");
+    assert!((1..=20_000).contains(&retry_ms), "{error}");
+    assert_eq!(ann.asks(json!({"type": "ping"}))["type"], "ok");
+    let mut bob = Program::connect(&server, "bob");
+    assert_eq!(
+        bob.asks(json!({"type": "join", "room": "d"}))["type"],
+        "joined"
+    );
+    assert_eq!(server.counter("limited"), 1);
+}
+
+#[test]
+fn connections_of_one_address_share_what_an_address_may_do() {
+    let options = ["--nicks-per-minute", "2", "--address-factor", "2"];
+    let server = Server::start(&[&options[..], &["--trusted-proxy", "none"]].concat());
+    let mut programs = ["ann", "bob", "cat"].map(|nick| Program::connect(&server, nick));
+    let mut taken = 0;
+    for program in &mut programs {
+        for nick in ["one", "two"] {
+            let nick = format!("{nick}{taken}");
+            let answer = program.asks(json!({"type": "nick", "nick": nick}));
+            taken += usize::from(answer["type"] == "ok");
+        }
+    }
+    assert_eq!(taken, 4);
+}
+
+#[test]
+fn person_who_changes_nicks_too_often_is_asked_to_wait_once() {
+    let server = Server::start(&["--nicks-per-minute", "1"]);
+    let mut ann = server.join("ann");
+    ann.says("/nick anna");
+    ann.hears("* ann is now known as anna");
+    for nick in ["anne", "annie", "anita"] {
+        ann.says(&format!("/nick {nick}"));
+    }
+    contains(ann.line(), "that was too often; try again in");
+    ann.says("hello");
+    let mut line = ann.line();
+    while line.contains("too often") {
+        line = ann.line();
+    }
+    assert_eq!(line, "anna: hello");
 }

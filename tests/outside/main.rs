@@ -19,6 +19,7 @@ mod limits;
 mod load;
 mod outbox;
 mod pages;
+mod program;
 mod programs;
 mod room;
 #[path = "../schema/mod.rs"]

@@ -9,6 +9,7 @@ use super::net::{Faults, SimNet};
 use super::person::{Asked, Origin, Person, Stay};
 use super::tally::Tally;
 use super::trace::Trace;
+use parlor::budget;
 use parlor::config::Config;
 use parlor::conn::outbox;
 use parlor::id::Tick;
@@ -84,6 +85,7 @@ fn config(chance: &mut Chance) -> Config {
         },
         grace_timeout: seconds(2),
         max_connections_per_address: if chance.percent(50) { 0 } else { 3 },
+        budget: budget::Settings::UNLIMITED,
         ..Config::default()
     }
 }

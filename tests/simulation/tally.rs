@@ -87,6 +87,7 @@ impl Tally {
             answered,
             refused,
             messages,
+            limited,
             paused,
             violations,
             silent,
@@ -95,6 +96,7 @@ impl Tally {
             closed,
         } = *stats;
 
+        assert_eq!(limited, 0, "no client of a game has a budget");
         let seen = &*self;
         for (name, counted, seen) in [
             ("accepted", accepted, seen.accepted),

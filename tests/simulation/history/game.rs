@@ -13,6 +13,7 @@ use super::reader::Reader;
 use super::store::{self, Engine};
 use super::truth::{Found, Truth};
 use super::{ROOMS, WITNESSED};
+use parlor::budget;
 use parlor::config::Config;
 use parlor::conn::outbox;
 use parlor::id::{Peer, Tick};
@@ -77,6 +78,7 @@ fn config(chance: &mut Chance) -> Config {
             operator_token: Some(String::from("secret")),
             ..chat::Settings::default()
         },
+        budget: budget::Settings::UNLIMITED,
         log: log::Settings {
             tail_bytes: [4_000, 40_000][chance.below(2)],
             catch_up_max: [6, 20, 1000][chance.below(3)],

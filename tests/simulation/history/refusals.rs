@@ -7,6 +7,7 @@ use super::super::net::{self, SimNet};
 use super::disk::Disk;
 use super::json;
 use super::store::{Engine, Faults};
+use parlor::budget;
 use parlor::config::Config;
 use parlor::conn::outbox;
 use parlor::id::{Peer, Tick};
@@ -197,6 +198,7 @@ const FAILING_TICKS: u32 = 11;
 fn unlimited() -> Config {
     let mut config = Config::default();
     config.chat.message_rate = 0;
+    config.budget = budget::Settings::UNLIMITED;
     config
 }
 

@@ -1,0 +1,69 @@
+//! A program that speaks `parlor.v1.json` to the real server. Every object, in both directions, is
+//! held to the schema.
+
+use super::schema::Schema;
+use super::support::{Client, Frame, Server, upgrade_request};
+use serde_json::{Value, json};
+
+pub(crate) struct Program {
+    pub(crate) client: Client,
+    schema: Schema,
+    last_id: u64,
+    pub(crate) hello: Value,
+}
+
+impl Program {
+    pub(crate) fn connect(server: &Server, nick: &str) -> Self {
+        let mut client = server.connect();
+        let request = upgrade_request(&format!("/ws?nick={nick}"));
+        let field = "Sec-WebSocket-Protocol: parlor.v1.json\r\nHost:";
+        client.send(request.replace("Host:", field).as_bytes());
+        assert_eq!(client.response().status, 101);
+        let mut program = Self {
+            client,
+            schema: Schema::new(),
+            last_id: 0,
+            hello: Value::Null,
+        };
+        program.hello = program.next();
+        assert_eq!(program.hello["type"], "hello");
+        program
+    }
+
+    /// Joined to a room.
+    pub(crate) fn in_room(server: &Server, nick: &str, room: &str) -> Self {
+        let mut program = Self::connect(server, nick);
+        let joined = program.asks(json!({"type": "join", "room": room}));
+        assert_eq!(joined["type"], "joined");
+        program
+    }
+
+    /// The next object.
+    pub(crate) fn next(&mut self) -> Value {
+        loop {
+            match self.client.frame() {
+                Frame::Text(text) => {
+                    self.schema.check_sent(&text);
+                    return serde_json::from_str(&text).expect("JSON");
+                }
+                Frame::Ping(_) | Frame::Pong(_) => {}
+                frame @ (Frame::Close(..) | Frame::End) => panic!("{frame:?}"),
+            }
+        }
+    }
+
+    /// The answer to a request. What comes before it is left out.
+    pub(crate) fn asks(&mut self, mut request: Value) -> Value {
+        self.last_id += 1;
+        request["id"] = self.last_id.into();
+        let text = request.to_string();
+        self.schema.check_request(&text);
+        self.client.says(&text);
+        loop {
+            let object = self.next();
+            if object["re"] == request["id"] {
+                return object;
+            }
+        }
+    }
+}
