@@ -3,15 +3,18 @@
 use log::LevelFilter;
 use parlor::admin::{self, AdminSocket};
 use parlor::config::{
-    self, CommandInvocation, Config, Invocation, StoreCommand, StorePlace, Whereabouts,
-    runtime_directory, state_directory,
+    self, CommandInvocation, Config, Invocation, StoreCommand, StorePlace, TokenInvocation,
+    TokenOptions, Whereabouts, runtime_directory, state_directory,
 };
+use parlor::id::Millis;
 use parlor::load::{self, LoadError, Screen, Verdict};
 use parlor::log::Keeping;
 use parlor::net::mio::{MioNet, clock, raise_descriptor_limit, wall_clock};
 use parlor::options;
+use parlor::password;
 use parlor::server::{Server, Turn, connections_within};
 use parlor::store::{self, StoreError};
+use parlor::token;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Write};
@@ -30,7 +33,7 @@ const ADMIN_SOCKET: &str = "admin.sock";
 const SERVICE_RUNTIME: &str = "/run/parlor";
 
 /// The subcommands with a manual page.
-const PAGES: &[&str] = &["load", "backup", "export", "store-check"];
+const PAGES: &[&str] = &["load", "token", "backup", "export", "store-check"];
 
 /// Something outside the program is wrong, such as an address in use, or a second signal came.
 const FAILED: ExitCode = ExitCode::FAILURE;
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Some("man") => manual(&rest(&mut arguments)),
         Some("backup") => run_command(StoreCommand::Backup, rest(&mut arguments)),
         Some("export") => run_command(StoreCommand::Export, rest(&mut arguments)),
+        Some("token") => run_token(rest(&mut arguments)),
         Some("store") => run_store(rest(&mut arguments)),
         Some(_) | None => start(arguments),
     }
@@ -83,6 +87,7 @@ fn completions(arguments: &[OsString]) -> ExitCode {
     let program = config::TABLE
         .described("parlor")
         .subcommand(load::described("load"));
+    let program = program.subcommand(config::TOKEN.described("token"));
     let program = config::with_store_commands(program);
     let program = options::with_printers(program, PAGES);
     match options::completions(program, &shell.to_string_lossy()) {
@@ -98,6 +103,7 @@ fn manual(arguments: &[OsString]) -> ExitCode {
     let page = match arguments {
         [] => config::TABLE.described("parlor"),
         [which] if which == "load" => load::described("parlor-load"),
+        [which] if which == "token" => config::TOKEN.described("parlor-token"),
         [which] if which == "backup" => StoreCommand::Backup.described("parlor-backup"),
         [which] if which == "export" => StoreCommand::Export.described("parlor-export"),
         [which] if which == "store-check" => StoreCommand::Check.described("parlor-store-check"),
@@ -140,6 +146,55 @@ fn run_load(arguments: Vec<OsString>) -> ExitCode {
             FAILED
         }
     }
+}
+
+fn run_token(arguments: Vec<OsString>) -> ExitCode {
+    let options = match TokenInvocation::parse(arguments, variable) {
+        Ok(TokenInvocation::Help(text)) => return print(text.as_bytes()),
+        Ok(TokenInvocation::Sign(options)) => options,
+        Err(bad) => {
+            eprintln!("parlor token: {bad}");
+            return misused();
+        }
+    };
+    match signed_token(options) {
+        Ok(token) => print(format!("{token}\n").as_bytes()),
+        Err(why) => {
+            eprintln!("parlor token: {why}");
+            FAILED
+        }
+    }
+}
+
+fn signed_token(options: TokenOptions) -> Result<String, String> {
+    let file = options.key.unwrap_or_default();
+    let key = token_key(&file)?;
+    let lasts = u64::try_from(options.expires.as_millis()).unwrap_or(u64::MAX);
+    let claims = token::Claims {
+        subject: options.subject,
+        nick: options.nick,
+        roles: options.roles,
+        rooms: options.rooms,
+        expires: Millis(wall_clock().0.saturating_add(lasts)),
+    };
+    let signed = token::sign(&key, &claims, options.audience.as_deref());
+    let signed = signed.ok_or_else(|| {
+        let file = file.display();
+        format!("{file} is a public key: sign with the private one")
+    })?;
+    // What this server would refuse is of no use.
+    let verifier = token::Verifier::new(key, options.audience);
+    match verifier.verify(&signed, wall_clock()) {
+        Ok(_) => Ok(signed),
+        Err(why) => Err(format!("such a token would be refused: {why}")),
+    }
+}
+
+/// The key in a file.
+fn token_key(file: &Path) -> Result<token::Key, String> {
+    let contents = std::fs::read(file);
+    let contents = contents.map_err(|error| format!("--token-key {}: {error}", file.display()))?;
+    token::Key::parse(&contents).map_err(|why| format!("--token-key {}: {why}", file.display()))
 }
 
 fn run_store(mut arguments: Vec<OsString>) -> ExitCode {
@@ -259,8 +314,22 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
     let shown = kept_in.as_deref().map(Path::display);
     let shown = shown.map_or_else(|| String::from("memory"), |path| path.to_string());
     let _ = writeln!(output, "parlor keeps its history in {shown}");
+    let verifier = match &config.token_key {
+        Some(file) => {
+            let audience = config.token_audience.clone();
+            Some(token::Verifier::new(token_key(file)?, audience))
+        }
+        None => None,
+    };
+    let waker = net.waker();
+    let passwords = password::start(Box::new(move || waker.wake()));
+    let passwords = passwords.map_err(|error| format!("no thread can be started: {error}"))?;
     let seed = u64::from_ne_bytes(seed);
     let mut server = Server::new(config, net, max_connections, seed, keeping);
+    server.use_passwords(Box::new(passwords));
+    if let Some(verifier) = verifier {
+        server.accept_tokens(verifier);
+    }
     if let Some(listener) = listener {
         server.serve_admin(listener, kept_in.is_some().then_some(shown));
     }

@@ -53,9 +53,14 @@ impl Sessions {
 
     /// Gives a connection a session of its own and returns its number.
     pub fn begin(&mut self, connection: ConnId) -> u64 {
-        let session = 1 + self.chance.below(u64::MAX);
+        let session = self.number();
         self.adopt(connection, session);
         session
+    }
+
+    /// The number of a new session, which no connection has yet.
+    pub fn number(&mut self) -> u64 {
+        1 + self.chance.below(u64::MAX)
     }
 
     /// Gives a connection the session of an earlier one.

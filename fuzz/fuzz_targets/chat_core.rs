@@ -350,7 +350,11 @@ impl Game {
                     let unreported = self.unreported.entry(name.to_owned());
                     unreported.or_default().joined += 1;
                 } else {
-                    let event = Event::Joined { room: shown, nick };
+                    let event = Event::Joined {
+                        room: shown,
+                        nick,
+                        has_account: false,
+                    };
                     let except = Some(id);
                     let notice = Effect::Notice {
                         room,
@@ -860,6 +864,7 @@ fuzz_target!(|game: (u8, u8, Vec<Operation<'_>>)| {
         notice_interval: Duration::from_secs(1),
         rooms_per_connection: ROOMS_PER_USER,
         operator_token: Some(String::from("secret")),
+        ..Settings::default()
     };
     let mut game = Game {
         chat: Chat::new(&settings, 1),

@@ -3,7 +3,9 @@
 use super::entry::Draft;
 use super::nick::{Nick, NickRefused};
 use super::registry::Change;
-use crate::id::{ConnId, RoomId};
+use super::registry::Scope;
+use super::role::Role;
+use crate::id::{ConnId, Millis, RoomId};
 use smol_str::SmolStr;
 
 /// Something that clients see and that no room keeps. What concerns a room names it.
@@ -19,7 +21,12 @@ pub enum Event {
         more: u32,
     },
     /// A new member is in the room.
-    Joined { room: SmolStr, nick: Nick },
+    Joined {
+        room: SmolStr,
+        nick: Nick,
+        /// The nick is the name of the member's account.
+        has_account: bool,
+    },
     /// A member left, by `/quit` with an optional word, or because the connection ended.
     Left {
         room: SmolStr,
@@ -27,7 +34,10 @@ pub enum Event {
         word: String,
     },
     /// A member is writing something.
-    Typing { room: SmolStr, nick: Nick },
+    Typing {
+        room: SmolStr,
+        nick: Nick,
+    },
     /// Joins and leaves that were counted instead of announced one by one.
     Summed {
         room: SmolStr,
@@ -35,7 +45,11 @@ pub enum Event {
         left: u32,
     },
     /// A member has another nick.
-    Renamed { room: SmolStr, old: Nick, new: Nick },
+    Renamed {
+        room: SmolStr,
+        old: Nick,
+        new: Nick,
+    },
     /// An operator has removed the member who sees this from the room.
     YouWereKicked {
         room: SmolStr,
@@ -58,8 +72,43 @@ pub enum Event {
     Help,
     /// The member who sees this has become an operator.
     YouAreOperator,
+    /// The user who sees this is logged in.
+    LoggedIn {
+        account: SmolStr,
+        nick: SmolStr,
+        /// Those on the server.
+        roles: Vec<Role>,
+        /// The secret to resume with from here on.
+        session: Option<SmolStr>,
+        /// The account was made by this.
+        is_new: bool,
+    },
+    /// The user who sees this is a guest from here on.
+    LoggedOut {
+        nick: Nick,
+        session: Option<SmolStr>,
+    },
+    PasswordChanged,
+    /// The account of the user who sees this is gone.
+    Unregistered,
+    /// What is kept of the account of the user who sees this.
+    Account(Box<AccountReport>),
     /// What a member asked for was not done; only that member sees it.
     Refused(Refused),
+}
+
+/// All that is kept of an account, but for what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountReport {
+    pub name: SmolStr,
+    pub created: Millis,
+    pub has_password: bool,
+    /// What signed tokens call it.
+    pub token_subject: Option<SmolStr>,
+    /// When each of its sessions was last noted to be in use.
+    pub sessions: Vec<Millis>,
+    pub roles: Vec<(Scope, Role)>,
+    pub connections: u32,
 }
 
 /// Why a member did not get what they asked for.
@@ -103,6 +152,22 @@ pub enum Refused {
     /// No member of the room has that nick.
     NoSuchMember {
         nick: String,
+    },
+    /// The user is logged in already, and must log out first.
+    IsLoggedIn {
+        account: SmolStr,
+    },
+    /// Only a user who is logged in can do that.
+    NotLoggedIn,
+    /// An account has this name, or one that looks like it.
+    AccountTaken {
+        name: SmolStr,
+    },
+    /// There are as many accounts as there may be.
+    TooManyAccounts,
+    /// The nick of a user who is logged in is the name of the account.
+    NickIsAccounts {
+        account: SmolStr,
     },
 }
 
@@ -165,4 +230,9 @@ pub enum Farewell {
     /// empty. The user is there until [`super::Chat::exit`]: a protocol that can join rooms may keep
     /// the connection.
     Kicked { reason: String },
+    /// A newer connection of the account takes the place of this one. The user is there until
+    /// [`super::Chat::exit`].
+    Replaced,
+    /// The password of the account was changed, or the account is gone, and so is the user.
+    LoggedOut,
 }

@@ -1,5 +1,6 @@
 //! The lists of a room's members and of all rooms.
 
+use super::room::Room;
 use super::{Chat, Effects, Event, Nick, Page, ROOMS_MAX, WHO_MAX, reply};
 use crate::id::{ConnId, RoomId};
 use smol_str::SmolStr;
@@ -13,11 +14,25 @@ impl Chat {
         most: usize,
         except: Option<ConnId>,
     ) -> (Vec<Nick>, u32) {
+        let account = except.and_then(|id| self.account_of(id));
+        let is_except =
+            |id: ConnId| Some(id) == except || account.is_some() && self.account_of(id) == account;
+        let is_there = except.is_some_and(|id| {
+            self.is_member(id, room)
+                || account.is_some_and(|account| self.is_elsewhere(account, id, room))
+        });
         let members = self.members(room);
-        let count = members.len() - usize::from(except.is_some_and(|id| self.is_member(id, room)));
+        let people = self.rooms.get(room).map_or(0, Room::people);
+        let count = people - usize::from(is_there);
         let mut nicks = Vec::with_capacity(count.min(most));
-        let listed = members.iter().filter(|id| Some(**id) != except).take(most);
-        nicks.extend(listed.filter_map(|id| self.nick_of(*id).cloned()));
+        let listed = members
+            .iter()
+            .filter(|id| !is_except(**id) && self.is_listed(**id, room));
+        nicks.extend(
+            listed
+                .take(most)
+                .filter_map(|id| self.nick_of(*id).cloned()),
+        );
         (nicks, count.saturating_sub(most) as u32)
     }
 
@@ -34,7 +49,8 @@ impl Chat {
         let (members, more) = match page {
             None => self.names_in(room, WHO_MAX, None),
             Some(page) => {
-                let nicks = self.members(room).iter();
+                let members = self.members(room).iter();
+                let nicks = members.filter(|id| self.is_listed(**id, room));
                 let nicks = nicks.filter_map(|id| self.nick_of(*id));
                 let (page, more) = first_of(nicks.map(|nick| (nick.as_str(), nick)), page, WHO_MAX);
                 (page.into_iter().cloned().collect(), more)
@@ -53,7 +69,7 @@ impl Chat {
 
     pub(super) fn list_rooms(&self, id: ConnId, page: Option<Page<'_>>, effects: &mut Effects) {
         let rooms = self.rooms.iter();
-        let mut rooms = rooms.map(|(_, room)| (&room.name, room.members().len() as u32));
+        let mut rooms = rooms.map(|(_, room)| (&room.name, room.people() as u32));
         let (rooms, more) = match page {
             None => {
                 let listed: Vec<(&SmolStr, u32)> = rooms.by_ref().take(ROOMS_MAX).collect();

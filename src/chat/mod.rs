@@ -8,6 +8,7 @@
 //! ([`Effect::Append`]), and what an entry changes is changed by [`Chat::ordered`], once the entry
 //! has its number. A room is identified by the id that its log has.
 
+mod accounts;
 mod amend;
 mod author;
 mod command;
@@ -18,6 +19,7 @@ mod moderation;
 mod names;
 mod naming;
 pub mod nick;
+mod online;
 mod presence;
 pub mod registry;
 mod role;
@@ -28,19 +30,22 @@ mod speech;
 mod text;
 mod user;
 
+pub use accounts::{NewSession, SESSION_MS, SESSIONS_MAX};
 pub use amend::Claim;
 pub use author::{Author, Identity};
 pub use command::{Command, Page};
 pub use entry::{Content, Draft, Entry, Form, Manner};
-pub use event::{Effect, Event, Farewell, JoinRefused, Refused};
+pub use event::{AccountReport, Effect, Event, Farewell, JoinRefused, Refused};
 pub use nick::{Nick, NickRefused, RoomName};
+pub use online::CONNECTIONS_MAX;
 pub use role::{Action, Role, may};
-pub use settings::Settings;
+pub use settings::{AccountPolicy, Settings};
 
 use crate::chance::Chance;
 use crate::id::{ConnId, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
 use names::Names;
+use online::Online;
 use registry::{Registry, Snapshot};
 use room::{Notices, Room};
 use rooms::Rooms;
@@ -75,6 +80,8 @@ pub struct Chat {
     departed: usize,
     names: Names,
     registry: Registry,
+    online: Online,
+    accounts_max: usize,
     rooms: Rooms,
     /// Rooms whose joins and leaves wait to be summed up.
     summing: Vec<RoomId>,
@@ -97,6 +104,8 @@ impl Chat {
             departed: 0,
             names: Names::new(seed),
             registry: Registry::default(),
+            online: Online::default(),
+            accounts_max: settings.accounts_max,
             rooms: Rooms::default(),
             summing: Vec::new(),
             rooms_per_user: settings.rooms_per_connection,
@@ -304,15 +313,22 @@ impl Chat {
             slots.filter_map(|(user, slot)| user.as_ref().map(|user| (user.id(slot), user)))
         };
         assert_eq!(users().count(), self.user_count, "users are counted");
+        // Of an account, the first connection has the keys.
+        let bearer = |id: ConnId, user: &User| match user.account {
+            Some(account) => self.online.of(account).first().copied(),
+            None => Some(id),
+        };
+        let bearers = users().filter(|(id, user)| bearer(*id, user) == Some(*id));
         assert_eq!(
             self.names.len(),
-            users().map(|(_, u)| u.nick.keys().count()).sum::<usize>(),
+            bearers.map(|(_, u)| u.nick.keys().count()).sum::<usize>(),
             "every user has the keys of their nick"
         );
+        self.check_accounts();
         let mut memberships = 0;
         for (id, user) in users() {
             for key in user.nick.keys() {
-                assert_eq!(self.owner_of(&key), Some(id), "name");
+                assert_eq!(self.owner_of(&key), bearer(id, user), "name");
             }
             let own = user.memberships.as_slice();
             assert!(own.len() <= self.rooms_per_user, "more rooms than allowed");
@@ -343,6 +359,15 @@ impl Chat {
                 speakers[usize::from(user.dialect)] += 1;
             }
             assert_eq!(room.speakers, speakers, "speakers are counted");
+            let doubles = room
+                .members()
+                .iter()
+                .filter(|one| !self.is_listed(**one, id));
+            assert_eq!(
+                doubles.count(),
+                room.doubles as usize,
+                "doubles are counted"
+            );
             let is_listed = self.summing.contains(&id);
             assert_eq!(is_listed, room.is_summing, "rooms that sum up are listed");
             assert_eq!(

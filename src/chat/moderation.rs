@@ -44,8 +44,9 @@ impl Chat {
             return effects.push(refuse(id, Refused::NotOperator));
         }
         let kicked = Nick::parse(nick).ok().and_then(|nick| {
-            let mut owners = self.owners_of(&nick);
-            owners.find(|owner| self.is_member(*owner, room))
+            let owners = self.owners_of(&nick);
+            let mut wearers = owners.flat_map(|owner| self.connections_of(owner));
+            wearers.find(|one| self.is_member(*one, room))
         });
         let Some(kicked) = kicked.and_then(|kicked| self.nick_of(kicked)) else {
             let nick = text::excerpt(nick);
@@ -83,31 +84,33 @@ impl Chat {
         }
     }
 
-    /// Removes the member of that nick, if there is (still) one. The connection is to be closed if
-    /// that was its last room.
+    /// Removes the member of that nick, if there is (still) one, with all its connections. Each of
+    /// them is to be closed if that was its last room.
     fn kicked(&mut self, room: RoomId, nick: &str, by: &str, reason: &str, effects: &mut Effects) {
         let owner = Nick::parse(nick).ok().and_then(|nick| {
             let mut owners = self.owners_of(&nick);
             owners.find(|owner| self.nick_of(*owner) == Some(&nick))
         });
-        let (Some(id), Some(name)) = (owner, self.room_name(room).cloned()) else {
+        let (Some(owner), Some(name)) = (owner, self.room_name(room).cloned()) else {
             return;
         };
-        if !self.remove(id, room, effects) {
-            return;
-        }
-        let event = Event::YouWereKicked {
-            room: name,
-            by: SmolStr::new(by),
-            reason: reason.to_owned(),
-        };
-        effects.push(tell(id, event));
-        if self.rooms_of(id).next().is_none() {
-            let reason = reason.to_owned();
-            effects.push(Effect::Close {
-                id,
-                why: Farewell::Kicked { reason },
-            });
+        for id in self.connections_of(owner) {
+            if !self.remove(id, room, effects) {
+                continue;
+            }
+            let event = Event::YouWereKicked {
+                room: name.clone(),
+                by: SmolStr::new(by),
+                reason: reason.to_owned(),
+            };
+            effects.push(tell(id, event));
+            if self.rooms_of(id).next().is_none() {
+                let reason = reason.to_owned();
+                effects.push(Effect::Close {
+                    id,
+                    why: Farewell::Kicked { reason },
+                });
+            }
         }
     }
 }

@@ -18,12 +18,13 @@ impl Chat {
         }
     }
 
-    fn made_up_nick(&mut self) -> Nick {
+    pub(super) fn made_up_nick(&mut self) -> Nick {
         // The range grows with each failure, so this ends: there are more names than users.
         let mut names: u64 = 0x1_0000;
         loop {
             let nick = Nick::guest(self.chance.below(names) as u32);
-            if self.owners_of(&nick).next().is_none() {
+            let is_reserved = self.registry.account_of_nick(&nick).is_some();
+            if !is_reserved && self.owners_of(&nick).next().is_none() {
                 return nick;
             }
             names = (names + names / 8).min(1 << 32);
@@ -33,13 +34,23 @@ impl Chat {
     /// A nick that no user has but `own`, which may have it already in another spelling.
     fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
         let nick = Nick::parse(wanted)?;
+        if self.is_reserved(&nick, own) {
+            return Err(NickRefused::Reserved);
+        }
         if self.owners_of(&nick).any(|owner| Some(owner) != own) {
             return Err(NickRefused::Taken);
         }
         Ok(nick)
     }
 
-    /// The users with this nick, or with one that looks the same.
+    /// Whether the nick is that of an account, or looks like it, and not of this user's.
+    fn is_reserved(&self, nick: &Nick, user: Option<ConnId>) -> bool {
+        let account = self.registry.account_of_nick(nick);
+        account.is_some() && account != user.and_then(|id| self.account_of(id))
+    }
+
+    /// The users with this nick, or with one that looks the same; of an account, the first of its
+    /// connections.
     pub(super) fn owners_of(&self, nick: &Nick) -> impl Iterator<Item = ConnId> {
         nick.keys().filter_map(|key| self.owner_of(&key))
     }
@@ -66,7 +77,8 @@ impl Chat {
 
     /// The user has this nick from here on, if no other user has it. It is in no room yet.
     pub fn takes_nick(&mut self, id: ConnId, new: &Nick) {
-        if self.owners_of(new).any(|owner| owner != id) {
+        let is_taken = self.owners_of(new).any(|owner| owner != id);
+        if is_taken || self.is_reserved(new, Some(id)) || self.account_of(id).is_some() {
             return;
         }
         if let Some(user) = self.user_mut(id) {
@@ -77,6 +89,10 @@ impl Chat {
     }
 
     pub(super) fn rename(&mut self, id: ConnId, wanted: &str, effects: &mut Effects) {
+        if let Some(account) = self.account_name(id) {
+            let account = account.clone();
+            return effects.push(refuse(id, Refused::NickIsAccounts { account }));
+        }
         let new = match self.free_nick(wanted, Some(id)) {
             Ok(nick) => nick,
             Err(why) => {

@@ -1,11 +1,9 @@
 //! Users enter and leave the server and its rooms, and members of a room are live or behind. Knows
 //! no nick's rules and nothing of what is said.
 
-use super::room::{Moved, Notice, Room};
+use super::room::{Moved, Room};
 use super::user::{Membership, Memberships, User};
-use super::{
-    Chat, DIALECTS, Effect, Effects, Event, JoinRefused, PRESENT_MAX, Refused, RoomName, notice,
-};
+use super::{Chat, DIALECTS, Effect, Effects, Event, JoinRefused, PRESENT_MAX, Refused, RoomName};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::rate::Bucket;
 use smol_str::SmolStr;
@@ -32,6 +30,7 @@ impl Chat {
         self.users[slot] = Some(User {
             nick,
             generation: id.generation(),
+            account: None,
             messages: Bucket::full(self.message_rate, now),
             memberships: Memberships::None,
             dialect: dialect as u8,
@@ -63,26 +62,19 @@ impl Chat {
             let max = self.rooms_per_user;
             return Err(JoinRefused::TooManyRooms { max });
         }
-        let (nick, dialect) = (user.nick.clone(), user.dialect);
+        let (nick, dialect, account) = (user.nick.clone(), user.dialect, user.account);
         let (present, more) = self.names_in(room, PRESENT_MAX, Some(id));
+        let is_double = account.is_some_and(|account| self.is_elsewhere(account, id, room));
         let entered = self.rooms.enter(room, name);
         let (position, moved) = entered.add(id);
         entered.speakers[usize::from(dialect)] += 1;
-        let notice = entered.member_joined(now, &self.notices);
+        entered.doubles += u32::from(is_double);
         if let Some(user) = self.user_mut(id) {
             user.memberships.add(Membership { room, position });
         }
         self.have_moved(room, moved);
-        match notice {
-            Notice::Single => effects.push(Effect::Notice {
-                room,
-                event: Event::Joined {
-                    room: name.clone(),
-                    nick: nick.clone(),
-                },
-                except: Some(id),
-            }),
-            Notice::Summed => self.will_sum_up(room),
+        if !is_double {
+            self.announce_joined(id, room, now, effects);
         }
         Ok(Event::Welcome {
             room: name.clone(),
@@ -111,6 +103,9 @@ impl Chat {
         while let [first, ..] = self.memberships(id) {
             self.depart_from(id, first.room, word, now, effects);
         }
+        if let Some(account) = self.account_of(id) {
+            self.leave_online(account, id);
+        }
         let Some(user) = self.users[id.slot() as usize].take() else {
             return;
         };
@@ -133,20 +128,12 @@ impl Chat {
         if !self.remove(id, room, effects) {
             return;
         }
-        let nick = self.user(id).map(|user| user.nick.clone());
-        let (Some(left), Some(nick)) = (self.rooms.get_mut(room), nick) else {
+        let Some(user) = self.user(id) else {
             return;
         };
-        match left.member_left(now, &self.notices) {
-            Notice::Single => {
-                let event = Event::Left {
-                    room: left.name.clone(),
-                    nick,
-                    word: word.to_owned(),
-                };
-                effects.push(notice(room, event));
-            }
-            Notice::Summed => self.will_sum_up(room),
+        let (nick, account) = (user.nick.clone(), user.account);
+        if !account.is_some_and(|account| self.is_elsewhere(account, id, room)) {
+            self.announce_left(room, &nick, word, now, effects);
         }
     }
 
@@ -154,16 +141,18 @@ impl Chat {
     pub(super) fn remove(&mut self, id: ConnId, room: RoomId, effects: &mut Effects) -> bool {
         let removed = self.user_mut(id).and_then(|user| {
             let membership = user.memberships.remove(room)?;
-            Some((membership.position, user.dialect))
+            Some((membership.position, user.dialect, user.account))
         });
-        let Some((position, dialect)) = removed else {
+        let Some((position, dialect, account)) = removed else {
             return false;
         };
+        let is_double = account.is_some_and(|account| self.is_elsewhere(account, id, room));
         let Some(left) = self.rooms.get_mut(room) else {
             return false;
         };
         let moved = left.remove(position);
         left.speakers[usize::from(dialect)] -= 1;
+        left.doubles -= u32::from(is_double);
         if left.members().is_empty() {
             if left.is_summing {
                 self.summing.retain(|id| *id != room);
@@ -176,7 +165,7 @@ impl Chat {
     }
 
     /// Puts a room on the list of those with a sum to report, on which it is at most once.
-    fn will_sum_up(&mut self, id: RoomId) {
+    pub(super) fn will_sum_up(&mut self, id: RoomId) {
         let Some(room) = self.rooms.get_mut(id) else {
             return;
         };

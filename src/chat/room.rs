@@ -30,6 +30,8 @@ pub(super) struct Room {
     members: Vec<ConnId>,
     /// How many of them are live.
     live: u32,
+    /// Members that are further connections of accounts that are members already.
+    pub(super) doubles: u32,
     /// How many of them speak each dialect.
     pub(super) speakers: [u32; DIALECTS],
     /// Counts what members that are behind do not see.
@@ -57,6 +59,7 @@ impl Room {
             generation,
             members: Vec::new(),
             live: 0,
+            doubles: 0,
             speakers: [0; DIALECTS],
             notices: 0,
             epoch: 0,
@@ -71,6 +74,11 @@ impl Room {
 
     pub(super) fn members(&self) -> &[ConnId] {
         &self.members
+    }
+
+    /// How many are there, an account with several connections counted once.
+    pub(super) fn people(&self) -> usize {
+        self.members.len() - self.doubles as usize
     }
 
     /// The members that see what happens at once. The others are behind.

@@ -278,7 +278,8 @@ fn a_new_member_is_welcomed_and_announced_to_the_others() {
             welcome(nick("ann"), vec![]),
             Event::Joined {
                 room: "lobby".into(),
-                nick: nick("bob")
+                nick: nick("bob"),
+                has_account: false
             }
         ]
     );
@@ -1225,3 +1226,5 @@ fn a_few_leaves_leave_no_slack() {
         assert!(!scene.chat.has_slack());
     }
 }
+
+mod accounts;

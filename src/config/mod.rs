@@ -7,16 +7,19 @@ mod place;
 mod table;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption};
 use crate::{budget, chat, conn, http, log, net, page, store, ws};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
 pub use place::{StorePlace, runtime_directory, state_directory};
 pub use table::TABLE;
+pub use token::{TOKEN, TokenInvocation, TokenOptions};
 
 /// The settings of each module, and the server's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,9 @@ pub struct Config {
     pub log_filters: String,
     pub store_place: StorePlace,
     pub admin_socket: AdminSocket,
+    /// The file with the key of signed tokens; `None`: none is accepted.
+    pub token_key: Option<PathBuf>,
+    pub token_audience: Option<String>,
     /// Send every message back to its sender instead of chatting. For conformance suites.
     pub echo: bool,
 }
@@ -65,6 +71,8 @@ impl Default for Config {
             log_filters: String::from("warn"),
             store_place: StorePlace::default(),
             admin_socket: AdminSocket::default(),
+            token_key: None,
+            token_audience: None,
             echo: false,
         }
     }

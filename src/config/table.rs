@@ -7,6 +7,7 @@ use crate::options::{
     Group, Table, count, count32, custom, help, hidden, list, parse_count, secret, switch, time,
     version,
 };
+use std::path::PathBuf;
 
 /// Bounds that keep sums of lengths far away from an overflow.
 const COUNT_MAX: usize = 10_000_000;
@@ -41,6 +42,7 @@ parlor load SCENARIO [OPTION]...   a load tester: see parlor load --help
 parlor backup FILE [OPTION]...     copies the history; see parlor backup --help
 parlor export ROOM [OPTION]...     writes a room's history as JSON lines
 parlor store check [FILE]          looks for damage in the history or a backup
+parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
 parlor man [COMMAND]               the manual page, for man -l -",
     intro: "\
@@ -360,6 +362,49 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
             ],
         },
         Group {
+            title: "Accounts",
+            rows: &[
+                custom(
+                    "accounts",
+                    "WHO",
+                    "open: guests may register; closed: operators and tokens make accounts; \
+                     required: as open, and guests may do nothing but register and log in",
+                    |c, value| {
+                        c.chat.accounts = value.parse()?;
+                        Ok(())
+                    },
+                    |c| c.chat.accounts.name().to_owned(),
+                ),
+                count(
+                    "max-accounts",
+                    (0, COUNT_MAX),
+                    "accounts in all; each takes some 500 bytes of memory",
+                    |c| &mut c.chat.accounts_max,
+                ),
+                custom(
+                    "token-key",
+                    "FILE",
+                    "accepts signed tokens (JSON Web Tokens): a secret of at least 32 bytes for \
+                     HS256, or an Ed25519 key in PEM for EdDSA; see parlor token --help",
+                    |c, value| {
+                        c.token_key = Some(path(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+                custom(
+                    "token-audience",
+                    "NAME",
+                    "the audience (aud) that tokens must have; without it, tokens must have none",
+                    |c, value| {
+                        c.token_audience = (!value.is_empty()).then(|| value.to_owned());
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+            ],
+        },
+        Group {
             title: "History",
             rows: &[
                 custom(
@@ -475,6 +520,13 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
         },
     ],
 };
+
+pub(super) fn path(value: &str) -> Result<PathBuf, String> {
+    if value.is_empty() {
+        return Err(String::from("expected a path"));
+    }
+    Ok(PathBuf::from(value))
+}
 
 fn parse_mib(value: &str) -> Result<u64, String> {
     let mib = parse_count(value, 0, COUNT_MAX)?;

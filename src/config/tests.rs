@@ -28,12 +28,14 @@ fn without_options_it_is_the_default() {
 }
 
 /// Options whose default is no value that could be given.
-const WITHOUT_VALUE: [&str; 5] = [
+const WITHOUT_VALUE: [&str; 7] = [
     "max-connections",
     "operator-token",
     "unix-group",
     "store",
     "admin-socket",
+    "token-key",
+    "token-audience",
 ];
 
 /// The names and defaults of the options in the help that have a value to give.
@@ -152,6 +154,8 @@ fn a_wrong_option_is_named_with_its_value_and_what_is_allowed() {
         ),
         (&["--store-sync", "off"], "expected full or normal"),
         (&["--admin-socket", ""], "expected a path or none"),
+        (&["--accounts", "all"], "expected open, closed or required"),
+        (&["--token-key", ""], "--token-key \"\": expected a path"),
         (
             &["--operator-token", ""],
             "--operator-token: the operator token must not be empty",

@@ -16,6 +16,8 @@ pub enum Wait {
     Number,
     /// The peer, to accept the replies that it has asked for.
     Outbox,
+    /// A password that is being hashed or verified.
+    Password,
 }
 
 impl Wait {

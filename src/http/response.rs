@@ -58,6 +58,10 @@ pub enum Refusal {
     NoOrigin,
     /// Pages of this Origin may not connect.
     ForeignOrigin,
+    /// The signed token of the URL is not one of this server's.
+    BadToken,
+    /// The signed token of the URL has expired.
+    TokenExpired,
     /// The room cannot have this name. The reason is a whole sentence.
     RoomName { reason: &'static str },
     /// The head was not complete by its deadline.
@@ -90,6 +94,7 @@ impl Refusal {
             | Self::BadKey
             | Self::RepeatedOrigin
             | Self::RoomName { .. } => 400,
+            Self::BadToken | Self::TokenExpired => 401,
             Self::NoOrigin | Self::ForeignOrigin => 403,
             Self::NoSuchPath | Self::NoWebSocketHere => 404,
             Self::MethodNotAllowed { .. } => 405,
@@ -156,6 +161,8 @@ impl Refusal {
                 "Pages of this Origin may not connect. (The operator can allow it with \
                  --allow-origin; a proxy in front must pass Host on.)"
             }
+            Self::BadToken => "The token of the URL is not accepted here.",
+            Self::TokenExpired => "The token of the URL has expired. Get a new one.",
             Self::HandshakeTimeout => "The request was not complete in time.",
             Self::TooManyConnections => "The server is full. Try again later.",
             Self::TooManyFromAddress => "Your address has too many connections. Close one.",
@@ -183,6 +190,11 @@ impl Refusal {
         field(&mut response, "X-Content-Type-Options", "nosniff");
         match self {
             Self::MethodNotAllowed { allow } => field(&mut response, "Allow", allow),
+            // A 401 needs it (RFC 9110 §15.5.2, RFC 6750 §3.1).
+            Self::BadToken | Self::TokenExpired => {
+                let challenge = "Bearer error=\"invalid_token\"";
+                field(&mut response, "WWW-Authenticate", challenge);
+            }
             // A sender of Upgrade names it in Connection, too (RFC 9110 §7.8).
             Self::NoUpgrade | Self::WrongVersion => {
                 field(&mut response, "Upgrade", "websocket");

@@ -5,6 +5,7 @@
 //! The server selects no extension, so the 101 mentions none (RFC 6455 §4.2.2, 5).
 
 use percent_encoding::percent_decode;
+use std::fmt;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
@@ -37,6 +38,8 @@ pub struct Upgrade {
     pub room: Option<String>,
     /// The nick asked for: decoded, not checked, never empty.
     pub nick: Option<String>,
+    /// A signed token: `token` in the query.
+    pub token: Option<Token>,
     /// How many earlier lines are asked for: `history` in the query. More than a number can hold
     /// is [`u32::MAX`].
     pub history: Option<u32>,
@@ -54,6 +57,22 @@ pub struct Upgrade {
     pub forwarded_for: Forwarded,
     /// The whole 101 (RFC 6455 §4.2.2). It has no Date, which only other responses need.
     pub response: Vec<u8>,
+}
+
+/// A secret of a URL. Not shown by `{:?}`, so that no line of a log has it by mistake.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// Whether the request asks for a WebSocket, correctly or not.
@@ -93,6 +112,7 @@ pub(super) fn check(
     Ok(Upgrade {
         room: wishes.room,
         nick: wishes.nick,
+        token: wishes.token,
         history: wishes.history,
         subprotocol,
         is_browser,
@@ -196,6 +216,7 @@ fn is_16_bytes_in_base64(key: &[u8]) -> bool {
 struct Wishes {
     room: Option<String>,
     nick: Option<String>,
+    token: Option<Token>,
     history: Option<u32>,
 }
 
@@ -205,6 +226,10 @@ impl Wishes {
         Ok(Self {
             room: room.transpose()?,
             nick: nick(query)?,
+            token: match value(query, "token") {
+                Some(token) => Some(Token(decode(token.as_bytes())?)),
+                None => None,
+            },
             history: history(query)?,
         })
     }

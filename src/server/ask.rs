@@ -82,6 +82,13 @@ impl<N: Net> Server<N> {
         if !self.is_within_budget(id, &request.ask, now) {
             return false;
         }
+        if self.must_log_in(id, &request.ask) {
+            let is_within = self.is_within_rate(id, now);
+            if is_within {
+                self.answer_problem(id, Problem::LoginRequired, now);
+            }
+            return is_within;
+        }
         let command = match request.ask {
             Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
             Ask::Chat(command) => command,
@@ -97,6 +104,20 @@ impl<N: Net> Server<N> {
             Ask::Ping => return true,
             Ask::Bad(why) => {
                 self.answer_problem(id, why, now);
+                return true;
+            }
+            Ask::Secret => {
+                self.answer_problem(id, Problem::LooksSecret, now);
+                return true;
+            }
+            Ask::Register { .. }
+            | Ask::Login { .. }
+            | Ask::LoginByToken { .. }
+            | Ask::Logout
+            | Ask::Password { .. }
+            | Ask::Unregister { .. }
+            | Ask::Account => {
+                self.ask_account(id, &request.ask, now);
                 return true;
             }
             _ => {
@@ -150,7 +171,7 @@ impl<N: Net> Server<N> {
                     self.search(id, room, (query, before, limit), now);
                 }
             }
-            Ask::Chat(_) | Ask::Amend { .. } | Ask::Send(_) | Ask::Ping | Ask::Bad(_) => {}
+            _ => {}
         }
     }
 
@@ -166,6 +187,9 @@ impl<N: Net> Server<N> {
                 return self.answer_problem(id, problem, now);
             }
         };
+        if !self.accounts.terms.may_enter(id, &name) {
+            return self.answer_problem(id, Problem::RoomNotAllowed, now);
+        }
         self.asking.is_answered = true;
         let waiter = Waiter {
             id,

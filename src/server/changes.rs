@@ -39,7 +39,6 @@ impl Changes {
 
 impl<N: Net> Server<N> {
     /// Whether a request that changes the registry can be taken: to be asked before the chat is.
-    #[expect(dead_code, reason = "no request changes the registry yet")]
     pub(super) fn can_change(&self) -> bool {
         self.log.failing().is_none() && self.changes.waiting.len() < WAITING_MAX
     }

@@ -185,6 +185,8 @@ fn close_reason_without_suggestion(why: &Refusal, text: Cow<'static, str>) -> Cl
         Refusal::RoomName { .. } | Refusal::NotUtf8 | Refusal::BadHistory => CloseReason::BadName {
             rule: text.into_owned(),
         },
+        Refusal::BadToken => CloseReason::LoginRequired,
+        Refusal::TokenExpired => CloseReason::TokenExpired,
         _ => CloseReason::Refused {
             status: why.status(),
             text,

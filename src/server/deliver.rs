@@ -279,6 +279,11 @@ impl<N: Net> Server<N> {
             }
             Farewell::Kicked { .. } if protocol == Some(Protocol::Json) => {}
             Farewell::Kicked { reason } => self.part(id, &CloseReason::Kicked { reason }, now),
+            Farewell::Replaced => self.part(id, &CloseReason::Replaced, now),
+            Farewell::LoggedOut => {
+                self.forget_user(id);
+                self.close(id, &CloseReason::LoginRequired, now);
+            }
         }
     }
 
@@ -290,6 +295,7 @@ impl<N: Net> Server<N> {
         self.parked.forget(id);
         self.acks.forget(id);
         self.sessions.end(id);
+        self.accounts.forget(id);
     }
 
     /// Shows a client something that is never dropped: a reply, a report, a last line.

@@ -27,6 +27,7 @@ impl<N: Net> Server<N> {
             }
         }
         self.fired = fired;
+        self.expire_terms(now);
         if self.talk.chat().next_tick().is_some_and(|due| due <= now) {
             self.chat_step(now, |chat, effects| chat.tick(now, effects));
         }

@@ -1,4 +1,5 @@
-//! How many wrong operator tokens each address may still try. Knows addresses, not tokens.
+//! How many wrong operator tokens, passwords or registrations each address may still try. Knows
+//! addresses, not what is tried.
 //!
 //! The message rate alone would allow hundreds of guesses a second to all connections of one
 //! address, and a client that is closed can connect again. The table has a fixed size, so that an
@@ -26,25 +27,43 @@ pub(super) struct Guesses {
     restored: Vec<Tick>,
     /// Decides which addresses share a place.
     key: u64,
+    /// Tries at once.
+    burst: u32,
+    /// Ticks after which another one is allowed.
+    interval: u32,
 }
 
 impl Guesses {
+    /// For secrets that are guessed.
     pub(super) fn new(seed: u64) -> Self {
+        Self::with(seed, (BURST, INTERVAL_TICKS))
+    }
+
+    pub(super) fn with(seed: u64, (burst, interval): (u32, u32)) -> Self {
         Self {
             restored: vec![Tick::default(); PLACES],
             key: seed,
+            burst,
+            interval,
         }
     }
 
-    /// Whether a token from this address is compared. `None`: it comes from no address.
+    /// Whether a try from this address is looked at. `None`: it comes from no address.
     pub(super) fn may_try(&self, address: Option<IpAddr>, now: Tick) -> bool {
-        self.restored[self.place(address)] <= now + (BURST - 1) * INTERVAL_TICKS
+        self.restored[self.place(address)] <= now + (self.burst - 1) * self.interval
     }
 
-    /// A wrong token came from this address.
+    /// A try from this address was wrong, or is not known yet to be right.
     pub(super) fn failed(&mut self, address: Option<IpAddr>, now: Tick) {
         let place = self.place(address);
-        self.restored[place] = self.restored[place].max(now) + INTERVAL_TICKS;
+        self.restored[place] = self.restored[place].max(now) + self.interval;
+    }
+
+    /// A try that counted as wrong was right.
+    pub(super) fn succeeded(&mut self, address: Option<IpAddr>) {
+        let place = self.place(address);
+        let restored = &mut self.restored[place];
+        *restored = Tick(restored.0.saturating_sub(self.interval));
     }
 
     fn place(&self, address: Option<IpAddr>) -> usize {
@@ -107,6 +126,18 @@ mod tests {
         assert_eq!(looked_at(&mut guesses, from, start + 600, 100), 1);
         assert_eq!(looked_at(&mut guesses, from, start + 1_799, 100), 1);
         assert_eq!(looked_at(&mut guesses, from, start + 100_000, 100), 5);
+    }
+
+    #[test]
+    fn right_try_does_not_count() {
+        let mut guesses = Guesses::new(7);
+        let from = Some(IpAddr::from([203, 0, 113, 7]));
+        for _ in 0..100 {
+            assert!(guesses.may_try(from, Tick(0)));
+            guesses.failed(from, Tick(0));
+            guesses.succeeded(from);
+        }
+        assert_eq!(looked_at(&mut guesses, from, Tick(0), 100), 5);
     }
 
     #[test]

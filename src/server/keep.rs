@@ -91,6 +91,9 @@ impl<N: Net> Server<N> {
         if waits.has(Wait::Page) {
             self.reading_fails(id, now);
         }
+        if waits.has(Wait::Password) {
+            self.password_fails(id, now);
+        }
         if waits.has(Wait::Number) {
             self.refuse_parked(id, now);
         }

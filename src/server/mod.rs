@@ -2,6 +2,7 @@
 //! Parses no bytes and makes no system call of its own; one file per step.
 
 mod accept;
+mod accounts;
 mod acks;
 mod addresses;
 mod admin;
@@ -30,6 +31,7 @@ mod request;
 mod session;
 mod stop;
 mod talk;
+mod terms;
 mod trim;
 
 use crate::budget::{self, Budgets};
@@ -49,6 +51,7 @@ use crate::wire::{self, Limits};
 use crate::ws::Spare;
 use accept::Listeners;
 pub use accept::connections_within;
+use accounts::Accounts;
 use acks::Acks;
 use addresses::Addresses;
 use admin::Admin;
@@ -115,6 +118,7 @@ pub struct Server<N: Net> {
     parked: Parked,
     acks: Acks,
     changes: Changes,
+    accounts: Accounts,
     readings: Readings,
     /// The request that is being handled.
     asking: Asking,
@@ -180,6 +184,8 @@ impl<N: Net> Server<N> {
             store: _,
             store_place: _,
             admin_socket: _,
+            token_key: _,
+            token_audience: _,
         } = config;
         let http = http::Settings {
             subprotocols: wire::SUBPROTOCOLS,
@@ -204,6 +210,7 @@ impl<N: Net> Server<N> {
             messages_per_minute: chat.message_rate.saturating_mul(60),
             ..budget
         });
+        let policy = chat.accounts;
         let mut chat = Chat::new(&chat, seed);
         chat.restore(mem::take(&mut keeping.started.registry));
         Self {
@@ -227,6 +234,7 @@ impl<N: Net> Server<N> {
             parked: Parked::default(),
             acks: Acks::default(),
             changes: Changes::default(),
+            accounts: Accounts::new(policy, seed),
             readings: Readings::default(),
             asking: Asking::default(),
             is_refusing: false,
@@ -271,6 +279,7 @@ impl<N: Net> Server<N> {
         self.ready = ready;
 
         self.hear_store(now);
+        self.hear_passwords(now);
         self.go_on(now);
         self.receive(now);
         self.expire(now);
@@ -299,6 +308,7 @@ impl<N: Net> Server<N> {
             self.talk.chat().next_tick(),
             self.log.next_tick(),
             self.parked.next_tick(),
+            self.accounts.terms.next_tick(),
             self.listeners.next_try(),
             self.trimming.due(),
             self.lifecycle_due(),
@@ -384,6 +394,7 @@ impl<N: Net> Server<N> {
             && self.acks.is_empty()
             && self.readings.is_empty()
             && self.sessions.is_empty()
+            && self.accounts.is_empty()
             && self.addresses.total() == 0
             && self.pauses.len() == 0
     }

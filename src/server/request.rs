@@ -5,12 +5,15 @@ use super::Server;
 use super::connection::Source;
 use super::opening::{Past, Waiter};
 use super::receive::Flow;
-use crate::chat::RoomName;
+use super::terms::LOGIN_TICKS;
+use crate::chat::{AccountPolicy, RoomName};
 use crate::frame::Frame;
 use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::Net;
-use crate::wire::Protocol;
+use crate::token::TokenRefused;
+use crate::wire::{Problem, Protocol};
+use crate::ws::CloseReason;
 use std::net::{IpAddr, Ipv6Addr};
 
 pub(super) const ROOM_NAME_RULE: &str =
@@ -131,6 +134,21 @@ impl<N: Net> Server<N> {
         {
             return self.refuse_upgrade(id, &upgrade, &Refusal::TooManyFromAddress, now);
         }
+        let claims = match upgrade
+            .token
+            .as_ref()
+            .map(|token| self.verify_token(token.as_str()))
+        {
+            None | Some(Err(None)) => None,
+            Some(Ok(claims)) => Some(claims),
+            Some(Err(Some(why))) => {
+                let why = match why {
+                    TokenRefused::Expired => Refusal::TokenExpired,
+                    _ => Refusal::BadToken,
+                };
+                return self.refuse_upgrade(id, &upgrade, &why, now);
+            }
+        };
         self.connections
             .push_control(id, Frame::http(&upgrade.response));
         if let Some(connection) = self.connections.get_mut(id) {
@@ -143,21 +161,46 @@ impl<N: Net> Server<N> {
         if protocol == Protocol::Echo {
             return;
         }
-        let nick = upgrade.nick.as_deref();
+        let nick = upgrade.nick.as_deref().filter(|_| claims.is_none());
         let refused = self.user_enters(id, nick, protocol.index(), now);
-        match protocol {
-            Protocol::Plain | Protocol::Echo => {
-                let lines = upgrade.history.unwrap_or(self.history_lines);
-                let waiter = Waiter {
-                    id,
-                    request: None,
-                    past: Past::Newest(lines),
-                    refused,
-                };
-                self.join(room, waiter, now);
-            }
-            Protocol::Json => self.greet(id, refused, now),
+        if let Some(refused) = &refused {
+            self.nick_refused(id, refused);
         }
+        let lines = upgrade.history.unwrap_or(self.history_lines);
+        let waiter = (protocol == Protocol::Plain).then(|| Waiter {
+            id,
+            request: None,
+            past: Past::Newest(lines),
+            refused: refused.clone(),
+        });
+        if let Some(claims) = &claims {
+            self.enter_by_token(id, claims, now);
+        }
+        let is_guest = self.talk.chat().account_of(id).is_none();
+        let must_log_in = is_guest && self.accounts.policy == AccountPolicy::Required;
+        match waiter {
+            Some(waiter) if must_log_in => {
+                self.fail(id, None, Problem::LoginRequired, now);
+                self.must_log_in_within(id, Some((room, waiter)), now);
+            }
+            Some(waiter) if !self.accounts.terms.may_enter(id, &room) => {
+                let why = CloseReason::BadName {
+                    rule: Problem::RoomNotAllowed.to_string(),
+                };
+                self.part(waiter.id, &why, now);
+            }
+            Some(waiter) => self.join(room, waiter, now),
+            None => {
+                self.greet(id, refused, now);
+                if must_log_in {
+                    self.must_log_in_within(id, None, now);
+                }
+            }
+        }
+    }
+
+    fn must_log_in_within(&mut self, id: ConnId, then: Option<(RoomName, Waiter)>, now: Tick) {
+        self.accounts.terms.must_log_in(id, now + LOGIN_TICKS, then);
     }
 }
 

@@ -21,10 +21,13 @@ impl<N: Net> Server<N> {
         let Some(nick) = self.talk.chat().nick_of(id).cloned() else {
             return;
         };
+        let account = self.talk.chat().account_name(id).cloned();
         let hello = Hello {
             server: SERVER,
             nick: nick.as_str(),
             session: &token,
+            accounts: self.accounts.policy.name(),
+            account: account.as_deref(),
             limits: self.limits,
             ping_after_millis: self.deadlines.ping_after_millis(),
             time: self.net.wall(),
@@ -47,6 +50,11 @@ impl<N: Net> Server<N> {
         self.take_over(id, &claim, now);
         self.sessions.adopt(id, claim.session);
         self.log.resumed(claim.session, now);
+        let moment = (now, self.net.wall());
+        self.chat_step(now, |chat, effects| {
+            chat.resume_account(id, claim.session, moment, effects);
+        });
+        let account = self.talk.chat().account_name(id).cloned();
         let Some(nick) = self.talk.chat().nick_of(id).cloned() else {
             return;
         };
@@ -54,11 +62,15 @@ impl<N: Net> Server<N> {
         let done = Done::Resumed {
             nick: nick.as_str(),
             session: &session,
+            account: account.as_deref(),
         };
         self.asking.is_answered = true;
         let request = self.asking.request.clone();
         let re = request.as_ref();
         self.show(id, &Shown::Ok { re, done }, now);
+        if account.is_some() {
+            self.has_logged_in(id, now);
+        }
     }
 
     /// Closes the last connection of a session if it still stands, and takes its nick.
@@ -89,11 +101,11 @@ impl<N: Net> Server<N> {
         Identity {
             connection: id,
             session: self.sessions.of(id),
-            account: None,
+            account: self.talk.chat().account_of(id),
         }
     }
 
-    fn token(&self, id: ConnId, session: u64) -> String {
+    pub(super) fn token(&self, id: ConnId, session: u64) -> String {
         self.sessions.token(Claim {
             session,
             connection: id,

@@ -21,8 +21,8 @@ pub struct Claims {
     pub subject: String,
     /// The nick that the user is to have.
     pub nick: Option<String>,
-    /// The roles that the user is to have on the server.
-    pub roles: Vec<String>,
+    /// The roles that the user is to have on the server. `None`: those that it has.
+    pub roles: Option<Vec<String>>,
     /// The only rooms that the user may enter. `None`: any.
     pub rooms: Option<Vec<String>>,
     pub expires: Millis,
@@ -124,7 +124,7 @@ pub(super) fn read(body: &[u8]) -> Option<Stated> {
         claims: Claims {
             subject: subject.to_owned(),
             nick,
-            roles: list("roles")?.unwrap_or_default(),
+            roles: list("roles")?,
             rooms: list("rooms")?,
             expires: moment(fields.get("exp")?)?,
         },
@@ -155,8 +155,8 @@ impl Claims {
         if let Some(nick) = &self.nick {
             body["nick"] = json!(nick);
         }
-        if !self.roles.is_empty() {
-            body["roles"] = json!(self.roles);
+        if let Some(roles) = &self.roles {
+            body["roles"] = json!(roles);
         }
         if let Some(rooms) = &self.rooms {
             body["rooms"] = json!(rooms);

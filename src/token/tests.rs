@@ -48,7 +48,7 @@ fn claims() -> Claims {
     Claims {
         subject: String::from("user-7"),
         nick: Some(String::from("ann")),
-        roles: vec![String::from("moderator")],
+        roles: Some(vec![String::from("moderator")]),
         rooms: Some(vec![String::from("lobby")]),
         expires: Millis(SOON * 1000),
     }

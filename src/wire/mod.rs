@@ -4,6 +4,7 @@
 mod json;
 mod plain;
 mod request;
+mod secret;
 mod shown;
 
 use crate::chat::{Command, Content, Entry, Nick, RoomName, WHO_MAX};
@@ -118,6 +119,8 @@ impl Message<'_> {
         };
         if said_bytes(words) > said_bytes_max {
             request.ask = Ask::Chat(Command::TooLong);
+        } else if secret::is_in(words) {
+            request.ask = Ask::Secret;
         }
         request
     }

@@ -52,6 +52,25 @@ pub enum Ask<'a> {
         before: Option<Seq>,
         limit: u32,
     },
+    /// Make an account with this name, and log in to it.
+    Register { account: &'a str, password: &'a str },
+    /// Log in. Without a name: to the account whose nick the client asked for when it connected.
+    Login {
+        account: Option<&'a str>,
+        password: &'a str,
+    },
+    /// Log in with a signed token.
+    LoginByToken { token: &'a str },
+    /// Go on as a guest.
+    Logout,
+    /// Change the password of one's account.
+    Password { old: &'a str, new: &'a str },
+    /// Remove one's account.
+    Unregister { password: &'a str },
+    /// Show all that is kept of one's account.
+    Account,
+    /// What was to be said looks like a command with a password that was typed wrongly.
+    Secret,
     /// Answer at once.
     Ping,
     /// The message is no request. To be answered with an error.
@@ -172,6 +191,26 @@ pub enum Problem<'a> {
     Busy,
     /// The room has as many entries as a room can have.
     RoomIsFull,
+    /// There is no such account, or the password or the token is wrong.
+    LoginFailed,
+    /// The signed token has expired.
+    TokenExpired,
+    /// The server accepts no signed tokens.
+    NoTokens,
+    /// Too many logins from the client's address failed.
+    TooManyLogins,
+    /// Too many accounts were registered from the client's address.
+    TooManyRegistrations,
+    /// The password is too easy to guess; why.
+    WeakPassword { why: &'a str },
+    /// Accounts are made by operators alone.
+    AccountsClosed,
+    /// Only who is logged in may do that.
+    LoginRequired,
+    /// The signed token allows other rooms.
+    RoomNotAllowed,
+    /// What was to be said looks like a password.
+    LooksSecret,
 }
 
 /// The stable name of an error for programs.
@@ -195,11 +234,14 @@ pub enum Code {
     LoginFailed,
     NoSuchMessage,
     TooLate,
+    LoginRequired,
+    AccountTaken,
+    WeakPassword,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::UnknownType,
         Self::NoSuchRoom,
@@ -218,6 +260,9 @@ impl Code {
         Self::LoginFailed,
         Self::NoSuchMessage,
         Self::TooLate,
+        Self::LoginRequired,
+        Self::AccountTaken,
+        Self::WeakPassword,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -240,6 +285,9 @@ impl Code {
             Self::LoginFailed => "login_failed",
             Self::NoSuchMessage => "no_such_message",
             Self::TooLate => "too_late",
+            Self::LoginRequired => "login_required",
+            Self::AccountTaken => "account_taken",
+            Self::WeakPassword => "weak_password",
         }
     }
 }
@@ -249,6 +297,10 @@ const STORE_RETRY_MILLIS: u32 = 5_000;
 
 /// The same where too much was under way.
 const BUSY_RETRY_MILLIS: u32 = 1_000;
+/// The same after too many logins failed: one more is allowed each minute.
+const LOGIN_RETRY_MILLIS: u32 = 60_000;
+/// The same for registrations, of which one more is allowed each quarter of an hour.
+const REGISTRATION_RETRY_MILLIS: u32 = 900_000;
 
 impl Problem<'_> {
     pub const fn code(self) -> Code {
@@ -268,8 +320,17 @@ impl Problem<'_> {
             Self::TooManyRooms { .. } | Self::RoomIsFull => Code::TooMany,
             Self::NoSuchSession => Code::NoSuchSession,
             Self::StoreUnavailable => Code::StoreUnavailable,
-            Self::TooFast | Self::TooOften { .. } => Code::TooFast,
+            Self::TooFast
+            | Self::TooOften { .. }
+            | Self::TooManyLogins
+            | Self::TooManyRegistrations => Code::TooFast,
             Self::Busy => Code::Busy,
+            Self::LoginFailed | Self::TokenExpired => Code::LoginFailed,
+            Self::NoTokens | Self::AccountsClosed | Self::RoomNotAllowed | Self::LooksSecret => {
+                Code::NotAllowed
+            }
+            Self::WeakPassword { .. } => Code::WeakPassword,
+            Self::LoginRequired => Code::LoginRequired,
         }
     }
 
@@ -287,6 +348,8 @@ impl Problem<'_> {
             Self::StoreUnavailable => Some(STORE_RETRY_MILLIS),
             Self::TooFast | Self::Busy => Some(BUSY_RETRY_MILLIS),
             Self::TooOften { retry_millis } => Some(retry_millis),
+            Self::TooManyLogins => Some(LOGIN_RETRY_MILLIS),
+            Self::TooManyRegistrations => Some(REGISTRATION_RETRY_MILLIS),
             Self::NotJson
             | Self::NotAnObject
             | Self::Missing { .. }
@@ -301,7 +364,15 @@ impl Problem<'_> {
             | Self::TooManyRooms { .. }
             | Self::NotFirst
             | Self::NoSuchSession
-            | Self::RoomIsFull => None,
+            | Self::RoomIsFull
+            | Self::LoginFailed
+            | Self::TokenExpired
+            | Self::NoTokens
+            | Self::WeakPassword { .. }
+            | Self::AccountsClosed
+            | Self::LoginRequired
+            | Self::RoomNotAllowed
+            | Self::LooksSecret => None,
         }
     }
 }
@@ -348,6 +419,23 @@ impl fmt::Display for Problem<'_> {
             }
             Self::Busy => f.write_str("the server is busy at the moment; try again later"),
             Self::RoomIsFull => f.write_str("this room takes no further message; use another"),
+            Self::LoginFailed => f.write_str("the name, the password or the token is wrong"),
+            Self::TokenExpired => f.write_str("the token has expired; get a new one"),
+            Self::NoTokens => f.write_str("this server takes no tokens"),
+            Self::TooManyLogins => {
+                f.write_str("too many logins from your address failed; wait a minute and try again")
+            }
+            Self::TooManyRegistrations => f.write_str(
+                "too many accounts were registered from your address; try again in an hour",
+            ),
+            Self::WeakPassword { why } => write!(f, "this password is too weak: {why}"),
+            Self::AccountsClosed => f.write_str("accounts are made by operators here"),
+            Self::LoginRequired => f.write_str("log in first"),
+            Self::RoomNotAllowed => f.write_str("your token is for other rooms"),
+            Self::LooksSecret => f.write_str(
+                "that was not said, for it looks like a password; a command begins with a slash, \
+                 without a space before it",
+            ),
         }
     }
 }

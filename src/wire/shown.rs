@@ -79,8 +79,13 @@ pub enum Done<'a> {
     },
     /// The client has this nick.
     Nick { nick: &'a str },
-    /// The session goes on: its nick, and the secret to resume with next time.
-    Resumed { nick: &'a str, session: &'a str },
+    /// The session goes on: its nick, the secret to resume with next time, and the account that it
+    /// is logged in to.
+    Resumed {
+        nick: &'a str,
+        session: &'a str,
+        account: Option<&'a str>,
+    },
 }
 
 /// The first that a client is shown.
@@ -91,6 +96,10 @@ pub struct Hello<'a> {
     pub nick: &'a str,
     /// The secret to resume with.
     pub session: &'a str,
+    /// Whether accounts can be registered, and must be: `open`, `closed` or `required`.
+    pub accounts: &'a str,
+    /// The account that the client is logged in to already.
+    pub account: Option<&'a str>,
     pub limits: Limits,
     /// A client that has sent nothing for so long should send a ping.
     pub ping_after_millis: u64,

@@ -43,6 +43,10 @@ pub enum CloseReason {
         status: u16,
         text: Cow<'static, str>,
     },
+    /// Only accounts are admitted, or the account of the client is gone or has another password.
+    LoginRequired,
+    /// The signed token by which the client is logged in has expired.
+    TokenExpired,
     /// The store did not open the room in time.
     StoreUnavailable,
     /// The server is replaced by another one: the client should come back after so long.
@@ -99,6 +103,8 @@ impl CloseReason {
             Self::Stalled | Self::StoreUnavailable => 1013,
             Self::Replaced => 4001,
             Self::BadName { .. } => 4003,
+            Self::LoginRequired => 4004,
+            Self::TokenExpired => 4005,
             // It may succeed later, which a 503 says to other clients.
             Self::Refused { status: 503, .. } => 1013,
             Self::Refused { status, .. } => 4000 + status,
@@ -124,6 +130,8 @@ impl CloseReason {
             Self::Kicked { reason } if reason.is_empty() => "kicked".into(),
             Self::Kicked { reason } => format!("kicked: {reason}").into(),
             Self::Replaced => "a newer connection of this session has taken over".into(),
+            Self::LoginRequired => "log in to go on".into(),
+            Self::TokenExpired => "your token has expired; come again with a new one".into(),
             Self::BadName { rule } => rule.clone().into(),
             Self::Refused { text, .. } => text.clone(),
             Self::StoreUnavailable => {

@@ -1,6 +1,7 @@
 //! The server from outside: the real binary as a process, over real sockets, with a small client
 //! that can also do what no client should, and with clients nobody here wrote.
 
+mod accounts;
 mod admin;
 mod browsers;
 mod clients;

@@ -52,6 +52,17 @@ impl Program {
         }
     }
 
+    /// What comes before the close frame is left out.
+    pub(crate) fn is_closed_with(&mut self, expected: u16) {
+        loop {
+            match self.client.frame() {
+                Frame::Close(code, _) => return assert_eq!(code, Some(expected)),
+                Frame::Text(_) | Frame::Ping(_) | Frame::Pong(_) => {}
+                Frame::End => panic!("no close frame"),
+            }
+        }
+    }
+
     /// The answer to a request. What comes before it is left out.
     pub(crate) fn asks(&mut self, mut request: Value) -> Value {
         self.last_id += 1;

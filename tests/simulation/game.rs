@@ -76,6 +76,7 @@ fn config(chance: &mut Chance) -> Config {
             rooms_per_connection: 16,
             edit_window: seconds(60),
             operator_token: Some(String::from("secret")),
+            ..chat::Settings::default()
         },
         log: log::Settings {
             catch_up_max: [5, 1000][chance.below(2)],

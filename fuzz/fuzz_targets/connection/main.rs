@@ -138,6 +138,7 @@ fn config(game: &Game<'_>) -> Config {
             notice_interval: seconds(1),
             rooms_per_connection: 16,
             operator_token: Some(String::from("secret")),
+            ..chat::Settings::default()
         },
         grace_timeout: seconds(2),
         max_connections_per_address: if game.options & 2 == 0 { 0 } else { 2 },

@@ -60,6 +60,8 @@ pub enum NickRefused {
     NoLetter,
     /// Another member has it, or one that looks the same.
     Taken,
+    /// An account has it, or one that looks the same, and this user is not logged in to it.
+    Reserved,
 }
 
 impl fmt::Display for NickRefused {
@@ -94,6 +96,7 @@ impl fmt::Display for NickRefused {
             ),
             Self::NoLetter => f.write_str("it needs a letter or a digit"),
             Self::Taken => f.write_str("somebody has it, or one that looks like it"),
+            Self::Reserved => f.write_str("it is registered; log in to have it"),
         }
     }
 }

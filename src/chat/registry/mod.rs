@@ -3,6 +3,7 @@
 //! Facts change by [`Registry::change`] alone. Knows no user that is connected, no store and no
 //! encoding.
 
+mod accounts;
 mod fact;
 
 pub use fact::{
@@ -10,7 +11,9 @@ pub use fact::{
     Scope, Subject,
 };
 
+use crate::chat::{Nick, Role};
 use crate::id::{AccountId, Millis};
+use accounts::Accounts;
 use std::collections::BTreeMap;
 
 /// All facts, as a store has them.
@@ -27,6 +30,8 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Registry {
     facts: BTreeMap<FactKey, Fact>,
+    /// Follows from the facts.
+    index: Accounts,
     /// The number of the newest change.
     changes: u64,
     /// The largest id that an account has had since the start, or has in the store.
@@ -36,9 +41,14 @@ pub struct Registry {
 impl Registry {
     /// Takes what a store had at the start.
     pub fn restore(kept: Snapshot) -> Self {
+        let mut index = Accounts::default();
+        for fact in &kept.facts {
+            index.add(fact);
+        }
         let facts = kept.facts.into_iter();
         Self {
             facts: facts.map(|fact| (fact.key(), fact)).collect(),
+            index,
             changes: kept.changes,
             accounts: kept.accounts,
         }
@@ -55,10 +65,15 @@ impl Registry {
         audit: Option<Audit>,
     ) -> Change {
         for key in &forgets {
-            self.facts.remove(key);
+            if let Some(old) = self.facts.remove(key) {
+                self.index.take_out(&old);
+            }
         }
         for fact in &puts {
-            self.facts.insert(fact.key(), fact.clone());
+            if let Some(old) = self.facts.insert(fact.key(), fact.clone()) {
+                self.index.take_out(&old);
+            }
+            self.index.add(fact);
         }
         self.changes += 1;
         Change {
@@ -72,6 +87,75 @@ impl Registry {
 
     pub fn get(&self, key: &FactKey) -> Option<&Fact> {
         self.facts.get(key)
+    }
+
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        match self.facts.get(&FactKey::Account(id))? {
+            Fact::Account(account) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// The account whose name this nick is, or looks like.
+    pub fn account_of_nick(&self, nick: &Nick) -> Option<AccountId> {
+        self.index.of_nick(nick)
+    }
+
+    /// The account that signed tokens call this.
+    pub fn account_of_subject(&self, subject: &str) -> Option<AccountId> {
+        self.index.of_subject(subject)
+    }
+
+    pub fn session(&self, session: u64) -> Option<&AccountSession> {
+        match self.facts.get(&FactKey::Session(session))? {
+            Fact::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The sessions of an account, first the one that was longest not used.
+    pub fn sessions_of(&self, account: AccountId) -> &[u64] {
+        self.index.sessions_of(account)
+    }
+
+    /// The roles of an account, and where it has them.
+    pub fn roles_of(&self, account: AccountId) -> Vec<(Scope, Role)> {
+        let roles = self.facts.values().filter_map(|fact| match fact {
+            Fact::Role {
+                scope,
+                account: of,
+                role,
+            } if *of == account => Some((scope.clone(), *role)),
+            _ => None,
+        });
+        roles.collect()
+    }
+
+    /// All accounts, the oldest first.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        // Facts are in the order of their keys, and those of accounts come first.
+        self.facts.values().map_while(|fact| match fact {
+            Fact::Account(account) => Some(account),
+            _ => None,
+        })
+    }
+
+    pub const fn account_count(&self) -> usize {
+        self.index.count()
+    }
+
+    /// The facts that are gone with an account: all that name it.
+    pub fn facts_of(&self, account: AccountId) -> Vec<FactKey> {
+        let is_of = |key: &&FactKey| match key {
+            FactKey::Account(id) => *id == account,
+            FactKey::Session(session) => self
+                .session(*session)
+                .is_some_and(|session| session.account == account),
+            FactKey::Role { account: of, .. } => *of == account,
+            FactKey::Sanction { subject, .. } => *subject == Subject::Account(account),
+            FactKey::Rules { .. } => false,
+        };
+        self.facts.keys().filter(is_of).cloned().collect()
     }
 
     /// The id of an account that is being made; `None`: there are no more.

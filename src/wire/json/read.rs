@@ -39,13 +39,16 @@ enum Field {
     Token,
     /// `seq`.
     Entry,
+    Account,
+    Password,
+    New,
     /// Of [`Field::Since`].
     Epoch,
     Seq,
 }
 
 impl Field {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 23] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -64,6 +67,9 @@ impl Field {
         Self::Reason,
         Self::Token,
         Self::Entry,
+        Self::Account,
+        Self::Password,
+        Self::New,
         Self::Epoch,
         Self::Seq,
     ];
@@ -88,6 +94,9 @@ impl Field {
             Self::Reason => "reason",
             Self::Token => "token",
             Self::Entry => "seq",
+            Self::Account => "account",
+            Self::Password => "password",
+            Self::New => "new",
             Self::Epoch => "since.epoch",
             Self::Seq => "since.seq",
         }
@@ -262,6 +271,20 @@ impl<'a> Message<'a> {
             "op" => Ask::Chat(Command::Op {
                 token: self.needs(Field::Token)?,
             }),
+            "register" => Ask::Register {
+                account: self.needs(Field::Account)?,
+                password: self.needs(Field::Password)?,
+            },
+            "login" => self.login()?,
+            "logout" => Ask::Logout,
+            "password" => Ask::Password {
+                old: self.needs(Field::Password)?,
+                new: self.needs(Field::New)?,
+            },
+            "unregister" => Ask::Unregister {
+                password: self.needs(Field::Password)?,
+            },
+            "account" => Ask::Account,
             name => return Err(Problem::UnknownType { name }),
         })
     }
@@ -294,6 +317,20 @@ impl<'a> Message<'a> {
             });
         }
         Ok(key)
+    }
+
+    fn login(&self) -> Result<Ask<'_>, Problem<'static>> {
+        match (self.text(Field::Password)?, self.text(Field::Token)?) {
+            (Some(_), Some(_)) => Err(Problem::Both {
+                field: Field::Password.name(),
+                other: Field::Token.name(),
+            }),
+            (None, Some(token)) => Ok(Ask::LoginByToken { token }),
+            (_, None) => Ok(Ask::Login {
+                account: self.text(Field::Account)?,
+                password: self.needs(Field::Password)?,
+            }),
+        }
     }
 
     fn since(&self) -> Result<Option<Position<'_>>, Problem<'static>> {

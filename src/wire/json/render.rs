@@ -1,7 +1,8 @@
 //! What a client is shown, as an object each. The fields of every type are in docs/protocol.md.
 
 use super::write::{self, Object};
-use crate::chat::{Content, Entry, Event, Form, Manner, Nick, NickRefused, Refused};
+use crate::chat::registry::Scope;
+use crate::chat::{AccountReport, Content, Entry, Event, Form, Manner, Nick, NickRefused, Refused};
 use crate::id::Seq;
 use crate::wire::plain;
 use crate::wire::request::{Code, RequestId};
@@ -164,6 +165,8 @@ fn hello(hello: &Hello<'_>, text: &mut String) {
         .string("server", hello.server)
         .string("nick", hello.nick)
         .string("session", hello.session)
+        .string("accounts", hello.accounts)
+        .some("account", hello.account.unwrap_or_default())
         .value("limits", |text| {
             for (index, (name, value)) in numbers.into_iter().enumerate() {
                 text.push_str(if index == 0 { "{\"" } else { ",\"" });
@@ -219,7 +222,14 @@ fn ok(re: Option<&RequestId>, done: Done<'_>, text: &mut String) {
             }
         }
         Done::Nick { nick } => ok.string("nick", nick),
-        Done::Resumed { nick, session } => ok.string("nick", nick).string("session", session),
+        Done::Resumed {
+            nick,
+            session,
+            account,
+        } => ok
+            .string("nick", nick)
+            .string("session", session)
+            .some("account", account.unwrap_or_default()),
     }
     .end();
 }
@@ -255,7 +265,7 @@ fn refused(re: Option<&RequestId>, why: &Refused, text: &mut String) {
 fn code(why: &Refused) -> (Code, Option<u32>) {
     match why {
         Refused::Nick {
-            why: NickRefused::Taken,
+            why: NickRefused::Taken | NickRefused::Reserved,
             ..
         } => (Code::NickTaken, None),
         Refused::Nick { .. } => (Code::BadName, None),
@@ -273,7 +283,41 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::WrongToken => (Code::LoginFailed, None),
         Refused::TooManyTokens => (Code::TooFast, Some(60_000)),
         Refused::NoSuchMember { .. } => (Code::NoSuchMember, None),
+        Refused::IsLoggedIn { .. } | Refused::NickIsAccounts { .. } => (Code::NotAllowed, None),
+        Refused::NotLoggedIn => (Code::LoginRequired, None),
+        Refused::AccountTaken { .. } => (Code::AccountTaken, None),
+        Refused::TooManyAccounts => (Code::TooMany, None),
     }
+}
+
+fn account(re: Option<&RequestId>, report: &AccountReport, text: &mut String) {
+    Object::of_type("account", text)
+        .re(re)
+        .string("account", &report.name)
+        .number("created", report.created.0)
+        .bool("has_password", report.has_password)
+        .some(
+            "token_subject",
+            report.token_subject.as_deref().unwrap_or_default(),
+        )
+        .list("sessions", &report.sessions, |seen, text| {
+            text.push_str("{\"seen\":");
+            write::number(seen.0, text);
+            text.push('}');
+        })
+        .list("roles", &report.roles, |(scope, role), text| {
+            text.push('{');
+            if let Scope::Room(room) = scope {
+                text.push_str("\"room\":");
+                write::string(room, text);
+                text.push(',');
+            }
+            text.push_str("\"role\":");
+            write::string(role.name(), text);
+            text.push('}');
+        })
+        .number("connections", report.connections)
+        .end();
 }
 
 fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
@@ -300,9 +344,14 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .number("more", *more)
             .end(),
         Event::Refused(why) => refused(re, why, text),
-        Event::Joined { room, nick } => Object::of_type("member_joined", text)
+        Event::Joined {
+            room,
+            nick,
+            has_account,
+        } => Object::of_type("member_joined", text)
             .string("room", room)
             .string("nick", nick.as_str())
+            .some("account", if *has_account { nick.as_str() } else { "" })
             .end(),
         Event::Left { room, nick, word } => Object::of_type("member_left", text)
             .string("room", room)
@@ -332,8 +381,36 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .end(),
         // An `ok` says nothing but which request it answers.
         Event::YouAreOperator if re.is_some() => Object::of_type("ok", text).re(re).end(),
+        Event::LoggedIn {
+            account,
+            nick,
+            roles,
+            session,
+            ..
+        } => Object::of_type("ok", text)
+            .re(re)
+            .string("account", account)
+            .string("nick", nick)
+            .list("roles", roles, |role, text| {
+                write::string(role.name(), text)
+            })
+            .some("session", session.as_deref().unwrap_or_default())
+            .end(),
+        Event::LoggedOut { nick, session } => Object::of_type("ok", text)
+            .re(re)
+            .string("nick", nick.as_str())
+            .some("session", session.as_deref().unwrap_or_default())
+            .end(),
+        Event::Account(report) => account(re, report, text),
+        Event::PasswordChanged | Event::Unregistered if re.is_some() => {
+            Object::of_type("ok", text).re(re).end();
+        }
         // These have forms of their own, or answer what only the plain protocol can ask.
-        Event::Welcome { .. } | Event::Help | Event::YouAreOperator => return false,
+        Event::Welcome { .. }
+        | Event::Help
+        | Event::YouAreOperator
+        | Event::PasswordChanged
+        | Event::Unregistered => return false,
     }
     true
 }

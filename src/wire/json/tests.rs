@@ -388,7 +388,7 @@ fn field_that_is_there_twice_is_named_and_an_unknown_one_is_not() {
 
 #[test]
 fn requests_that_are_not_there_yet_are_unknown() {
-    for name in ["topic", "login", "ban", "ok", "message", ""] {
+    for name in ["topic", "ban", "ok", "message", ""] {
         let message = format!(r#"{{"type":"{name}","room":"den","seq":1,"text":"a"}}"#);
         is_bad(&message, Problem::UnknownType { name });
     }
@@ -496,6 +496,8 @@ fn reports_are_objects() {
     let id = RequestId::new("5");
     assert_eq!(
         object(&Shown::Hello(Hello {
+            accounts: "open",
+            account: None,
             server: "parlor 0.1.0",
             nick: "ann",
             session: "abc",
@@ -514,7 +516,7 @@ fn reports_are_objects() {
             time: Millis(1),
         })),
         json!({"type": "hello", "server": "parlor 0.1.0", "nick": "ann", "session": "abc",
-               "limits": {"message_bytes": 16384, "rate": 10, "burst": 20, "history": 100,
+               "accounts": "open", "limits": {"message_bytes": 16384, "rate": 10, "burst": 20, "history": 100,
                           "catch_up": 1000, "rooms": 16, "unacknowledged": 64,
                           "dedupe_ms": 60_000, "edit_window_ms": 900_000},
                "ping_after_ms": 20_000, "time": 1})
@@ -578,6 +580,7 @@ fn requests_are_answered_with_their_id() {
     );
     assert_eq!(
         ok(Done::Resumed {
+            account: None,
             nick: "ann",
             session: "abc"
         }),
@@ -655,6 +658,7 @@ fn notices_name_their_room() {
             Event::Joined {
                 room: room(),
                 nick: ann.clone(),
+                has_account: false,
             },
             json!({"type": "member_joined", "room": "den", "nick": "ann"}),
         ),

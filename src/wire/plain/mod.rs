@@ -5,7 +5,8 @@
 
 use super::request::{Ask, HISTORY_MAX, Range, Send};
 use super::shown::{Done, Shown};
-use crate::chat::{Command, Content, Entry, Event, Form, Manner, Nick, Refused};
+use crate::chat::registry::Scope;
+use crate::chat::{AccountReport, Command, Content, Entry, Event, Form, Manner, Nick, Refused};
 use crate::id::Seq;
 use std::fmt::{self, Write};
 
@@ -18,6 +19,10 @@ const NUMBERS_USAGE: &str = "/numbers [NUMBER]";
 const SEARCH_USAGE: &str = "/search WORDS";
 const EDIT_USAGE: &str = "/edit [#NUMBER] TEXT";
 const DELETE_USAGE: &str = "/delete [#NUMBER]";
+const REGISTER_USAGE: &str = "/register NAME PASSWORD";
+const LOGIN_USAGE: &str = "/login NAME PASSWORD";
+const PASSWORD_USAGE: &str = "/password OLD NEW";
+const UNREGISTER_USAGE: &str = "/unregister PASSWORD";
 
 /// Entries that `/history` shows if it does not say how many.
 const HISTORY_DEFAULT: u32 = 20;
@@ -34,6 +39,12 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /edit [#NUMBER] TEXT - correct what you said last, or the message of that number
 * /delete [#NUMBER] - delete what you said last, or the message of that number
 * /numbers [NUMBER] - what was said here before, with the numbers of messages
+* /register NAME PASSWORD - make NAME yours alone
+* /login NAME PASSWORD - be NAME, which you registered
+* /logout - be a guest again
+* /password OLD NEW - change your password
+* /account - what is kept about you
+* /unregister PASSWORD - give your name up
 * /quit [WORD] - leave
 * /op TOKEN - become an operator
 * /kick NICK [REASON] - throw somebody out (operators)
@@ -70,6 +81,9 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     if is("search") {
         return search(rest);
     }
+    if let Some(ask) = account(name, rest) {
+        return ask;
+    }
     Ask::Chat(if is("nick") {
         needs(rest, NICK_USAGE, Command::Nick(rest))
     } else if is("who") {
@@ -87,6 +101,34 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
         needs(nick, KICK_USAGE, Command::Kick { nick, reason })
     } else {
         Command::Unknown { name }
+    })
+}
+
+/// Commands about accounts. A password is the rest of the line where it is the last word, and may
+/// have spaces in it.
+fn account<'a>(name: &str, rest: &'a str) -> Option<Ask<'a>> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let (first, second) = split_word(rest);
+    let incomplete = |usage| Ask::Chat(Command::Incomplete { usage });
+    Some(match (first, second) {
+        _ if is("logout") => Ask::Logout,
+        _ if is("account") => Ask::Account,
+        ("", _) if is("login") => incomplete(LOGIN_USAGE),
+        (password, "") if is("login") => Ask::Login {
+            account: None,
+            password,
+        },
+        (name, password) if is("login") => Ask::Login {
+            account: Some(name),
+            password,
+        },
+        (_, "") if is("register") => incomplete(REGISTER_USAGE),
+        (account, password) if is("register") => Ask::Register { account, password },
+        (_, "") if is("password") => incomplete(PASSWORD_USAGE),
+        (old, new) if is("password") => Ask::Password { old, new },
+        ("", _) if is("unregister") => incomplete(UNREGISTER_USAGE),
+        _ if is("unregister") => Ask::Unregister { password: rest },
+        _ => return None,
     })
 }
 
@@ -383,8 +425,53 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
         }
         Event::Help => text.write_str(HELP),
         Event::YouAreOperator => text.write_str("* you are an operator now"),
+        Event::LoggedIn {
+            account,
+            is_new: true,
+            ..
+        } => write!(
+            text,
+            "* {account} is yours from now on, and you are logged in"
+        ),
+        Event::LoggedIn { account, .. } => write!(text, "* you are logged in as {account}"),
+        Event::LoggedOut { nick, .. } => write!(text, "* you are logged out, and called {nick}"),
+        Event::PasswordChanged => {
+            text.write_str("* your password is changed, and other sessions have ended")
+        }
+        Event::Unregistered => text.write_str("* your account is gone"),
+        Event::Account(report) => write_account(report, text),
         Event::Refused(why) => write_refused(why, text),
     }
+}
+
+fn write_account(report: &AccountReport, text: &mut String) -> fmt::Result {
+    let AccountReport {
+        name,
+        created,
+        has_password,
+        token_subject,
+        sessions,
+        roles,
+        connections,
+    } = report;
+    let seconds = created.unix_seconds();
+    write!(text, "* account {name}, made at {seconds} (Unix time)")?;
+    if !has_password {
+        text.write_str(", without a password")?;
+    }
+    if let Some(subject) = token_subject {
+        write!(text, ", called {subject} by tokens")?;
+    }
+    let sessions = sessions.len();
+    write!(text, "; connections: {connections}, sessions: {sessions}")?;
+    for (scope, role) in roles {
+        let role = role.name();
+        match scope {
+            Scope::Server => write!(text, "; {role} of the server")?,
+            Scope::Room(room) => write!(text, "; {role} of {room}")?,
+        }
+    }
+    Ok(())
 }
 
 fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
@@ -426,6 +513,21 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             "* too many wrong tokens came from your address; wait a minute and try again",
         ),
         Refused::NoSuchMember { nick } => write!(text, "* nobody called {nick} is in this room"),
+        Refused::IsLoggedIn { account } => {
+            write!(text, "* you are logged in as {account}; /logout first")
+        }
+        Refused::NotLoggedIn => text.write_str("* you are not logged in; see /login in /help"),
+        Refused::AccountTaken { name } => {
+            write!(
+                text,
+                "* {name} is registered already, or a name that looks like it"
+            )
+        }
+        Refused::TooManyAccounts => text.write_str("* this server takes no more accounts"),
+        Refused::NickIsAccounts { account } => write!(
+            text,
+            "* you are logged in as {account}, and called so; /logout to be called something else"
+        ),
     }
 }
 

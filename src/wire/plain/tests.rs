@@ -124,6 +124,7 @@ fn lines_of_the_server_begin_with_a_star() {
             Event::Joined {
                 room: lobby(),
                 nick: ann(),
+                has_account: false,
             },
             "* ann joined",
         ),

@@ -1,0 +1,89 @@
+//! Where the accounts are among the facts: by what a nick looks like, by what a signed token calls
+//! them, and their sessions. Follows the facts, and knows no rule.
+
+use super::{Account, Fact};
+use crate::chat::Nick;
+use crate::id::AccountId;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    count: usize,
+    by_key: BTreeMap<SmolStr, AccountId>,
+    by_subject: BTreeMap<SmolStr, AccountId>,
+    /// In the order in which they began or were used last.
+    sessions: BTreeMap<AccountId, Vec<u64>>,
+}
+
+fn keys(account: &Account) -> impl Iterator<Item = SmolStr> {
+    let nick = Nick::parse(&account.name).ok();
+    let keys = nick.map(|nick| nick.keys().collect::<Vec<SmolStr>>());
+    keys.into_iter().flatten()
+}
+
+impl Accounts {
+    /// A fact holds from here on. One with the same key was taken out before.
+    pub(super) fn add(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Account(account) => {
+                self.count += 1;
+                for key in keys(account) {
+                    self.by_key.insert(key, account.id);
+                }
+                if let Some(subject) = &account.token_subject {
+                    self.by_subject.insert(subject.clone(), account.id);
+                }
+            }
+            Fact::Session(session) => {
+                let sessions = self.sessions.entry(session.account).or_default();
+                sessions.push(session.session);
+            }
+            Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } => {}
+        }
+    }
+
+    /// A fact holds no more.
+    pub(super) fn take_out(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Account(account) => {
+                self.count -= 1;
+                for key in keys(account) {
+                    self.by_key.remove(&key);
+                }
+                if let Some(subject) = &account.token_subject {
+                    self.by_subject.remove(subject);
+                }
+            }
+            Fact::Session(session) => {
+                if let Some(sessions) = self.sessions.get_mut(&session.account) {
+                    sessions.retain(|other| *other != session.session);
+                    if sessions.is_empty() {
+                        self.sessions.remove(&session.account);
+                    }
+                }
+            }
+            Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } => {}
+        }
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The account whose name this is, or looks like.
+    pub(super) fn of_nick(&self, nick: &Nick) -> Option<AccountId> {
+        if self.by_key.is_empty() {
+            return None;
+        }
+        nick.keys().find_map(|key| self.by_key.get(&key).copied())
+    }
+
+    pub(super) fn of_subject(&self, subject: &str) -> Option<AccountId> {
+        self.by_subject.get(subject).copied()
+    }
+
+    pub(super) fn sessions_of(&self, account: AccountId) -> &[u64] {
+        self.sessions.get(&account).map_or(&[], Vec::as_slice)
+    }
+}
