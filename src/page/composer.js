@@ -1,8 +1,9 @@
 // The field that one writes in: its draft in each room, its height, what is too long, the message
-// it replies to, completion of names (Tab, @) and commands (/), and sending. Text leaves the field
+// it replies to or corrects, until when nothing can be said, completion of names (Tab, @) and commands (/), and sending. Text leaves the field
 // only when chat.js has taken it. Knows no socket.
 import { commandsLike } from "./commands.js";
-import { foldRoom } from "./names.js";
+import { isHeard } from "./moderation.js";
+import { foldRoom, signed } from "./names.js";
 import { button, el, nickElement, shape, usageOf } from "./render.js";
 import { isolated } from "./text.js";
 
@@ -11,35 +12,79 @@ const TYPING_EVERY_MS = 3000;
 // The bytes that are left are shown when so few are.
 const LEFT_SHOWN = 2000;
 
-export function createComposer(root, chat, t, { log, announce, search }) {
+export function createComposer(root, chat, t, { log, announce, search, order }) {
   const at = (id) => root.getElementById(id);
   const form = at("composer"), words = at("words"), send = at("send");
   const list = at("choices"), replyBar = at("reply"), problem = at("problem");
-  const leftLabel = at("left"), typingLabel = at("typing"), ownNick = at("own-nick");
+  const heldLabel = at("held"), leftLabel = at("left"), typingLabel = at("typing"), ownNick = at("own-nick");
   let state = null;
   let room = null;
   let choices = null; // { begin, end, items, chosen, isList }
   let typedAt = 0;
   let fitted = null; // The text that the field's height was measured for.
   let shownReply;
+  let shownEdit = null; // `room/seq` of the message that is being corrected.
+  let heldTimer = 0;
 
   function draw(next, changes) {
     state = next;
     const present = state.rooms.get(state.current) ?? null;
     if (present !== room) {
       room = present;
-      words.value = room?.draft ?? "";
-      closeChoices();
-      say("");
-      fit();
+      shownEdit = null;
+      put(room?.draft ?? "");
     }
-    words.disabled = !room || room.phase === "refused";
-    words.placeholder = room ? t("composer.placeholder", { room: room.name }) : t("composer.no-room");
+    drawEdit();
+    const isSilent = room && !isHeard(state, room);
+    words.disabled = !room || room.phase === "refused" || Boolean(isSilent);
+    const [sign, name] = signed(room?.name ?? "");
+    if (isSilent) words.placeholder = t("composer.moderated");
+    else words.placeholder = room ? t("composer.placeholder", { sign, room: name }) : t("composer.no-room");
     words.setAttribute("aria-label", words.placeholder);
     drawNick();
     drawReply();
     drawTyping();
     drawLeft();
+    drawHeld();
+  }
+
+  function put(text) {
+    words.value = text;
+    closeChoices();
+    say("");
+    fit();
+  }
+
+  /** A message that is corrected is in the field instead of the draft. */
+  function drawEdit() {
+    const item = room?.editing != null ? room.bySeq.get(room.editing) : null;
+    if (room?.editing != null && (!item || item.isDeleted)) {
+      chat.setEditing(room.name, null);
+      return;
+    }
+    const edit = item ? `${room.name}/${item.seq}` : null;
+    if (edit === shownEdit) return;
+    shownEdit = edit;
+    put(item ? item.text : room?.draft ?? "");
+    words.setSelectionRange(words.value.length, words.value.length);
+    if (item) words.focus();
+  }
+
+  // For how long nothing can be said: beside the field, by the second.
+  function drawHeld() {
+    clearTimeout(heldTimer);
+    const left = room?.held ? room.held.until - Date.now() : 0;
+    heldLabel.hidden = !(left > 0);
+    form.classList.toggle("held", left > 0);
+    if (!(left > 0)) return;
+    heldLabel.textContent = heldText(left);
+    if (left < Infinity) heldTimer = setTimeout(drawHeld, Math.min(left, 1000));
+  }
+
+  function heldText(left) {
+    const { code, until } = room.held;
+    if (code === "slow_mode") return t("composer.slow", { count: Math.ceil(left / 1000) });
+    return until < Infinity ? t("composer.muted-until", { time: t.short(until + state.offsetMs) }) : t("composer.muted");
   }
 
   function drawNick() {
@@ -50,21 +95,27 @@ export function createComposer(root, chat, t, { log, announce, search }) {
   }
 
   function drawReply() {
-    const seq = room?.replyTo ?? null;
+    const isEdit = room?.editing != null;
+    const seq = room?.editing ?? room?.replyTo ?? null;
     const item = seq == null ? null : room.bySeq.get(seq);
-    const shown = seq == null ? "" : `${room.name}/${seq}/${Boolean(item)}/${t.language}`;
+    const shown = seq == null ? "" : `${room.name}/${seq}/${Boolean(item)}/${isEdit}/${t.language}`;
     if (shown === shownReply) return;
     shownReply = shown;
     replyBar.hidden = seq == null;
     if (seq == null) return replyBar.replaceChildren();
     const text = isolated((item?.text ?? "").slice(0, 200).replaceAll("\n", " "));
-    const quoted = el("span", "quoted", item?.nick
-      ? t("composer.reply", { nick: nickElement(item.nick), text })
-      : t("composer.reply-earlier"));
-    const cancel = button("icon", shape("close"), () => { chat.setReply(room.name, null); words.focus(); });
-    cancel.setAttribute("aria-label", t("composer.reply-cancel"));
-    cancel.title = t("composer.reply-cancel");
+    const reply = () => (item?.nick ? t("composer.reply", { nick: nickElement(item.nick), text }) : t("composer.reply-earlier"));
+    const quoted = el("span", "quoted", isEdit ? t("composer.edit", { text }) : reply());
+    const cancel = button("icon", shape("close"), () => { leaveBar(); words.focus(); });
+    const label = t(isEdit ? "composer.edit-cancel" : "composer.reply-cancel");
+    cancel.setAttribute("aria-label", label);
+    cancel.title = label;
     replyBar.replaceChildren(quoted, cancel);
+  }
+
+  function leaveBar() {
+    if (room.editing != null) chat.setEditing(room.name, null);
+    else chat.setReply(room.name, null);
   }
 
   function drawTyping() {
@@ -105,6 +156,11 @@ export function createComposer(root, chat, t, { log, announce, search }) {
     if (!room || !text.trim()) return;
     const left = bytesLeft();
     if (left < 0) return say(t("composer.too-long", { count: -left }));
+    if (room.editing != null) return correct(text);
+    const wait = room.held ? room.held.until - Date.now() : 0;
+    const isCommand = /^\/[^/]/u.test(text);
+    // Without an end it may have been lifted meanwhile: the server knows.
+    if (wait > 0 && wait < Infinity && !isCommand) return say(heldText(wait));
     const { error, command } = chat.submit(room.name, text, { replyTo: room.replyTo ?? undefined });
     // What is refused stays in the field.
     if (error) return say(refusal(error));
@@ -114,7 +170,28 @@ export function createComposer(root, chat, t, { log, announce, search }) {
     log.toEnd();
     Promise.resolve(command).then((result) => {
       if (result?.action === "search") search(result.query);
+      else if (result?.action === "edit") editLast();
+      else if (result?.action) order.open(result);
     });
+  }
+
+  async function correct(text) {
+    const { name, editing: seq } = room;
+    say("");
+    try {
+      await chat.edit(name, seq, text);
+      if (state.rooms.get(name)?.editing === seq) chat.setEditing(name, null);
+      announce(t("composer.edited"));
+    } catch (why) {
+      if (room?.name === name) say(t.error(why));
+    }
+  }
+
+  /** The last message of the person that can still be corrected. False: there is none. */
+  function editLast() {
+    const item = room?.items.findLast((one) => (one.kind === "message" || one.kind === "action") && order.isEditable(one));
+    if (item) chat.setEditing(room.name, item.seq);
+    return Boolean(item);
   }
 
   function refusal(error) {
@@ -126,21 +203,26 @@ export function createComposer(root, chat, t, { log, announce, search }) {
 
   function write(text) {
     words.value = text;
-    if (room) chat.setDraft(room.name, text);
+    keep();
     fit();
     drawLeft();
     closeChoices();
   }
 
+  /** What is in the field is the room's draft, unless it corrects a message. */
+  function keep() {
+    if (room && room.editing == null) chat.setDraft(room.name, words.value);
+  }
+
   function typed() {
     if (!room) return;
     say("");
-    chat.setDraft(room.name, words.value);
+    keep();
     grow();
     drawLeft();
     complete();
     const now = Date.now();
-    if (words.value.trim() && !words.value.startsWith("/") && now - typedAt > TYPING_EVERY_MS) {
+    if (words.value.trim() && room.editing == null && !words.value.startsWith("/") && now - typedAt > TYPING_EVERY_MS) {
       typedAt = now;
       chat.typing(room.name);
     }
@@ -182,7 +264,7 @@ export function createComposer(root, chat, t, { log, announce, search }) {
   }
 
   function commandsFor(word) {
-    return commandsLike(word.slice(1)).map((command) => ({
+    return commandsLike(word.slice(1), state, room).map((command) => ({
       insert: `/${command.name} `,
       shows: [el("span", "usage", usageOf(t, command)), el("span", "about", t(command.help))],
     }));
@@ -233,7 +315,7 @@ export function createComposer(root, chat, t, { log, announce, search }) {
 
   function replace(begin, end, text) {
     words.setRangeText(text, begin, end, "end");
-    chat.setDraft(room.name, words.value);
+    keep();
     fit();
     drawLeft();
   }
@@ -292,12 +374,13 @@ export function createComposer(root, chat, t, { log, announce, search }) {
         }
       }
     } else if (choices && event.key !== "Shift") choices = null;
-    if (event.key === "Escape" && room?.replyTo != null) {
+    if (event.key === "Escape" && (room?.replyTo != null || room?.editing != null)) {
       event.preventDefault();
-      chat.setReply(room.name, null);
+      leaveBar();
     } else if (event.key === "ArrowUp" && !words.value) {
       event.preventDefault();
-      log.focusLast();
+      // What is one's own is corrected; else up is the way to the messages.
+      if (!editLast()) log.focusLast();
     } else if (event.key === "Enter" && !event.shiftKey) submit(event);
   }
 

@@ -1,13 +1,15 @@
 // Above the messages: the room's name and topic, what happens with the connection or with the room
 // and what can be done about it; and the columns at the sides, which come over the room where there
 // is no place for them beside it. Knows no socket.
+import { signed } from "./names.js";
 import { isolated } from "./text.js";
 
 const SECOND_MS = 1000;
 
-export function createHeader(root, chat, t, { openJoin }) {
+export function createHeader(root, chat, t, { openJoin, openAccount, askPassword, order }) {
   const at = (id) => root.getElementById(id);
   const app = at("app"), bar = at("connection"), label = at("state"), wait = at("wait"), act = at("reconnect");
+  const roomMenu = at("room-menu-open");
   let state = null;
   let action = null;
   let timer = 0;
@@ -16,10 +18,11 @@ export function createHeader(root, chat, t, { openJoin }) {
   function draw(next) {
     state = next;
     const room = state.rooms.get(state.current);
-    const name = room ? `#${room.name}` : "parlor";
+    const name = room ? signed(room.name).join("") : "parlor";
     if (at("room-name").textContent !== name) at("room-name").textContent = name;
     const topic = room?.topic ?? "";
     if (at("topic").textContent !== topic) at("topic").replaceChildren(...(topic ? [isolated(topic)] : []));
+    roomMenu.hidden = !room || !order.itemsOfRoom(room.name).length;
     at("search-open").disabled = room?.phase !== "joined";
     app.classList.toggle("is-open", state.connection.phase === "open");
     drawState(room);
@@ -51,15 +54,22 @@ export function createHeader(root, chat, t, { openJoin }) {
   function ended({ code, reason }) {
     const again = [t("state.again"), () => chat.reconnect()];
     if (code === 4001) return [t("state.elsewhere"), t("state.here"), () => chat.reconnect()];
+    if (code === 4004 || code === 4005) return [t(code === 4004 ? "state.login" : "state.expired"), t("account.login"), openAccount];
+    if (code === 4002) return [t("state.banned", { why: reason || "" }), ...again];
     if (code === 1009) return [t("state.too-long"), ...again];
     return [reason ? t("state.ended-why", { why: reason }) : t("state.ended", { code: String(code) }), ...again];
   }
 
   function refused({ name, phase, why }) {
     const again = () => chat.join(name).catch(() => {});
-    if (why?.code === "kicked") {
-      return [t(why.reason ? "notice.kicked-you-why" : "notice.kicked-you", { by: why.by ?? "", why: why.reason ?? "" }), t("state.join-again"), again];
+    if (why?.code === "kicked" || why?.code === "banned" && !why.message) {
+      const until = why.until ? t("notice.until", { time: t.short(why.until) }) : "";
+      const reason = why.reason ? t("notice.why", { why: why.reason }) : "";
+      return [`${t(`notice.${why.code}-you`, { by: why.by ?? "" })}${until}${reason}`, t("state.join-again"), again];
     }
+    if (why?.code === "banned") return [`${t.error(why)} (${why.message})`, t("state.join-again"), again];
+    if (why?.code === "login_required") return [t.error(why), t("account.login"), openAccount];
+    if (why?.code === "wrong_password") return [t.error(why), t("state.password"), () => askPassword(name)];
     if (phase === "left") return [t("state.left"), t("state.join-again"), again];
     const { suggestion } = why ?? {};
     if (suggestion && suggestion !== name) {
@@ -97,6 +107,7 @@ export function createHeader(root, chat, t, { openJoin }) {
     if (left > 0) timer = setTimeout(count, SECOND_MS);
   }
 
+  roomMenu.addEventListener("click", () => order.ofRoom(roomMenu, state.current));
   act.addEventListener("click", () => action?.());
 
   // The columns at the sides

@@ -1,7 +1,8 @@
 // The list of messages of the present room: where the reader is in each room, the button to the
 // end, older messages near the top, the keys, what is copied, and the way to a message. Rows come
 // from rows.js, their elements from render.js; window.js keeps the position.
-import { button, createRender, el, shape } from "./render.js";
+import { NOTICES, button, createRender, el, shape } from "./render.js";
+import { may } from "./moderation.js";
 import { createRows } from "./rows.js";
 import { createWindow } from "./window.js";
 
@@ -9,7 +10,7 @@ import { createWindow } from "./window.js";
 const OLDER_SCREENS = 2;
 const JUMP_MS = 15_000;
 
-export function createLog(root, chat, t, { settings, namesIn, reply, announce, linkTo, takeBack }) {
+export function createLog(root, chat, t, { settings, namesIn, reply, announce, linkTo, takeBack, order }) {
   const log = root.getElementById("log");
   const newer = root.getElementById("newer");
   const views = new Map(); // of each room: its rows, and where the reader is
@@ -28,6 +29,7 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
     discard: (key) => { const message = chat.discard(room.name, key); if (message) takeBack(message.text); },
     fetch: fetchGap,
     changed: () => list.layout(),
+    lift: (kind, item) => order.lift(kind, { ...item, room: room.name }).catch((why) => announce(t.error(why), true)),
   };
   const lookup = {
     nick: () => state?.nick ?? "",
@@ -35,6 +37,7 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
     // Of one's own name in one's own words there is nothing to be seen.
     namesIn: (text, isOwn) => namesIn(text, state, room).filter(([, , kind]) => !(isOwn && kind === "own")),
     itemOf: (seq) => room?.bySeq.get(seq),
+    may: (action) => Boolean(room) && may(state, room, action),
   };
   const { inputs, render, settle, noticeText } = createRender(t, lookup, act);
   const list = createWindow(log, { render, inputs, settle, estimate, onMove: moved });
@@ -140,7 +143,8 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
   function tryJump() {
     if (!jump || jump.room !== room?.name) return false;
     if (Date.now() > jump.until) jump = null;
-    const item = jump && room.bySeq.get(jump.seq);
+    const named = jump && room.bySeq.get(jump.seq);
+    const item = named?.of ? room.bySeq.get(named.of) : named; // A correction is where its message is.
     const row = item && list.rows.find((row) => row.item === item);
     if (!row) return false;
     jump = null;
@@ -158,8 +162,10 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
   actions.id = "row-actions";
   const actionTime = el("time");
   const replyButton = button("plain", shape("reply"), () => withRow((row) => reply(room.name, row.item.seq)));
-  const linkButton = button("plain", shape("link"), () => withRow(copyLink));
-  actions.append(" ", actionTime, replyButton, linkButton);
+  const linkButton = button("plain", shape("link"), () => withRow((row) => copyLink(room.name, row.item.seq)));
+  const moreButton = button("plain", shape("more"), () => withRow((row) => order.ofMessage(moreButton, room.name, row.item)));
+  moreButton.setAttribute("aria-haspopup", "menu");
+  actions.append(" ", actionTime, replyButton, linkButton, moreButton);
 
   const withRow = (use) => { const row = list.rowOf(actions); if (row) use(row); };
 
@@ -170,18 +176,22 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
       return;
     }
     if (actions.parentNode === element) return;
-    replyButton.title = t("log.reply");
-    replyButton.setAttribute("aria-label", t("log.reply"));
-    linkButton.title = t("log.copy-link");
-    linkButton.setAttribute("aria-label", t("log.copy-link"));
+    const { isDeleted } = row.item;
+    const labels = [[replyButton, "log.reply"], [linkButton, "log.copy-link"], [moreButton, "order.more"]];
+    for (const [one, key] of labels) {
+      one.title = t(key);
+      one.setAttribute("aria-label", t(key));
+      one.hidden = isDeleted && one !== moreButton;
+    }
+    moreButton.hidden = isDeleted && row.item.isOwn;
     actionTime.textContent = t.time(row.item.time);
     actionTime.title = t.full(row.item.time);
     actionTime.hidden = row.isHead && row.kind === "message";
     element.append(actions);
   }
 
-  async function copyLink(row) {
-    const link = linkTo(room.name, row.item.seq);
+  async function copyLink(name, seq) {
+    const link = linkTo(name, seq);
     try {
       await navigator.clipboard.writeText(link);
       announce(t("log.link-copied"), true);
@@ -218,6 +228,10 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
     if (event.altKey) return;
     const row = list.rowOf(root.activeElement);
     const isOnRow = row && root.activeElement === list.elementOf(row);
+    if (isOnRow && actions.parentNode === root.activeElement && (event.key === "ContextMenu" || event.key === "F10" && event.shiftKey)) {
+      event.preventDefault();
+      return moreButton.click();
+    }
     if (event.key === "ArrowUp" || event.key === "ArrowDown") {
       event.preventDefault();
       focusBeside(row, event.key === "ArrowUp" ? -1 : 1);
@@ -229,7 +243,7 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
       event.preventDefault();
       toEnd();
       root.getElementById("words").focus();
-    } else if (event.key === "Enter" && isOnRow && row.item.seq != null) {
+    } else if (event.key === "Enter" && isOnRow && row.item.seq != null && !row.item.isDeleted) {
       event.preventDefault();
       reply(room.name, row.item.seq);
     }
@@ -253,9 +267,10 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
     const { item, kind } = row;
     const time = item.time ? `[${t.time(item.time)}] ` : "";
     const nick = item.nick ?? lookup.nick();
+    if (item.isDeleted) return `${time}${nick}: ${t("log.deleted")}`;
     if (kind === "message") return `${time}${nick}: ${text}`;
     if (kind === "action") return `${time}* ${nick} ${text}`;
-    if (kind === "presence" || kind === "renamed" || kind === "kicked") {
+    if (NOTICES.has(kind)) {
       const shown = noticeText(row);
       return `${time}${shown.textContent ?? shown}`;
     }
@@ -318,5 +333,5 @@ export function createLog(root, chat, t, { settings, namesIn, reply, announce, l
     if (hadFocus) log.focus({ preventScroll: true });
   });
 
-  return { draw, show, toEnd, focusLast: () => focusBeside(null, -1) };
+  return { draw, show, toEnd, copyLink, focusLast: () => focusBeside(null, -1) };
 }

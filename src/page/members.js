@@ -1,11 +1,11 @@
 // The members of the present room. Of a long list only the members near the view are in the
 // document, and further pages are asked for when the reader comes near their end. Knows no socket.
-import { button, el } from "./render.js";
+import { button, el, shape } from "./render.js";
 import { isolated } from "./text.js";
 
 const AHEAD = 10;
 
-export function createMembers(root, chat, t, { mention }) {
+export function createMembers(root, chat, t, { mention, openMenu }) {
   const at = (id) => root.getElementById(id);
   const scroller = at("member-list"), title = at("members-title"), count = at("members-count");
   const above = el("div"), list = el("ul"), below = el("div"), note = el("p", "note");
@@ -60,12 +60,20 @@ export function createMembers(root, chat, t, { mention }) {
       if (nick === state.nick) member.append(el("small", "", t("members.you")));
       else member.title = t("members.mention", { nick });
       const item = el("li", "", member);
+      if (nick !== state.nick) {
+        const more = button("icon more", shape("more"), () => openMenu(more, room.name, nick));
+        more.tabIndex = -1;
+        more.title = t("members.more-of", { nick });
+        more.setAttribute("aria-label", more.title);
+        more.setAttribute("aria-haspopup", "menu");
+        item.append(more);
+      }
       item.setAttribute("aria-setsize", String(size));
       item.setAttribute("aria-posinset", String(from + index + 1));
       return item;
     }));
     if (focused != null) {
-      const same = [...list.querySelectorAll("button")].find((member) => member.dataset.nick === focused);
+      const same = [...list.querySelectorAll("[data-nick]")].find((member) => member.dataset.nick === focused);
       (same ?? scroller).focus({ preventScroll: true });
     }
     const measured = list.firstElementChild?.getBoundingClientRect().height;
@@ -86,13 +94,22 @@ export function createMembers(root, chat, t, { mention }) {
 
   scroller.addEventListener("scroll", drawList, { passive: true });
   new ResizeObserver(() => { if (state) drawList(); }).observe(scroller);
-  // One stop of Tab; up and down go through the members.
+  // One stop of Tab; up and down go through the members, to the side is what can be done with one.
   scroller.addEventListener("keydown", (event) => {
+    const item = root.activeElement.closest("#member-list li");
+    const isMenuKey = event.key === "ContextMenu" || event.key === "F10" && event.shiftKey;
+    if (item && (isMenuKey || event.key === "ArrowRight" || event.key === "ArrowLeft")) {
+      event.preventDefault();
+      const isBack = root.activeElement.matches(".more");
+      (isBack ? item.firstChild : item.querySelector(".more"))?.focus();
+      if (isMenuKey) item.querySelector(".more")?.click();
+      return;
+    }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const members = [...list.querySelectorAll("button")];
-    const present = members.indexOf(root.activeElement);
+    const members = [...list.querySelectorAll("[data-nick]")];
+    const present = members.indexOf(item?.firstChild);
     const next = present < 0 ? members[Math.ceil((scroller.scrollTop - above.offsetHeight) / height)] : members[present + step];
     next?.focus();
   });

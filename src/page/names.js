@@ -21,6 +21,15 @@ export function problemOf(name) {
   return [...text].length > NAME_MAX ? "long" : null;
 }
 
+/** A conversation of two is a room with the name of the other: `@ann`. */
+export const isDirect = (room) => room.startsWith("@");
+
+/** A room's name in two parts, the sign and what follows it. */
+export const signed = (room) => (isDirect(room) ? ["@", room.slice(1)] : ["#", room]);
+
+/** As `problemOf`, of a room. */
+export const problemOfRoom = (name) => problemOf(name.trim().replace(/^@/u, ""));
+
 /** A room's name however it is typed: without case and joiners, in compatibility forms. */
 export function foldRoom(name) {
   const plain = name.trim().replace(/[\u200c\u200d]/gu, "").normalize("NFKC");

@@ -2,6 +2,8 @@
 // notifications of the browser by choice, and what a screen reader announces, few words at a time.
 // Knows what is unread from the state, and no socket.
 
+import { signed } from "./names.js";
+
 // Older messages were caught up with, and are not news.
 const NEWS_MS = 30_000;
 const ANNOUNCE_EVERY_MS = 1200;
@@ -24,7 +26,7 @@ export function createNotify(root, chat, t, { settings, show }) {
     }
     for (const name of lastIds.keys()) if (!state.rooms.has(name)) lastIds.delete(name);
     const count = unread ? `(${unread > 999 ? "999+" : unread}) ` : "";
-    const title = `${count}${state.current ? `#${state.current} · ` : ""}parlor`;
+    const title = `${count}${state.current ? `${signed(state.current).join("")} · ` : ""}parlor`;
     if (root.title !== title) root.title = title;
     const href = unread ? "icon-unread.svg" : "icon.svg";
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
@@ -43,7 +45,8 @@ export function createNotify(root, chat, t, { settings, show }) {
     for (let at = room.items.length - 1; at >= 0 && room.items[at].id > seen; at -= 1) {
       const item = room.items[at];
       const isSpeech = item.kind === "message" || item.kind === "action";
-      if (isSpeech && !item.isOwn && now - item.time < NEWS_MS) fresh.unshift(item);
+      if (item.kind === "reported" && now - item.time < NEWS_MS) announce(t("notify.reported", { nick: item.by ?? "" }), true);
+      if (isSpeech && !item.isOwn && !item.isIgnored && now - item.time < NEWS_MS) fresh.unshift(item);
     }
     lastIds.set(room.name, Math.max(seen, room.items.at(-1)?.id ?? -1));
     const { visible, focused } = state.attention;
@@ -66,7 +69,7 @@ export function createNotify(root, chat, t, { settings, show }) {
     if (wanted === "off" || wanted === "mentions" && !item.isMention) return;
     if (globalThis.Notification?.permission !== "granted") return;
     try {
-      const shown = new Notification(t("notify.title", { nick: item.nick, room: room.name }), {
+      const shown = new Notification(t("notify.title", { nick: item.nick, room: signed(room.name).join("") }), {
         body: item.text.slice(0, SPOKEN_MAX), tag: `parlor/${room.name}`, icon: "icon-192.png",
       });
       shown.onclick = () => {

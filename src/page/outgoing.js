@@ -18,10 +18,10 @@ const SEARCH_PAGES_MAX = 10;
 /**
  * `nicks()` are those that the next entry may have, `isReady()` says whether the session is settled,
  * `changed(room, what)` and `save()` are called after changes, `rejoin(room)` if the server does not
- * know the client as a member.
+ * know the client as a member; `isExempt(room)`: slow mode is not for the person.
  */
 export function createOutgoing({
-  world, connection, state, tab, nicks, isReady, changed, save, rejoin,
+  world, connection, state, tab, nicks, isReady, isExempt, changed, save, rejoin,
 }) {
   const { now, setTimeout, clearTimeout } = world;
   let serial = 0;
@@ -136,8 +136,9 @@ export function createOutgoing({
       update(room);
       return rejoin(room);
     }
+    hold(room, code, retryMs);
     message.refusedAt ??= now();
-    if (!retryMs || now() - message.refusedAt > PATIENCE_MS) {
+    if (!retryMs || code === "muted" || retryMs > PATIENCE_MS || now() - message.refusedAt > PATIENCE_MS) {
       return fail(room, message, message.why);
     }
     message.notBefore = now() + retryMs * (1 + world.random());
@@ -145,8 +146,18 @@ export function createOutgoing({
     pump(room);
   }
 
+  /** For some time nothing can be said in the room: `room.held` says why and until when. */
+  function hold(room, code, ms) {
+    if (code !== "muted" && code !== "slow_mode") return;
+    room.held = { code, until: ms ? now() + ms : Infinity };
+    changed(room, { held: true });
+  }
+
   /** The server has stored the message under this number. */
   function confirm(room, message, seq) {
+    const slow = room.settings.slow_seconds;
+    if (slow && !isExempt(room)) hold(room, "slow_mode", slow * 1000);
+    else room.held = null;
     Object.assign(message, { seq, isInDoubt: false, phase: "sending", why: null });
     room.inner.lastOkSeq = Math.max(room.inner.lastOkSeq, seq);
     passed(room);

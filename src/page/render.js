@@ -2,14 +2,24 @@
 // buttons call `act`. Text of others is only ever inserted as text. Knows neither positions nor
 // which rows are in the view.
 import { coloursOf } from "./colours.js";
+import { SETTINGS } from "./moderation.js";
+import { signed } from "./names.js";
 import { timeOf } from "./rows.js";
 import { isolated, renderText } from "./text.js";
 
+/** Notices of what can be lifted, and what it is. */
+const SANCTIONS = new Map([["banned", "ban"], ["muted", "mute"]]);
 // Longer messages are cut, with a button; the height at which that happens is in style.css.
 const TALL_CHARACTERS = 700;
 const TALL_LINES = 12;
 const LINES_FIRST = 24;
 const LINES_STEP = 400;
+
+/** Rows that are a line in small print. */
+export const NOTICES = new Set([
+  "presence", "renamed", "kicked", "banned", "unbanned", "muted", "unmuted", "topic", "role",
+  "settings", "closed", "reported",
+]);
 
 export function el(name, className, ...children) {
   const element = document.createElement(name);
@@ -45,18 +55,23 @@ export function nickElement(nick) {
   return element;
 }
 
-// `lookup` answers of the present room: { nick, namesIn(text, isOwn), itemOf(seq), state }.
-// `act` is { jump(seq), join(room), retry(key), discard(key), fetch(item), older(), changed() }.
+// `lookup` answers of the present room: { nick(), room(), namesIn(text, isOwn), itemOf(seq),
+// may(action) }. `act` is { jump(seq), join(room), retry(key), discard(key), fetch(item), older(),
+// changed(), lift(kind, item) }.
 export function createRender(t, lookup, act) {
   // What a row shows. The same values: the element need not be made again.
   function inputs(row) {
     const { item } = row;
     const room = lookup.room();
     const shows = [t.language, row.kind, row.isHead, row.isTail, row.isFirstOfDay,
-      item.text, item.nick, item.phase, item.why, item.time, item.from, item.to, item.isLost, item.isLoading, row.linesShown, row.isOpen, lookup.nick()];
+      item.text, item.isEdited, item.isDeleted, item.nick, item.phase, item.why, item.time, item.from, item.to, item.isLost, item.isLoading, row.linesShown, row.isOpen, lookup.nick()];
     if (row.kind === "start") shows.push(room?.hasOlder, room?.isLoadingOlder, room?.phase, room?.name, room?.why);
     if (row.items) shows.push(row.items.length, row.items.at(-1));
-    if (item.replyTo != null) shows.push(lookup.itemOf(item.replyTo));
+    if (item.replyTo != null) {
+      const quoted = lookup.itemOf(item.replyTo);
+      shows.push(quoted, quoted?.text, quoted?.isDeleted);
+    }
+    if (SANCTIONS.has(row.kind)) shows.push(item.isLifted, lookup.may(SANCTIONS.get(row.kind)));
     return shows;
   }
 
@@ -130,11 +145,13 @@ export function createRender(t, lookup, act) {
 
   function body(row, before) {
     const text = row.item.text ?? "";
+    if (row.item.isDeleted) return el("div", "body gone", ...before, t("log.deleted"));
     const isTall = text.length > TALL_CHARACTERS || text.split("\n", TALL_LINES + 1).length > TALL_LINES;
     const linesMax = isTall ? row.linesShown ?? LINES_FIRST : Infinity;
     const drawn = renderText(text, { namesIn: (line) => lookup.namesIn(line, isOwn(row.item)), linesMax, before });
     const element = el("div", "body", drawn.body);
     row.isCut = drawn.isCut;
+    if (row.item.isEdited) element.lastElementChild.append(" ", el("bdi", "edited", t("log.edited")));
     if (isTall && !row.isOpen) element.classList.add("tall");
     return element;
   }
@@ -161,7 +178,7 @@ export function createRender(t, lookup, act) {
     const element = button("quote", "", () => act.jump(seq));
     element.title = t("log.go-to-quoted");
     if (item) {
-      const text = el("bdi", "text", (item.text ?? "").slice(0, 200).replaceAll("\n", " "));
+      const text = el("bdi", "text", (item.isDeleted ? t("log.deleted") : item.text ?? "").slice(0, 200).replaceAll("\n", " "));
       element.append(nickElement(item.nick ?? ""), el("span", "unseen", ": "), text);
     } else element.append(el("span", "text", t("log.quoted-earlier")));
     return element;
@@ -173,8 +190,13 @@ export function createRender(t, lookup, act) {
     const text = noticeText(row);
     const content = el("div", "content", text);
     if (item.time) content.append(" ", timeElement(item.time));
+    const sanction = SANCTIONS.get(row.kind);
+    if (sanction && !item.isYou && !item.isLifted && !(item.until < Date.now()) && lookup.may(sanction)) {
+      content.append(" ", button("link", t(`order.un${sanction}`), () => act.lift(sanction, item)));
+    }
+    if (row.kind === "reported") content.append(" ", button("link", t("order.go"), () => act.jump(item.of)));
     const element = el("div", "notice", content);
-    if (item.isYou) element.classList.add("alert");
+    if (item.isYou || row.kind === "reported") element.classList.add("alert");
     return element;
   }
 
@@ -185,12 +207,38 @@ export function createRender(t, lookup, act) {
       case "renamed": {
         return t(item.isOwn ? "notice.renamed-you" : "notice.renamed", { old: nickElement(item.old), new: nick });
       }
-      case "kicked": {
-        const values = { nick, by: nickElement(item.by ?? ""), why: isolated(item.reason ?? "") };
-        return t(`notice.kicked${item.isYou ? "-you" : ""}${item.reason ? "-why" : ""}`, values);
+      case "kicked": case "banned": case "unbanned": case "muted": case "unmuted": case "closed": case "reported": {
+        const whom = item.account != null ? isolated(item.account, "nick") : nick;
+        const text = t(`notice.${kind}${item.isYou ? "-you" : ""}`, { nick: whom, by: nickElement(item.by ?? "") });
+        return whole(text, item.until && t("notice.until", { time: t.short(item.until) }), item.reason && t("notice.why", { why: isolated(item.reason) }));
       }
+      case "topic": {
+        const by = nickElement(item.by ?? "");
+        return item.topic ? t("notice.topic", { by, topic: isolated(item.topic) }) : t("notice.no-topic", { by });
+      }
+      case "role": {
+        const role = t.has(`role.${item.role}`) ? t(`role.${item.role}`) : item.role;
+        return t("notice.role", { nick: isolated(item.account ?? "", "nick"), role, by: nickElement(item.by ?? "") });
+      }
+      case "settings": return whole(t("notice.settings", { by: nickElement(item.by ?? "") }), settingsText(item));
       default: return item.text != null ? isolated(item.text) : t("notice.unknown");
     }
+  }
+
+  function whole(...parts) {
+    const text = document.createDocumentFragment();
+    text.append(...parts.filter(Boolean));
+    return text;
+  }
+
+  // What was changed of a room: `Slow mode: 30`, `Locked`.
+  function settingsText(item) {
+    const parts = SETTINGS.filter((name) => item[name] !== undefined).map((name) => {
+      const value = item[name];
+      return typeof value === "boolean" ? `${t(`order.set-${name}`)}: ${t(value ? "yes" : "no")}`
+        : `${t(`order.set-${name}`)}${typeof value === "number" ? `: ${t.number(value)}` : ""}`;
+    });
+    return parts.length ? t("notice.why", { why: parts.join(" · ") }) : "";
   }
 
   // Who came and went, several in one line; of many only the number.
@@ -239,6 +287,7 @@ export function createRender(t, lookup, act) {
     const others = (more) => (more ? [t("local.more", { count: more })] : []);
     switch (key) {
       case "error": return [t.error(values)];
+      case "ignored": return [t("local.ignored", { nicks: nicks(values.nicks) })];
       case "unknown_command": return [t("local.unknown_command", { name: isolated(`/${values.name}`) })];
       case "incomplete": return [t("local.incomplete", { usage: isolated(usageOf(t, values)) })];
       case "help": {
@@ -287,14 +336,15 @@ export function createRender(t, lookup, act) {
   function start() {
     const room = lookup.room();
     const content = el("div", "content");
+    const [sign, name] = signed(room?.name ?? "");
     if (!room || room.phase === "joining" && !room.items.length) content.append(t("log.joining"));
     else if (room.phase === "refused") {
-      content.append(el("strong", "", t("log.refused", { room: isolated(room.name) })), t.error(room.why));
+      content.append(el("strong", "", t("log.refused", { sign, room: isolated(name) })), t.error(room.why));
     } else if (room.hasOlder) {
       if (room.isLoadingOlder) content.append(t("log.loading"));
       else content.append(button("", t("log.older"), () => act.older()));
     } else {
-      content.append(el("strong", "", t("log.start-title", { room: isolated(room.name) })), t("log.start"));
+      content.append(el("strong", "", t("log.start-title", { sign, room: isolated(name) })), t(room.isDirect ? "log.start-direct" : "log.start"));
     }
     return el("div", "start", content);
   }

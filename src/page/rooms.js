@@ -1,6 +1,6 @@
 // The list of rooms of this tab with what is unread in them, and the dialog to join another.
 // A name that a room cannot have is not tried: the nearest good one is suggested. Knows no socket.
-import { nearestRoomName, problemOf } from "./names.js";
+import { isDirect, nearestRoomName, problemOfRoom, signed } from "./names.js";
 import { button, el, shape } from "./render.js";
 import { isolated } from "./text.js";
 
@@ -36,7 +36,7 @@ export function createRooms(root, chat, t, { opened }) {
     const badge = el("span", "badge");
     const spoken = el("span", "unseen");
     const open = button("room", "", () => { chat.show(name); opened(); });
-    open.append(isolated(name, "name"), badge, spoken);
+    open.append(isolated(signed(name)[1], isDirect(name) ? "name direct" : "name"), badge, spoken);
     const leave = button("icon leave", shape("close"), () => chat.leave(name));
     const row = { item: el("li", "", open, leave), open, leave, badge, spoken };
     rows.set(name, row);
@@ -99,7 +99,7 @@ export function createRooms(root, chat, t, { opened }) {
 
   function suggest() {
     const name = field.value;
-    const problem = name.trim() ? problemOf(name) : null;
+    const problem = name.trim() ? problemOfRoom(name) : null;
     if (!problem) return say("");
     const nearest = nearestRoomName(name);
     if (!nearest) return say(t(`join.bad-${problem}`), true);
@@ -108,8 +108,9 @@ export function createRooms(root, chat, t, { opened }) {
 
   async function submit(event) {
     event.preventDefault();
-    const name = problemOf(field.value) ? nearestRoomName(field.value) : field.value.trim();
-    if (!name) return say(t(`join.bad-${problemOf(field.value)}`), true);
+    const problem = problemOfRoom(field.value);
+    const name = problem ? nearestRoomName(field.value) : field.value.trim();
+    if (!name) return say(t(`join.bad-${problem}`), true);
     join(name);
   }
 

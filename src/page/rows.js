@@ -5,6 +5,8 @@
 // Messages of one sender within this time stand together under one name.
 const TOGETHER_MS = 5 * 60 * 1000;
 const PRESENCE = new Set(["joined", "left", "presence"]);
+// Entries of later versions, and those that have changed another one.
+const UNSEEN = new Set(["unknown", "edited", "deleted"]);
 
 export function createRows() {
   const known = new WeakMap();
@@ -33,7 +35,7 @@ export function createRows() {
   }
 
   function add(item, joins) {
-    if (item.kind === "unknown") return;
+    if (UNSEEN.has(item.kind) || item.isIgnored) return;
     hasGap ||= item.kind === "gap";
     if (!PRESENCE.has(item.kind)) {
       run = null;

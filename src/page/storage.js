@@ -53,6 +53,11 @@ export function createStorage({ session, local, locks, channel, random, setTimeo
 
     get nick() { return read(local, "parlor.nick") ?? ""; },
     set nick(nick) { write(local, "parlor.nick", nick || undefined); },
+    get ignored() {
+      const nicks = read(local, "parlor.ignored");
+      return Array.isArray(nicks) ? nicks.filter((nick) => typeof nick === "string") : [];
+    },
+    set ignored(nicks) { write(local, "parlor.ignored", nicks.length ? nicks : undefined); },
     draft: (room) => read(local, `parlor.draft.${room}`) ?? "",
     setDraft: (room, text) => write(local, `parlor.draft.${room}`, text || undefined),
     setting: (name) => read(local, `parlor.setting.${name}`),

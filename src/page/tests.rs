@@ -179,12 +179,13 @@ fn the_modules_of_the_page_are_one_script() {
     assert_eq!(module, Err(Refusal::NoSuchPath));
 }
 
-/// What a first visit costs, without the heads of the responses.
+/// What a first visit costs, without the heads of the responses: accounts and what keeps order took
+/// a third more, in two languages.
 #[test]
-fn the_whole_page_is_at_most_60_kb_compressed() {
+fn the_whole_page_is_at_most_75_kb_compressed() {
     let sent = |file: &File| file.gzip.unwrap_or(file.body).len();
     let bytes: usize = FILES.iter().map(sent).sum();
-    assert!(bytes <= 60_000, "{bytes}");
+    assert!(bytes <= 75_000, "{bytes}");
 }
 
 #[test]

@@ -1,12 +1,19 @@
 // What the log of a room shows, as a list: entries in the order of their numbers, between them
 // notices and marks. Every number between the first and the last is there: as an entry, or within
-// a `gap` (which can be fetched, or with `isLost` is kept no more). Knows no server and no DOM.
+// a `gap` (which can be fetched, or with `isLost` is kept no more). What corrects or deletes an
+// earlier entry has a number of its own and changes that entry. Knows no server and no DOM.
 
 /** Items kept of the room that is shown, and of others; the rest can be fetched again. */
 export const ITEMS_MAX = 10_000;
 export const ITEMS_ELSEWHERE_MAX = 2_000;
 /** Removed in one go, so that it happens rarely. */
 const TRIM_STEP = 500;
+/** Corrections that are remembered for entries which are fetched later. */
+const REVISIONS_MAX = 500;
+/** Entries that change the room or who is in it, and are shown as a line in small print. */
+const NOTICES = new Set([
+  "kicked", "banned", "unbanned", "muted", "unmuted", "topic", "role", "settings", "closed",
+]);
 
 let nextId = 1;
 
@@ -18,12 +25,56 @@ export function itemOf(entry) {
   const { type, seq, time, nick } = entry;
   if (type === "message") {
     const kind = entry.kind === "action" ? "action" : "message";
-    return newItem(kind, { seq, time, nick, text: entry.text, replyTo: entry.reply_to });
+    const item = newItem(kind, { seq, time, nick, text: entry.text, replyTo: entry.reply_to });
+    if (entry.edited) item.isEdited = true;
+    return entry.deleted ? Object.assign(item, GONE) : item;
   }
-  if (type === "kicked") {
-    return newItem("kicked", { seq, time, nick, by: entry.by, reason: entry.reason });
+  if (type === "edited" || type === "deleted") {
+    return newItem(type, { seq, time, nick, of: entry.of, text: entry.text, by: entry.by });
   }
-  return newItem("unknown", { seq, time, nick, entry });
+  if (!NOTICES.has(type)) return newItem("unknown", { seq, time, nick, entry });
+  const { type: kind, room: _, re: __, ...fields } = entry;
+  return newItem(kind, fields);
+}
+
+const GONE = { text: "", isDeleted: true };
+
+/** An entry of kind `edited` or `deleted` changes the item of an earlier one, if that is here. */
+export function revise(room, item) {
+  const { revisions } = room.inner;
+  const { of, text } = item;
+  // Without a text it was changed again since, and what is here has the later form already.
+  const now = item.kind === "deleted" ? GONE : { ...(text !== undefined && { text }), isEdited: true };
+  revisions.delete(of);
+  revisions.set(of, now);
+  if (revisions.size > REVISIONS_MAX) revisions.delete(revisions.keys().next().value);
+  const target = room.bySeq.get(of);
+  if (!target) return null;
+  const { isEdited, isDeleted } = target;
+  item.was = { text: target.text, isEdited, isDeleted };
+  return Object.assign(target, now);
+}
+
+/** An entry that was asked for may have been read before it was revised. */
+export function reviseLater(room, item) {
+  if (item.text !== undefined && room.inner.revisions.has(item.seq)) {
+    Object.assign(item, room.inner.revisions.get(item.seq));
+  }
+}
+
+/** The entry that revised another is no more. */
+function restore(room, { of, was }) {
+  room.inner.revisions.delete(of);
+  const target = room.bySeq.get(of);
+  if (target && was) Object.assign(target, was);
+}
+
+/** A ban or a mute holds no more: what is shown of it says so. */
+export function lifted(room, { kind, nick, account }) {
+  const former = { unbanned: "banned", unmuted: "muted" }[kind];
+  for (const item of room.items) {
+    if (item.kind === former && item.nick === nick && item.account === account) item.isLifted = true;
+  }
 }
 
 export function append(room, item) {
@@ -95,11 +146,11 @@ function laidOut(items, whole, isFromStart, isToEnd) {
 
 /** Removes the entries above a number, and returns how many. */
 export function cutAbove(room, to) {
-  let removed = 0;
+  const removed = [];
   const items = [];
   for (const item of room.items) {
     if (item.seq > to) {
-      removed += 1;
+      removed.push(item);
       room.bySeq.delete(item.seq);
     } else if (item.kind === "gap" && item.to > to) {
       if (item.from <= to) items.push(Object.assign(item, { to }));
@@ -109,7 +160,8 @@ export function cutAbove(room, to) {
   }
   room.items = items;
   room.version += 1;
-  return removed;
+  for (const item of removed.reverse()) if (item.of) restore(room, item);
+  return removed.length;
 }
 
 /** Forgets the oldest items if there are too many. True: it did. */

@@ -2,12 +2,16 @@
 // the document, the chat, what keeps settings, and what the address of the page asks for. Out: one
 // `draw(state, changes)`. Knows no socket.
 import { createComposer } from "./composer.js";
+import { closes, createDialogs } from "./dialogs.js";
 import { createHeader } from "./header.js";
 import { createText } from "./i18n.js";
 import { createLog } from "./log.js";
+import { createLogin } from "./login.js";
 import { createMembers } from "./members.js";
+import { createMenu } from "./menu.js";
 import { mentionsOf } from "./names.js";
 import { createNotify } from "./notify.js";
+import { createOrder } from "./order.js";
 import { createRooms } from "./rooms.js";
 import { createSearch } from "./search.js";
 import { createSettings, createSettingsDialog } from "./settings.js";
@@ -28,32 +32,49 @@ export function createViews(root, chat, { storage, given = {}, linkTo }) {
     else chat.show(room);
   };
   const notify = createNotify(root, chat, t, { settings, show });
+  const { announce } = notify;
+  const dialogs = createDialogs(root, t);
+  const reply = (room, seq) => {
+    chat.setReply(room, seq);
+    composer.focus();
+  };
+  const mention = (nick) => {
+    header.closePanels();
+    composer.mention(nick);
+  };
+  const login = createLogin(root, chat, t, { dialogs, announce });
+  const order = createOrder(root, chat, t, {
+    menu: createMenu(root), dialogs, announce, reply, mention,
+    copyLink: (room, seq) => log.copyLink(room, seq),
+    openAccount: () => login.open(),
+  });
   const log = createLog(root, chat, t, {
-    settings, namesIn, linkTo,
-    announce: notify.announce,
-    reply: (room, seq) => {
-      chat.setReply(room, seq);
-      composer.focus();
-    },
+    settings, namesIn, linkTo, announce, reply, order,
     takeBack: (text) => composer.takeBack(text),
   });
-  const composer = createComposer(root, chat, t, { log, announce: notify.announce, search: (query) => search.openDialog(query) });
+  const composer = createComposer(root, chat, t, { log, announce, order, search: (query) => search.openDialog(query) });
   const rooms = createRooms(root, chat, t, {
     opened: () => {
       header.closePanels();
       if (matchMedia("(hover: hover)").matches) composer.focus();
     },
   });
-  const members = createMembers(root, chat, t, {
-    mention: (nick) => {
-      header.closePanels();
-      composer.mention(nick);
-    },
-  });
+  const members = createMembers(root, chat, t, { mention, openMenu: order.ofMember });
   const search = createSearch(root, chat, t, { show });
   const dialog = createSettingsDialog(root, chat, t, { settings });
-  const header = createHeader(root, chat, t, { openJoin: () => rooms.openDialog() });
-  const views = [header, rooms, members, log, composer, search, dialog, notify];
+  const header = createHeader(root, chat, t, {
+    order, openJoin: () => rooms.openDialog(), openAccount: () => login.open(), askPassword,
+  });
+  const views = [order, header, rooms, members, log, composer, search, dialog, notify, login];
+
+  /** A room has a password, which is kept for as long as the page. */
+  function askPassword(name) {
+    dialogs.ask({
+      title: t("state.password"), submit: t("join.do"),
+      fields: [{ name: "password", label: t("account.password"), kind: "password", isRequired: true, autocomplete: "off" }],
+      run: ({ password }) => chat.join(name, { password }),
+    });
+  }
 
   // Own nicks, and members after an @.
   function namesIn(text, state, room) {
@@ -92,22 +113,7 @@ export function createViews(root, chat, { storage, given = {}, linkTo }) {
   applyLanguage();
   if (given.compact) page.dataset.compact = "";
 
-  // A dialog closes by its button, by a click beside it, and by Escape: in a field for searching too,
-  // which browsers would only empty first.
-  for (const element of root.querySelectorAll("dialog")) {
-    element.querySelector("button[value=close]").addEventListener("click", () => element.close());
-    element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.isComposing || event.keyCode === 229) return;
-      event.preventDefault();
-      element.close();
-    });
-    element.addEventListener("pointerdown", (event) => {
-      if (event.target !== element) return;
-      const { left, right, top, bottom } = element.getBoundingClientRect();
-      const { clientX: x, clientY: y } = event;
-      if (x < left || x > right || y < top || y > bottom) element.close();
-    });
-  }
+  for (const element of root.querySelectorAll("dialog")) closes(element);
 
   // A link to a message of this chat is followed without loading the page again.
   root.getElementById("log").addEventListener("click", (event) => {

@@ -27,6 +27,11 @@ export function createServer(clock, { random, below }) {
     requests: [], // [{ at, nick, object }]
     tooFast: 0,
     isStalled: false,
+    /** What hello says of accounts; null: nothing. */
+    accounts: "open",
+    passwords: new Map(), // Account → password
+    serverRoles: new Map(), // Account → its roles on the whole server
+    sanctions: [], // { kind, room, nick, seconds, reason, by }
     accept,
   };
   let serial = 1;
@@ -65,7 +70,7 @@ export function createServer(clock, { random, below }) {
     watch(peer);
     if (server.greet?.(peer)) return { receive() {}, ended() { end(peer); } };
     peer.send({ type: "hello", server: "fake", nick: peer.nick, session: peer.token, limits: server.limits,
-      ping_after_ms: server.pingAfterMs, time: clock.now() });
+      ping_after_ms: server.pingAfterMs, time: clock.now(), ...(server.accounts && { accounts: server.accounts }) });
     if (error) peer.send({ type: "error", ...error });
     return {
       receive: (text) => { if (!peer.isEnded && !server.isStalled) receive(peer, text); },
@@ -142,9 +147,10 @@ export function createServer(clock, { random, below }) {
         peer.nick = nick;
       }
       peer.session = known.session;
+      peer.account = earlier.account;
       peer.token = secret();
       server.sessions.set(peer.token, { session: peer.session, peer });
-      answer({ type: "ok", nick: peer.nick, session: peer.token });
+      answer({ type: "ok", nick: peer.nick, session: peer.token, account: peer.account });
     },
     nick(peer, { nick }, answer, fail) {
       if (!/^[\p{L}\p{M}\p{Nd}._-]{1,32}$/u.test(nick)) return fail("bad_name");
@@ -159,6 +165,8 @@ export function createServer(clock, { random, below }) {
       if (!/^[\p{L}\p{M}\p{Nd}._-]{1,32}$/u.test(name)) return fail("bad_name");
       if (peer.rooms.has(name)) return fail("bad_request");
       if (peer.rooms.size >= server.limits.rooms) return fail("too_many");
+      if (server.accounts === "required" && !peer.account) return fail("login_required");
+      if (sanctionOf("ban", name, peer)) return fail("banned");
       const room = roomOf(name);
       const head = room.entries.length;
       let after = Math.max(0, head - (history ?? 0));
@@ -185,7 +193,8 @@ export function createServer(clock, { random, below }) {
       peer.rooms.add(name);
       answer({ type: "joined", room: name, epoch: epochOf(room), seq: head, after, recovered,
         ...(rewound !== undefined && { rewound }), topic: room.topic, count: room.members.size,
-        members: others.slice(0, 20), role: "member" });
+        members: others.slice(0, 20), role: room.roles?.[peer.account] ?? "member",
+        ...(room.settings && { settings: room.settings }) });
       for (const entry of room.entries.slice(after)) peer.send(shownOf(room, entry));
     },
     leave(peer, { room: name }, answer, fail) {
@@ -198,6 +207,8 @@ export function createServer(clock, { random, below }) {
       if (!text.trim()) return fail("empty");
       if (text.includes("\n\n\n\n")) return fail("too_long");
       const room = roomOf(name);
+      const mute = sanctionOf("mute", name, peer);
+      if (mute) return fail("muted", mute.seconds && { retry_ms: mute.seconds * 1000 });
       const keys = server.keys.get(peer.session) ?? [];
       server.keys.set(peer.session, keys);
       const known = keys.find((one) => one.key === key && clock.now() - one.at < server.limits.dedupe_ms);
@@ -240,6 +251,75 @@ export function createServer(clock, { random, below }) {
         .map(({ name, members }) => ({ room: name, count: members.size }));
       answer({ type: "rooms", rooms, more: 0 });
     },
+    register(peer, { account, password }, answer, fail) {
+      if (server.accounts !== "open") return fail("not_allowed");
+      if (server.passwords.has(account)) return fail("account_taken");
+      server.passwords.set(account, password);
+      enter(peer, account, answer);
+    },
+    login(peer, { account, password }, answer, fail) {
+      if (server.passwords.get(account) !== password) return fail("login_failed");
+      enter(peer, account, answer);
+    },
+    account(peer, _, answer) {
+      const { account: name, roles } = accountOf(peer);
+      answer({ type: "account", account: name, roles: [{ room: "den", role: "owner" }, ...roles.map((role) => ({ role }))] });
+    },
+    logout(peer, _, answer) {
+      peer.account = undefined;
+      answer({ type: "ok" });
+    },
+    password(peer, { password, new: next }, answer, fail) {
+      if (server.passwords.get(peer.account) !== password) return fail("login_failed");
+      server.passwords.set(peer.account, next);
+      answer({ type: "ok" });
+    },
+    edit(peer, { room: name, seq, text }, answer, fail) {
+      const target = roomOf(name).entries[seq - 1];
+      if (target?.type !== "message" || target.deleted) return fail("no_such_message");
+      if (target.nick !== peer.nick) return fail("not_allowed");
+      for (const entry of roomOf(name).entries) if (entry.type === "edited" && entry.of === seq) delete entry.text;
+      Object.assign(target, { text, edited: true });
+      const entry = append(roomOf(name), { type: "edited", nick: peer.nick, of: seq, text });
+      whenStored(roomOf(name), entry.seq, () => answer({ type: "ok", seq: entry.seq }));
+    },
+    delete(peer, { room: name, seq }, answer, fail) {
+      const target = roomOf(name).entries[seq - 1];
+      if (target?.type !== "message") return fail("no_such_message");
+      for (const entry of roomOf(name).entries) if (entry.type === "edited" && entry.of === seq) delete entry.text;
+      Object.assign(target, { text: "", deleted: true });
+      const entry = append(roomOf(name), { type: "deleted", of: seq, by: peer.nick });
+      whenStored(roomOf(name), entry.seq, () => answer({ type: "ok", seq: entry.seq }));
+    },
+    topic(peer, { room: name, topic }, answer) {
+      roomOf(name).topic = topic;
+      append(roomOf(name), { type: "topic", topic, by: peer.nick });
+      answer({ type: "ok" });
+    },
+    room(peer, { room: name, id, type, ...changes }, answer) {
+      const room = roomOf(name);
+      if (!Object.keys(changes).length) return answer({ type: "settings", room: name, ...room.settings });
+      room.settings = { ...room.settings, ...changes };
+      append(room, { type: "settings", by: peer.nick, ...changes });
+      answer({ type: "ok" });
+    },
+    ban: (peer, object, answer) => sanction("ban", peer, object, answer),
+    mute: (peer, object, answer) => sanction("mute", peer, object, answer),
+    unban: (peer, object, answer) => lift("ban", peer, object, answer),
+    unmute: (peer, object, answer) => lift("mute", peer, object, answer),
+    role(peer, { room: name, account, role }, answer) {
+      append(roomOf(name), { type: "role", account, role, by: peer.nick });
+      answer({ type: "ok" });
+    },
+    report(peer, { room: name, seq, reason }, answer, fail) {
+      if (!roomOf(name).entries[seq - 1]) return fail("no_such_message");
+      for (const member of roomOf(name).members.keys()) {
+        if (member !== peer) member.send({ type: "reported", room: name, seq, by: peer.nick, reason });
+      }
+      answer({ type: "ok" });
+    },
+    ignore: (_, object, answer) => answer({ type: "ok" }),
+    unignore: (_, object, answer) => answer({ type: "ok" }),
     kick(peer, { room: name, nick, reason }, answer, fail) {
       const kicked = [...roomOf(name).members.keys()].find((member) => member.nick === nick);
       if (!kicked) return fail("no_such_member");
@@ -250,6 +330,35 @@ export function createServer(clock, { random, below }) {
       answer({ type: "ok" });
     },
   };
+
+  const accountOf = ({ account }) => (account ? { account, roles: server.serverRoles.get(account) ?? [] } : {});
+
+  function enter(peer, account, answer) {
+    peer.account = peer.nick = account;
+    answer({ type: "ok", nick: account, ...accountOf(peer) });
+  }
+
+  const sanctionOf = (kind, room, { nick }) =>
+    server.sanctions.find((one) => one.kind === kind && one.room === room && one.nick === nick);
+
+  function sanction(kind, peer, { room: name, nick, seconds, reason }, answer) {
+    server.sanctions.push({ kind, room: name, nick, seconds, reason, by: peer.nick });
+    const room = roomOf(name);
+    const until = seconds && clock.now() + seconds * 1000;
+    const member = [...room.members.keys()].find((one) => one.nick === nick);
+    if (kind === "ban" && member) {
+      leave(member, name);
+      member.send({ type: "banned", room: name, you: true, reason, until });
+    }
+    append(room, { type: kind === "ban" ? "banned" : "muted", nick, by: peer.nick, reason, until });
+    answer({ type: "ok" });
+  }
+
+  function lift(kind, peer, { room: name, nick }, answer) {
+    server.sanctions = server.sanctions.filter((one) => one.kind !== kind || one.room !== name || one.nick !== nick);
+    append(roomOf(name), { type: kind === "ban" ? "unbanned" : "unmuted", nick, by: peer.nick });
+    answer({ type: "ok" });
+  }
 
   const shownOf = ({ name }, { type, seq, time, ...rest }) => ({ type, room: name, seq, time, ...rest });
 
