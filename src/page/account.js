@@ -7,12 +7,13 @@ const NEEDS_LOGIN = new Set([4004, 4005]);
 
 /**
  * `isReady()`: the session is settled. `admitted()`: an account is there where one is required.
- * `nickIs(nick)`: the account has brought its nick.
+ * `nickIs(nick)`: the account has brought its nick. `failed(error)`: a token is not accepted.
  */
 export function createAccount({
-  connection, state, tab, ask, save, onChange, isReady, admitted, nickIs,
+  connection, state, tab, ask, save, onChange, isReady, admitted, nickIs, failed,
 }) {
   let waiting = null; // { object, resolve, reject }: to be sent as soon as there is a connection.
+  let token = null; // That the site signed; a session does not bring its account back.
 
   function greeted({ accounts, account }) {
     state.accounts = accounts ?? null;
@@ -40,8 +41,9 @@ export function createAccount({
   function settled() {
     const one = waiting;
     waiting = null;
-    if (!one && isMissing()) state.isLoginNeeded = true;
     if (one) enter(one.object).then(one.resolve, one.reject);
+    else if (token && !state.account) present(token);
+    else if (isMissing()) state.isLoginNeeded = true;
     else if (state.account) learnRoles().catch(() => {});
   }
 
@@ -49,6 +51,7 @@ export function createAccount({
   function ended({ code, reason }) {
     const one = waiting;
     if (NEEDS_LOGIN.has(code)) state.isLoginNeeded = true;
+    if (NEEDS_LOGIN.has(code)) token = null;
     if (!one) return;
     waiting = null;
     one.reject({ code: "ended", message: reason });
@@ -75,14 +78,20 @@ export function createAccount({
     });
   }
 
-  /** Logs in with a token that the site signed, as soon as there is a connection. */
-  function present(token) {
-    return new Promise((resolve, reject) => {
-      waiting = { object: { type: "login", token }, resolve, reject };
+  /** Logs in with a token that the site signed, on each connection. */
+  function present(signed) {
+    token = signed;
+    if (!isReady()) return;
+    enter({ type: "login", token }).catch((error) => {
+      if (error.code === "lost" || error.code === "offline") return;
+      token = null;
+      if (isMissing()) state.isLoginNeeded = true;
+      failed(error);
     });
   }
 
   async function logout() {
+    token = null;
     const answer = await ask({ type: "logout" });
     tab.secret = answer.session;
     is(answer);

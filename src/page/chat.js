@@ -103,6 +103,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   });
   const account = createAccount({
     connection, state, tab, ask, save, onChange, admitted, isReady: ready, nickIs: naming.is,
+    failed: (error) => say("error", error),
   });
 
   // What is remembered
@@ -453,7 +454,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     /** Begins with what the tab remembers, and with what the address of the page asks for. */
     start({ room, nick, token } = {}) {
       naming.wish(nick);
-      if (token) account.present(token).catch((error) => say("error", error));
+      if (token) account.present(token);
       restore();
       if (room) {
         joining.joinNamed(room).catch((error) => {

@@ -79,12 +79,16 @@ function draw() {
 
 const chat = createChat({ world, storage, url, onChange, diagnose });
 
-/** What the address of the page asks for: `?room=den&nick=ann#119`, or `#den` as it used to be. */
+/**
+ * What the address of the page asks for: `?room=den&nick=ann#119`, or `#den` as it used to be;
+ * `token` logs in a user of the site.
+ */
 function wishes() {
   const query = new URLSearchParams(location.search);
   const hash = quietly(() => decodeURIComponent(location.hash.slice(1))) ?? "";
   const seq = /^\d+$/.test(hash) ? Number(hash) : 0;
-  return { room: query.get("room") || (seq ? "" : hash), nick: query.get("nick") ?? "", seq };
+  const room = query.get("room") || (seq ? "" : hash);
+  return { room, nick: query.get("nick") ?? "", token: query.get("token"), seq };
 }
 
 /** How the page is to look, for a site that embeds it: `?theme=dark&language=zh&compact`. */
@@ -117,6 +121,13 @@ function keepAddress() {
   history.replaceState(null, "", `?${query}${isSame ? location.hash : ""}`);
 }
 
+/** It is a secret: it stays neither in the address nor in the history of the browser. */
+function forgetToken() {
+  const query = new URLSearchParams(location.search);
+  query.delete("token");
+  history.replaceState(null, "", `?${query}${location.hash}`);
+}
+
 function attend() {
   chat.setAttention({ visible: !document.hidden, focused: document.hasFocus() });
   if (!document.hidden) chat.wake();
@@ -133,8 +144,9 @@ const page = createViews(document, chat, { storage, given: look(), linkTo });
 views.push(page);
 await storage.claim();
 chat.setAttention({ visible: !document.hidden, focused: document.hasFocus() });
-const { room, nick, seq } = wishes();
-chat.start({ room: room || (storage.tab.rooms.length ? "" : "lobby"), nick });
+const { room, nick, token, seq } = wishes();
+if (token) forgetToken();
+chat.start({ room: room || (storage.tab.rooms.length ? "" : "lobby"), nick, token });
 if (seq && room) chat.join(room).then((joined) => page.show(joined.name, seq), () => {});
 onChange({ rooms: true });
 page.focus();

