@@ -87,7 +87,13 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
 
   const said = (promise, text) => promise.then(() => { if (text) announce(text, true); }, (why) => announce(t.error(why), true));
 
-  const write = (nick) => said(chat.join(`@${nick}`));
+  function write(nick) {
+    const name = `@${nick}`;
+    said(chat.join(name).catch((why) => {
+      chat.leave(name); // One who cannot be written to is not in the list of rooms.
+      throw why;
+    }));
+  }
 
   function ignore(nick, isOn) {
     // A server that does not know of it: it holds in this page.
