@@ -79,6 +79,12 @@ impl Sessions {
         session.filter(|session| *session != 0)
     }
 
+    /// The slot of a connection with this session. Looks at all of them.
+    pub fn slot_of(&self, session: u64) -> Option<u32> {
+        let slot = self.by_slot.iter().position(|one| *one == session)?;
+        u32::try_from(slot).ok()
+    }
+
     /// A connection ends. To be called for each, for its slot may be used again by one without a
     /// session.
     pub fn end(&mut self, connection: ConnId) {

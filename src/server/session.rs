@@ -75,17 +75,27 @@ impl<N: Net> Server<N> {
 
     /// Closes the last connection of a session if it still stands, and takes its nick.
     fn take_over(&mut self, id: ConnId, claim: &Claim, now: Tick) {
-        let earlier = claim.connection;
-        let is_of_this_start = claim.epoch == self.log.epoch_info().epoch;
-        if !is_of_this_start || earlier == id || self.sessions.of(earlier) != Some(claim.session) {
+        let Some(earlier) = self.connection_of(claim).filter(|earlier| *earlier != id) else {
             return;
-        }
+        };
         // The slot may be another connection's by now.
         let Some(nick) = self.talk.chat().nick_of(earlier).cloned() else {
             return;
         };
         self.part(earlier, &CloseReason::Replaced, now);
         self.user_takes_nick(id, &nick);
+    }
+
+    /// The connection that has a session: that of the claim, or a later one, whose client did not
+    /// get the answer to its `resume` and comes back with the older token.
+    fn connection_of(&self, claim: &Claim) -> Option<ConnId> {
+        let claimed = claim.connection;
+        let is_of_this_start = claim.epoch == self.log.epoch_info().epoch;
+        if is_of_this_start && self.sessions.of(claimed) == Some(claim.session) {
+            return Some(claimed);
+        }
+        let slot = self.sessions.slot_of(claim.session)?;
+        self.connections.id_of(slot)
     }
 
     /// By which a message that is sent again is known.

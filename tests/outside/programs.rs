@@ -92,3 +92,22 @@ fn room_that_cannot_have_its_name_is_refused_with_the_nearest_good_one() {
     assert_eq!(page.response().status, 101);
     contains(page.is_closed_with(4003), "Try general-chat. ");
 }
+
+#[test]
+fn client_that_did_not_get_the_answer_to_its_resume_resumes_again() {
+    let server = Server::start(&[]);
+    let mut ann = Program::connect(&server, "ann");
+    let token = ann.hello["session"].clone();
+    // The answer to this one is never read, and its client is gone without a word.
+    let mut ghost = Program::connect(&server, "ghost");
+    let resume = json!({"type": "resume", "session": token});
+    ghost.client.says(&resume.to_string());
+    ann.client.is_closed_with(4001);
+    let mut back = Program::connect(&server, "back");
+    let answer = back.asks(resume);
+    assert_eq!(
+        (&answer["type"], &answer["nick"]),
+        (&json!("ok"), &json!("ann"))
+    );
+    ghost.client.is_closed_with(4001);
+}
