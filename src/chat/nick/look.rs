@@ -29,7 +29,7 @@ pub(super) fn keys(name: &str) -> impl Iterator<Item = SmolStr> {
 }
 
 /// A name however it is typed: without joiners, compatibility forms (NFKC) and case.
-pub(super) fn fold(name: &str) -> String {
+pub(in crate::chat) fn fold(name: &str) -> String {
     let name = without_joiners(name);
     UniCase::unicode(name.nfkc().collect::<String>()).to_folded_case()
 }
@@ -45,7 +45,7 @@ fn without_joiners(name: &str) -> Cow<'_, str> {
 
 /// What is seen of a name: characters that look alike are one (the skeleton of UTS 39), and so is
 /// case. A capital I looks like a small l and is a small i, so these two are one as well.
-pub(super) fn look(name: &str) -> SmolStr {
+pub(in crate::chat) fn look(name: &str) -> SmolStr {
     // Folding may bring out what the skeleton replaces, and the other way round.
     let folded = fold(&skeleton(name).collect::<String>());
     let seen = skeleton(&folded).map(|c| if c == 'i' { 'l' } else { c });

@@ -26,7 +26,7 @@
 //! - *Length* is 1–32 characters as shown. NFKC may make more of them for the comparison alone,
 //!   which is not kept.
 
-mod look;
+pub(super) mod look;
 mod nearest;
 mod rules;
 
