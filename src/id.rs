@@ -94,6 +94,33 @@ impl Millis {
     }
 }
 
+impl fmt::Display for Millis {
+    /// A minute of UTC: `2026-11-26 07:04 UTC`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.0 / 60_000;
+        let (year, month, day) = date(minutes / (24 * 60));
+        let (hour, minute) = (minutes / 60 % 24, minutes % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    }
+}
+
+/// The date of a day counted from 1970-01-01, by the days of eras of 400 years that begin in March
+/// (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+const fn date(day: u64) -> (u64, u64, u64) {
+    let days = day + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (era * 400 + year + (month <= 2) as u64, month, day)
+}
+
 /// The other end of a socket, as the kernel names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
@@ -156,6 +183,20 @@ mod tests {
     fn an_id_survives_the_trip_through_one_word() {
         let id = ConnId::new(7, u32::MAX);
         assert_eq!(ConnId::from_u64(id.to_u64()), id);
+    }
+
+    #[test]
+    fn a_time_is_written_as_a_minute_of_its_day() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (1_709_251_199, "2024-02-29 23:59 UTC"),
+            (1_795_676_645, "2026-11-26 07:04 UTC"),
+            (4_102_444_800, "2100-01-01 00:00 UTC"),
+        ] {
+            assert_eq!(Millis(seconds * 1000).to_string(), expected);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use log::LevelFilter;
 use parlor::admin::{self, AdminSocket};
+use parlor::chat::{Filter, Operator};
 use parlor::config::{
     self, CommandInvocation, Config, Invocation, StoreCommand, StorePlace, TokenInvocation,
     TokenOptions, Whereabouts, runtime_directory, state_directory,
@@ -16,8 +17,9 @@ use parlor::server::{Server, Turn, connections_within};
 use parlor::store::{self, StoreError};
 use parlor::token;
 use std::ffi::OsString;
-use std::fs::DirBuilder;
-use std::io::{self, IsTerminal, Write};
+use std::fmt;
+use std::fs::{DirBuilder, File};
+use std::io::{self, IsTerminal, Read, Write};
 use std::mem;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ const ADMIN_SOCKET: &str = "admin.sock";
 const SERVICE_RUNTIME: &str = "/run/parlor";
 
 /// The subcommands with a manual page.
-const PAGES: &[&str] = &["load", "token", "backup", "export", "store-check"];
+const PAGES: &[&str] = &["load", "token", "backup", "export", "audit", "store-check"];
 
 /// Something outside the program is wrong, such as an address in use, or a second signal came.
 const FAILED: ExitCode = ExitCode::FAILURE;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Some("backup") => run_command(StoreCommand::Backup, rest(&mut arguments)),
         Some("export") => run_command(StoreCommand::Export, rest(&mut arguments)),
         Some("token") => run_token(rest(&mut arguments)),
+        Some("audit") => run_command(StoreCommand::Audit, rest(&mut arguments)),
         Some("store") => run_store(rest(&mut arguments)),
         Some(_) | None => start(arguments),
     }
@@ -106,6 +109,7 @@ fn manual(arguments: &[OsString]) -> ExitCode {
         [which] if which == "token" => config::TOKEN.described("parlor-token"),
         [which] if which == "backup" => StoreCommand::Backup.described("parlor-backup"),
         [which] if which == "export" => StoreCommand::Export.described("parlor-export"),
+        [which] if which == "audit" => StoreCommand::Audit.described("parlor-audit"),
         [which] if which == "store-check" => StoreCommand::Check.described("parlor-store-check"),
         _ => {
             let pages = PAGES.join(", ");
@@ -228,6 +232,7 @@ fn run_command(command: StoreCommand, arguments: Vec<OsString>) -> ExitCode {
         match command {
             StoreCommand::Backup => admin::backup(&place, Path::new(required), &mut screen),
             StoreCommand::Export => admin::export(&place, required, &mut screen),
+            StoreCommand::Audit => admin::audit(&place, argument, &mut screen),
             StoreCommand::Check => {
                 let is_whole = admin::check(&place, argument.map(Path::new), &mut screen)?;
                 return Ok(if is_whole { ExitCode::SUCCESS } else { FAILED });
@@ -285,6 +290,7 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
              files leaves room for ({fitting}); raise it with ulimit -n or LimitNOFILE="
         ));
     }
+    read_lists(&mut config)?;
     let mut net = MioNet::bind(&config.net).map_err(|error| error.to_string())?;
     let mut seed = [0; 8];
     fill(&mut seed)?;
@@ -334,6 +340,37 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
         server.serve_admin(listener, kept_in.is_some().then_some(shown));
     }
     Ok(server)
+}
+
+/// Reads the files with operators and words, before anything listens.
+fn read_lists(config: &mut Config) -> Result<(), String> {
+    if let Some(path) = &config.operators {
+        let operators = Operator::parse_list(&read_list("--operators", path)?);
+        let shown = path.display();
+        config.chat.operators = operators.map_err(|why| format!("--operators {shown}: {why}"))?;
+    }
+    if let Some(path) = &config.word_filter {
+        let filter = Filter::parse(&read_list("--word-filter", path)?);
+        let shown = path.display();
+        let filter = filter.map_err(|why| format!("--word-filter {shown}: {why}"))?;
+        config.chat.filter = Some(filter);
+    }
+    Ok(())
+}
+
+/// The longest file that is read: a million words.
+const LIST_BYTES_MAX: u64 = 16 << 20;
+
+fn read_list(option: &str, path: &Path) -> Result<String, String> {
+    let wrong = |why: &dyn fmt::Display| format!("{option} {}: {why}", path.display());
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    let mut text = String::new();
+    let read = file.take(LIST_BYTES_MAX + 1).read_to_string(&mut text);
+    match read {
+        Ok(bytes) if bytes as u64 <= LIST_BYTES_MAX => Ok(text),
+        Ok(_) => Err(wrong(&"the file is longer than 16 MiB")),
+        Err(error) => Err(wrong(&error)),
+    }
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), String> {

@@ -626,10 +626,14 @@ impl Game {
                 assert!(self.members(&name).any(|user| user.nick == draft.nick));
                 self.appended.push_back((room, draft));
             }
+            (Command::Kick { .. }, Effect::Change { change, to, event }) => {
+                assert!(user.is_operator && change.audit.is_some());
+                assert_eq!((to, event), (None, None));
+            }
             (Command::Kick { .. }, effect) => {
                 let is_right = |why: &Refused| match why {
                     Refused::NotOperator => !user.is_operator,
-                    Refused::NoSuchMember { .. } => user.is_operator,
+                    Refused::NoSuchMember { .. } | Refused::Outranked { .. } => user.is_operator,
                     _ => false,
                 };
                 assert!(is_refusal(&effect, id, is_right), "{effect:?}");

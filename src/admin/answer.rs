@@ -1,7 +1,6 @@
 //! The answers to operators, rendered to responses of HTTP/1.1: JSON, or the lines of an export.
 
 use super::Progress;
-use crate::id::Seq;
 use serde_json::{Value, json};
 
 /// The field of a response with a part of an export: after which entry the next part begins.
@@ -17,7 +16,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Body {
     Json(Value),
-    Lines { lines: String, next: Option<Seq> },
+    Lines { lines: String, next: Option<u64> },
 }
 
 /// How the store is.
@@ -53,8 +52,8 @@ impl Answer {
         Self::json(200, progress.to_json())
     }
 
-    /// JSON lines, and after which entry there are more.
-    pub const fn lines(lines: String, next: Option<Seq>) -> Self {
+    /// JSON lines, and behind which number there are more.
+    pub const fn lines(lines: String, next: Option<u64>) -> Self {
         Self {
             status: 200,
             body: Body::Lines { lines, next },
@@ -98,7 +97,7 @@ impl Answer {
             Body::Json(value) => ("application/json", format!("{value}\n")),
             Body::Lines { lines, next } => {
                 if let Some(next) = next {
-                    fields += &format!("{NEXT}: {}\r\n", next.0);
+                    fields += &format!("{NEXT}: {}\r\n", next);
                 }
                 ("application/jsonl", lines.clone())
             }
@@ -131,7 +130,7 @@ mod tests {
             "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: \
              15\r\nConnection: close\r\n\r\n{\"error\":\"no\"}\n"
         );
-        let lines = Answer::lines(String::from("{}\n{}\n"), Some(Seq(7)));
+        let lines = Answer::lines(String::from("{}\n{}\n"), Some(7));
         assert_eq!(
             rendered(&lines, true),
             "HTTP/1.1 200 OK\r\nContent-Type: application/jsonl\r\nContent-Length: \

@@ -1,7 +1,6 @@
 //! The requests of the commands to a running server. Waits for each answer.
 
 use super::answer::NEXT;
-use crate::id::Seq;
 use crate::net::Caller;
 use httparse::{EMPTY_HEADER, Status};
 use serde_json::Value;
@@ -21,7 +20,7 @@ pub(super) struct Client {
 pub(super) struct Answered {
     pub(super) status: u16,
     /// After which entry an export goes on.
-    pub(super) next: Option<Seq>,
+    pub(super) next: Option<u64>,
     pub(super) body: Vec<u8>,
 }
 
@@ -101,7 +100,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Answered, usize)>, String> {
     let number = |name: &str| {
         let mut fields = head.headers.iter();
         let field = fields.find(|header| header.name.eq_ignore_ascii_case(name))?;
-        str::from_utf8(field.value).ok()?.parse::<u32>().ok()
+        str::from_utf8(field.value).ok()?.parse::<u64>().ok()
     };
     let length = number("Content-Length").ok_or_else(odd)? as usize;
     if length > ANSWER_BYTES_MAX {
@@ -112,7 +111,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Answered, usize)>, String> {
     };
     let answered = Answered {
         status: head.code.unwrap_or(0),
-        next: number(NEXT).map(Seq),
+        next: number(NEXT),
         body: body.to_owned(),
     };
     Ok(Some((answered, head_bytes + length)))
@@ -126,7 +125,7 @@ mod tests {
     #[test]
     fn answers_are_read_as_they_are_rendered_whole_and_in_parts() {
         let lines = String::from("{\"seq\":1}\n");
-        let mut bytes = Answer::lines(lines.clone(), Some(Seq(1))).render(true);
+        let mut bytes = Answer::lines(lines.clone(), Some(1)).render(true);
         let first = bytes.len();
         bytes.extend(Answer::progress(&Progress::BEGUN).render(true));
         for cut in 0..first {
@@ -136,7 +135,7 @@ mod tests {
         assert_eq!((answered.status, consumed), (200, first));
         assert_eq!(
             (answered.next, answered.body),
-            (Some(Seq(1)), lines.into_bytes())
+            (Some(1), lines.into_bytes())
         );
         let (answered, _) = parse(&bytes[first..]).unwrap().unwrap();
         let progress = Progress::from_json(&answered.json().unwrap());

@@ -3,7 +3,6 @@
 
 use super::Progress;
 use super::client::Client;
-use crate::id::Seq;
 use crate::store::{self, Copied, StoreError};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -91,18 +90,51 @@ pub fn export(place: &Place, room: &str, screen: &mut Screen<'_>) -> Result<(), 
 
 fn export_from(server: &mut Client, room: &str, screen: &mut Screen<'_>) -> Result<(), String> {
     let room = percent_encoding::utf8_percent_encode(room, percent_encoding::NON_ALPHANUMERIC);
-    let mut next = Some(Seq(0));
-    while let Some(Seq(after)) = next {
+    let mut next = Some(0);
+    while let Some(after) = next {
         let target = format!("/export?room={room}&after={after}");
         let part = server.ask("GET", &target, "")?;
         let written = screen.output.write_all(&part.body);
         written.map_err(|error| format!("the output cannot be written: {error}"))?;
-        if let Some(Seq(upto)) = part.next {
+        if let Some(upto) = part.next {
             screen.show(&format!("{upto} entries"));
         }
         next = part.next;
     }
     screen.show("");
+    screen.print("")
+}
+
+/// Writes the audit log as JSON lines, the newest row first: of one room, or all of it.
+///
+/// # Errors
+/// A sentence.
+pub fn audit(place: &Place, room: Option<&str>, screen: &mut Screen<'_>) -> Result<(), String> {
+    match store::audit(&place.directory, room, screen.output) {
+        Err(StoreError::InUse { directory, pid }) => {
+            let mut server = reach(place, &directory, pid)?;
+            audit_from(&mut server, room, screen)
+        }
+        outcome => outcome.map_err(|error| error.to_string()),
+    }
+}
+
+fn audit_from(
+    server: &mut Client,
+    room: Option<&str>,
+    screen: &mut Screen<'_>,
+) -> Result<(), String> {
+    let room = room.map_or_else(String::new, |room| {
+        let room = percent_encoding::utf8_percent_encode(room, percent_encoding::NON_ALPHANUMERIC);
+        format!("&room={room}")
+    });
+    let mut next = Some(u64::MAX);
+    while let Some(before) = next {
+        let part = server.ask("GET", &format!("/audit?before={before}{room}"), "")?;
+        let written = screen.output.write_all(&part.body);
+        written.map_err(|error| format!("the output cannot be written: {error}"))?;
+        next = part.next;
+    }
     screen.print("")
 }
 

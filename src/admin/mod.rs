@@ -2,7 +2,7 @@
 //!
 //! A running server answers on a Unix socket, in HTTP/1.1 with JSON: [`receive`] and [`Request`]
 //! understand the requests, [`Answer`] is rendered to a response. The commands of the command line
-//! ([`backup`], [`export`], [`check`]) take the store's lock where no server has it, and ask the
+//! ([`backup`], [`export`], [`audit`], [`check`]) take the store's lock where no server has it, and ask the
 //! server (`client`) where one has. Knows no connection and no table.
 
 mod answer;
@@ -13,7 +13,7 @@ mod request;
 mod settings;
 
 pub use answer::{Answer, StoreReport};
-pub use commands::{Place, Screen, backup, check, export};
+pub use commands::{Place, Screen, audit, backup, check, export};
 pub use progress::Progress;
 pub use request::{Received, Request, receive};
 pub use settings::AdminSocket;

@@ -32,6 +32,8 @@ pub enum Request {
     Check,
     /// `GET /export?room=NAME&after=SEQ`
     Export { room: String, after: Seq },
+    /// `GET /audit?room=NAME&before=NUMBER`
+    Audit { room: Option<String>, before: u64 },
 }
 
 /// What the bytes received so far amount to.
@@ -128,12 +130,13 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
         ("GET", "/check") => Ok(Request::Check),
         ("POST", "/check") => Ok(Request::BeginCheck),
         ("GET", "/export") => export(query),
-        (_, "/status" | "/backup" | "/check" | "/export") => {
+        ("GET", "/audit") => audit(query),
+        (_, "/status" | "/backup" | "/check" | "/export" | "/audit") => {
             Err(Answer::error(405, "this method is not allowed here"))
         }
         _ => Err(Answer::error(
             404,
-            "there is nothing here; there are /status, /backup, /check and /export",
+            "there is nothing here; there are /status, /backup, /check, /export and /audit",
         )),
     }
 }
@@ -168,6 +171,23 @@ fn export(query: &str) -> Result<Request, Answer> {
         Some(room) => Ok(Request::Export { room, after }),
         None => Err(Answer::error(400, "expected ?room=NAME")),
     }
+}
+
+fn audit(query: &str) -> Result<Request, Answer> {
+    let (mut room, mut before) = (None, u64::MAX);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let wrong = |what| Answer::error(400, &format!("{name} must be {what}"));
+        match name {
+            "room" => {
+                let decoded = percent_decode_str(value).decode_utf8();
+                room = Some(decoded.map_err(|_| wrong("UTF-8"))?.into_owned());
+            }
+            "before" => before = value.parse().map_err(|_| wrong("a number"))?,
+            _ => {}
+        }
+    }
+    Ok(Request::Audit { room, before })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! and when it was said is asked for when the change gets its number, for the message may have to
 //! be read first.
 
-use super::{Chat, Content, Draft, Effect, Effects, Refused, refuse, text};
+use super::{Chat, Content, Draft, Effect, Effects, Now, Refused, refuse};
 use crate::id::{ConnId, Millis, RoomId, Seq};
 
 /// A message that a user wants to change.
@@ -19,19 +19,19 @@ pub struct Claim {
 impl Chat {
     /// Asks for an entry by which a message of the member gets another text.
     pub(super) fn edit(
-        &self,
+        &mut self,
         id: ConnId,
         room: RoomId,
-        of: Seq,
-        words: &str,
+        (of, words): (Seq, &str),
+        now: Now,
         effects: &mut Effects,
     ) {
-        match text::clean(words) {
-            Some(text) => {
+        match self.sayable(id, room, words, now) {
+            Ok(text) => {
                 let text = text.into_owned();
                 self.ask_amendment(id, room, Content::Edited { of, text }, effects);
             }
-            None => effects.push(refuse(id, Refused::EmptyMessage)),
+            Err(why) => effects.push(refuse(id, why)),
         }
     }
 

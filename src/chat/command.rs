@@ -1,7 +1,9 @@
 //! What a user asks of the chat, already parsed. Knows no slash and no JSON.
 
 use super::entry::Manner;
-use crate::id::Seq;
+use super::registry::{Prefix, SanctionKind};
+use crate::id::{Millis, Seq, Tick};
+use std::net::IpAddr;
 
 /// One request of a user. Borrows from the message it came in. The room that it is about, if it is
 /// about one, goes with it.
@@ -39,10 +41,97 @@ pub enum Command<'a> {
     OpTooOften,
     /// Remove another member from the room and close their connection.
     Kick { nick: &'a str, reason: &'a str },
+    /// Give the room another topic; an empty one: none.
+    Topic(&'a str),
+    /// Ban or mute.
+    Sanction(Order<'a>),
+    /// Lift a ban or a mute.
+    Lift {
+        kind: SanctionKind,
+        reach: Reach,
+        whom: Whom<'a>,
+    },
+    /// List the bans and mutes, or as many as a line takes.
+    Sanctions { reach: Reach, part: Option<Part> },
+    /// Show the newest rows of the audit log below a number.
+    Audit {
+        reach: Reach,
+        before: u64,
+        limit: u32,
+    },
     /// A command that does not exist.
     Unknown { name: &'a str },
     /// A command without an argument that it needs; `usage` is how it is written.
     Incomplete { usage: &'static str },
+}
+
+impl Command<'_> {
+    /// Whether it changes what a store keeps beside entries.
+    pub const fn changes_registry(&self) -> bool {
+        matches!(
+            self,
+            Self::Kick { .. } | Self::Topic(_) | Self::Sanction(_) | Self::Lift { .. }
+        )
+    }
+}
+
+/// Where something is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// In the room that the command is about.
+    Room,
+    /// On the whole server.
+    Server,
+}
+
+/// Whom a ban or a mute is about, as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom<'a> {
+    Nick(&'a str),
+    /// Its name.
+    Account(&'a str),
+    Address(Prefix),
+}
+
+/// A ban or a mute to be imposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order<'a> {
+    pub kind: SanctionKind,
+    pub reach: Reach,
+    pub whom: Whom<'a>,
+    /// The address of the connection that has the nick, which only the server knows.
+    pub address: Option<IpAddr>,
+    /// For how long; `None`: until it is lifted.
+    pub seconds: Option<u32>,
+    pub reason: &'a str,
+}
+
+/// When a command comes, and from where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub tick: Tick,
+    pub wall: Millis,
+    /// What the connection counts for: of IPv6 the first half. `None`: for no address.
+    pub address: Option<IpAddr>,
+}
+
+impl From<Tick> for Now {
+    /// Where neither the time of day nor an address is known, as in tests.
+    fn from(tick: Tick) -> Self {
+        Self {
+            tick,
+            ..Self::default()
+        }
+    }
+}
+
+/// A part of a long list in the order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// It begins behind what has this number; 0: with the first.
+    pub after: u64,
+    /// It has at most so many.
+    pub limit: u32,
 }
 
 /// A part of a long list.

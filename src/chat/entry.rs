@@ -44,6 +44,74 @@ pub enum Content<T> {
     Deleted { of: Seq },
     /// The member whose nick the entry has was removed from the room.
     Kicked { by: T, reason: T },
+    /// What else is done to keep order. The nick of the entry is the one that it was done to, or
+    /// the name of an account; where it was done to the room, it is the actor's.
+    Act {
+        act: Act,
+        by: T,
+        /// Why, or to what value.
+        detail: T,
+        /// When it ends by itself, in seconds since 1970.
+        until: Option<u32>,
+    },
+}
+
+/// What is done to keep order in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Ban,
+    BanAccount,
+    Unban,
+    UnbanAccount,
+    Mute,
+    MuteAccount,
+    Unmute,
+    UnmuteAccount,
+    Topic,
+    Role,
+    Settings,
+}
+
+impl Act {
+    /// All of them. A store and a tail write them as their places in this list.
+    pub const ALL: [Self; 11] = [
+        Self::Ban,
+        Self::BanAccount,
+        Self::Unban,
+        Self::UnbanAccount,
+        Self::Mute,
+        Self::MuteAccount,
+        Self::Unmute,
+        Self::UnmuteAccount,
+        Self::Topic,
+        Self::Role,
+        Self::Settings,
+    ];
+
+    /// The type of the entry for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ban | Self::BanAccount => "banned",
+            Self::Unban | Self::UnbanAccount => "unbanned",
+            Self::Mute | Self::MuteAccount => "muted",
+            Self::Unmute | Self::UnmuteAccount => "unmuted",
+            Self::Topic => "topic",
+            Self::Role => "role",
+            Self::Settings => "settings",
+        }
+    }
+
+    /// Whether the nick of its entry is the name of an account.
+    pub const fn is_of_account(self) -> bool {
+        matches!(
+            self,
+            Self::BanAccount
+                | Self::UnbanAccount
+                | Self::MuteAccount
+                | Self::UnmuteAccount
+                | Self::Role
+        )
+    }
 }
 
 /// What is to become an entry, before the log has numbered it.
@@ -82,7 +150,7 @@ impl<T> Content<T> {
     pub const fn amends(&self) -> Option<Seq> {
         match self {
             Self::Edited { of, .. } | Self::Deleted { of } => Some(*of),
-            Self::Said { .. } | Self::Kicked { .. } => None,
+            Self::Said { .. } | Self::Kicked { .. } | Self::Act { .. } => None,
         }
     }
 
@@ -111,6 +179,17 @@ impl<T> Content<T> {
                 by: text(by),
                 reason: text(reason),
             },
+            Self::Act {
+                act,
+                by,
+                detail,
+                until,
+            } => Content::Act {
+                act,
+                by: text(by),
+                detail: text(detail),
+                until,
+            },
         }
     }
 }
@@ -122,6 +201,7 @@ impl<T: AsRef<str>> Content<T> {
             Content::Said { text, .. } | Content::Edited { text, .. } => text.len(),
             Content::Deleted { .. } => 0,
             Content::Kicked { by, reason } => by.len() + reason.len(),
+            Content::Act { by, detail, .. } => by.len() + detail.len(),
         }
     }
 
@@ -149,6 +229,17 @@ impl<T: AsRef<str>> Content<T> {
             Self::Kicked { by, reason } => Content::Kicked {
                 by: by.as_ref(),
                 reason: reason.as_ref(),
+            },
+            Self::Act {
+                act,
+                by,
+                detail,
+                until,
+            } => Content::Act {
+                act: *act,
+                by: by.as_ref(),
+                detail: detail.as_ref(),
+                until: *until,
             },
         }
     }

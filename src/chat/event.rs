@@ -2,8 +2,7 @@
 
 use super::entry::Draft;
 use super::nick::{Nick, NickRefused};
-use super::registry::Change;
-use super::registry::Scope;
+use super::registry::{AuditRow, Change, Prefix, Sanction, SanctionKind, Scope};
 use super::role::Role;
 use crate::id::{ConnId, Millis, RoomId};
 use smol_str::SmolStr;
@@ -55,6 +54,24 @@ pub enum Event {
         room: SmolStr,
         by: SmolStr,
         reason: String,
+    },
+    /// The user who sees this is banned: from a room, or from the server.
+    YouWereBanned {
+        room: Option<SmolStr>,
+        notice: BanNotice,
+    },
+    /// What was asked is done, and no room was shown it: a sentence that says what.
+    Done(String),
+    /// Bans and mutes of a room, or of the server, to the user who asked.
+    Sanctions {
+        room: Option<SmolStr>,
+        sanctions: Vec<Listed>,
+        more: bool,
+    },
+    /// Rows of the audit log, the newest first, to the user who asked.
+    Audit {
+        rows: Vec<AuditRow>,
+        more: bool,
     },
     /// The members of the room, to the member who asked; at most [`super::WHO_MAX`].
     Who {
@@ -169,10 +186,66 @@ pub enum Refused {
     NickIsAccounts {
         account: SmolStr,
     },
+    /// The user's role does not allow it.
+    NotAllowed,
+    /// The one that it would be done to stands as high, or higher.
+    Outranked {
+        nick: String,
+    },
+    /// It would be done to the user itself.
+    Oneself,
+    /// It would be done to the room's only owner.
+    OnlyOwner,
+    /// The user may not speak in the room.
+    Muted {
+        /// For how long still; `None`: until that is lifted.
+        millis: Option<u64>,
+        reason: SmolStr,
+    },
+    /// The user may not have this nick, join this room or be here.
+    Banned(BanNotice),
+    /// There is no such account.
+    NoSuchAccount {
+        name: String,
+    },
+    /// There is no such ban or mute to be lifted.
+    NoSuchSanction,
+    /// There are as many bans and mutes as there may be.
+    TooManySanctions,
+    /// A nick, to be banned or muted, that no member can have.
+    NoNick {
+        nick: String,
+        why: NickRefused,
+    },
+    /// The message has a word that members do not say here.
+    Filtered,
+}
+
+/// What a user who is banned is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanNotice {
+    /// `None`: until it is lifted.
+    pub until: Option<Millis>,
+    /// Perhaps empty.
+    pub reason: SmolStr,
+}
+
+/// A ban or a mute in a list, with what it covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub kind: SanctionKind,
+    pub nick: Option<SmolStr>,
+    pub account: Option<SmolStr>,
+    /// Only where the user who asked may see it.
+    pub address: Option<Prefix>,
+    pub until: Option<Millis>,
+    pub by: SmolStr,
+    pub at: Millis,
+    pub reason: SmolStr,
 }
 
 /// Why a user did not join a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinRefused {
     /// The connection has no user (any more).
     NoUser,
@@ -181,6 +254,8 @@ pub enum JoinRefused {
     TooManyRooms {
         max: usize,
     },
+    /// The user is banned from the room.
+    Banned(BanNotice),
 }
 
 /// What the server must do. Effects are carried out in order, before the next command is handled,
@@ -212,6 +287,19 @@ pub enum Effect {
     Reply { to: ConnId, event: Event },
     /// One connection sees the event, which it did not ask for.
     Tell { to: ConnId, event: Event },
+    /// Users may be in a room, or on the server, who are banned from it since: they are to be
+    /// [expelled](super::Chat::expel).
+    Enforce {
+        room: Option<RoomId>,
+        ban: Box<Sanction>,
+    },
+    /// The user is to be shown rows of the audit log: of one room, or all.
+    ReadAudit {
+        to: ConnId,
+        room: Option<SmolStr>,
+        before: u64,
+        limit: u32,
+    },
     /// An operator token from this connection was wrong, which counts against its address.
     WrongToken { id: ConnId },
     /// The last member has left the room, or an opened room was not joined. What the members were
@@ -235,4 +323,10 @@ pub enum Farewell {
     Replaced,
     /// The password of the account was changed, or the account is gone, and so is the user.
     LoggedOut,
+    /// The user is banned from its last room, or from the server.
+    Banned {
+        notice: BanNotice,
+        /// Then no other room can be joined.
+        from_server: bool,
+    },
 }

@@ -34,17 +34,17 @@ mod user;
 pub use accounts::{NewSession, SESSION_MS, SESSIONS_MAX};
 pub use amend::Claim;
 pub use author::{Author, Identity};
-pub use command::{Command, Page};
-pub use entry::{Content, Draft, Entry, Form, Manner};
-pub use event::{AccountReport, Effect, Event, Farewell, JoinRefused, Refused};
+pub use command::{Command, Now, Order, Page, Part, Reach, Whom};
+pub use entry::{Act, Content, Draft, Entry, Form, Manner};
+pub use event::{AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Refused};
 pub use filter::{BadList, Filter, Filtering};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use online::CONNECTIONS_MAX;
 pub use role::{Action, Role, may};
-pub use settings::{AccountPolicy, Settings};
+pub use settings::{AccountPolicy, Operator, Settings};
 
 use crate::chance::Chance;
-use crate::id::{ConnId, RoomId, Seq, Tick, ticks};
+use crate::id::{ConnId, Millis, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
 use names::Names;
 use online::Online;
@@ -90,7 +90,11 @@ pub struct Chat {
     rooms_per_user: usize,
     message_rate: Rate,
     notices: Notices,
-    operator_token: Option<String>,
+    operators: Vec<Operator>,
+    filter: Option<Filter>,
+    filtering: Filtering,
+    /// When something was last done to keep order.
+    last_act: Millis,
     /// For how long members may change what they said.
     edit_window_millis: u64,
     chance: Chance,
@@ -116,7 +120,10 @@ impl Chat {
                 members_max: settings.notice_members,
                 interval: ticks(settings.notice_interval),
             },
-            operator_token: settings.operator_token.clone(),
+            operators: settings.all_operators(),
+            filter: settings.filter.clone(),
+            filtering: settings.filtering,
+            last_act: Millis::default(),
             edit_window_millis: settings.edit_window_millis(),
             chance: Chance::new(seed, "nicks"),
         }
@@ -125,6 +132,7 @@ impl Chat {
     /// Takes what a store has of the registry. To be called before the first user.
     pub fn restore(&mut self, kept: Snapshot) {
         self.registry = Registry::restore(kept);
+        self.last_act = self.registry.last_act();
     }
 
     /// What outlives users and is no entry of a room.
@@ -140,31 +148,55 @@ impl Chat {
         id: ConnId,
         room: Option<&str>,
         command: Command<'_>,
-        now: Tick,
+        now: impl Into<Now>,
         effects: &mut Effects,
     ) -> bool {
+        let now = now.into();
         if !self.is_user(id) {
             return true;
         }
-        if !matches!(command, Command::Quit(_)) && !self.is_within_rate(id, now, effects) {
+        if !matches!(command, Command::Quit(_)) && !self.is_within_rate(id, now.tick, effects) {
             return false;
         }
         match command {
+            Command::Sanction(order) if order.reach == Reach::Server => {
+                self.sanction(id, None, &order, now, effects);
+            }
+            Command::Lift {
+                kind,
+                reach: Reach::Server,
+                whom,
+            } => self.lift(id, None, (kind, Reach::Server, whom), now, effects),
+            Command::Sanctions {
+                reach: Reach::Server,
+                part,
+            } => self.list_sanctions(id, None, part, now, effects),
+            Command::Audit {
+                reach: Reach::Server,
+                before,
+                limit,
+            } => self.read_audit(id, None, (before, limit), effects),
             Command::Say { .. }
             | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::Typing
             | Command::Who(_)
-            | Command::Kick { .. } => match self.room_of(id, room) {
+            | Command::Kick { .. }
+            | Command::Topic(_)
+            | Command::Sanction(_)
+            | Command::Lift { .. }
+            | Command::Sanctions { .. }
+            | Command::Audit { .. } => match self.room_of(id, room) {
                 Some(room) => self.handle_in(id, room, command, now, effects),
                 None => effects.push(refuse(id, Refused::NotAMember)),
             },
             Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
-            Command::Nick(wanted) => self.rename(id, wanted, effects),
+            Command::Nick(wanted) => self.rename(id, wanted, now, effects),
             Command::Rooms(page) => self.list_rooms(id, page, effects),
             Command::Help => effects.push(reply(id, Event::Help)),
             Command::Quit(word) => {
-                self.depart(id, &text::remark(word), now, effects);
+                let word = self.last_word(id, word, now);
+                self.depart(id, &word, now.tick, effects);
                 effects.push(Effect::Close {
                     id,
                     why: Farewell::Quit,
@@ -189,7 +221,7 @@ impl Chat {
         id: ConnId,
         room: RoomId,
         command: Command<'_>,
-        now: Tick,
+        now: Now,
         effects: &mut Effects,
     ) {
         match command {
@@ -197,12 +229,23 @@ impl Chat {
                 manner,
                 text,
                 reply_to,
-            } => self.speak(id, room, manner, text, reply_to, effects),
-            Command::Edit { of, text } => self.edit(id, room, of, text, effects),
+            } => self.speak(id, room, (manner, text, reply_to), now, effects),
+            Command::Edit { of, text } => self.edit(id, room, (of, text), now, effects),
             Command::Delete { of } => self.delete(id, room, of, effects),
             Command::Typing => self.typing(id, room, now, effects),
             Command::Who(page) => self.who(id, room, page, effects),
-            Command::Kick { nick, reason } => self.kick(id, room, nick, reason, effects),
+            Command::Kick { nick, reason } => self.kick(id, room, (nick, reason), now, effects),
+            Command::Topic(topic) => self.set_topic(id, room, topic, now, effects),
+            Command::Sanction(order) => self.sanction(id, Some(room), &order, now, effects),
+            Command::Lift { kind, reach, whom } => {
+                self.lift(id, Some(room), (kind, reach, whom), now, effects);
+            }
+            Command::Audit { before, limit, .. } => {
+                self.read_audit(id, Some(room), (before, limit), effects);
+            }
+            Command::Sanctions { part, .. } => {
+                self.list_sanctions(id, Some(room), part, now, effects);
+            }
             _ => {}
         }
     }
@@ -305,7 +348,7 @@ impl Chat {
 
     /// Whether the user may do what operators may.
     pub fn is_operator(&self, id: ConnId) -> bool {
-        self.user(id).is_some_and(|user| user.is_operator)
+        self.user(id).is_some_and(|user| user.operator != 0)
     }
 
     /// Panics if users, rooms and names contradict each other. For tests.

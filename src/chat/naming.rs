@@ -1,6 +1,6 @@
 //! Which user has which nick: the first one, and others by command. What a nick may be is `nick`'s.
 
-use super::{Chat, Effects, Event, Nick, NickRefused, Refused, notice, refuse, text};
+use super::{Chat, Effects, Event, Nick, NickRefused, Now, Refused, notice, refuse, text};
 use crate::id::ConnId;
 
 impl Chat {
@@ -88,7 +88,7 @@ impl Chat {
         }
     }
 
-    pub(super) fn rename(&mut self, id: ConnId, wanted: &str, effects: &mut Effects) {
+    pub(super) fn rename(&mut self, id: ConnId, wanted: &str, now: Now, effects: &mut Effects) {
         if let Some(account) = self.account_name(id) {
             let account = account.clone();
             return effects.push(refuse(id, Refused::NickIsAccounts { account }));
@@ -103,12 +103,15 @@ impl Chat {
                 return effects.push(refuse(id, Refused::Nick { wanted, why, kept }));
             }
         };
+        if self.nick_of(id) == Some(&new) {
+            return;
+        }
+        if let Some(why) = self.keeps_nick(id, &new, now) {
+            return effects.push(refuse(id, why));
+        }
         let Some(user) = self.user_mut(id) else {
             return;
         };
-        if user.nick == new {
-            return;
-        }
         let old = std::mem::replace(&mut user.nick, new.clone());
         self.leave_names(&old, id);
         self.enter_names(&new, id);

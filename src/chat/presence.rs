@@ -3,7 +3,9 @@
 
 use super::room::{Moved, Room};
 use super::user::{Membership, Memberships, User};
-use super::{Chat, DIALECTS, Effect, Effects, Event, JoinRefused, PRESENT_MAX, Refused, RoomName};
+use super::{
+    Chat, DIALECTS, Effect, Effects, Event, JoinRefused, Now, PRESENT_MAX, Refused, RoomName,
+};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::rate::Bucket;
 use smol_str::SmolStr;
@@ -34,7 +36,7 @@ impl Chat {
             messages: Bucket::full(self.message_rate, now),
             memberships: Memberships::None,
             dialect: dialect as u8,
-            is_operator: false,
+            operator: 0,
             was_told: false,
         });
         self.user_count += 1;
@@ -45,15 +47,17 @@ impl Chat {
     /// see that the user joined. Returns the welcome for the new member.
     ///
     /// # Errors
-    /// The user is in the room already, or in as many rooms as a user may be; nothing has changed.
+    /// The user is in the room already, or in as many rooms as a user may be, or banned from it;
+    /// nothing has changed.
     pub fn join(
         &mut self,
         id: ConnId,
         room: RoomId,
         name: &SmolStr,
-        now: Tick,
+        now: impl Into<Now>,
         effects: &mut Effects,
     ) -> Result<Event, JoinRefused> {
+        let now = now.into();
         let user = self.user(id).ok_or(JoinRefused::NoUser)?;
         if user.memberships.get(room).is_some() {
             return Err(JoinRefused::IsMember);
@@ -61,6 +65,9 @@ impl Chat {
         if user.memberships.len() >= self.rooms_per_user {
             let max = self.rooms_per_user;
             return Err(JoinRefused::TooManyRooms { max });
+        }
+        if let Some(notice) = self.banned_from(id, name, now) {
+            return Err(JoinRefused::Banned(notice));
         }
         let (nick, dialect, account) = (user.nick.clone(), user.dialect, user.account);
         let (present, more) = self.names_in(room, PRESENT_MAX, Some(id));
@@ -74,7 +81,7 @@ impl Chat {
         }
         self.have_moved(room, moved);
         if !is_double {
-            self.announce_joined(id, room, now, effects);
+            self.announce_joined(id, room, now.tick, effects);
         }
         Ok(Event::Welcome {
             room: name.clone(),

@@ -116,32 +116,64 @@ mod tests {
         Role::Admin,
     ];
     /// As docs/moderation.md has it: `.` is no, `x` is yes, in the order of [`ROLES`].
-    const TABLE: [(Action, &str); 20] = [
-        (Action::SpeakInModerated, ".xxxxx"),
-        (Action::SpeakFast, "..xxxx"),
-        (Action::SpeakUnfiltered, "..xxxx"),
-        (Action::SetTopic, "..xxxx"),
-        (Action::Kick, "..xxxx"),
-        (Action::Mute, "..xxxx"),
-        (Action::Ban, "..xxxx"),
-        (Action::BanEverywhere, "....xx"),
-        (Action::DeleteOthers, "..xxxx"),
-        (Action::ReadReports, "..xxxx"),
-        (Action::ReadSanctions, "..xxxx"),
-        (Action::ReadAudit, "..xxxx"),
-        (Action::ReadAuditOfAll, "....xx"),
-        (Action::SetPace, "..xxxx"),
-        (Action::SetRoom, "...xxx"),
-        (Action::CloseRoom, "...xxx"),
-        (Action::GiveRole, "...xxx"),
-        (Action::GiveServerRole, ".....x"),
-        (Action::MakeRoom, ".....x"),
-        (Action::SeeHidden, "....xx"),
+    const TABLE: [(Action, &str, &str); 20] = [
+        (
+            Action::SpeakInModerated,
+            "speak in a moderated room",
+            ".xxxxx",
+        ),
+        (Action::SpeakFast, "speak at any pace", "..xxxx"),
+        (
+            Action::SpeakUnfiltered,
+            "say words of the word filter",
+            "..xxxx",
+        ),
+        (Action::SetTopic, "change the topic", "..xxxx"),
+        (Action::Kick, "kick", "..xxxx"),
+        (Action::Mute, "mute, and lift it", "..xxxx"),
+        (Action::Ban, "ban from the room, and lift it", "..xxxx"),
+        (
+            Action::BanEverywhere,
+            "ban or mute everywhere, and lift it",
+            "....xx",
+        ),
+        (Action::DeleteOthers, "delete what others said", "..xxxx"),
+        (Action::ReadReports, "see reports", "..xxxx"),
+        (
+            Action::ReadSanctions,
+            "list bans and mutes of the room",
+            "..xxxx",
+        ),
+        (
+            Action::ReadAudit,
+            "read the audit log of the room",
+            "..xxxx",
+        ),
+        (
+            Action::ReadAuditOfAll,
+            "read the audit log of the server",
+            "....xx",
+        ),
+        (Action::SetPace, "slow mode, moderated, locked", "..xxxx"),
+        (
+            Action::SetRoom,
+            "hide the room, its password, its history",
+            "...xxx",
+        ),
+        (Action::CloseRoom, "close the room", "...xxx"),
+        (Action::GiveRole, "give roles in the room", "...xxx"),
+        (Action::GiveServerRole, "give roles on the server", ".....x"),
+        (
+            Action::MakeRoom,
+            "make a room where only operators may",
+            ".....x",
+        ),
+        (Action::SeeHidden, "see hidden rooms", "....xx"),
     ];
 
     #[test]
     fn every_role_may_do_what_the_table_says_to_every_other() {
-        for (action, row) in TABLE {
+        for (action, _, row) in TABLE {
             for (actor, cell) in ROLES.into_iter().zip(row.chars()) {
                 assert_eq!(
                     may(actor, action, None),
@@ -154,6 +186,23 @@ mod tests {
                     assert_eq!(found, expected, "{actor:?} {action:?} {target:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn documentation_has_this_table() {
+        let page = include_str!("../../docs/moderation.md");
+        let rows = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| action |"));
+        let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), 2 + TABLE.len());
+        for (action, words, row) in TABLE {
+            let cells = row
+                .chars()
+                .map(|cell| if cell == 'x' { " yes |" } else { " no |" });
+            let expected = format!("| {words} |{}", cells.collect::<String>());
+            assert!(rows.contains(&expected.as_str()), "{action:?}: {expected}");
         }
     }
 }

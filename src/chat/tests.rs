@@ -1,5 +1,7 @@
 //! The rules of the chat as scenes: Ann joins, Bob says, Ann hears.
 
+mod order;
+
 use super::*;
 use crate::id::{Millis, Seq};
 
@@ -85,7 +87,12 @@ impl Scene {
                 Effect::Reply { to, event } | Effect::Tell { to, event } => {
                     self.seen.push((to, Seen::Event(event)));
                 }
-                Effect::WrongToken { .. } => {}
+                Effect::WrongToken { .. } | Effect::ReadAudit { .. } => {}
+                Effect::Enforce { room, ban } => {
+                    for id in self.chat.users_under(&ban.subject) {
+                        self.after(|chat, now, effects| chat.expel(id, room, now.into(), effects));
+                    }
+                }
                 Effect::RoomIsEmpty { room } => {
                     assert_eq!(self.chat.members(room), []);
                     for place in &mut self.rooms {

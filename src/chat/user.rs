@@ -17,7 +17,8 @@ pub(super) struct User {
     pub(super) memberships: Memberships,
     /// Below [`super::DIALECTS`].
     pub(super) dialect: u8,
-    pub(super) is_operator: bool,
+    /// Which operator the user is, counted from 1; 0: none.
+    pub(super) operator: u8,
     /// The user was asked to slow down, and nothing of theirs has passed since.
     pub(super) was_told: bool,
 }

@@ -1,5 +1,5 @@
-//! The options of the commands that work on a store: `parlor backup`, `parlor export` and
-//! `parlor store check`. Pure, as the options of the server are.
+//! The options of the commands that work on a store: `parlor backup`, `parlor export`,
+//! `parlor audit` and `parlor store check`. Pure, as the options of the server are.
 
 use super::StorePlace;
 use super::table::{ADMIN_SOCKET_DEFAULT, STORE_DEFAULT};
@@ -19,6 +19,7 @@ pub struct Whereabouts {
 pub enum StoreCommand {
     Backup,
     Export,
+    Audit,
     Check,
 }
 
@@ -101,6 +102,22 @@ static EXPORT: Table<Whereabouts> = Table {
     defaults: Whereabouts::default,
 };
 
+static AUDIT: Table<Whereabouts> = Table {
+    program: "parlor audit",
+    about: "writes what was done to keep order as JSON lines, the newest first",
+    usage: "parlor audit [ROOM] [OPTION]...",
+    intro: INTRO,
+    groups: GROUPS,
+    outro: "",
+    positional: Some(Positional {
+        name: "ROOM",
+        values: &[],
+        is_required: false,
+    }),
+    environment: Some("PARLOR_"),
+    defaults: Whereabouts::default,
+};
+
 static CHECK: Table<Whereabouts> = Table {
     program: "parlor store check",
     about: "looks for damage in the history, or in the FILE of a backup",
@@ -122,6 +139,7 @@ impl StoreCommand {
         match self {
             Self::Backup => &BACKUP,
             Self::Export => &EXPORT,
+            Self::Audit => &AUDIT,
             Self::Check => &CHECK,
         }
     }
@@ -177,6 +195,7 @@ pub fn with_store_commands(program: Command) -> Command {
     program
         .subcommand(StoreCommand::Backup.described("backup"))
         .subcommand(StoreCommand::Export.described("export"))
+        .subcommand(StoreCommand::Audit.described("audit"))
         .subcommand(store)
 }
 
@@ -221,6 +240,7 @@ mod tests {
         for command in [
             StoreCommand::Backup,
             StoreCommand::Export,
+            StoreCommand::Audit,
             StoreCommand::Check,
         ] {
             let Ok(CommandInvocation::Help(help)) = parse(command, &["--help"]) else {

@@ -48,6 +48,10 @@ pub struct Config {
     /// The file with the key of signed tokens; `None`: none is accepted.
     pub token_key: Option<PathBuf>,
     pub token_audience: Option<String>,
+    /// Lines with a name and a token: the owner reads them into the settings of the chat.
+    pub operators: Option<PathBuf>,
+    /// A word a line; likewise.
+    pub word_filter: Option<PathBuf>,
     /// Send every message back to its sender instead of chatting. For conformance suites.
     pub echo: bool,
 }
@@ -73,6 +77,8 @@ impl Default for Config {
             admin_socket: AdminSocket::default(),
             token_key: None,
             token_audience: None,
+            operators: None,
+            word_filter: None,
             echo: false,
         }
     }

@@ -41,6 +41,7 @@ pub static TABLE: Table<Config> = Table {
 parlor load SCENARIO [OPTION]...   a load tester: see parlor load --help
 parlor backup FILE [OPTION]...     copies the history; see parlor backup --help
 parlor export ROOM [OPTION]...     writes a room's history as JSON lines
+parlor audit [ROOM]                what was done to keep order, as JSON lines
 parlor store check [FILE]          looks for damage in the history or a backup
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
@@ -359,6 +360,38 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     },
                     |_| String::from("none"),
                 )),
+                custom(
+                    "operators",
+                    "FILE",
+                    "the tokens of several operators, one a line: a NAME, which the audit log has, \
+                     and a TOKEN",
+                    |c, value| {
+                        c.operators = Some(path(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+                custom(
+                    "word-filter",
+                    "FILE",
+                    "words that members do not say, one a line; * before or after one means longer \
+                     words too",
+                    |c, value| {
+                        c.word_filter = Some(path(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+                custom(
+                    "word-filter-mode",
+                    "HOW",
+                    "replace: such a word is said as asterisks; refuse: the message is not said",
+                    |c, value| {
+                        c.chat.filtering = value.parse()?;
+                        Ok(())
+                    },
+                    |c| c.chat.filtering.to_string(),
+                ),
             ],
         },
         Group {
@@ -462,6 +495,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     "messages that are kept of each room; 0: all",
                     |c| &mut c.store.keep_messages,
                 ),
+                count32(
+                    "audit-days",
+                    (0, DAYS_MAX),
+                    "days for which the audit log has what was done to keep order; 0: for ever",
+                    |c| &mut c.store.audit_days,
+                ),
                 count(
                     "tail-bytes",
                     (4096, TAIL_BYTES_MAX),
@@ -490,7 +529,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                 custom(
                     "admin-socket",
                     "PATH",
-                    "the Unix socket for parlor backup, export and store check on a running \
+                    "the Unix socket for parlor backup, export, audit and store check on a running \
                      server; none: there is none",
                     |c, value| {
                         c.admin_socket = value.parse()?;

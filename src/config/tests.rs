@@ -28,9 +28,11 @@ fn without_options_it_is_the_default() {
 }
 
 /// Options whose default is no value that could be given.
-const WITHOUT_VALUE: [&str; 7] = [
+const WITHOUT_VALUE: [&str; 9] = [
     "max-connections",
     "operator-token",
+    "operators",
+    "word-filter",
     "unix-group",
     "store",
     "admin-socket",

@@ -70,6 +70,8 @@ pub enum Refusal {
     TooManyConnections,
     /// The client's address has as many connections as it may.
     TooManyFromAddress,
+    /// The client is banned. [`Refusal::response_saying`] says until when and why.
+    Banned,
     /// The server is stopping.
     Stopping,
 }
@@ -95,7 +97,7 @@ impl Refusal {
             | Self::RepeatedOrigin
             | Self::RoomName { .. } => 400,
             Self::BadToken | Self::TokenExpired => 401,
-            Self::NoOrigin | Self::ForeignOrigin => 403,
+            Self::NoOrigin | Self::ForeignOrigin | Self::Banned => 403,
             Self::NoSuchPath | Self::NoWebSocketHere => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::HandshakeTimeout => 408,
@@ -117,6 +119,7 @@ impl Refusal {
                 )
                 .into();
             }
+            Self::Banned => "You are banned from here.",
             Self::SpeaksTls => "This port speaks plain HTTP; TLS belongs in front of it.",
             Self::SpeaksHttp2 => "This port speaks HTTP/1.1, not HTTP/2.",
             Self::SpeaksProxyProtocol => {
@@ -173,16 +176,20 @@ impl Refusal {
 
     /// The whole response: the head with `Connection: close` and the text as its body.
     pub fn response(&self, date: Date) -> Vec<u8> {
-        self.render(date, true)
+        self.render(date, &self.text(), true)
+    }
+
+    /// The same with another text, whole sentences that must not be of this client.
+    pub fn response_saying(&self, date: Date, text: &str) -> Vec<u8> {
+        self.render(date, text, true)
     }
 
     /// The head alone, which is all that may answer a HEAD request (RFC 9110 §9.3.2).
     pub fn response_to_head(&self, date: Date) -> Vec<u8> {
-        self.render(date, false)
+        self.render(date, &self.text(), false)
     }
 
-    fn render(&self, date: Date, with_body: bool) -> Vec<u8> {
-        let text = self.text();
+    fn render(&self, date: Date, text: &str, with_body: bool) -> Vec<u8> {
         let mut response = begin(self.status(), date, text.len() + 1);
         field(&mut response, "Content-Type", "text/plain; charset=utf-8");
         content_length(&mut response, text.len() + 1);
@@ -224,6 +231,7 @@ impl Refusal {
             | Self::NoOrigin
             | Self::ForeignOrigin
             | Self::RoomName { .. }
+            | Self::Banned
             | Self::HandshakeTimeout => {}
         }
         let connection = if self.status() == 426 {

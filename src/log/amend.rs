@@ -159,7 +159,7 @@ impl Log {
         let (of, text) = match *content {
             Content::Edited { of, text } => (of, Some(text)),
             Content::Deleted { of } => (of, None),
-            Content::Said { .. } | Content::Kicked { .. } => return,
+            Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return,
         };
         let slot = room.slot();
         let before = self.tail.amend(slot, of, by);

@@ -733,7 +733,7 @@ impl Log {
         Ok(())
     }
 
-    /// Asks the store for a backup, an export or a check; [`Notification::Task`] follows. False:
+    /// Asks the store for a backup, an export, a check or rows of the audit log; [`Notification::Task`] follows. False:
     /// there is no store.
     #[must_use]
     pub fn task(&mut self, request: Request) -> bool {
@@ -846,6 +846,8 @@ impl Log {
             Answer::RoomFailed { room, why } => self.room_failed(room, why),
             Answer::Copied { .. }
             | Answer::Exported { .. }
+            | Answer::Audited { .. }
+            | Answer::AuditExported { .. }
             | Answer::Checked { .. }
             | Answer::TaskFailed { .. } => Some(Notification::Task(answer)),
             Answer::Health(health) => {

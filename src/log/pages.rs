@@ -162,6 +162,7 @@ fn memory(entry: &PageEntry) -> usize {
         Content::Said { text, .. } | Content::Edited { text, .. } => 16 + text.capacity(),
         Content::Deleted { .. } => 0,
         Content::Kicked { by, reason } => 32 + by.capacity() + reason.capacity(),
+        Content::Act { by, detail, .. } => 32 + by.capacity() + detail.capacity(),
     };
     size_of::<PageEntry>() + entry.draft.nick.len() + texts
 }

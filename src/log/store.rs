@@ -2,7 +2,7 @@
 //! SQLite on a thread of its own (`store`), or a simulated disk. Requests go in and answers come
 //! out in order; neither side waits for the other. Everything here can be sent to another thread.
 
-use crate::chat::registry::{Change, Snapshot};
+use crate::chat::registry::{AuditRow, Change, Snapshot};
 use crate::chat::{Draft, Entry};
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
@@ -93,6 +93,21 @@ pub enum Request {
     /// Write a room's entries from `after` on as JSON lines, as many as go into one answer.
     /// Answered by [`Answer::Exported`].
     Export { tag: u64, name: SmolStr, after: Seq },
+    /// Read rows of the audit log with numbers below `before`, the newest first. Answered by
+    /// [`Answer::Audited`].
+    Audit {
+        tag: u64,
+        room: Option<SmolStr>,
+        before: u64,
+        limit: u32,
+    },
+    /// The same as JSON lines, as many as go into one answer. Answered by
+    /// [`Answer::AuditExported`].
+    AuditExport {
+        tag: u64,
+        room: Option<SmolStr>,
+        before: u64,
+    },
     /// Check all that is kept, on a copy beside it. Answered by [`Answer::Checked`].
     Check { tag: u64 },
 }
@@ -192,12 +207,23 @@ pub enum Answer {
         /// From where to ask for more; `None`: that was all.
         next: Option<Seq>,
     },
+    Audited {
+        tag: u64,
+        rows: Vec<AuditRow>,
+        more: bool,
+    },
+    AuditExported {
+        tag: u64,
+        lines: String,
+        /// Before which row to ask for more; `None`: that was all.
+        next: Option<u64>,
+    },
     Checked {
         tag: u64,
         /// One sentence for each thing that is wrong.
         problems: Vec<String>,
     },
-    /// A [`Request::Backup`], [`Request::Export`] or [`Request::Check`] failed.
+    /// A [`Request::Backup`], [`Request::Export`], [`Request::Audit`] or [`Request::Check`] failed.
     TaskFailed {
         tag: u64,
         why: String,

@@ -4,7 +4,7 @@
 //! The ring is a queue of segments, so that it grows with what is said, moves nothing, and returns
 //! its memory. An entry is found from its room's newest by links that skip, in some tens of steps.
 
-use crate::chat::{Author, Content, Entry, Form, Manner};
+use crate::chat::{Act, Author, Content, Entry, Form, Manner};
 use crate::id::{AccountId, ConnId, Millis, Seq, Tick};
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -107,6 +107,7 @@ mod kind {
     pub(super) const SAID_BY_CONNECTION: u8 = 4;
     pub(super) const SAID_BY_SESSION: u8 = 5;
     pub(super) const SAID_BY_ACCOUNT: u8 = 6;
+    pub(super) const ACT: u8 = 7;
     pub(super) const CONTENT: u8 = 0x0F;
     pub(super) const ACTION: u8 = 0x10;
     pub(super) const REPLY: u8 = 0x20;
@@ -144,6 +145,7 @@ fn payload_bytes(entry: &Entry<'_>) -> usize {
         Content::Edited { text, .. } => 4 + text.len(),
         Content::Deleted { .. } => 4,
         Content::Kicked { by, reason } => 2 + by.len() + reason.len(),
+        Content::Act { by, detail, .. } => 1 + 4 + 2 + by.len() + detail.len(),
     };
     3 + entry.nick.len() + texts
 }
@@ -169,6 +171,7 @@ fn write_payload(entry: &Entry<'_>, to: &mut Vec<u8>) {
         Content::Edited { .. } => kind::EDITED,
         Content::Deleted { .. } => kind::DELETED,
         Content::Kicked { .. } => kind::KICKED,
+        Content::Act { .. } => kind::ACT,
     };
     to.push(kind);
     to.extend_from_slice(&length(entry.nick).to_le_bytes());
@@ -197,6 +200,20 @@ fn write_payload(entry: &Entry<'_>, to: &mut Vec<u8>) {
             to.extend_from_slice(&length(by).to_le_bytes());
             to.extend_from_slice(by.as_bytes());
             to.extend_from_slice(reason.as_bytes());
+        }
+        Content::Act {
+            act,
+            by,
+            detail,
+            until,
+        } => {
+            let place = Act::ALL.iter().position(|one| *one == act).unwrap_or(0);
+            to.push(place as u8);
+            // No act ends in the first second of 1970.
+            to.extend_from_slice(&until.unwrap_or(0).to_le_bytes());
+            to.extend_from_slice(&length(by).to_le_bytes());
+            to.extend_from_slice(by.as_bytes());
+            to.extend_from_slice(detail.as_bytes());
         }
     }
 }
@@ -247,6 +264,17 @@ fn read_entry<'a>(header: &Header, mut rest: &'a [u8]) -> Entry<'a> {
             by: take_short(&mut rest),
             reason: text(rest),
         },
+        kind::ACT => {
+            let act = Act::ALL[usize::from(take(&mut rest, 1)[0])];
+            let until = Some(word(take(&mut rest, 4), 0)).filter(|until| *until > 0);
+            let by = take_short(&mut rest);
+            Content::Act {
+                act,
+                by,
+                detail: text(rest),
+                until,
+            }
+        }
         other => unreachable!("no content has the number {other}"),
     };
     Entry {
@@ -715,7 +743,7 @@ impl Tail {
                 ..
             } => 0,
             Content::Said { text, .. } | Content::Edited { text, .. } => text.len(),
-            Content::Kicked { .. } | Content::Deleted { .. } => return,
+            Content::Kicked { .. } | Content::Deleted { .. } | Content::Act { .. } => return,
         };
         let end = HEADER_BYTES + header.len as usize;
         let record = self.bytes_at(place);

@@ -453,7 +453,11 @@ impl<N: Net> Server<N> {
     /// A client is logged in. If it waited for that in order to enter a room, it enters it.
     pub(super) fn has_logged_in(&mut self, id: ConnId, now: Tick) {
         self.accounts.wanted.remove(&id);
-        if let Some((room, waiter)) = self.accounts.terms.logged_in(id) {
+        let waiting = self.accounts.terms.logged_in(id);
+        self.leaves_where_banned(id, now);
+        if let Some((room, waiter)) = waiting
+            && self.talk.chat().is_user(id)
+        {
             self.join(room, waiter, now);
         }
     }
@@ -558,7 +562,10 @@ impl<N: Net> Server<N> {
                 .terms
                 .set_token(id, (due, claims.expires), rooms);
             self.accounts.wanted.remove(&id);
-            if let Some((room, waiter)) = waiting {
+            self.leaves_where_banned(id, now);
+            if let Some((room, waiter)) = waiting
+                && self.talk.chat().is_user(id)
+            {
                 self.join(room, waiter, now);
             }
         }

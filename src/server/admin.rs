@@ -121,6 +121,18 @@ impl<N: Net> Server<N> {
                 self.admin.check = Progress::BEGUN;
                 Answer::begun()
             }
+            Request::Audit { room, before } => {
+                let audit = log::Request::AuditExport {
+                    tag: id.to_u64(),
+                    room: room.map(Into::into),
+                    before,
+                };
+                if !self.log.task(audit) {
+                    return Some(without_store());
+                }
+                self.admin.exporting.push(Export { id, keep_alive });
+                return None;
+            }
             Request::Export { room, after } => {
                 let export = log::Request::Export {
                     tag: id.to_u64(),
@@ -181,7 +193,14 @@ impl<N: Net> Server<N> {
                 self.admin.check = Progress::Done { problems };
             }
             log::Answer::Exported { tag, lines, next } => {
+                let next = next.map(|seq| seq.0.into());
                 self.answer_export(tag, &Answer::lines(lines, next), now);
+            }
+            log::Answer::AuditExported { tag, lines, next } => {
+                self.answer_export(tag, &Answer::lines(lines, next), now);
+            }
+            log::Answer::Audited { tag, rows, more } => {
+                self.audited(ConnId::from_u64(tag), rows, more, now);
             }
             log::Answer::TaskFailed { tag: BACKUP, why } => {
                 self.admin.backup = Progress::Failed { why };
@@ -190,6 +209,7 @@ impl<N: Net> Server<N> {
                 self.admin.check = Progress::Failed { why };
             }
             log::Answer::TaskFailed { tag, why } => {
+                self.audit_fails(ConnId::from_u64(tag), now);
                 self.answer_export(tag, &Answer::error(404, &why), now);
             }
             // The log keeps the others for itself.

@@ -24,6 +24,14 @@ pub(super) struct Asking {
     pub(super) key: Option<Key>,
 }
 
+impl Asking {
+    /// The request, for what will answer it: what follows from the same request does not.
+    pub(super) fn take_request(&mut self) -> Option<RequestId> {
+        self.is_answered |= self.request.is_some();
+        self.request.take()
+    }
+}
+
 impl<N: Net> Server<N> {
     /// Handles a text message.
     pub(super) fn take_text(&mut self, id: ConnId, text: &str, now: Tick) {
@@ -91,7 +99,14 @@ impl<N: Net> Server<N> {
         }
         let command = match request.ask {
             Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
-            Ask::Chat(command) => command,
+            Ask::Chat(command) if command.changes_registry() && !self.can_change() => {
+                let is_within = self.is_within_rate(id, now);
+                if is_within {
+                    self.answer_problem(id, Problem::StoreUnavailable, now);
+                }
+                return is_within;
+            }
+            Ask::Chat(command) => self.with_address(command),
             Ask::Amend { command, key } => {
                 self.asking.key = self.key(id, key);
                 command

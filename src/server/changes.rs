@@ -52,6 +52,9 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         let number = change.number;
+        if !self.log.has_store() {
+            self.audits.remember(&change);
+        }
         let is_kept = self.log.change(change);
         let Some(conn) = to else {
             return;
@@ -60,7 +63,7 @@ impl<N: Net> Server<N> {
         let waiting = Waiting {
             number,
             conn,
-            request: self.asking.request.clone(),
+            request: self.asking.take_request(),
             event,
         };
         if is_kept {

@@ -69,6 +69,35 @@ impl<N: Net> Server<N> {
             return self.refuse(id, why, now);
         }
         let close = close_reason(why, upgrade.room.as_deref());
+        self.refuse_page(id, upgrade, (why, &close), now);
+    }
+
+    /// The same for a client that is banned. The sentence says until when and why.
+    pub(super) fn refuse_banned(
+        &mut self,
+        id: ConnId,
+        upgrade: &Upgrade,
+        sentence: String,
+        now: Tick,
+    ) {
+        let why = &Refusal::Banned;
+        if upgrade.is_browser {
+            let close = CloseReason::Banned { sentence };
+            return self.refuse_page(id, upgrade, (why, &close), now);
+        }
+        let date = self.date.at(self.net.wall());
+        let response = why.response_saying(date, &sentence);
+        self.log_connection(id, format_args!("is refused with {}", why.status()));
+        self.refuse_with(id, why, &Frame::http(&response), now);
+    }
+
+    fn refuse_page(
+        &mut self,
+        id: ConnId,
+        upgrade: &Upgrade,
+        (why, close): (&Refusal, &CloseReason),
+        now: Tick,
+    ) {
         self.log_connection(id, format_args!("is refused with {}", close.code()));
         let frame = Frame::close(close.code(), &close.text());
         let response = [&upgrade.response, frame.bytes()].concat();

@@ -5,6 +5,7 @@
 use super::Server;
 use super::batches::{Before, Frames, Settled};
 use super::catch_up::Purpose;
+use super::moderate;
 use super::park::Append;
 use crate::chat::{Content, Effect, Entry, Event, Farewell};
 use crate::conn::Wait;
@@ -70,7 +71,7 @@ impl<N: Net> Server<N> {
                     from,
                     draft,
                     key: self.asking.key.take(),
-                    request: self.asking.request.clone(),
+                    request: self.asking.take_request(),
                 };
                 self.append(append, now);
             }
@@ -87,15 +88,25 @@ impl<N: Net> Server<N> {
             } => self.notify_others(room, &event, except, now),
             Effect::Reply { to, event } => self.reply(to, &event, now),
             Effect::Tell { to, event } => {
-                if let Event::YouWereKicked { room, .. } = &event
-                    && let Some(room) = self.log.find(room)
-                {
+                let left = match &event {
+                    Event::YouWereKicked { room, .. } => Some(room),
+                    Event::YouWereBanned { room, .. } => room.as_ref(),
+                    _ => None,
+                };
+                if let Some(room) = left.and_then(|room| self.log.find(room)) {
                     // It may have been behind in the room that it was removed from.
                     self.catch_up.remove(to, room);
                 }
                 self.show(to, &Shown::Event(&event), now);
             }
             Effect::RoomIsEmpty { room } => self.log.member_left(room, now),
+            Effect::Enforce { room, ban } => self.enforce(room, &ban, now),
+            Effect::ReadAudit {
+                to,
+                room,
+                before,
+                limit,
+            } => self.read_audit(to, room, (before, limit), now),
             Effect::WrongToken { id } => self.wrong_token(id, now),
             Effect::Close { id, why } => self.bid_farewell(id, why, now),
         }
@@ -284,6 +295,13 @@ impl<N: Net> Server<N> {
                 self.forget_user(id);
                 self.close(id, &CloseReason::LoginRequired, now);
             }
+            Farewell::Banned {
+                from_server: false, ..
+            } if protocol == Some(Protocol::Json) => {}
+            Farewell::Banned { notice, .. } => {
+                let sentence = moderate::sentence(&notice);
+                self.part(id, &CloseReason::Banned { sentence }, now);
+            }
         }
     }
 
@@ -291,6 +309,7 @@ impl<N: Net> Server<N> {
     pub(super) fn forget_user(&mut self, id: ConnId) {
         self.catch_up.forget(id);
         self.readings.forget(id);
+        self.audits.forget(id);
         self.waiting.remove(id);
         self.parked.forget(id);
         self.acks.forget(id);

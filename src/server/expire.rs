@@ -31,6 +31,7 @@ impl<N: Net> Server<N> {
         if self.talk.chat().next_tick().is_some_and(|due| due <= now) {
             self.chat_step(now, |chat, effects| chat.tick(now, effects));
         }
+        self.end_sanctions(now);
     }
 
     fn expired(&mut self, id: ConnId, now: Tick) {

@@ -90,6 +90,7 @@ impl<N: Net> Server<N> {
         }
         if waits.has(Wait::Page) {
             self.reading_fails(id, now);
+            self.audit_is_late(id, now);
         }
         if waits.has(Wait::Password) {
             self.password_fails(id, now);

@@ -7,6 +7,7 @@ mod acks;
 mod addresses;
 mod admin;
 mod ask;
+mod audit;
 mod batches;
 mod budgets;
 mod catch_up;
@@ -23,6 +24,7 @@ mod history;
 mod hold;
 mod keep;
 mod message;
+mod moderate;
 mod opening;
 mod park;
 mod reap;
@@ -56,6 +58,7 @@ use acks::Acks;
 use addresses::Addresses;
 use admin::Admin;
 use ask::Asking;
+use audit::Audits;
 use batches::Batches;
 use catch_up::CatchUp;
 use changes::Changes;
@@ -119,6 +122,7 @@ pub struct Server<N: Net> {
     acks: Acks,
     changes: Changes,
     accounts: Accounts,
+    audits: Audits,
     readings: Readings,
     /// The request that is being handled.
     asking: Asking,
@@ -186,6 +190,8 @@ impl<N: Net> Server<N> {
             admin_socket: _,
             token_key: _,
             token_audience: _,
+            operators: _,
+            word_filter: _,
         } = config;
         let http = http::Settings {
             subprotocols: wire::SUBPROTOCOLS,
@@ -235,6 +241,7 @@ impl<N: Net> Server<N> {
             acks: Acks::default(),
             changes: Changes::default(),
             accounts: Accounts::new(policy, seed),
+            audits: Audits::default(),
             readings: Readings::default(),
             asking: Asking::default(),
             is_refusing: false,
@@ -311,6 +318,7 @@ impl<N: Net> Server<N> {
             self.accounts.terms.next_tick(),
             self.listeners.next_try(),
             self.trimming.due(),
+            self.next_end(),
             self.lifecycle_due(),
         ]
         .into_iter()
@@ -393,6 +401,7 @@ impl<N: Net> Server<N> {
             && self.parked.is_empty()
             && self.acks.is_empty()
             && self.readings.is_empty()
+            && self.audits.is_empty()
             && self.sessions.is_empty()
             && self.accounts.is_empty()
             && self.addresses.total() == 0

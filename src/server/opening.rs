@@ -4,7 +4,8 @@
 
 use super::Server;
 use super::catch_up::Purpose;
-use crate::chat::{Event, JoinRefused, Refused, RoomName};
+use super::moderate;
+use crate::chat::{BanNotice, Event, JoinRefused, Refused, RoomName};
 use crate::conn::Wait;
 use crate::id::{ConnId, RoomId, Seq, Tick};
 use crate::log::{Opening, Since};
@@ -156,6 +157,7 @@ impl<N: Net> Server<N> {
         let place = self.place(room, &waiter.past);
         self.show(id, &Shown::Event(&welcome), now);
         if let Event::Welcome { present, more, .. } = &welcome {
+            let topic = SmolStr::new(self.talk.chat().topic(room));
             let joined = Joined {
                 re: waiter.request.as_ref(),
                 room: &name,
@@ -164,13 +166,13 @@ impl<N: Net> Server<N> {
                 after: place.cursor,
                 recovered: place.recovered,
                 rewound: place.rewound,
-                topic: "",
+                topic: &topic,
                 count: present.len() as u32 + more + 1,
                 members: present,
                 role: if self.talk.chat().is_operator(id) {
                     "operator"
                 } else {
-                    "member"
+                    self.talk.chat().role_of(id, room).name()
                 },
             };
             self.show(id, &Shown::Joined(joined), now);
@@ -186,8 +188,23 @@ impl<N: Net> Server<N> {
             JoinRefused::NoUser => return,
             JoinRefused::IsMember => Problem::IsAMember,
             JoinRefused::TooManyRooms { max } => Problem::TooManyRooms { max: max as u32 },
+            JoinRefused::Banned(notice) => return self.not_let_in(waiter, &notice, now),
         };
         self.fail(waiter.id, waiter.request.as_ref(), why, now);
+    }
+
+    /// A client is banned from a room. One of lines has no other.
+    fn not_let_in(&mut self, waiter: &Waiter, notice: &BanNotice, now: Tick) {
+        let protocol = self.connections.get_mut(waiter.id).map(|c| c.protocol);
+        if protocol == Some(Protocol::Json) {
+            let why = Problem::Banned {
+                until: notice.until,
+                reason: &notice.reason,
+            };
+            return self.fail(waiter.id, waiter.request.as_ref(), why, now);
+        }
+        let sentence = moderate::sentence(notice);
+        self.part(waiter.id, &CloseReason::Banned { sentence }, now);
     }
 
     /// Where a client begins to read.

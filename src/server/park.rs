@@ -54,6 +54,7 @@ impl Parked {
             Content::Said { text, .. } | Content::Edited { text, .. } => text.capacity(),
             Content::Deleted { .. } => 0,
             Content::Kicked { by, reason } => by.capacity() + reason.capacity(),
+            Content::Act { by, detail, .. } => by.capacity() + detail.capacity(),
         };
         let held = |append: &Append| size_of::<Append>() + texts(append);
         self.waiting.iter().map(held).sum()
@@ -282,7 +283,7 @@ impl<N: Net> Server<N> {
         let (of, is_deletion) = match &mut append.draft.content {
             Content::Edited { of, .. } => (of, false),
             Content::Deleted { of } => (of, true),
-            Content::Said { .. } | Content::Kicked { .. } => return Ok(None),
+            Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return Ok(None),
         };
         let identity = self.identity(append.from);
         if *of == Seq(0) {
@@ -319,7 +320,7 @@ impl<N: Net> Server<N> {
         let (of, text) = match content {
             Content::Edited { of, text } => (*of, Some(text.as_str())),
             Content::Deleted { of } => (*of, None),
-            Content::Said { .. } | Content::Kicked { .. } => return,
+            Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return,
         };
         let before = match original.form {
             Form::Edited { by } => Some(by),

@@ -134,6 +134,14 @@ impl<N: Net> Server<N> {
         {
             return self.refuse_upgrade(id, &upgrade, &Refusal::TooManyFromAddress, now);
         }
+        // A room that is joined later refuses by itself.
+        let wanted = Some(room.as_str()).filter(|_| protocol == Protocol::Plain);
+        let nick = upgrade.nick.as_deref();
+        if protocol != Protocol::Echo
+            && let Some(sentence) = self.turned_away(id, nick, wanted, now)
+        {
+            return self.refuse_banned(id, &upgrade, sentence, now);
+        }
         let claims = match upgrade
             .token
             .as_ref()

@@ -6,7 +6,7 @@
 //! is asserted by the room's epoch ([`Chat::room_epoch`]).
 
 use super::Server;
-use crate::chat::{Chat, Command, Effects, Entry, Event, JoinRefused, Nick, Refused};
+use crate::chat::{Chat, Command, Effects, Entry, Event, JoinRefused, Nick, Now, Refused};
 use crate::id::{ConnId, RoomId, Tick};
 use crate::net::Net;
 use smol_str::SmolStr;
@@ -97,9 +97,18 @@ impl<N: Net> Server<N> {
         if matches!(command, Command::Quit(_)) {
             self.settle_rooms_of(id, now);
         }
+        let when = self.now_of(id, now);
         self.chat_step(now, |chat, effects| {
-            chat.handle(id, room, command, now, effects)
+            chat.handle(id, room, command, when, effects)
         })
+    }
+
+    /// A user who is banned from a room, or from the server, leaves it.
+    pub(super) fn expel(&mut self, id: ConnId, room: Option<RoomId>, when: Now) {
+        self.settle_rooms_of(id, when.tick);
+        self.chat_step(when.tick, |chat, effects| {
+            chat.expel(id, room, when, effects);
+        });
     }
 
     /// Whether the next request of a user is within its rate.
@@ -132,7 +141,10 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) -> Result<Event, JoinRefused> {
         self.settle_room(room, now);
-        self.chat_step(now, |chat, effects| chat.join(id, room, name, now, effects))
+        let when = self.now_of(id, now);
+        self.chat_step(now, |chat, effects| {
+            chat.join(id, room, name, when, effects)
+        })
     }
 
     /// A user leaves a room, and stays.

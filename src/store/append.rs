@@ -278,7 +278,7 @@ fn amend(db: &Connection, record: &Record) -> Result<(), Fault> {
     let (of, text) = match &record.draft.content {
         Content::Edited { of, text } => (*of, text.as_str()),
         Content::Deleted { of } => (*of, ""),
-        Content::Said { .. } | Content::Kicked { .. } => return Ok(()),
+        Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return Ok(()),
     };
     let message = rows::id(record.stored_room, of);
     let by = record.seq.0;

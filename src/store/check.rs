@@ -1,7 +1,7 @@
 //! Is everything in a store as it should be? SQLite's own check, then our rules.
 
 use super::error::{Fault, StoreError};
-use super::rows::{self, KINDS};
+use super::rows;
 use super::schema::{self, pragma};
 use crate::id::Seq;
 use crate::log::StoredRoom;
@@ -141,7 +141,7 @@ fn check_room(
         if at < last_at {
             problem(format!("entry {seq} is older than the one before it"));
         }
-        if !KINDS.contains(&kind) {
+        if !rows::is_known(kind) {
             problem(format!("entry {seq} has the unknown kind {kind}"));
         }
         entries += 1;

@@ -3,7 +3,7 @@
 use super::append::Heads;
 use super::error::StoreError;
 use super::read::{self, Wanted};
-use crate::chat::{Content, Form, Manner};
+use crate::chat::{Act, Content, Form, Manner};
 use crate::id::Seq;
 use crate::log::PageEntry;
 use rusqlite::Connection;
@@ -88,6 +88,7 @@ fn line(room: &str, entry: &PageEntry, to: &mut String) {
         Content::Edited { .. } => "edited",
         Content::Deleted { .. } => "deleted",
         Content::Kicked { .. } => "kicked",
+        Content::Act { act, .. } => act.name(),
     };
     // Writing to a string does not fail.
     let _ = write!(
@@ -131,6 +132,25 @@ fn line(room: &str, entry: &PageEntry, to: &mut String) {
         Content::Deleted { of } => write!(to, ",\"of\":{}", of.0),
         Content::Kicked { by, reason } => {
             write!(to, ",\"by\":{},\"reason\":{}", json(by), json(reason))
+        }
+        Content::Act {
+            act,
+            by,
+            detail,
+            until,
+        } => {
+            let _ = write!(to, ",\"by\":{}", json(by));
+            let name = match act {
+                Act::Topic => "topic",
+                Act::Role => "role",
+                Act::Settings => "settings",
+                _ => "reason",
+            };
+            let _ = write!(to, ",\"{name}\":{}", json(detail));
+            match until {
+                Some(until) => write!(to, ",\"until\":{}", u64::from(*until) * 1000),
+                None => Ok(()),
+            }
         }
     };
     to.push_str("}\n");

@@ -5,6 +5,7 @@
 //! [`StoreSync::Full`] a power cut. A damaged byte inside a text is not noticed.
 
 mod append;
+mod audit;
 mod check;
 mod copy;
 mod error;
@@ -151,6 +152,7 @@ fn check_at_start(db: &mut Connection, clocks: Clocks, report: fn(&str)) -> Resu
         "sanctions",
         "rules",
         "marks",
+        "audit",
     ] {
         if let Some(problem) = first_problem(db, table)? {
             return Err(Fault::damaged(format!("table {table}: {problem}")));
@@ -214,6 +216,15 @@ pub fn export(directory: &Path, room: &str, to: &mut dyn Write) -> Result<(), St
     let file = place.file();
     let db = schema::open(&file, false)?;
     export::all(&db, &file, room, to)
+}
+
+/// Writes the rows of the audit log as JSON lines, the newest first, from a store that no server
+/// uses. `room`: only those of one room.
+pub fn audit(directory: &Path, room: Option<&str>, to: &mut dyn Write) -> Result<(), StoreError> {
+    let place = Place::take(directory)?;
+    let file = place.file();
+    let db = schema::open(&file, false)?;
+    audit::all(&db, &file, room, to)
 }
 
 /// Copies a store that no server uses to a new file, which restores it when it becomes `parlor.db`

@@ -1,8 +1,10 @@
-//! What is removed, and when: entries by age, by count and by the size of the file, and keys. In
+//! What is removed, and when: entries by age, by count and by the size of the file, keys, and rows of
+//! the audit log. In
 //! steps so small that an acknowledgement can wait for one.
 
 use super::Settings;
 use super::append::{Head, Heads, head};
+use super::audit;
 use super::error::Fault;
 use super::rows;
 use super::schema::{millis, pragma};
@@ -54,6 +56,8 @@ pub(super) struct Retention {
     is_too_large: bool,
     stored: usize,
     are_keys_due: bool,
+    is_audit_due: bool,
+    audit_days: u32,
     may_have_free_pages: bool,
 }
 
@@ -77,6 +81,8 @@ impl Retention {
             is_too_large: false,
             stored: 0,
             are_keys_due: true,
+            is_audit_due: true,
+            audit_days: settings.audit_days,
             may_have_free_pages: true,
         }
     }
@@ -107,6 +113,7 @@ impl Retention {
             || self.sweep.is_some()
             || self.evict.is_some()
             || self.are_keys_due
+            || self.is_audit_due
             || self.may_have_free_pages
     }
 
@@ -149,9 +156,14 @@ impl Retention {
             self.are_keys_due = self.remove_keys(db, wall)?;
             return Ok(None);
         }
+        if self.is_audit_due {
+            self.is_audit_due = audit::remove_old(db, self.audit_days, wall)?;
+            return Ok(None);
+        }
         if self.sweep.is_none() && self.sweep_at.is_none_or(|at| at <= now) {
             self.sweep_at = Some(now + SWEEP);
             self.are_keys_due = true;
+            self.is_audit_due = true;
             self.look_at_size(db)?;
             self.begin_sweep();
         }

@@ -2,7 +2,7 @@
 
 use super::error::Fault;
 use super::schema::millis;
-use crate::chat::{Author, Content, Draft, Form, Manner};
+use crate::chat::{Act, Author, Content, Draft, Form, Manner};
 use crate::id::{AccountId, Millis, Seq};
 use crate::log::{PageEntry, Record, StoredRoom};
 use rusqlite::Row;
@@ -18,8 +18,20 @@ pub(super) const ACTED: u8 = 1;
 pub(super) const EDITED: u8 = 2;
 pub(super) const DELETED: u8 = 3;
 const KICKED: u8 = 5;
-/// Kinds that the tables may have.
-pub(super) const KINDS: [u8; 5] = [SAID, ACTED, EDITED, DELETED, KICKED];
+/// The first of the acts, which follow in the order of [`Act::ALL`].
+const ACTS: u8 = 16;
+/// Kinds that the tables may have besides acts.
+const KINDS: [u8; 5] = [SAID, ACTED, EDITED, DELETED, KICKED];
+
+/// Whether the tables may have a kind.
+pub(super) fn is_known(kind: u8) -> bool {
+    KINDS.contains(&kind) || act(kind).is_some()
+}
+
+fn act(kind: u8) -> Option<Act> {
+    let place = kind.checked_sub(ACTS)?;
+    Act::ALL.get(usize::from(place)).copied()
+}
 
 /// A record as a row.
 #[derive(Debug)]
@@ -76,6 +88,16 @@ impl<'a> Columns<'a> {
             Content::Edited { of, text } => row(EDITED, Some(of.0), None, text),
             Content::Deleted { of } => row(DELETED, Some(of.0), None, ""),
             Content::Kicked { by, reason } => row(KICKED, None, Some(by), reason),
+            Content::Act {
+                act,
+                by,
+                detail,
+                until,
+            } => {
+                let place = Act::ALL.iter().position(|one| *one == act).unwrap_or(0);
+                // The end takes the place of the number of an entry.
+                row(ACTS + place as u8, until, Some(by), detail)
+            }
         }
     }
 }
@@ -127,12 +149,20 @@ pub(super) fn entry(row: &Row<'_>) -> Result<PageEntry, Fault> {
             by: text(row, 5)?.to_owned(),
             reason: text(row, 6)?.to_owned(),
         },
-        _ => {
-            return Err(Fault::damaged(format!(
-                "entry {} has the unknown kind {kind}",
-                seq(id).0
-            )));
-        }
+        _ => match act(kind) {
+            Some(act) => Content::Act {
+                act,
+                by: text(row, 5)?.to_owned(),
+                detail: text(row, 6)?.to_owned(),
+                until: target,
+            },
+            None => {
+                return Err(Fault::damaged(format!(
+                    "entry {} has the unknown kind {kind}",
+                    seq(id).0
+                )));
+            }
+        },
     };
     Ok(PageEntry {
         seq: seq(id),

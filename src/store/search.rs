@@ -61,7 +61,7 @@ impl Search {
         let (of, text) = match &record.draft.content {
             Content::Edited { of, text } => (*of, Some(text.as_str())),
             Content::Deleted { of } => (*of, None),
-            Content::Said { .. } | Content::Kicked { .. } => return,
+            Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return,
         };
         if record.stored_room != self.room {
             return;

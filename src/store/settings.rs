@@ -15,6 +15,8 @@ pub struct Settings {
     /// Of a room with more entries, the oldest are removed; 0: none. A room may exceed it by
     /// [`SLACK`](super::SLACK) for a while.
     pub keep_messages: u32,
+    /// Rows of the audit log older than this are removed; 0: none.
+    pub audit_days: u32,
     /// When the file has so many bytes in use, the oldest entries of the room with the most are
     /// removed; 0: it may grow.
     pub max_bytes: u64,
@@ -30,6 +32,7 @@ impl Settings {
             sync: StoreSync::Full,
             keep_days: 30,
             keep_messages: 10_000,
+            audit_days: 365,
             max_bytes: 0,
             low_disk_bytes: 256 << 20,
         }

@@ -2,6 +2,7 @@
 //! again. Owns the order of these; what each does to the tables is in the files beside it.
 
 use super::append::{self, Failed, Heads};
+use super::audit;
 use super::copy::Copying;
 use super::error::{Fault, FaultKind};
 use super::export;
@@ -259,7 +260,9 @@ impl<'c> Thread<'c> {
                 Request::Open { .. }
                 | Request::Read { .. }
                 | Request::Keys { .. }
-                | Request::Export { .. } => self.reads.push_back(request),
+                | Request::Export { .. }
+                | Request::Audit { .. }
+                | Request::AuditExport { .. } => self.reads.push_back(request),
             }
         }
     }
@@ -472,6 +475,27 @@ impl<'c> Thread<'c> {
                         next: part.next,
                     },
                     Err(why) => Answer::TaskFailed { tag, why },
+                }
+            }
+            Request::Audit {
+                tag,
+                room,
+                before,
+                limit,
+            } => match audit::read(self.db, room.as_deref(), before, limit) {
+                Ok((rows, more)) => Answer::Audited { tag, rows, more },
+                Err(fault) => Answer::TaskFailed {
+                    tag,
+                    why: fault.why,
+                },
+            },
+            Request::AuditExport { tag, room, before } => {
+                match audit::part(self.db, room.as_deref(), before) {
+                    Ok((lines, next)) => Answer::AuditExported { tag, lines, next },
+                    Err(fault) => Answer::TaskFailed {
+                        tag,
+                        why: fault.why,
+                    },
                 }
             }
             Request::Append(_)

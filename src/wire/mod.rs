@@ -162,6 +162,7 @@ pub fn entry_bytes_max(room: &str, entry: &Entry<'_>) -> usize {
         Content::Said { text, .. } | Content::Edited { text, .. } => (text, ""),
         Content::Deleted { .. } => ("", ""),
         Content::Kicked { by, reason } => (by, reason),
+        Content::Act { by, detail, .. } => (by, detail),
     };
     let strings = room.len() + entry.nick.len() + first.len() + second.len();
     AROUND_BYTES_MAX + strings * ESCAPED_PER_BYTE

@@ -2,7 +2,7 @@
 //! and no connection: names are as the client wrote them.
 
 use crate::chat::{Command, Manner};
-use crate::id::Seq;
+use crate::id::{Millis, Seq};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt;
@@ -211,6 +211,11 @@ pub enum Problem<'a> {
     RoomNotAllowed,
     /// What was to be said looks like a password.
     LooksSecret,
+    /// The client is banned from the room; `reason` is perhaps empty.
+    Banned {
+        until: Option<Millis>,
+        reason: &'a str,
+    },
 }
 
 /// The stable name of an error for programs.
@@ -237,11 +242,15 @@ pub enum Code {
     LoginRequired,
     AccountTaken,
     WeakPassword,
+    Muted,
+    Banned,
+    NoSuchAccount,
+    Filtered,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::UnknownType,
         Self::NoSuchRoom,
@@ -263,6 +272,10 @@ impl Code {
         Self::LoginRequired,
         Self::AccountTaken,
         Self::WeakPassword,
+        Self::Muted,
+        Self::Banned,
+        Self::NoSuchAccount,
+        Self::Filtered,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -288,6 +301,10 @@ impl Code {
             Self::LoginRequired => "login_required",
             Self::AccountTaken => "account_taken",
             Self::WeakPassword => "weak_password",
+            Self::Muted => "muted",
+            Self::Banned => "banned",
+            Self::NoSuchAccount => "no_such_account",
+            Self::Filtered => "filtered",
         }
     }
 }
@@ -331,6 +348,7 @@ impl Problem<'_> {
             }
             Self::WeakPassword { .. } => Code::WeakPassword,
             Self::LoginRequired => Code::LoginRequired,
+            Self::Banned { .. } => Code::Banned,
         }
     }
 
@@ -372,7 +390,8 @@ impl Problem<'_> {
             | Self::AccountsClosed
             | Self::LoginRequired
             | Self::RoomNotAllowed
-            | Self::LooksSecret => None,
+            | Self::LooksSecret
+            | Self::Banned { .. } => None,
         }
     }
 }
@@ -436,6 +455,16 @@ impl fmt::Display for Problem<'_> {
                 "that was not said, for it looks like a password; a command begins with a slash, \
                  without a space before it",
             ),
+            Self::Banned { until, reason } => {
+                f.write_str("you are banned from this room")?;
+                if let Some(until) = until {
+                    write!(f, " until {until}")?;
+                }
+                if reason.is_empty() {
+                    return Ok(());
+                }
+                write!(f, ": {reason}")
+            }
         }
     }
 }

@@ -30,6 +30,10 @@ pub enum CloseReason {
     Kicked {
         reason: String,
     },
+    /// The user is banned: until when and why, in whole sentences.
+    Banned {
+        sentence: String,
+    },
     /// The client did not read for longer than the stall deadline allows.
     Stalled,
     /// A newer connection of the same session takes the place of this one.
@@ -102,6 +106,7 @@ impl CloseReason {
             Self::TooBig { .. } => 1009,
             Self::Stalled | Self::StoreUnavailable => 1013,
             Self::Replaced => 4001,
+            Self::Banned { .. } => 4002,
             Self::BadName { .. } => 4003,
             Self::LoginRequired => 4004,
             Self::TokenExpired => 4005,
@@ -129,6 +134,7 @@ impl CloseReason {
             Self::MessageTooSlow => "the message was not finished in time".into(),
             Self::Kicked { reason } if reason.is_empty() => "kicked".into(),
             Self::Kicked { reason } => format!("kicked: {reason}").into(),
+            Self::Banned { sentence } => sentence.clone().into(),
             Self::Replaced => "a newer connection of this session has taken over".into(),
             Self::LoginRequired => "log in to go on".into(),
             Self::TokenExpired => "your token has expired; come again with a new one".into(),

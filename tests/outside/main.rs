@@ -18,6 +18,7 @@ mod keeping_up;
 mod kills;
 mod limits;
 mod load;
+mod moderation;
 mod outbox;
 mod pages;
 mod program;

@@ -10,6 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use seen::{Case, Seen};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 /// The longest pattern, in characters. So many patterns at most can end at one place of a text, which
 /// bounds the work for it.
@@ -23,6 +24,27 @@ pub enum Filtering {
     Replace,
     /// The text is not said.
     Refuse,
+}
+
+impl FromStr for Filtering {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "replace" => Ok(Self::Replace),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err(String::from("expected replace or refuse")),
+        }
+    }
+}
+
+impl fmt::Display for Filtering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Replace => "replace",
+            Self::Refuse => "refuse",
+        })
+    }
 }
 
 /// The words of a list.

@@ -4,7 +4,9 @@
 use crate::chat::Role;
 use crate::id::{AccountId, Millis};
 use smol_str::SmolStr;
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 /// One fact. Of those with the same [`FactKey`] the newest holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +175,15 @@ pub struct Audit {
     pub until: Option<Millis>,
 }
 
+/// A row of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// That of the change.
+    pub number: u64,
+    pub at: Millis,
+    pub audit: Audit,
+}
+
 impl Fact {
     pub fn key(&self) -> FactKey {
         match self {
@@ -232,6 +243,53 @@ impl Prefix {
     }
 }
 
+impl fmt::Display for Prefix {
+    /// One address is written without its length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = if self.address.is_ipv4() { 32 } else { 128 };
+        match self.bits {
+            bits if bits == most => write!(f, "{}", self.address),
+            bits => write!(f, "{}/{bits}", self.address),
+        }
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = NoPrefix;
+
+    /// `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/64`.
+    fn from_str(text: &str) -> Result<Self, NoPrefix> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NoPrefix)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits: u8 = match bits {
+            None => most,
+            Some(bits) if bits.len() <= 3 && bits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                bits.parse().map_err(|_| NoPrefix)?
+            }
+            Some(_) => return Err(NoPrefix),
+        };
+        if bits > most {
+            return Err(NoPrefix);
+        }
+        // The first 96 bits of an IPv4 address in the form of IPv6 are the form.
+        let is_mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
+        let bits = if is_mapped {
+            bits.saturating_sub(96)
+        } else {
+            bits
+        };
+        Ok(Self::new(address, bits))
+    }
+}
+
+/// A text that is no address and no prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPrefix;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +317,34 @@ mod tests {
                 !prefix.contains(outside.parse().expect("an address")),
                 "{outside}"
             );
+        }
+    }
+
+    #[test]
+    fn prefix_is_read_back_as_it_is_written() {
+        for (text, written) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7/32", "192.0.2.7"),
+            ("192.0.2.7/24", "192.0.2.0/24"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("2001:db8::1/64", "2001:db8::/64"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
+        ] {
+            let prefix: Prefix = text.parse().expect("a prefix");
+            assert_eq!(prefix.to_string(), written);
+            assert_eq!(written.parse(), Ok(prefix));
+        }
+        for text in [
+            "",
+            "/",
+            "192.0.2.7/",
+            "192.0.2.7/33",
+            "192.0.2.7/+8",
+            "ann",
+            "::/129",
+        ] {
+            assert_eq!(text.parse::<Prefix>(), Err(NoPrefix), "{text}");
         }
     }
 

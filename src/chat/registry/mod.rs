@@ -5,16 +5,23 @@
 
 mod accounts;
 mod fact;
+mod sanctions;
 
 pub use fact::{
-    Account, AccountSession, Audit, Change, Fact, FactKey, Prefix, Rules, Sanction, SanctionKind,
-    Scope, Subject,
+    Account, AccountSession, Audit, AuditRow, Change, Fact, FactKey, Prefix, Rules, Sanction,
+    SanctionKind, Scope, Subject,
 };
+
+pub use sanctions::Person;
 
 use crate::chat::{Nick, Role};
 use crate::id::{AccountId, Millis};
 use accounts::Accounts;
+use sanctions::Sanctions;
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 /// All facts, as a store has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +37,10 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Registry {
     facts: BTreeMap<FactKey, Fact>,
-    /// Follows from the facts.
+    /// Follow from the facts.
     index: Accounts,
+    sanctions: Sanctions,
+    sanction_count: usize,
     /// The number of the newest change.
     changes: u64,
     /// The largest id that an account has had since the start, or has in the store.
@@ -41,16 +50,36 @@ pub struct Registry {
 impl Registry {
     /// Takes what a store had at the start.
     pub fn restore(kept: Snapshot) -> Self {
-        let mut index = Accounts::default();
-        for fact in &kept.facts {
-            index.add(fact);
-        }
-        let facts = kept.facts.into_iter();
-        Self {
-            facts: facts.map(|fact| (fact.key(), fact)).collect(),
-            index,
+        let mut registry = Self {
             changes: kept.changes,
             accounts: kept.accounts,
+            ..Self::default()
+        };
+        for fact in kept.facts {
+            registry.put(fact);
+        }
+        registry
+    }
+
+    fn put(&mut self, fact: Fact) {
+        let key = fact.key();
+        self.forget(&key);
+        if let Fact::Sanction(sanction) = &fact {
+            self.sanctions.put(sanction);
+            self.sanction_count += 1;
+        }
+        self.index.add(&fact);
+        self.facts.insert(key, fact);
+    }
+
+    fn forget(&mut self, key: &FactKey) {
+        let Some(old) = self.facts.remove(key) else {
+            return;
+        };
+        self.index.take_out(&old);
+        if let Fact::Sanction(sanction) = &old {
+            self.sanctions.remove(sanction);
+            self.sanction_count -= 1;
         }
     }
 
@@ -65,15 +94,10 @@ impl Registry {
         audit: Option<Audit>,
     ) -> Change {
         for key in &forgets {
-            if let Some(old) = self.facts.remove(key) {
-                self.index.take_out(&old);
-            }
+            self.forget(key);
         }
         for fact in &puts {
-            if let Some(old) = self.facts.insert(fact.key(), fact.clone()) {
-                self.index.take_out(&old);
-            }
-            self.index.add(fact);
+            self.put(fact.clone());
         }
         self.changes += 1;
         Change {
@@ -161,7 +185,142 @@ impl Registry {
     /// The id of an account that is being made; `None`: there are no more.
     pub fn next_account(&mut self) -> Option<AccountId> {
         self.accounts = self.accounts.checked_add(1)?;
-        std::num::NonZeroU32::new(self.accounts).map(AccountId)
+        NonZeroU32::new(self.accounts).map(AccountId)
+    }
+
+    /// The account whose name looks like a nick.
+    pub fn account_like(&self, nick: &Nick) -> Option<&Account> {
+        self.account(self.account_of_nick(nick)?)
+    }
+
+    /// The role of an account in a room, or on the server, that was given to it.
+    pub fn role(&self, scope: &Scope, account: AccountId) -> Role {
+        let key = FactKey::Role {
+            scope: scope.clone(),
+            account,
+        };
+        match self.facts.get(&key) {
+            Some(Fact::Role { role, .. }) => *role,
+            _ => Role::Member,
+        }
+    }
+
+    /// All roles that were given in a room, or on the server.
+    pub fn roles(&self, scope: &Scope) -> impl Iterator<Item = (AccountId, Role)> {
+        let key = |number| FactKey::Role {
+            scope: scope.clone(),
+            account: AccountId(number),
+        };
+        let range = key(NonZeroU32::MIN)..=key(NonZeroU32::MAX);
+        self.facts.range(range).filter_map(|(_, fact)| match fact {
+            Fact::Role { account, role, .. } => Some((*account, *role)),
+            _ => None,
+        })
+    }
+
+    /// The rules of a room, if they are not the usual ones.
+    pub fn rules(&self, room: &SmolStr) -> Option<&Rules> {
+        match self.facts.get(&FactKey::Rules { room: room.clone() }) {
+            Some(Fact::Rules { rules, .. }) => Some(rules),
+            _ => None,
+        }
+    }
+
+    /// How many bans and mutes there are.
+    pub const fn sanction_count(&self) -> usize {
+        self.sanction_count
+    }
+
+    pub fn sanction(
+        &self,
+        scope: &Scope,
+        kind: SanctionKind,
+        subject: &Subject,
+    ) -> Option<&Sanction> {
+        let key = FactKey::Sanction {
+            scope: scope.clone(),
+            kind,
+            subject: subject.clone(),
+        };
+        match self.facts.get(&key) {
+            Some(Fact::Sanction(sanction)) => Some(sanction),
+            _ => None,
+        }
+    }
+
+    /// The bans and mutes of a room, or of the server, in no order of time.
+    pub fn sanctions(&self, scope: &Scope) -> impl Iterator<Item = &Sanction> {
+        let from = FactKey::Sanction {
+            scope: scope.clone(),
+            kind: SanctionKind::Ban,
+            subject: Subject::Nick(SmolStr::default()),
+        };
+        let facts = self.facts.range(from..);
+        let sanctions = facts.map_while(|(_, fact)| match fact {
+            Fact::Sanction(sanction) => Some(sanction),
+            _ => None,
+        });
+        sanctions.take_while(move |sanction| sanction.scope == *scope)
+    }
+
+    /// Those that were imposed together.
+    pub fn imposed_at(
+        &self,
+        scope: &Scope,
+        kind: SanctionKind,
+        at: Millis,
+    ) -> impl Iterator<Item = &Sanction> {
+        let all = self.sanctions(scope);
+        all.filter(move |sanction| sanction.kind == kind && sanction.at == at)
+    }
+
+    /// The subjects of sanctions about a person, whether they still hold or not.
+    pub fn sanctions_about(
+        &self,
+        scope: &Scope,
+        kind: SanctionKind,
+        person: Person<'_>,
+    ) -> Vec<Subject> {
+        self.sanctions.about(scope, kind, person)
+    }
+
+    /// The same about a nick, or one that looks like it.
+    pub fn sanctions_of_nick(
+        &self,
+        scope: &Scope,
+        kind: SanctionKind,
+        nick: &Nick,
+    ) -> Vec<Subject> {
+        self.sanctions.of_nick(scope, kind, nick)
+    }
+
+    /// The same about an address.
+    pub fn sanctions_of_address(
+        &self,
+        scope: &Scope,
+        kind: SanctionKind,
+        address: IpAddr,
+    ) -> Vec<Subject> {
+        self.sanctions.of_address(scope, kind, address)
+    }
+
+    /// When the next sanction ends.
+    pub fn next_end(&self) -> Option<Millis> {
+        self.sanctions.next_end()
+    }
+
+    /// Up to `most` sanctions that have ended.
+    pub fn ended(&self, now: Millis, most: usize) -> Vec<FactKey> {
+        self.sanctions.ended(now, most)
+    }
+
+    /// When the newest sanction was imposed.
+    pub fn last_act(&self) -> Millis {
+        let times = self.facts.values().filter_map(|fact| match fact {
+            Fact::Sanction(sanction) => Some(sanction.at),
+            _ => None,
+        });
+        times.max().unwrap_or_default()
     }
 
     pub fn len(&self) -> usize {

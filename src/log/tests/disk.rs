@@ -143,7 +143,11 @@ impl Inner {
                     page,
                 }
             }
-            Request::Backup { .. } | Request::Export { .. } | Request::Check { .. } => {
+            Request::Backup { .. }
+            | Request::Export { .. }
+            | Request::Audit { .. }
+            | Request::AuditExport { .. }
+            | Request::Check { .. } => {
                 panic!("an operator asks, not the log")
             }
             Request::Keys { session } => Answer::Keys {

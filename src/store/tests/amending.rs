@@ -47,7 +47,7 @@ fn line(entry: &PageEntry) -> String {
         },
         Content::Edited { of, text } => format!("edits {} {text}", of.0),
         Content::Deleted { of } => format!("deletes {}", of.0),
-        Content::Kicked { .. } => panic!("nobody was removed"),
+        Content::Kicked { .. } | Content::Act { .. } => panic!("nothing was done to a user"),
     }
 }
 

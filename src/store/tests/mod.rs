@@ -228,6 +228,7 @@ impl Scene {
                 Content::Said { text, .. } | Content::Edited { text, .. } => text,
                 Content::Kicked { reason, .. } => reason,
                 Content::Deleted { .. } => String::new(),
+                Content::Act { detail, .. } => detail,
             })
             .collect()
     }

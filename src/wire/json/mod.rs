@@ -2,6 +2,7 @@
 //! which is strict and whose strings are borrowed where they have no escapes; written by hand, for
 //! each message is written once for all members of a room and much of it is fixed text.
 
+mod moderation;
 mod read;
 mod render;
 mod write;

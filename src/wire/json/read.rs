@@ -19,7 +19,7 @@ const LIMIT_DEFAULT: u32 = 50;
 
 /// A field of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Type,
     Id,
     Room,
@@ -42,13 +42,16 @@ enum Field {
     Account,
     Password,
     New,
+    Topic,
+    Address,
+    Seconds,
     /// Of [`Field::Since`].
     Epoch,
     Seq,
 }
 
 impl Field {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 26] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -70,11 +73,14 @@ impl Field {
         Self::Account,
         Self::Password,
         Self::New,
+        Self::Topic,
+        Self::Address,
+        Self::Seconds,
         Self::Epoch,
         Self::Seq,
     ];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Type => "type",
             Self::Id => "id",
@@ -97,6 +103,9 @@ impl Field {
             Self::Account => "account",
             Self::Password => "password",
             Self::New => "new",
+            Self::Topic => "topic",
+            Self::Address => "address",
+            Self::Seconds => "seconds",
             Self::Epoch => "since.epoch",
             Self::Seq => "since.seq",
         }
@@ -120,7 +129,7 @@ impl Field {
 
 /// The value of a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     /// The field is missing, or null.
     #[default]
     Missing,
@@ -285,7 +294,7 @@ impl<'a> Message<'a> {
                 password: self.needs(Field::Password)?,
             },
             "account" => Ask::Account,
-            name => return Err(Problem::UnknownType { name }),
+            name => return self.moderation(name),
         })
     }
 
@@ -379,12 +388,12 @@ impl<'a> Message<'a> {
         })
     }
 
-    fn limit(&self) -> Result<u32, Problem<'static>> {
+    pub(super) fn limit(&self) -> Result<u32, Problem<'static>> {
         let limit = self.number(Field::Limit, 1, "an integer from 1 to 100")?;
         Ok(limit.unwrap_or(LIMIT_DEFAULT).min(HISTORY_MAX))
     }
 
-    fn seq(&self, field: Field) -> Result<Option<Seq>, Problem<'static>> {
+    pub(super) fn seq(&self, field: Field) -> Result<Option<Seq>, Problem<'static>> {
         let seq = self.number(field, 1, "the number of an entry")?;
         Ok(seq.map(Seq))
     }
@@ -396,11 +405,11 @@ impl<'a> Message<'a> {
         })
     }
 
-    const fn value(&self, field: Field) -> &Value<'a> {
+    pub(super) const fn value(&self, field: Field) -> &Value<'a> {
         &self.values[field as usize]
     }
 
-    fn text(&self, field: Field) -> Result<Option<&str>, Problem<'static>> {
+    pub(super) fn text(&self, field: Field) -> Result<Option<&str>, Problem<'static>> {
         match self.value(field) {
             Value::Missing => Ok(None),
             Value::Text(text) => Ok(Some(text)),
@@ -413,13 +422,13 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn needs(&self, field: Field) -> Result<&str, Problem<'static>> {
+    pub(super) fn needs(&self, field: Field) -> Result<&str, Problem<'static>> {
         self.text(field)?.ok_or_else(|| Problem::Missing {
             field: field.name(),
         })
     }
 
-    fn number(
+    pub(super) fn number(
         &self,
         field: Field,
         min: u32,

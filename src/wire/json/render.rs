@@ -1,5 +1,6 @@
 //! What a client is shown, as an object each. The fields of every type are in docs/protocol.md.
 
+use super::moderation;
 use super::write::{self, Object};
 use crate::chat::registry::Scope;
 use crate::chat::{AccountReport, Content, Entry, Event, Form, Manner, Nick, NickRefused, Refused};
@@ -79,7 +80,7 @@ impl Object<'_> {
     }
 
     /// A string that is left out where it is empty.
-    fn some(self, name: &str, value: &str) -> Self {
+    pub(super) fn some(self, name: &str, value: &str) -> Self {
         if value.is_empty() {
             self
         } else {
@@ -127,6 +128,17 @@ fn entry(room: &str, entry: &Entry<'_>, text: &mut String) {
             .string("by", by)
             .some("reason", reason)
             .end(),
+        Content::Act {
+            act,
+            by,
+            detail,
+            until,
+        } => moderation::act(
+            begin(act.name(), text),
+            (act, entry.nick),
+            (by, detail),
+            until,
+        ),
     }
 }
 
@@ -282,11 +294,23 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::TooLate => (Code::TooLate, None),
         Refused::WrongToken => (Code::LoginFailed, None),
         Refused::TooManyTokens => (Code::TooFast, Some(60_000)),
-        Refused::NoSuchMember { .. } => (Code::NoSuchMember, None),
         Refused::IsLoggedIn { .. } | Refused::NickIsAccounts { .. } => (Code::NotAllowed, None),
         Refused::NotLoggedIn => (Code::LoginRequired, None),
         Refused::AccountTaken { .. } => (Code::AccountTaken, None),
         Refused::TooManyAccounts => (Code::TooMany, None),
+        Refused::NoSuchMember { .. } | Refused::NoSuchSanction => (Code::NoSuchMember, None),
+        Refused::NotAllowed | Refused::Outranked { .. } | Refused::Oneself | Refused::OnlyOwner => {
+            (Code::NotAllowed, None)
+        }
+        Refused::Muted { millis, .. } => {
+            let millis = millis.map(|millis| u32::try_from(millis.max(1)).unwrap_or(u32::MAX));
+            (Code::Muted, millis)
+        }
+        Refused::Banned(_) => (Code::Banned, None),
+        Refused::NoSuchAccount { .. } => (Code::NoSuchAccount, None),
+        Refused::TooManySanctions => (Code::TooMany, None),
+        Refused::NoNick { .. } => (Code::BadName, None),
+        Refused::Filtered => (Code::Filtered, None),
     }
 }
 
@@ -379,8 +403,25 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .string("by", by)
             .some("reason", reason)
             .end(),
+        Event::YouWereBanned { room, notice } => {
+            moderation::banned(room.as_deref(), notice, text);
+        }
+        Event::Sanctions {
+            room,
+            sanctions,
+            more,
+        } => {
+            let list = Object::of_type("sanctions", text).re(re);
+            moderation::sanctions(list, room.as_deref(), sanctions, *more);
+        }
+        Event::Audit { rows, more } => {
+            let list = Object::of_type("audit", text).re(re);
+            moderation::audit(list, rows, *more);
+        }
         // An `ok` says nothing but which request it answers.
-        Event::YouAreOperator if re.is_some() => Object::of_type("ok", text).re(re).end(),
+        Event::YouAreOperator | Event::Done(_) if re.is_some() => {
+            Object::of_type("ok", text).re(re).end()
+        }
         Event::LoggedIn {
             account,
             nick,
@@ -409,6 +450,7 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
         Event::Welcome { .. }
         | Event::Help
         | Event::YouAreOperator
+        | Event::Done(_)
         | Event::PasswordChanged
         | Event::Unregistered => return false,
     }

@@ -3,11 +3,15 @@
 //! server begin with `* `, so that no member can imitate them. A message is said to the room unless
 //! it begins with a slash, which makes it a command. Knows no connection and no frame.
 
+mod arguments;
+mod moderation;
+
 use super::request::{Ask, HISTORY_MAX, Range, Send};
 use super::shown::{Done, Shown};
 use crate::chat::registry::Scope;
 use crate::chat::{AccountReport, Command, Content, Entry, Event, Form, Manner, Nick, Refused};
 use crate::id::Seq;
+use arguments::split_word;
 use std::fmt::{self, Write};
 
 const NICK_USAGE: &str = "/nick NAME";
@@ -47,7 +51,10 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /unregister PASSWORD - give your name up
 * /quit [WORD] - leave
 * /op TOKEN - become an operator
-* /kick NICK [REASON] - throw somebody out (operators)
+* /kick NICK [REASON] - throw somebody out (moderators)
+* /ban, /mute, /unban, /unmute NICK - keep somebody out or silent; /sanctions lists them
+* /audit [NUMBER] - what was done to keep order (moderators)
+* /topic [WORDS] - say what the room is about (moderators)
 * //WORDS - say something that begins with a slash";
 
 /// What a member asks with a message.
@@ -100,7 +107,7 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
         let (nick, reason) = split_word(rest);
         needs(nick, KICK_USAGE, Command::Kick { nick, reason })
     } else {
-        Command::Unknown { name }
+        moderation::parse(name, rest).unwrap_or(Command::Unknown { name })
     })
 }
 
@@ -232,15 +239,6 @@ fn needs<'a>(argument: &str, usage: &'static str, command: Command<'a>) -> Comma
     }
 }
 
-/// The first word, and the rest without the space around it.
-fn split_word(text: &str) -> (&str, &str) {
-    let text = text.trim();
-    match text.split_once(char::is_whitespace) {
-        Some((word, rest)) => (word, rest.trim_start()),
-        None => (text, ""),
-    }
-}
-
 /// The length of what a member said as it is rendered, without the nick before it.
 pub(super) fn said_bytes(words: &str) -> usize {
     let line_feeds = words.bytes().filter(|byte| *byte == b'\n').count();
@@ -367,6 +365,12 @@ fn write_entry(entry: &Entry<'_>, text: &mut String) -> fmt::Result {
             write!(text, "* {nick} was kicked by {by}")?;
             write_remark(reason, text)
         }
+        Content::Act {
+            act,
+            by,
+            detail,
+            until,
+        } => moderation::write_act((act, nick), (by, detail), until, text),
     }
 }
 
@@ -407,6 +411,16 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             write!(text, "* you were kicked by {by}")?;
             write_remark(reason, text)
         }
+        Event::YouWereBanned { room, notice } => {
+            moderation::write_banned(room.as_deref(), notice, text)
+        }
+        Event::Done(sentence) => write!(text, "* {sentence}"),
+        Event::Sanctions {
+            room,
+            sanctions,
+            more,
+        } => moderation::write_sanctions(room.as_deref(), sanctions, *more, text),
+        Event::Audit { rows, more } => moderation::write_audit(rows, *more, text),
         Event::Who {
             room,
             members,
@@ -528,6 +542,17 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             text,
             "* you are logged in as {account}, and called so; /logout to be called something else"
         ),
+        Refused::NotAllowed
+        | Refused::Outranked { .. }
+        | Refused::Oneself
+        | Refused::OnlyOwner
+        | Refused::Muted { .. }
+        | Refused::Banned(_)
+        | Refused::NoSuchAccount { .. }
+        | Refused::NoSuchSanction
+        | Refused::TooManySanctions
+        | Refused::NoNick { .. }
+        | Refused::Filtered => moderation::write_refused(why, text),
     }
 }
 

@@ -82,7 +82,7 @@ impl Row {
         let (of, new) = match content {
             Content::Edited { of, text } => (*of, Some(text)),
             Content::Deleted { of } => (*of, None),
-            Content::Said { .. } | Content::Kicked { .. } => return,
+            Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return,
         };
         let known = self
             .record(of)

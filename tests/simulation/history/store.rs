@@ -293,6 +293,8 @@ impl Engine {
             | Request::Change(_)
             | Request::Backup { .. }
             | Request::Export { .. }
+            | Request::Audit { .. }
+            | Request::AuditExport { .. }
             | Request::Check { .. } => unreachable!("no client asks for {request:?}"),
             Request::Open { room, .. } if is_damaged => Answer::OpenFailed {
                 room: *room,

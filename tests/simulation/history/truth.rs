@@ -63,6 +63,7 @@ impl Said {
                 by: by.clone(),
                 reason: reason.clone(),
             },
+            Content::Act { .. } => panic!("no act is played here"),
         };
         Self {
             nick: draft.nick.to_string(),

@@ -1,25 +1,40 @@
-//! Operators and what they do. What an entry changes is changed here when the entry has its number,
-//! not when it is asked for.
+//! How order is kept: who becomes an operator, and who is removed from a room; bans and mutes
+//! (`sanction`, `bans`), the topic (`topic`), roles (`roles`). The members that an entry removes are
+//! removed when the entry has its number, not when it is asked for. Knows no address but as values.
 
+mod bans;
+mod lists;
+mod roles;
+mod sanction;
+mod topic;
+
+pub(super) use bans::silenced;
+
+use super::registry::Audit;
 use super::{
-    Chat, Content, Draft, Effect, Effects, Entry, Event, Farewell, Nick, Refused, refuse, reply,
-    tell, text,
+    Action, Chat, Content, Draft, Effect, Effects, Entry, Event, Farewell, Nick, Now, Refused, may,
+    refuse, reply, tell, text,
 };
 use crate::id::{ConnId, RoomId};
 use smol_str::SmolStr;
-use subtle::ConstantTimeEq;
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 impl Chat {
     pub(super) fn make_operator(&mut self, id: ConnId, token: &str, effects: &mut Effects) {
-        // In constant time: the time of an answer must not depend on how much of a guess was right.
-        let is_right = self
-            .operator_token
-            .as_ref()
-            .is_some_and(|right| bool::from(right.as_bytes().ct_eq(token.as_bytes())));
+        // In constant time: the time of an answer must not depend on how much of a guess was right,
+        // nor on whose token it was.
+        let mut found = 0;
+        for (operator, number) in self.operators.iter().zip(1..) {
+            let is_equal = operator.token.as_bytes().ct_eq(token.as_bytes());
+            found.conditional_assign(&number, is_equal);
+        }
+        let is_right = found != 0;
         let Some(user) = self.user_mut(id) else {
             return;
         };
-        user.is_operator |= is_right;
+        if is_right {
+            user.operator = found;
+        }
         if is_right {
             effects.push(reply(id, Event::YouAreOperator));
         } else {
@@ -28,39 +43,63 @@ impl Chat {
         }
     }
 
-    /// Asks for an entry by which a member of the operator's room is removed from it.
+    /// Asks for an entry by which a member of the room is removed from it.
     pub(super) fn kick(
-        &self,
+        &mut self,
         id: ConnId,
         room: RoomId,
-        nick: &str,
-        reason: &str,
+        (nick, reason): (&str, &str),
+        now: Now,
         effects: &mut Effects,
     ) {
-        let Some(operator) = self.user(id) else {
-            return;
-        };
-        if !operator.is_operator {
+        let role = self.role_of(id, room);
+        let Some(actor) = self.nick_of(id).filter(|_| may(role, Action::Kick, None)) else {
             return effects.push(refuse(id, Refused::NotOperator));
-        }
+        };
         let kicked = Nick::parse(nick).ok().and_then(|nick| {
             let owners = self.owners_of(&nick);
             let mut wearers = owners.flat_map(|owner| self.connections_of(owner));
             wearers.find(|one| self.is_member(*one, room))
         });
-        let Some(kicked) = kicked.and_then(|kicked| self.nick_of(kicked)) else {
+        let Some((kicked, nick)) = kicked.and_then(|id| Some((id, self.nick_of(id)?))) else {
             let nick = text::excerpt(nick);
             return effects.push(refuse(id, Refused::NoSuchMember { nick }));
         };
-        let content = Content::Kicked {
-            by: operator.nick.as_str().to_owned(),
-            reason: text::remark(reason),
+        let nick = nick.as_smol_str().clone();
+        if !may(role, Action::Kick, Some(self.role_of(kicked, room))) {
+            let nick = nick.to_string();
+            return effects.push(refuse(id, Refused::Outranked { nick }));
+        }
+        let reason = text::remark(reason);
+        let audit = Audit {
+            action: SmolStr::new_static("kick"),
+            by: self.known_as(id),
+            room: self.room_name(room).cloned(),
+            target: nick.clone(),
+            detail: SmolStr::new(&reason),
+            until: None,
         };
-        let nick = kicked.as_smol_str().clone();
+        let content = Content::Kicked {
+            by: actor.as_str().to_owned(),
+            reason,
+        };
         effects.push(Effect::Append {
             room,
             from: id,
             draft: Draft { nick, content },
+        });
+        self.has_done(audit, now, effects);
+    }
+
+    /// Has the audit log keep what was done, where that changes no fact.
+    fn has_done(&mut self, audit: Audit, now: Now, effects: &mut Effects) {
+        let change = self
+            .registry
+            .change(now.wall, Vec::new(), Vec::new(), Some(audit));
+        effects.push(Effect::Change {
+            change: Box::new(change),
+            to: None,
+            event: None,
         });
     }
 
@@ -68,7 +107,10 @@ impl Chat {
     /// delivered before the entry is [ordered](Chat::ordered).
     pub const fn changes_members<T>(&self, content: &Content<T>) -> bool {
         match content {
-            Content::Said { .. } | Content::Edited { .. } | Content::Deleted { .. } => false,
+            Content::Said { .. }
+            | Content::Edited { .. }
+            | Content::Deleted { .. }
+            | Content::Act { .. } => false,
             Content::Kicked { .. } => true,
         }
     }
@@ -77,7 +119,10 @@ impl Chat {
     /// the entry. To be called for each entry of a room that has members, in order.
     pub fn ordered(&mut self, room: RoomId, entry: &Entry<'_>, effects: &mut Effects) {
         match entry.content {
-            Content::Said { .. } | Content::Edited { .. } | Content::Deleted { .. } => {}
+            Content::Said { .. }
+            | Content::Edited { .. }
+            | Content::Deleted { .. }
+            | Content::Act { .. } => {}
             Content::Kicked { by, reason } => {
                 self.kicked(room, entry.nick, by, reason, effects);
             }

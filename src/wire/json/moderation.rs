@@ -1,0 +1,237 @@
+//! The requests of those who keep order, and what they and others are shown of it. The fields of
+//! every type are in docs/protocol.md.
+
+use super::read::{Field, Message, Value};
+use super::write::{self, Object};
+use crate::chat::registry::{AuditRow, Prefix, SanctionKind};
+use crate::chat::{Act, BanNotice, Command, Listed, Order, Part, Reach, Whom};
+use crate::id::Millis;
+use crate::wire::request::{Ask, Problem};
+use smol_str::SmolStr;
+
+impl Message<'_> {
+    /// What a request of this type asks.
+    pub(super) fn moderation<'m>(&'m self, kind: &'m str) -> Result<Ask<'m>, Problem<'m>> {
+        Ok(Ask::Chat(match kind {
+            "topic" => {
+                self.needs(Field::Room)?;
+                Command::Topic(self.needs(Field::Topic)?)
+            }
+            "ban" => Command::Sanction(self.order(SanctionKind::Ban)?),
+            "mute" => Command::Sanction(self.order(SanctionKind::Mute)?),
+            "unban" => self.lift(SanctionKind::Ban)?,
+            "unmute" => self.lift(SanctionKind::Mute)?,
+            "sanctions" => Command::Sanctions {
+                reach: self.reach()?,
+                part: Some(Part {
+                    after: self
+                        .moment(Field::After, "the at of a row, or 0")?
+                        .unwrap_or(0),
+                    limit: self.limit()?,
+                }),
+            },
+            "audit" => Command::Audit {
+                reach: self.reach()?,
+                before: self
+                    .moment(Field::Before, "the number of a row")?
+                    .unwrap_or(u64::MAX),
+                limit: self.limit()?,
+            },
+            name => return Err(Problem::UnknownType { name }),
+        }))
+    }
+
+    /// Without a room it is about the server.
+    fn reach(&self) -> Result<Reach, Problem<'static>> {
+        let room = self.text(Field::Room)?;
+        Ok(room.map_or(Reach::Server, |_| Reach::Room))
+    }
+
+    fn order(&self, kind: SanctionKind) -> Result<Order<'_>, Problem<'static>> {
+        Ok(Order {
+            kind,
+            reach: self.reach()?,
+            whom: self.whom()?,
+            address: None,
+            seconds: self.number(Field::Seconds, 1, "a number of seconds")?,
+            reason: self.text(Field::Reason)?.unwrap_or_default(),
+        })
+    }
+
+    fn lift(&self, kind: SanctionKind) -> Result<Command<'_>, Problem<'static>> {
+        Ok(Command::Lift {
+            kind,
+            reach: self.reach()?,
+            whom: self.whom()?,
+        })
+    }
+
+    fn whom(&self) -> Result<Whom<'_>, Problem<'static>> {
+        let both = |field: Field, other: Field| Problem::Both {
+            field: field.name(),
+            other: other.name(),
+        };
+        let nick = self.text(Field::Nick)?;
+        let account = self.text(Field::Account)?;
+        let address = self.text(Field::Address)?;
+        match (nick, account, address) {
+            (Some(nick), None, None) => Ok(Whom::Nick(nick)),
+            (None, Some(account), None) => Ok(Whom::Account(account)),
+            (None, None, Some(address)) => {
+                let prefix: Result<Prefix, _> = address.parse();
+                prefix.map(Whom::Address).map_err(|_| Problem::Wrong {
+                    field: Field::Address.name(),
+                    expected: "an address, or one with the number of its first bits: 192.0.2.0/24",
+                })
+            }
+            (None, None, None) => Err(Problem::Missing {
+                field: Field::Nick.name(),
+            }),
+            (Some(_), Some(_), _) => Err(both(Field::Nick, Field::Account)),
+            (Some(_), None, Some(_)) => Err(both(Field::Nick, Field::Address)),
+            (None, Some(_), Some(_)) => Err(both(Field::Account, Field::Address)),
+        }
+    }
+
+    /// A number of any size.
+    fn moment(
+        &self,
+        field: Field,
+        expected: &'static str,
+    ) -> Result<Option<u64>, Problem<'static>> {
+        match self.value(field) {
+            Value::Missing => Ok(None),
+            Value::Natural(number) => Ok(Some(*number)),
+            Value::Text(_) | Value::Negative(_) | Value::Object | Value::Other => {
+                Err(Problem::Wrong {
+                    field: field.name(),
+                    expected,
+                })
+            }
+        }
+    }
+}
+
+/// Ends an entry about an act.
+pub(super) fn act(
+    entry: Object<'_>,
+    (act, nick): (Act, &str),
+    (by, detail): (&str, &str),
+    until: Option<u32>,
+) {
+    let entry = if act.is_of_account() {
+        entry.string("account", nick)
+    } else {
+        entry
+    };
+    let entry = match act {
+        Act::Topic => entry.string("topic", detail),
+        Act::Role => entry.string("role", detail),
+        _ => entry,
+    };
+    let entry = entry.string("by", by);
+    let entry = match act {
+        Act::Topic | Act::Role | Act::Settings => entry,
+        _ => entry.some("reason", detail),
+    };
+    let until = until.map(|until| Millis(u64::from(until) * 1000));
+    entry.until(until).end();
+}
+
+/// The user who sees this is banned.
+pub(super) fn banned(room: Option<&str>, notice: &BanNotice, text: &mut String) {
+    let banned = Object::of_type("banned", text);
+    let banned = match room {
+        Some(room) => banned.string("room", room),
+        None => banned,
+    };
+    banned
+        .bool("you", true)
+        .some("reason", &notice.reason)
+        .until(notice.until)
+        .end();
+}
+
+/// The rows of a list of bans and mutes.
+pub(super) fn sanctions(list: Object<'_>, room: Option<&str>, sanctions: &[Listed], more: bool) {
+    let list = match room {
+        Some(room) => list.string("room", room),
+        None => list,
+    };
+    list.list("sanctions", sanctions, row)
+        .bool("more", more)
+        .end();
+}
+
+/// Rows of the audit log.
+pub(super) fn audit(list: Object<'_>, rows: &[AuditRow], more: bool) {
+    list.list("rows", rows, |row, text| {
+        let audit = &row.audit;
+        text.push_str("{\"number\":");
+        write::number(row.number, text);
+        text.push_str(",\"at\":");
+        write::number(row.at.0, text);
+        for (name, value) in [
+            ("by", Some(&audit.by)),
+            ("action", Some(&audit.action)),
+            ("room", audit.room.as_ref()),
+            ("target", Some(&audit.target)),
+            ("detail", Some(&audit.detail)),
+        ] {
+            field(name, value.map(SmolStr::as_str), text);
+        }
+        if let Some(until) = audit.until {
+            text.push_str(",\"until\":");
+            write::number(until.0, text);
+        }
+        text.push('}');
+    })
+    .bool("more", more)
+    .end();
+}
+
+fn field(name: &str, value: Option<&str>, text: &mut String) {
+    if let Some(value) = value {
+        text.push_str(",\"");
+        text.push_str(name);
+        text.push_str("\":");
+        write::string(value, text);
+    }
+}
+
+fn row(listed: &Listed, text: &mut String) {
+    text.push_str("{\"kind\":");
+    text.push_str(match listed.kind {
+        SanctionKind::Ban => "\"ban\"",
+        SanctionKind::Mute => "\"mute\"",
+    });
+    let address = listed.address.map(|address| address.to_string());
+    for (name, value) in [
+        ("nick", listed.nick.as_deref()),
+        ("account", listed.account.as_deref()),
+        ("address", address.as_deref()),
+        ("by", Some(listed.by.as_str())),
+        ("reason", Some(listed.reason.as_str())),
+    ] {
+        field(name, value, text);
+    }
+    for (name, value) in [("at", Some(listed.at)), ("until", listed.until)] {
+        if let Some(value) = value {
+            text.push_str(",\"");
+            text.push_str(name);
+            text.push_str("\":");
+            write::number(value.0, text);
+        }
+    }
+    text.push('}');
+}
+
+impl Object<'_> {
+    /// When something ends by itself.
+    pub(super) fn until(self, until: Option<Millis>) -> Self {
+        match until {
+            Some(until) => self.number("until", until.0),
+            None => self,
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The slash commands of those who keep order, and the lines that they and others are shown of it.
+
+use super::arguments::{split_seconds, split_word, whom};
+use crate::chat::registry::{AuditRow, SanctionKind};
+use crate::chat::{Act, BanNotice, Command, Listed, Order, Reach, Refused};
+use crate::id::Millis;
+use std::fmt::{self, Write};
+
+const BAN_USAGE: &str = "/ban [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REASON]";
+const MUTE_USAGE: &str = "/mute [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REASON]";
+const UNBAN_USAGE: &str = "/unban [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
+const UNMUTE_USAGE: &str = "/unmute [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
+
+/// Rows that `/audit` shows.
+const ROWS: u32 = 20;
+
+/// The command of this name. `None`: it is none of those here.
+pub(super) fn parse<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    Some(if is("topic") {
+        Command::Topic(rest)
+    } else if is("ban") {
+        order(SanctionKind::Ban, rest, BAN_USAGE)
+    } else if is("mute") {
+        order(SanctionKind::Mute, rest, MUTE_USAGE)
+    } else if is("unban") {
+        lift(SanctionKind::Ban, rest, UNBAN_USAGE)
+    } else if is("unmute") {
+        lift(SanctionKind::Mute, rest, UNMUTE_USAGE)
+    } else if is("sanctions") {
+        Command::Sanctions {
+            reach: reach(rest).0,
+            part: None,
+        }
+    } else if is("audit") {
+        let (reach, rest) = reach(rest);
+        Command::Audit {
+            reach,
+            before: rest.trim().parse().unwrap_or(u64::MAX),
+            limit: ROWS,
+        }
+    } else {
+        return None;
+    })
+}
+
+/// `-s` means the whole server.
+fn reach(rest: &str) -> (Reach, &str) {
+    match split_word(rest) {
+        ("-s", rest) => (Reach::Server, rest),
+        _ => (Reach::Room, rest),
+    }
+}
+
+fn order<'a>(kind: SanctionKind, rest: &'a str, usage: &'static str) -> Command<'a> {
+    let (reach, rest) = reach(rest);
+    let (word, rest) = split_word(rest);
+    let (seconds, reason) = split_seconds(rest);
+    match whom(word) {
+        Some(whom) if seconds != Some(0) => Command::Sanction(Order {
+            kind,
+            reach,
+            whom,
+            address: None,
+            seconds,
+            reason,
+        }),
+        Some(_) | None => Command::Incomplete { usage },
+    }
+}
+
+fn lift<'a>(kind: SanctionKind, rest: &'a str, usage: &'static str) -> Command<'a> {
+    let (reach, rest) = reach(rest);
+    match whom(split_word(rest).0) {
+        Some(whom) => Command::Lift { kind, reach, whom },
+        None => Command::Incomplete { usage },
+    }
+}
+
+/// The line of an entry about an act.
+pub(super) fn write_act(
+    (act, nick): (Act, &str),
+    (by, detail): (&str, &str),
+    until: Option<u32>,
+    text: &mut String,
+) -> fmt::Result {
+    let at = if act.is_of_account() { "@" } else { "" };
+    match act {
+        Act::Topic if detail.is_empty() => return write!(text, "* {by} removed the topic"),
+        Act::Topic => return write!(text, "* {by} changed the topic: {detail}"),
+        Act::Role => return write!(text, "* {by} made {at}{nick} {detail}"),
+        Act::Settings => return write!(text, "* {by} changed the room: {detail}"),
+        Act::Ban | Act::BanAccount => write!(text, "* {at}{nick} was banned by {by}")?,
+        Act::Mute | Act::MuteAccount => write!(text, "* {at}{nick} was muted by {by}")?,
+        Act::Unban | Act::UnbanAccount => {
+            return write!(text, "* {at}{nick} is not banned any more, says {by}");
+        }
+        Act::Unmute | Act::UnmuteAccount => {
+            return write!(text, "* {at}{nick} is not muted any more, says {by}");
+        }
+    }
+    let until = until.map(|until| Millis(u64::from(until) * 1000));
+    write_end(until, detail, text)
+}
+
+/// Until when, and why.
+fn write_end(until: Option<Millis>, reason: &str, text: &mut String) -> fmt::Result {
+    if let Some(until) = until {
+        write!(text, " until {until}")?;
+    }
+    if reason.is_empty() {
+        return Ok(());
+    }
+    write!(text, " ({reason})")
+}
+
+pub(super) fn write_banned(
+    room: Option<&str>,
+    notice: &BanNotice,
+    text: &mut String,
+) -> fmt::Result {
+    match room {
+        Some(room) => write!(text, "* you are banned from {room}")?,
+        None => text.write_str("* you are banned from this server")?,
+    }
+    write_end(notice.until, &notice.reason, text)
+}
+
+pub(super) fn write_sanctions(
+    room: Option<&str>,
+    sanctions: &[Listed],
+    more: bool,
+    text: &mut String,
+) -> fmt::Result {
+    let place = room.unwrap_or("this server");
+    if sanctions.is_empty() {
+        return write!(text, "* there are no bans and mutes in {place}");
+    }
+    write!(text, "* bans and mutes in {place}:")?;
+    for listed in sanctions {
+        text.push_str(match listed.kind {
+            SanctionKind::Ban => "\n* ban:",
+            SanctionKind::Mute => "\n* mute:",
+        });
+        if let Some(nick) = &listed.nick {
+            write!(text, " {nick}")?;
+        }
+        if let Some(account) = &listed.account {
+            write!(text, " @{account}")?;
+        }
+        if let Some(address) = listed.address {
+            write!(text, " {address}")?;
+        }
+        write_end(listed.until, &listed.reason, text)?;
+        write!(text, ", by {} at {}", listed.by, listed.at)?;
+    }
+    if more {
+        text.write_str("\n* and more")?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_audit(rows: &[AuditRow], more: bool, text: &mut String) -> fmt::Result {
+    if rows.is_empty() {
+        return text.write_str("* nothing was done to keep order");
+    }
+    text.write_str("* what was done, the newest first:")?;
+    for row in rows {
+        let audit = &row.audit;
+        write!(
+            text,
+            "\n* {} {}: {} {}",
+            row.number, row.at, audit.by, audit.action
+        )?;
+        if !audit.target.is_empty() {
+            write!(text, " {}", audit.target)?;
+        }
+        if let Some(room) = &audit.room {
+            write!(text, " in {room}")?;
+        }
+        write_end(audit.until, &audit.detail, text)?;
+    }
+    match rows.last() {
+        Some(last) if more => write!(text, "\n* and more: /audit {}", last.number),
+        _ => Ok(()),
+    }
+}
+
+/// The line of a refusal that has to do with order.
+pub(super) fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
+    match why {
+        Refused::NotAllowed => text.write_str("* you may not do that here"),
+        Refused::Outranked { nick } => {
+            write!(
+                text,
+                "* you may not do that to {nick}, who has as much to say here as you"
+            )
+        }
+        Refused::Oneself => text.write_str("* that would be done to yourself"),
+        Refused::OnlyOwner => {
+            text.write_str("* that is the room's only owner; give it another one first")
+        }
+        Refused::Muted { millis, reason } => {
+            text.write_str("* you are muted")?;
+            if let Some(millis) = millis {
+                write!(text, " for {}", Length(*millis))?;
+            }
+            write_end(None, reason, text)
+        }
+        Refused::Banned(notice) => {
+            text.write_str("* that is banned")?;
+            write_end(notice.until, &notice.reason, text)
+        }
+        Refused::NoSuchAccount { name } => write!(text, "* there is no account {name}"),
+        Refused::NoSuchSanction => text.write_str("* there is nothing of the kind to be lifted"),
+        Refused::TooManySanctions => {
+            text.write_str("* there are too many bans and mutes; lift some first")
+        }
+        Refused::NoNick { nick, why } => write!(text, "* nobody can be called {nick}: {why}"),
+        Refused::Filtered => {
+            text.write_str("* that message was not delivered: it has a word that is not said here")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A length of time in its largest unit, rounded up.
+struct Length(u64);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_ceil(1000);
+        match seconds {
+            0..120 => write!(f, "{seconds} s"),
+            120..7_200 => write!(f, "{} min", seconds.div_ceil(60)),
+            7_200..172_800 => write!(f, "{} h", seconds.div_ceil(3_600)),
+            _ => write!(f, "{} days", seconds.div_ceil(86_400)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Whom;
+
+    #[test]
+    fn ban_names_whom_for_how_long_and_why() {
+        let order = |reach, whom, seconds, reason| {
+            Some(Command::Sanction(Order {
+                kind: SanctionKind::Ban,
+                reach,
+                whom,
+                address: None,
+                seconds,
+                reason,
+            }))
+        };
+        for (rest, expected) in [
+            ("bob", order(Reach::Room, Whom::Nick("bob"), None, "")),
+            (
+                "-s @bob 7d too loud",
+                order(
+                    Reach::Server,
+                    Whom::Account("bob"),
+                    Some(604_800),
+                    "too loud",
+                ),
+            ),
+            (
+                "bob too loud",
+                order(Reach::Room, Whom::Nick("bob"), None, "too loud"),
+            ),
+            (
+                "192.0.2.0/24 2h",
+                order(
+                    Reach::Room,
+                    Whom::Address("192.0.2.0/24".parse().expect("a prefix")),
+                    Some(7_200),
+                    "",
+                ),
+            ),
+        ] {
+            assert_eq!(parse("BAN", rest), expected, "{rest}");
+        }
+        for rest in ["", "-s", "@", "bob 0m"] {
+            let incomplete = Some(Command::Incomplete { usage: BAN_USAGE });
+            assert_eq!(parse("ban", rest), incomplete, "{rest}");
+        }
+    }
+
+    #[test]
+    fn acts_are_lines_that_say_what_until_when_and_why() {
+        for (act, detail, until, expected) in [
+            (Act::Ban, "", None, "* bob was banned by ann"),
+            (
+                Act::BanAccount,
+                "loud",
+                Some(1_795_676_645),
+                "* @bob was banned by ann until 2026-11-26 07:04 UTC (loud)",
+            ),
+            (
+                Act::Unmute,
+                "",
+                None,
+                "* bob is not muted any more, says ann",
+            ),
+            (Act::Topic, "tea", None, "* ann changed the topic: tea"),
+            (Act::Topic, "", None, "* ann removed the topic"),
+            (Act::Role, "moderator", None, "* ann made @bob moderator"),
+        ] {
+            let mut text = String::new();
+            write_act((act, "bob"), ("ann", detail), until, &mut text).expect("a string");
+            assert_eq!(text, expected);
+        }
+    }
+}
