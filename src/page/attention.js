@@ -22,7 +22,8 @@ export function createAttention({ state, append, changed, saveSoon }) {
       room.readSeq = Math.max(room.readSeq, item.seq);
     } else if (isSpeech && !item.isOwn && item.seq > room.readSeq) {
       if (!room.unread && !room.inner.awayMark) mark(room, { reason: "unread", from: item.time });
-      count(room, 1, item.isMention ? 1 : 0);
+      // What is said to the person alone is as good as a mention.
+      count(room, 1, item.isMention || room.isDirect ? 1 : 0);
     }
   }
 

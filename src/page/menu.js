@@ -9,7 +9,6 @@ export function createMenu(root) {
   menu.id = "menu";
   menu.setAttribute("role", "menu");
   menu.hidden = true;
-  root.body.append(menu);
   let anchor = null;
 
   /** `items`: [{ text, run, isDanger? }], with null between groups. */
@@ -30,6 +29,8 @@ export function createMenu(root) {
       entry.tabIndex = -1;
       return entry;
     }));
+    // In the landmark of its opener, which may be all that can be reached.
+    (opener.closest("main, aside") ?? root.body).append(menu);
     menu.hidden = false;
     place();
     entries()[0].focus({ preventScroll: true });

@@ -54,7 +54,7 @@ export function createNotify(root, chat, t, { settings, show }) {
       const isHere = visible && focused && room.name === state.current;
       if (isHere) announce(spoken(item));
       else if (visible && focused) {
-        if (item.isMention) announce(t("notify.mention", { nick: item.nick, room: room.name }));
+        if (item.isMention || room.isDirect) announce(t("notify.mention", { nick: item.nick, room: room.name }));
       } else notify(room, item);
     }
   }
@@ -66,7 +66,7 @@ export function createNotify(root, chat, t, { settings, show }) {
 
   function notify(room, item) {
     const wanted = settings.get("notify");
-    if (wanted === "off" || wanted === "mentions" && !item.isMention) return;
+    if (wanted === "off" || wanted === "mentions" && !item.isMention && !room.isDirect) return;
     if (globalThis.Notification?.permission !== "granted") return;
     try {
       const shown = new Notification(t("notify.title", { nick: item.nick, room: signed(room.name).join("") }), {

@@ -68,7 +68,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
     if (!room || room.phase !== "joined") return [];
     if (room.isDirect) return ofNick(room, name.slice(1)).filter(Boolean);
     const can = (action) => may(state, room, action);
-    return [
+    const items = [
       can("topic") && { text: t("order.topic"), run: () => topic(name) },
       can("settings") && { text: t("order.settings"), run: () => settings(name) },
       can("role") && { text: t("order.role"), run: () => role(name) },
@@ -79,6 +79,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
       null,
       can("close") && { text: t("order.close"), isDanger: true, run: () => close(name) },
     ].filter((item) => item !== false);
+    return items.some(Boolean) ? items : [];
   }
 
   const ofRoom = (anchor, name) => menu.open(anchor, t("order.room"), itemsOfRoom(name));

@@ -101,6 +101,19 @@ test("a report reaches those who keep order, with the message that it is about",
   assert.equal(room(ann.chat).position, 1);
 });
 
+test("a room with a password is joined with it, again after a broken connection", async () => {
+  const { clock, net, server, page } = createScene();
+  server.refuse = ({ type, room, password }) =>
+    (type === "join" && room === "attic" && password !== "sesame" ? { code: "wrong_password" } : null);
+  const ann = await page("ann");
+  await assert.rejects(clock.during(ann.chat.join("attic")), { code: "wrong_password" });
+  await clock.during(ann.chat.join("attic", { password: "sesame" }));
+  for (const link of net.links) link.cut();
+  await clock.run(100);
+  await clock.until(() => room(ann.chat, "attic").phase === "joined");
+  assert.ok(!`${ann.session.getItem("parlor.tab")}${ann.local.getItem("parlor.tab")}`.includes("sesame"));
+});
+
 test("an ignored member is not heard, counted or shown as writing, until that is undone", async () => {
   const { clock, server, page } = createScene();
   const [ann] = [await page("ann"), await page("eve")];
@@ -128,4 +141,8 @@ test("a conversation of two is begun by its first word", async () => {
   await clock.until(() => room(ann.chat, "@bob"));
   assert.equal(ann.chat.state.current, "den");
   assert.ok(room(ann.chat, "@bob").isDirect);
+  await clock.until(() => room(ann.chat, "@bob").phase === "joined");
+  server.says("@bob", "bob", "psst again");
+  await clock.run(1_000);
+  assert.deepEqual([room(ann.chat, "@bob").unread, room(ann.chat, "@bob").mentions], [1, 1]);
 });

@@ -162,7 +162,7 @@ export function createServer(clock, { random, below }) {
     },
     join(peer, { room: typed, since, history }, answer, fail) {
       const name = typed.toLowerCase();
-      if (!/^[\p{L}\p{M}\p{Nd}._-]{1,32}$/u.test(name)) return fail("bad_name");
+      if (!/^@?[\p{L}\p{M}\p{Nd}._-]{1,32}$/u.test(name)) return fail("bad_name");
       if (peer.rooms.has(name)) return fail("bad_request");
       if (peer.rooms.size >= server.limits.rooms) return fail("too_many");
       if (server.accounts === "required" && !peer.account) return fail("login_required");
