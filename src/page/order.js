@@ -9,6 +9,8 @@ const HOUR = 3600, DAY = 24 * HOUR, WEEK = 7 * DAY;
 const BAN_TIMES = [10 * 60, HOUR, DAY, WEEK, 0];
 const PURGE_TIMES = [10 * 60, HOUR, DAY, WEEK];
 const EXCERPT = 200;
+/** Settings that are the owner's; the others are the moderators' too. */
+const OF_OWNER = new Set(["hidden", "newcomers_read", "keep_days", "password"]);
 
 export function createOrder(root, chat, t, { menu, dialogs, announce, reply, copyLink, mention, openAccount }) {
   let state = null;
@@ -209,19 +211,23 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
   }
 
   async function settings(name) {
-    let now = { ...roomOf(name)?.settings };
-    try { now = { ...now, ...await chat.settingsOf(name) }; } catch (why) { return announce(t.error(why), true); }
-    const check = (of, isOn) => ({ name: of, label: t(`order.set-${of}`), kind: "check", value: isOn });
+    let now;
+    try { now = await chat.settingsOf(name); } catch (why) { return announce(t.error(why), true); }
+    const isOwner = may(state, roomOf(name), "set-room");
+    // What the server does not name it does not have.
+    const has = (of) => of in now && (isOwner || !OF_OWNER.has(of));
+    const check = (of) => ({ name: of, label: t(`order.set-${of}`), kind: "check", value: now[of] });
+    const number = (of, hint) => ({ name: of, label: t(`order.set-${of}`), kind: "number", value: now[of] ?? "", hint });
     dialogs.ask({
       title: t("order.settings"), submit: t("order.save"),
       fields: [
-        { name: "slow_seconds", label: t("order.set-slow_seconds"), kind: "number", value: now.slow_seconds ?? 0, hint: t("order.set-slow-hint") },
-        check("moderated", now.moderated), check("locked", now.locked),
-        ...(may(state, roomOf(name), "set-room") ? ofOwner(now, check) : []),
+        number("slow_seconds", t("order.set-slow-hint")),
+        ...["moderated", "locked", "hidden", "newcomers_read"].filter(has).map(check),
+        ...(has("keep_days") ? [number("keep_days", t("order.set-keep-hint"))] : []),
+        ...(has("password") ? passwordFields(now) : []),
       ],
       run: ({ password, open, ...values }) => {
-        const defaults = { slow_seconds: 0, newcomers_read: true, moderated: false, locked: false, hidden: false };
-        const changes = Object.fromEntries(Object.entries(values).filter(([of, value]) => value !== undefined && value !== (now[of] ?? defaults[of])));
+        const changes = Object.fromEntries(Object.entries(values).filter(([of, value]) => value !== undefined && value !== now[of]));
         if (open) changes.password = "";
         else if (password) changes.password = password;
         return Object.keys(changes).length ? chat.changeSettings(name, changes) : undefined;
@@ -229,9 +235,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
     });
   }
 
-  const ofOwner = (now, check) => [
-    check("hidden", now.hidden), check("newcomers_read", now.newcomers_read ?? true),
-    { name: "keep_days", label: t("order.set-keep_days"), kind: "number", value: now.keep_days ?? "", hint: t("order.set-keep-hint") },
+  const passwordFields = (now) => [
     { name: "password", label: t("order.set-password"), kind: "password", autocomplete: "new-password", hint: t(now.password ? "order.set-password-kept" : "order.set-password-hint") },
     ...(now.password ? [{ name: "open", label: t("order.set-open"), kind: "check" }] : []),
   ];
@@ -287,8 +291,8 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
       title: t("order.audit"), empty: t("order.none"),
       load: (last) => chat.audit(name, last?.number),
       row: ({ at, by, action, target, detail, until }) => [el("div", "what",
-        timeOf(at), " ", nickElement(by ?? ""), " ", el("b", "", t.has(`audit.${action}`) ? t(`audit.${action}`) : action), " ",
-        isolated(target ?? ""), untilOf(until), whyOf(detail))],
+        timeOf(at), " ", nickElement(by ?? ""), " ", el("b", "", t.has(`audit.${action}`) ? t(`audit.${action}`) : action),
+        ...(target ? [" ", isolated(target)] : []), untilOf(until), whyOf(detail))],
     });
   }
 

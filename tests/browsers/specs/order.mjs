@@ -1,5 +1,6 @@
 // Keeping order in the page: menus with what one's role allows, bans and mutes with time and reason
 // and how they are lifted, lists of them, the audit log, ignoring.
+import { Program } from "../client.mjs";
 import { source } from "../packages.mjs";
 import { equal, everywhere, ok, spec } from "../spec.mjs";
 
@@ -149,4 +150,45 @@ for (const theme of ["light", "dark"]) {
     await eve.click("#account-open");
     await eve.sees({ role: "dialog" });
   }, { minutes: 3 });
+}
+
+for (const [name, options] of [["desktop", {}], ["phone", { width: 390, height: 844, scale: 2, touch: true, dark: true, locale: "zh-CN" }]]) {
+  spec(`screenshot of keeping order, ${name}`, async (scene) => {
+    const server = await scene.startServer(["--operator-token", "a-secret-token"]);
+    const mallory = await scene.keep(await Program.open(server.port, "mallory"));
+    await mallory.join("court");
+    const ann = await scene.person("ann", { room: "court", url: server.url, ...options });
+    await says(ann, "/op a-secret-token");
+    await ann.sees("#room-menu-open");
+    await mallory.say("court", "cheap watches");
+    const wrong = await mallory.say("court", "very chaep");
+    await mallory.ask({ type: "edit", room: "court", seq: wrong.seq, text: "very cheap" });
+    const gone = await mallory.say("court", "never said");
+    await mallory.ask({ type: "delete", room: "court", seq: gone.seq });
+    await says(ann, "/ban trent 2h advertising");
+    await ann.reads("trent", "#log");
+    await says(ann, "/topic tea at five");
+    await ann.reads("tea at five", "#topic");
+    const shows = async (what) => {
+      await ann.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished)).then(() => 0));
+      await ann.screenshot(`${scene.shots}/order-${name}-${what}.png`);
+    };
+    const { x, y } = await ann.rectOfText("#log", "cheap watches");
+    if (options.touch) await ann.view.tap(x + 5, y + 5);
+    else await ann.view.move(x + 5, y + 5);
+    await ann.click({ in: "#row-actions", css: "button:last-child" });
+    await ann.sees({ role: "menu" });
+    await shows("menu");
+    await ann.press("End", "ArrowUp", "Enter");
+    await ann.sees({ role: "dialog" });
+    await shows("ban");
+    await ann.press("Escape");
+    await says(ann, "/sanctions");
+    await ann.reads("trent", { role: "dialog" });
+    await shows("sanctions");
+    await ann.press("Escape");
+    await says(ann, "/audit");
+    await ann.reads("trent", { role: "dialog" });
+    await shows("audit");
+  });
 }
