@@ -95,7 +95,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   const attention = createAttention({ state, append, changed, saveSoon });
   const joining = createJoining({
     world, connection, state, storage, presence, outgoing, attention, isReady: ready,
-    ask, note, changed, save, onChange,
+    ask, note, changed, save, onChange, review: (room) => past.review(room),
   });
   const ignoring = createIgnoring({ state, storage, ask, refresh: ignoredChanged });
   const past = createPast({
@@ -246,6 +246,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
       case "rewound":
         joining.rewind(room, object.to);
         room.epoch = object.epoch;
+        past.review(room);
         return saveSoon();
       case "kicked":
       case "banned":
@@ -286,10 +287,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   /** What an entry changes besides being in the log. Those of the past have been counted in. */
   function happened(room, item) {
     const { kind } = item;
-    if (kind === "edited" || kind === "deleted") {
-      const target = timeline.revise(room, item);
-      if (target) past.describe(target);
-    }
+    if (item.of) past.revise(room, item);
     if (item.seq <= room.inner.headSeq) return;
     if (kind === "kicked" && item.nick) presence.left(room, item.nick);
     if (kind === "muted" && isMe(item)) room.held = { code: "muted", until: item.until ? item.until - state.offsetMs : Infinity };

@@ -11,11 +11,12 @@ const AWAY_MS = 10_000;
 
 /**
  * `isReady()`: the session is settled, and rooms can be joined. `note(room, kind, fields)`: an item
- * without a number. `ask(object)` resolves to an answer.
+ * without a number. `ask(object)` resolves to an answer. `review(room)`: entries may have lost what
+ * had changed them.
  */
 export function createJoining({
   world, connection, state, storage, presence, outgoing, attention,
-  isReady, ask, note, changed, save, onChange,
+  isReady, ask, note, review, changed, save, onChange,
 }) {
   const { now, setTimeout, clearTimeout } = world;
   let lostAt = 0; // When the last connection ended, until the next one stands.
@@ -34,7 +35,7 @@ export function createJoining({
         queue: [], inFlight: null, lastOkSeq: 0, pumpTimer: 0,
         isConfirmed: false, isPlaced: false, join: null, joinTimer: 0, joinTries: 0, waiters: [],
         generation: 0, headSeq: 0, keptRead: undefined, awayMark: null,
-        revisions: new Map(), isWatched: false, refresh: 0, typingTimer: 0, typingSentAt: 0,
+        revisions: new Map(), isDoubted: false, isWatched: false, refresh: 0, typingTimer: 0, typingSentAt: 0,
       },
     };
     state.rooms.set(name, room);
@@ -115,6 +116,7 @@ export function createJoining({
     inner.headSeq = answer.seq;
     lostAt = 0;
     presence.joined(room, answer);
+    review(room);
     outgoing.passed(room);
     outgoing.pump(room);
     for (const { resolve } of inner.waiters.splice(0)) resolve(room);
@@ -173,6 +175,9 @@ export function createJoining({
     room.position = Math.min(room.position, to);
     room.readSeq = Math.min(room.readSeq, to);
     room.inner.generation += 1;
+    // What has changed others may be among what is lost.
+    room.inner.revisions.clear();
+    room.inner.isDoubted = true;
     outgoing.rewound(room, to);
     if (removed) note(room, "rewound", { to, count: removed });
     changed(room, { log: true });

@@ -7,6 +7,8 @@ import * as timeline from "./timeline.js";
 /** Entries that are fetched at once: as a room is joined, and as a person reads back. */
 export const HISTORY = 50;
 const HISTORY_MOST = 100;
+/** Pages that are read again after a rewind; only a server that fails makes one. */
+const REVIEWED_PAGES_MAX = 10;
 
 /** `ask(object)` resolves to the answer; `rejoin(room)`: the server does not count us as a member. */
 export function createPast({ state, ask, changed, rejoin, isIgnored }) {
@@ -21,7 +23,14 @@ export function createPast({ state, ask, changed, rejoin, isIgnored }) {
     const item = timeline.itemOf(entry);
     timeline.reviseLater(room, item);
     describe(item);
+    if (item.of) revise(room, item);
     return item;
+  }
+
+  /** An entry changes another, whichever of them is read first. */
+  function revise(room, item) {
+    const target = timeline.revise(room, item);
+    if (target) describe(target);
   }
 
   /** Whose a message is, and whether it is about the person. Returns whether it is a message. */
@@ -86,6 +95,34 @@ export function createPast({ state, ask, changed, rejoin, isIgnored }) {
     return room.bySeq.get(seq) ?? null;
   }
 
+  /** After a rewind: what was corrected or deleted may be as it was before. */
+  async function review(room) {
+    if (!room.inner.isDoubted) return;
+    const { generation } = room.inner;
+    let doubted = room.items.filter((item) => item.isEdited || item.isDeleted).map(({ seq }) => seq);
+    for (let pages = 0; doubted.length && pages < REVIEWED_PAGES_MAX; pages += 1) {
+      const before = Math.max(...doubted) + 1;
+      const range = { before, limit: HISTORY_MOST };
+      const answer = await ask({ type: "history", room: room.name, ...range }).catch(() => null);
+      // It is tried again when the room is joined again.
+      if (!answer || generation !== room.inner.generation) return;
+      for (const entry of answer.entries) present(room, entry);
+      const first = answer.more ? answer.entries[0]?.seq ?? 0 : 0;
+      doubted = doubted.filter((seq) => seq < first);
+    }
+    room.inner.isDoubted = false;
+    changed(room, { log: true });
+  }
+
+  function present(room, entry) {
+    const item = room.bySeq.get(entry.seq);
+    if (item?.text === undefined) return;
+    const { text, isEdited, isDeleted } = timeline.itemOf(entry);
+    Object.assign(item, { text, isEdited, isDeleted });
+    timeline.reviseLater(room, item);
+    describe(item);
+  }
+
   async function search(name, query, before) {
     const object = { type: "search", room: name, query, limit: HISTORY };
     const answer = await ask({ ...object, ...(before && { before }) });
@@ -94,5 +131,5 @@ export function createPast({ state, ask, changed, rejoin, isIgnored }) {
     return { entries: entries.filter(({ isDeleted }) => !isDeleted), more: answer.more };
   }
 
-  return { describe, older, fetch, around, search };
+  return { describe, revise, older, fetch, around, review, search };
 }

@@ -39,34 +39,28 @@ export function itemOf(entry) {
 
 const GONE = { text: "", isDeleted: true };
 
-/** An entry of kind `edited` or `deleted` changes the item of an earlier one, if that is here. */
+/**
+ * An entry of kind `edited` or `deleted` changes the item of an earlier one, if that is here and has
+ * no later form. Returns the item that is changed.
+ */
 export function revise(room, item) {
   const { revisions } = room.inner;
-  const { of, text } = item;
+  const { seq, of, text } = item;
+  if (revisions.get(of)?.seq > seq) return null;
   // Without a text it was changed again since, and what is here has the later form already.
   const now = item.kind === "deleted" ? GONE : { ...(text !== undefined && { text }), isEdited: true };
   revisions.delete(of);
-  revisions.set(of, now);
+  revisions.set(of, { seq, now });
   if (revisions.size > REVISIONS_MAX) revisions.delete(revisions.keys().next().value);
   const target = room.bySeq.get(of);
-  if (!target) return null;
-  const { isEdited, isDeleted } = target;
-  item.was = { text: target.text, isEdited, isDeleted };
-  return Object.assign(target, now);
+  return target ? Object.assign(target, now) : null;
 }
 
 /** An entry that was asked for may have been read before it was revised. */
 export function reviseLater(room, item) {
   if (item.text !== undefined && room.inner.revisions.has(item.seq)) {
-    Object.assign(item, room.inner.revisions.get(item.seq));
+    Object.assign(item, room.inner.revisions.get(item.seq).now);
   }
-}
-
-/** The entry that revised another is no more. */
-function restore(room, { of, was }) {
-  room.inner.revisions.delete(of);
-  const target = room.bySeq.get(of);
-  if (target && was) Object.assign(target, was);
 }
 
 /** A ban or a mute holds no more: what is shown of it says so. */
@@ -146,11 +140,11 @@ function laidOut(items, whole, isFromStart, isToEnd) {
 
 /** Removes the entries above a number, and returns how many. */
 export function cutAbove(room, to) {
-  const removed = [];
+  let removed = 0;
   const items = [];
   for (const item of room.items) {
     if (item.seq > to) {
-      removed.push(item);
+      removed += 1;
       room.bySeq.delete(item.seq);
     } else if (item.kind === "gap" && item.to > to) {
       if (item.from <= to) items.push(Object.assign(item, { to }));
@@ -160,8 +154,7 @@ export function cutAbove(room, to) {
   }
   room.items = items;
   room.version += 1;
-  for (const item of removed.reverse()) if (item.of) restore(room, item);
-  return removed.length;
+  return removed;
 }
 
 /** Forgets the oldest items if there are too many. True: it did. */

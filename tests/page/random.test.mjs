@@ -74,6 +74,15 @@ async function play(seed) {
     foreign() {
       for (let count = below(pick([3, 80])); count > 0; count -= 1) server.says(pick(ROOMS), "other", `o${below(1e9)}`);
     },
+    revise() {
+      const room = pick(ROOMS);
+      const others = server.roomOf(room).entries.filter(({ nick, type, deleted }) => nick === "other" && type === "message" && !deleted);
+      if (!others.length) return;
+      const { seq } = pick(others.slice(-pick([3, 60])));
+      const text = `e${below(1e9)}`;
+      if (random() < 0.7) server.revise(room, seq, { text, edited: true }, { type: "edited", nick: "other", text });
+      else server.revise(room, seq, { text: "", deleted: true }, { type: "deleted", by: "other" });
+    },
     reload() {
       pick(people).tab.load();
     },
@@ -156,8 +165,10 @@ async function play(seed) {
         await older;
       }
       assert.equal(disorder(room), null);
-      const shown = room.items.filter(({ seq }) => seq).map(({ seq, kind, nick, text }) => [seq, kind, nick, text]);
-      const kept = server.roomOf(name).entries.map(({ seq, kind, nick, text }) => [seq, kind, nick, text]);
+      const shown = room.items.filter(({ seq }) => seq).map(({ seq, kind, nick, text, isEdited, isDeleted, of }) =>
+        (of ? [seq, kind, of] : [seq, kind, nick, text, Boolean(isEdited), Boolean(isDeleted)]));
+      const kept = server.roomOf(name).entries.map(({ seq, type, kind, nick, text, edited, deleted, of }) =>
+        (of ? [seq, type, of] : [seq, kind, nick, text, Boolean(edited), Boolean(deleted)]));
       assert.deepEqual(shown, kept, `person ${index} in ${name}`);
     }
   }

@@ -279,17 +279,13 @@ export function createServer(clock, { random, below }) {
       const target = roomOf(name).entries[seq - 1];
       if (target?.type !== "message" || target.deleted) return fail("no_such_message");
       if (target.nick !== peer.nick) return fail("not_allowed");
-      for (const entry of roomOf(name).entries) if (entry.type === "edited" && entry.of === seq) delete entry.text;
-      Object.assign(target, { text, edited: true });
-      const entry = append(roomOf(name), { type: "edited", nick: peer.nick, of: seq, text });
+      const entry = server.revise(name, seq, { text, edited: true }, { type: "edited", nick: peer.nick, text });
       whenStored(roomOf(name), entry.seq, () => answer({ type: "ok", seq: entry.seq }));
     },
     delete(peer, { room: name, seq }, answer, fail) {
       const target = roomOf(name).entries[seq - 1];
       if (target?.type !== "message") return fail("no_such_message");
-      for (const entry of roomOf(name).entries) if (entry.type === "edited" && entry.of === seq) delete entry.text;
-      Object.assign(target, { text: "", deleted: true });
-      const entry = append(roomOf(name), { type: "deleted", of: seq, by: peer.nick });
+      const entry = server.revise(name, seq, { text: "", deleted: true }, { type: "deleted", by: peer.nick });
       whenStored(roomOf(name), entry.seq, () => answer({ type: "ok", seq: entry.seq }));
     },
     topic(peer, { room: name, topic }, answer) {
@@ -361,7 +357,7 @@ export function createServer(clock, { random, below }) {
     answer({ type: "ok" });
   }
 
-  const shownOf = ({ name }, { type, seq, time, ...rest }) => ({ type, room: name, seq, time, ...rest });
+  const shownOf = ({ name }, { type, seq, time, was, ...rest }) => ({ type, room: name, seq, time, ...rest });
 
   function append(room, fields) {
     const entry = { seq: room.entries.length + 1, time: clock.now(), ...fields };
@@ -387,6 +383,7 @@ export function createServer(clock, { random, below }) {
   /** What was numbered and not stored is gone. */
   function forget(room, id) {
     const lost = room.entries.splice(room.stored);
+    for (const { of, was } of [...lost].reverse()) if (of) Object.assign(room.entries[of - 1] ?? {}, { edited: undefined, deleted: undefined, ...was });
     const waiting = room.waiting.splice(0);
     for (const [session, keys] of server.keys) {
       server.keys.set(session, keys.filter((one) => one.room !== room.name || one.seq <= room.stored));
@@ -399,6 +396,15 @@ export function createServer(clock, { random, below }) {
     roomOf,
     append: (name, fields) => append(roomOf(name), fields),
     says: (name, nick, text) => append(roomOf(name), { type: "message", nick, kind: "message", text }),
+    /** An entry that changes another; what was there before comes back if the entry is lost. */
+    revise(name, of, now, fields) {
+      const { entries } = roomOf(name);
+      const target = entries[of - 1];
+      const was = { text: target.text, edited: target.edited, deleted: target.deleted };
+      for (const entry of entries) if (entry.type === "edited" && entry.of === of) delete entry.text;
+      Object.assign(target, now);
+      return append(roomOf(name), { ...fields, of, was });
+    },
     tell: (name, object) => tell(roomOf(name), { room: name, ...object }),
     /** The server dies and starts again: what was not stored is lost. `wipe`: everything is. */
     restart({ code = 1006, reason = "", wipe = false, keepSessions = !wipe } = {}) {
