@@ -416,7 +416,17 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     if (!clean.trim()) throw { code: "empty" };
     const item = state.rooms.get(name)?.bySeq.get(seq);
     if (item && item.text === clean) return;
-    await ask({ type: "edit", room: name, seq, text: clean });
+    await askOfAuthor(item, { type: "edit", room: name, seq, text: clean });
+  }
+
+  /** Who had this nick in another session is another author: then it is not offered again. */
+  async function askOfAuthor(item, object) {
+    try {
+      await ask(object);
+    } catch (error) {
+      if (item && error.code === "not_allowed") item.isOfOther = true;
+      throw error;
+    }
   }
 
   /** Which message the field corrects; null: none. */
@@ -473,7 +483,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     discard: (name, key) => withRoom(name, (room) => outgoing.discard(room, key)) ?? null,
     edit,
     setEditing,
-    remove: (room, seq) => ask({ type: "delete", room, seq }),
+    remove: (room, seq) =>
+      askOfAuthor(state.rooms.get(room)?.bySeq.get(seq), { type: "delete", room, seq }),
     rename: naming.rename,
     older: past.older,
     fetch: past.fetch,

@@ -23,7 +23,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
   function isEditable(item) {
     const most = state?.limits.edit_window_ms ?? 0;
     const isYoung = Date.now() + state.offsetMs - item.time < most;
-    return Boolean(item.isOwn && item.seq && !item.isDeleted && isYoung);
+    return Boolean(item.isOwn && !item.isOfOther && item.seq && !item.isDeleted && isYoung);
   }
 
   function ofMessage(anchor, name, item) {

@@ -40,7 +40,7 @@ test("a message that is corrected to what it is, or to nothing, asks nothing of 
 test("another's message cannot be corrected, and the error is handed out", async () => {
   const { clock, ann } = await three();
   await assert.rejects(clock.during(ann.chat.edit("den", 2, "mine")), { code: "not_allowed" });
-  assert.equal(item(ann, 2).text, "two");
+  assert.deepEqual([item(ann, 2).text, item(ann, 2).isOfOther], ["two", true]);
 });
 
 test("a deleted message keeps its place without its text", async () => {

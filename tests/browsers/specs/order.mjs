@@ -1,5 +1,5 @@
 // Keeping order in the page: menus with what one's role allows, bans and mutes with time and reason
-// and how they are lifted, lists of them, the audit log, ignoring.
+// and how they are lifted, lists of them, the audit log.
 import { Program } from "../client.mjs";
 import { source } from "../packages.mjs";
 import { equal, everywhere, ok, spec } from "../spec.mjs";
@@ -100,26 +100,6 @@ spec("topic, settings and powers are listed in the audit log, bans and mutes in 
   await says(ann, "/audit");
   await ann.reads(/banned mallory/, { role: "dialog" });
   await ann.reads(/lifted the ban of mallory/, { role: "dialog" });
-});
-
-spec("an ignored member is not seen, and seen again when that is undone", async (scene) => {
-  const bob = await scene.plain("bob");
-  const eve = await scene.plain("eve");
-  const ann = await scene.person("ann");
-  eve.says("first words");
-  await ann.reads("first words", "#log");
-  await menuOf(ann, "first words");
-  await choose(ann, "Ignore eve");
-  await ann.until("it is gone", () => !document.querySelector("#log").innerText.includes("first words"));
-  eve.says("second words");
-  bob.says("a word of bob");
-  await ann.reads("a word of bob", "#log");
-  ok(!(await ann.text("#log")).includes("second words"), "nor is what follows seen");
-  await ann.reload();
-  await ann.reads("a word of bob", "#log");
-  ok(!(await ann.text("#log")).includes("second words"), "nor after a reload");
-  await says(ann, "/unignore eve");
-  await ann.reads("second words", "#log");
 });
 
 for (const theme of ["light", "dark"]) {
