@@ -1,15 +1,17 @@
 //! The program: options, wiring, exit codes. The only place that prints or exits.
 
 use log::LevelFilter;
-use parlor::admin::{self, AdminSocket};
+use parlor::admin::{self, AccountCommand, AdminSocket};
 use parlor::chat::{Filter, Operator};
 use parlor::config::{
-    self, CommandInvocation, Config, Invocation, StoreCommand, StorePlace, TokenInvocation,
-    TokenOptions, Whereabouts, runtime_directory, state_directory,
+    self, AccountAction, AccountInvocation, AccountOptions, CommandInvocation, Config, Invocation,
+    StoreCommand, StorePlace, TokenInvocation, TokenOptions, Whereabouts, runtime_directory,
+    state_directory,
 };
 use parlor::id::Millis;
 use parlor::load::{self, LoadError, Screen, Verdict};
 use parlor::log::Keeping;
+use parlor::net::ask_secret;
 use parlor::net::mio::{MioNet, clock, raise_descriptor_limit, wall_clock};
 use parlor::options;
 use parlor::password;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Some("man") => manual(&rest(&mut arguments)),
         Some("backup") => run_command(StoreCommand::Backup, rest(&mut arguments)),
         Some("export") => run_command(StoreCommand::Export, rest(&mut arguments)),
+        Some("account") => run_account(rest(&mut arguments)),
         Some("token") => run_token(rest(&mut arguments)),
         Some("audit") => run_command(StoreCommand::Audit, rest(&mut arguments)),
         Some("store") => run_store(rest(&mut arguments)),
@@ -92,6 +95,7 @@ fn completions(arguments: &[OsString]) -> ExitCode {
         .subcommand(load::described("load"));
     let program = program.subcommand(config::TOKEN.described("token"));
     let program = config::with_store_commands(program);
+    let program = config::with_account_commands(program);
     let program = options::with_printers(program, PAGES);
     match options::completions(program, &shell.to_string_lossy()) {
         Ok(script) => print(&script),
@@ -150,6 +154,78 @@ fn run_load(arguments: Vec<OsString>) -> ExitCode {
             FAILED
         }
     }
+}
+
+fn run_account(mut arguments: Vec<OsString>) -> ExitCode {
+    let wanted = arguments.first().cloned().unwrap_or_default();
+    let mut actions = AccountAction::ALL.into_iter();
+    let Some(action) = actions.find(|action| wanted == action.name()) else {
+        let names = AccountAction::ALL.map(AccountAction::name).join(", ");
+        eprintln!("parlor account: expected {names}; parlor account add --help says more");
+        return misused();
+    };
+    let program = action.program();
+    let (options, name) = match action.parse(arguments.split_off(1), variable) {
+        Ok(AccountInvocation::Help(text)) => return print(text.as_bytes()),
+        Ok(AccountInvocation::Run { options, name }) => (options, name),
+        Err(bad) => {
+            eprintln!("{program}: {bad}");
+            return misused();
+        }
+    };
+    let outcome = account_command(action, &options, name).and_then(|command| {
+        let place = place(options.whereabouts)?;
+        let mut screen = admin::Screen {
+            output: &mut io::stdout().lock(),
+            errors: &mut io::stderr(),
+            is_terminal: io::stderr().is_terminal(),
+        };
+        admin::account(&place, &command, wall_clock(), &mut screen)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{program}: {why}");
+            FAILED
+        }
+    }
+}
+
+fn account_command(
+    action: AccountAction,
+    options: &AccountOptions,
+    name: String,
+) -> Result<AccountCommand, String> {
+    let password = if action.has_password() {
+        new_password(&name)?
+    } else {
+        String::new()
+    };
+    let role = options.role.flatten();
+    Ok(match action {
+        AccountAction::List => AccountCommand::List { after: 0 },
+        AccountAction::Add => AccountCommand::Add {
+            name,
+            password,
+            role,
+        },
+        AccountAction::Password => AccountCommand::Password { name, password },
+        AccountAction::Role => AccountCommand::Role { name, role },
+        AccountAction::Delete => AccountCommand::Delete { name },
+        AccountAction::Sessions => AccountCommand::Sessions { name },
+    })
+}
+
+/// The hash of a password that the operator types.
+fn new_password(name: &str) -> Result<String, String> {
+    let password = ask_secret(&format!("new password of {name}"));
+    let password = password.map_err(|error| format!("no password can be read: {error}"))?;
+    let weak = |why| format!("this password is too weak: {why}");
+    password::check(&password, name).map_err(weak)?;
+    let mut salt = [0; password::SALT_BYTES];
+    fill(&mut salt)?;
+    let hash = password::hashed(&password, &salt);
+    hash.ok_or_else(|| String::from("there is not enough memory to hash a password"))
 }
 
 fn run_token(arguments: Vec<OsString>) -> ExitCode {

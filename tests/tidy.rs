@@ -30,7 +30,7 @@ const MAY_NAME: [(&str, &[&str]); 24] = [
     ("conn", &["ws", "frame", "rate", "id"]),
     ("log", &["chat", "id"]),
     ("store", &["log", "chat", "id"]),
-    ("admin", &["net", "store", "id"]),
+    ("admin", &["net", "store", "chat", "password", "id"]),
     ("session", &["chance", "id"]),
     ("password", &[]),
     ("token", &["id"]),

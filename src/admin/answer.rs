@@ -43,6 +43,11 @@ impl Answer {
         Self::json(status, json!({ "error": why }))
     }
 
+    /// What a command about accounts has found or done.
+    pub const fn account(body: Value) -> Self {
+        Self::json(200, body)
+    }
+
     /// A long task has begun.
     pub fn begun() -> Self {
         Self::json(202, Progress::BEGUN.to_json())

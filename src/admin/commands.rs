@@ -1,8 +1,11 @@
 //! The commands that work on a store: they take its lock, and where a running server has it, they
 //! ask that server. Every error is a sentence that says what to do.
 
-use super::Progress;
 use super::client::Client;
+use super::{AccountCommand, Progress};
+use crate::chat::registry::{Change, Snapshot};
+use crate::chat::{Chat, Effect, Effects, Settings};
+use crate::id::{Millis, Tick};
 use crate::store::{self, Copied, StoreError};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -136,6 +139,100 @@ fn audit_from(
         next = part.next;
     }
     screen.print("")
+}
+
+/// Carries out a command about accounts. `wall`: the time.
+///
+/// # Errors
+/// A sentence.
+pub fn account(
+    place: &Place,
+    command: &AccountCommand,
+    wall: Millis,
+    screen: &mut Screen<'_>,
+) -> Result<(), String> {
+    let edit = |kept: Snapshot| edit(command, kept, wall);
+    match store::edit_registry(&place.directory, edit) {
+        Err(StoreError::InUse { directory, pid }) => {
+            let mut server = reach(place, &directory, pid)?;
+            let mut command = command.clone();
+            loop {
+                let body = command.to_json().to_string();
+                let answer = server.ask("POST", "/accounts", &body)?.json()?;
+                print_account(&command, &answer, screen)?;
+                let next = answer.get("next").and_then(Value::as_u64);
+                match next.and_then(|next| u32::try_from(next).ok()) {
+                    Some(after) => command = AccountCommand::List { after },
+                    None => return Ok(()),
+                }
+            }
+        }
+        outcome => {
+            let answers = outcome.map_err(|error| error.to_string())??;
+            let mut printed = answers.iter();
+            printed.try_for_each(|answer| print_account(command, answer, screen))
+        }
+    }
+}
+
+/// What a command makes of the facts of a store, and its answers.
+fn edit(
+    command: &AccountCommand,
+    kept: Snapshot,
+    wall: Millis,
+) -> Result<(Vec<Box<Change>>, Vec<Value>), String> {
+    let mut chat = Chat::new(&Settings::default(), 0);
+    chat.restore(kept);
+    let mut effects = Effects::new();
+    let mut answers = Vec::new();
+    let mut command = command.clone();
+    loop {
+        let answer = command.carry_out(&mut chat, (Tick(0), wall), &mut effects)?;
+        let next = answer.get("next").and_then(Value::as_u64);
+        answers.push(answer);
+        match next.and_then(|next| u32::try_from(next).ok()) {
+            Some(after) => command = AccountCommand::List { after },
+            None => break,
+        }
+    }
+    let changes = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Change { change, .. } => Some(change),
+        _ => None,
+    });
+    Ok((changes.collect(), answers))
+}
+
+fn print_account(
+    command: &AccountCommand,
+    answer: &Value,
+    screen: &mut Screen<'_>,
+) -> Result<(), String> {
+    let list = |name: &str| answer.get(name).and_then(Value::as_array).cloned();
+    let done = match command {
+        AccountCommand::List { .. } => {
+            for account in list("accounts").unwrap_or_default() {
+                screen.print(&format!("{account}\n"))?;
+            }
+            return Ok(());
+        }
+        AccountCommand::Sessions { .. } => {
+            for seen in list("sessions").unwrap_or_default() {
+                let seconds = seen.as_u64().unwrap_or(0) / 1000;
+                screen.print(&format!("last seen at {seconds} (Unix time)\n"))?;
+            }
+            return Ok(());
+        }
+        AccountCommand::Add { name, .. } => format!("{name} is registered\n"),
+        AccountCommand::Password { name, .. } => {
+            format!("{name} has another password, and its sessions have ended\n")
+        }
+        AccountCommand::Role { name, role } => {
+            let role = role.map_or("member", crate::chat::Role::name);
+            format!("{name} is a {role} of the server\n")
+        }
+        AccountCommand::Delete { name } => format!("the account {name} is gone\n"),
+    };
+    screen.print(&done)
 }
 
 /// Looks for damage in a store, or in the file of a backup. False: there is some.

@@ -2,9 +2,10 @@
 //!
 //! A running server answers on a Unix socket, in HTTP/1.1 with JSON: [`receive`] and [`Request`]
 //! understand the requests, [`Answer`] is rendered to a response. The commands of the command line
-//! ([`backup`], [`export`], [`audit`], [`check`]) take the store's lock where no server has it, and ask the
-//! server (`client`) where one has. Knows no connection and no table.
+//! ([`backup`], [`export`], [`audit`], [`check`], [`account`]) take the store's lock where no server
+//! has it, and ask the server (`client`) where one has. Knows no connection and no table.
 
+mod accounts;
 mod answer;
 mod client;
 mod commands;
@@ -12,8 +13,9 @@ mod progress;
 mod request;
 mod settings;
 
+pub use accounts::{AccountCommand, parse_role};
 pub use answer::{Answer, StoreReport};
-pub use commands::{Place, Screen, audit, backup, check, export};
+pub use commands::{Place, Screen, account, audit, backup, check, export};
 pub use progress::Progress;
 pub use request::{Received, Request, receive};
 pub use settings::AdminSocket;

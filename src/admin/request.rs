@@ -1,7 +1,7 @@
 //! The requests of operators: bytes in, a [`Request`] out, or the refusal that answers them. Unlike
 //! the requests of clients (`http`), they may have a short body. Knows no socket.
 
-use super::Answer;
+use super::{AccountCommand, Answer};
 use crate::id::Seq;
 use httparse::{EMPTY_HEADER, Status};
 use percent_encoding::percent_decode_str;
@@ -34,6 +34,8 @@ pub enum Request {
     Export { room: String, after: Seq },
     /// `GET /audit?room=NAME&before=NUMBER`
     Audit { room: Option<String>, before: u64 },
+    /// `POST /accounts {"do": WHAT, "name": NAME}`
+    Account(AccountCommand),
 }
 
 /// What the bytes received so far amount to.
@@ -131,12 +133,14 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
         ("POST", "/check") => Ok(Request::BeginCheck),
         ("GET", "/export") => export(query),
         ("GET", "/audit") => audit(query),
-        (_, "/status" | "/backup" | "/check" | "/export" | "/audit") => {
+        ("POST", "/accounts") => account(body),
+        (_, "/status" | "/backup" | "/check" | "/export" | "/audit" | "/accounts") => {
             Err(Answer::error(405, "this method is not allowed here"))
         }
         _ => Err(Answer::error(
             404,
-            "there is nothing here; there are /status, /backup, /check, /export and /audit",
+            "there is nothing here; there are /status, /backup, /check, /export, /audit and \
+             /accounts",
         )),
     }
 }
@@ -153,6 +157,15 @@ fn begin_backup(body: &[u8]) -> Result<Request, Answer> {
             "expected {\"file\": \"/an/absolute/path\"}",
         )),
     }
+}
+
+fn account(body: &[u8]) -> Result<Request, Answer> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Answer::error(400, &format!("the body is no JSON: {error}")))?;
+    let command = AccountCommand::from_json(&body);
+    command
+        .map(Request::Account)
+        .map_err(|why| Answer::error(400, &why))
 }
 
 fn export(query: &str) -> Result<Request, Answer> {
@@ -258,6 +271,9 @@ mod tests {
         for (bytes, expected) in [
             (get("/"), 404),
             (post("/status", ""), 405),
+            (get("/accounts"), 405),
+            (post("/accounts", "{\"do\":\"add\",\"name\":\"ann\"}"), 400),
+            (post("/accounts", "{\"do\":\"dance\"}"), 400),
             (get("/export"), 400),
             (get("/export?room=%ff"), 400),
             (get("/export?room=a&after=-1"), 400),

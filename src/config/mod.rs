@@ -1,6 +1,7 @@
 //! Everything that can be set: the settings of each module and the server's own, and how the
 //! command line and the environment set them. Pure: arguments and environment come in as values.
 
+mod account;
 mod check;
 mod commands;
 mod place;
@@ -16,6 +17,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use account::{AccountAction, AccountInvocation, AccountOptions, with_account_commands};
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
 pub use place::{StorePlace, runtime_directory, state_directory};
 pub use table::TABLE;

@@ -43,6 +43,7 @@ parlor backup FILE [OPTION]...     copies the history; see parlor backup --help
 parlor export ROOM [OPTION]...     writes a room's history as JSON lines
 parlor audit [ROOM]                what was done to keep order, as JSON lines
 parlor store check [FILE]          looks for damage in the history or a backup
+parlor account WHAT [NAME]         list, add, password, role, delete or sessions of accounts
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
 parlor man [COMMAND]               the manual page, for man -l -",

@@ -526,6 +526,11 @@ impl Log {
         Ok((seq, at))
     }
 
+    /// Whether changes are kept by a store, later than they are made.
+    pub fn keeps_later(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// Hands a change of the registry to the store, behind the entries so far. Returns whether it
     /// is kept at once, as without a store.
     pub fn change(&mut self, change: Change) -> bool {

@@ -13,12 +13,14 @@ pub mod dial;
 mod heap;
 pub mod mio;
 mod settings;
+mod terminal;
 mod unix;
 mod unsent;
 mod waker;
 
 pub use call::Caller;
 pub use settings::{ListenAddr, Settings, parse_mode};
+pub use terminal::ask_secret;
 pub use waker::Waker;
 
 use crate::id::{ConnId, Millis, Peer, Tick};

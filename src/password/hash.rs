@@ -30,7 +30,7 @@ const COST_MAX: Cost = Cost {
 };
 
 const HASH_BYTES: usize = 32;
-pub(super) const SALT_BYTES: usize = 16;
+pub const SALT_BYTES: usize = 16;
 /// Salts of other programs.
 const SALT_BYTES_MAX: usize = 64;
 
@@ -92,6 +92,11 @@ fn written(cost: Cost, salt: &[u8], hash: &[u8]) -> String {
         BASE64_NOPAD.encode(salt),
         BASE64_NOPAD.encode(hash)
     )
+}
+
+/// Whether a text is what is kept of a password.
+pub fn is_kept(text: &str) -> bool {
+    Kept::parse(text).is_some()
 }
 
 struct Kept {

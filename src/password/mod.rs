@@ -9,7 +9,7 @@ mod thread;
 
 use std::fmt;
 
-pub use hash::{COST, Cost, hashed};
+pub use hash::{COST, Cost, SALT_BYTES, hashed, is_kept};
 pub use thread::{Handle, start};
 
 /// Work that may wait for the thread. With one hash in some 25 ms it is done within two seconds;

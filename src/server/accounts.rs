@@ -513,7 +513,7 @@ impl<N: Net> Server<N> {
             }
             Err(Some(_)) => return self.answer_problem(id, Problem::LoginFailed, now),
         };
-        self.enter_by_token(id, &claims, now);
+        self.enter_by_token(id, &claims, true, now);
     }
 
     /// What a token states; `None` as an error: no token is accepted.
@@ -529,7 +529,14 @@ impl<N: Net> Server<N> {
 
     /// Logs a client in as the token says, for as long as it is valid. A client that is logged in by
     /// a token may extend its time by a newer one.
-    pub(super) fn enter_by_token(&mut self, id: ConnId, claims: &Claims, now: Tick) {
+    /// `is_asked`: by a request, which is answered.
+    pub(super) fn enter_by_token(
+        &mut self,
+        id: ConnId,
+        claims: &Claims,
+        is_asked: bool,
+        now: Tick,
+    ) {
         if !self.can_change() {
             return self.answer_problem(id, Problem::StoreUnavailable, now);
         }
@@ -541,9 +548,11 @@ impl<N: Net> Server<N> {
                 if let Some(roles) = &claims.roles {
                     chat.set_token_roles(account, roles, moment.1, effects);
                 }
-                if chat.account_of(id) != Some(account) {
-                    // Without a session: the token decides until when.
+                // Without a session: the token decides until when.
+                if is_asked {
                     chat.log_in(id, account, None, moment, effects);
+                } else {
+                    chat.enter_account(id, account, now, effects);
                 }
             }
             account
@@ -593,7 +602,7 @@ impl<N: Net> Server<N> {
     }
 
     /// Delivers what the rooms of an account's connections were sent, some of which end.
-    fn settle_account(&mut self, account: AccountId, now: Tick) {
+    pub(super) fn settle_account(&mut self, account: AccountId, now: Tick) {
         for id in self.talk.chat().connections_of_account(account).to_vec() {
             self.settle_rooms_of(id, now);
         }

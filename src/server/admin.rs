@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::receive::Flow;
-use crate::admin::{self, Answer, Progress, Received, Request, StoreReport};
+use crate::admin::{self, AccountCommand, Answer, Progress, Received, Request, StoreReport};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::log;
@@ -24,6 +24,16 @@ pub(super) struct Admin {
     check: Progress,
     /// Connections that wait for a part of an export.
     exporting: Vec<Export>,
+    /// Connections whose answer waits until a change is kept.
+    changing: Vec<Changing>,
+}
+
+/// An answer that is due when a change of the registry is kept.
+struct Changing {
+    number: u64,
+    id: ConnId,
+    keep_alive: bool,
+    answer: Answer,
 }
 
 /// A part of an export that the store was asked for.
@@ -48,7 +58,8 @@ impl<N: Net> Server<N> {
 
     /// `bytes` is all that came of an operator's request so far.
     pub(super) fn take_admin(&mut self, id: ConnId, bytes: &[u8], now: Tick) -> Flow {
-        if self.admin.exporting.iter().any(|export| export.id == id) {
+        let is_changing = self.admin.changing.iter().any(|changing| changing.id == id);
+        if is_changing || self.admin.exporting.iter().any(|export| export.id == id) {
             let answer = Answer::error(409, "the answer to the last request is under way");
             return self.answer_admin(id, &answer, None, now);
         }
@@ -67,7 +78,7 @@ impl<N: Net> Server<N> {
             } => {
                 self.stats.answered += 1;
                 let rest = bytes.get(consumed..).unwrap_or_default();
-                match self.admin_asks(request, id, keep_alive) {
+                match self.admin_asks(request, id, keep_alive, now) {
                     Some(answer) => self.answer_admin(id, &answer, keep_alive.then_some(rest), now),
                     None => self.await_answer(id, rest, now),
                 }
@@ -89,7 +100,13 @@ impl<N: Net> Server<N> {
     }
 
     /// The answer; `None`: it comes from the store.
-    fn admin_asks(&mut self, request: Request, id: ConnId, keep_alive: bool) -> Option<Answer> {
+    fn admin_asks(
+        &mut self,
+        request: Request,
+        id: ConnId,
+        keep_alive: bool,
+        now: Tick,
+    ) -> Option<Answer> {
         Some(match request {
             Request::Status => {
                 let store = StoreReport {
@@ -145,7 +162,55 @@ impl<N: Net> Server<N> {
                 self.admin.exporting.push(Export { id, keep_alive });
                 return None;
             }
+            Request::Account(command) => {
+                let answer = self.carry_out_account(&command, now);
+                let number = self.talk.chat().registry().changes();
+                if !self.log.keeps_later() || self.is_change_kept(number) {
+                    return Some(answer);
+                }
+                self.admin.changing.push(Changing {
+                    number,
+                    id,
+                    keep_alive,
+                    answer,
+                });
+                return None;
+            }
         })
+    }
+
+    fn carry_out_account(&mut self, command: &AccountCommand, now: Tick) -> Answer {
+        if !self.can_change() {
+            return Answer::error(503, "the store cannot keep a change at the moment");
+        }
+        if let Some(account) = command.ends(self.talk.chat()) {
+            self.settle_account(account, now);
+        }
+        let moment = (now, self.net.wall());
+        match self.chat_step(now, |chat, effects| {
+            command.carry_out(chat, moment, effects)
+        }) {
+            Ok(answer) => Answer::account(answer),
+            Err(why) => Answer::error(409, &why),
+        }
+    }
+
+    /// All changes up to this one are kept: operators that wait for one are answered.
+    pub(super) fn admin_changed(&mut self, upto: u64, now: Tick) {
+        let changing = &mut self.admin.changing;
+        let (due, later) = std::mem::take(changing)
+            .into_iter()
+            .partition(|changing| changing.number <= upto);
+        *changing = later;
+        for Changing {
+            id,
+            keep_alive,
+            answer,
+            ..
+        } in due
+        {
+            self.answer_late(id, keep_alive, &answer, now);
+        }
     }
 
     /// Nothing is read until the store has answered, or the deadline of a response has come.
@@ -224,11 +289,15 @@ impl<N: Net> Server<N> {
             return;
         };
         let export = exporting.swap_remove(at);
+        self.answer_late(id, export.keep_alive, answer, now);
+    }
+
+    fn answer_late(&mut self, id: ConnId, keep_alive: bool, answer: &Answer, now: Tick) {
         self.log_connection(id, format_args!("is answered with {}", answer.status()));
         // Nothing happens if the connection is gone.
-        let response = answer.render(export.keep_alive);
+        let response = answer.render(keep_alive);
         self.connections.push_control(id, Frame::http(&response));
-        if !export.keep_alive {
+        if !keep_alive {
             self.drain(id, now);
         }
     }

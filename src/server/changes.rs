@@ -27,9 +27,19 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     waiting: VecDeque<Waiting>,
+    /// All changes up to this one are kept.
+    upto: u64,
 }
 
 impl Changes {
+    /// A store has all changes up to this one.
+    pub(super) fn new(upto: u64) -> Self {
+        Self {
+            upto,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next answer that is due when all changes up to `upto` are kept.
     fn take(&mut self, upto: u64) -> Option<Waiting> {
         let is_due = self.waiting.front()?.number <= upto;
@@ -41,6 +51,10 @@ impl<N: Net> Server<N> {
     /// Whether a request that changes the registry can be taken: to be asked before the chat is.
     pub(super) fn can_change(&self) -> bool {
         self.log.failing().is_none() && self.changes.waiting.len() < WAITING_MAX
+    }
+
+    pub(super) const fn is_change_kept(&self, number: u64) -> bool {
+        number <= self.changes.upto
     }
 
     /// Has a change kept. `to` is shown `event` when it is, or that its request is done.
@@ -75,6 +89,8 @@ impl<N: Net> Server<N> {
 
     /// All changes up to this one are kept.
     pub(super) fn changed(&mut self, upto: u64, now: Tick) {
+        self.changes.upto = upto;
+        self.admin_changed(upto, now);
         while let Some(waiting) = self.changes.take(upto) {
             self.answer_change(&waiting, now);
         }

@@ -219,6 +219,7 @@ impl<N: Net> Server<N> {
         let policy = chat.accounts;
         let mut chat = Chat::new(&chat, seed);
         chat.restore(mem::take(&mut keeping.started.registry));
+        let changes = chat.registry().changes();
         Self {
             connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
@@ -239,7 +240,7 @@ impl<N: Net> Server<N> {
             waiting: Waiting::default(),
             parked: Parked::default(),
             acks: Acks::default(),
-            changes: Changes::default(),
+            changes: Changes::new(changes),
             accounts: Accounts::new(policy, seed),
             audits: Audits::default(),
             readings: Readings::default(),

@@ -182,7 +182,7 @@ impl<N: Net> Server<N> {
             refused: refused.clone(),
         });
         if let Some(claims) = &claims {
-            self.enter_by_token(id, claims, now);
+            self.enter_by_token(id, claims, false, now);
         }
         let is_guest = self.talk.chat().account_of(id).is_none();
         let must_log_in = is_guest && self.accounts.policy == AccountPolicy::Required;

@@ -8,6 +8,7 @@ mod append;
 mod audit;
 mod check;
 mod copy;
+mod edit;
 mod error;
 mod export;
 mod handle;
@@ -25,6 +26,7 @@ mod thread;
 
 pub use check::Report;
 pub use copy::Copied;
+pub use edit::edit_registry;
 pub use error::StoreError;
 pub use handle::{Handle, STOP_MAX};
 pub use retain::SLACK;

@@ -154,7 +154,7 @@ pub fn event_bytes_max(message_bytes_max: usize) -> usize {
 /// An upper bound of what an entry adds to [`Shown::History`] and [`Shown::Found`] in any protocol.
 pub fn entry_bytes_max(room: &str, entry: &Entry<'_>) -> usize {
     /// The names of the fields, and numbers.
-    const AROUND_BYTES_MAX: usize = 160;
+    const AROUND_BYTES_MAX: usize = 176;
     /// A control character becomes six bytes. The chat keeps none but line feed and tab, but what a
     /// store returns may have been written by others.
     const ESCAPED_PER_BYTE: usize = 6;
@@ -164,7 +164,8 @@ pub fn entry_bytes_max(room: &str, entry: &Entry<'_>) -> usize {
         Content::Kicked { by, reason } => (by, reason),
         Content::Act { by, detail, .. } => (by, detail),
     };
-    let strings = room.len() + entry.nick.len() + first.len() + second.len();
+    // The nick may be the name of an account as well.
+    let strings = room.len() + 2 * entry.nick.len() + first.len() + second.len();
     AROUND_BYTES_MAX + strings * ESCAPED_PER_BYTE
 }
 

@@ -1,11 +1,15 @@
 //! Accounts over real sockets: they last over a restart, sessions enter them without the password,
 //! and nothing secret is said or logged.
 
+use super::admin::{fails, succeeds};
 use super::program::Program;
-use super::store::keeping_in;
-use super::support::{Server, command, contains, eventually};
+use super::store::{keeping_in, stops};
+use super::support::{Server, command, contains, eventually, upgrade_request};
 use super::unix::Folder;
 use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -224,4 +228,211 @@ fn wrong_passwords_from_one_address_are_limited_and_not_logged() {
             "{line}"
         );
     }
+}
+
+/// A command about accounts that reads this password.
+fn account(directory: &Path, arguments: &[&str], password: &str) -> (Option<i32>, String) {
+    let file = directory.with_extension("password");
+    fs::write(&file, format!("{password}\n")).expect("it is written");
+    let mut account = command();
+    account.arg("account").args(arguments);
+    account.arg("--store").arg(directory);
+    account.stdin(Stdio::from(File::open(&file).expect("it is there")));
+    let output = account.output().expect("it runs");
+    fs::remove_file(&file).expect("it is there");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).expect("text");
+    (output.status.code(), text)
+}
+
+#[test]
+fn operator_makes_the_first_admin_before_the_first_start() {
+    let folder = Folder::new("accounts-first");
+    let add = ["add", "ann", "--role", "admin"];
+    let (code, text) = account(&folder.0, &add, "short");
+    assert_eq!(code, Some(1), "{text}");
+    contains(text, "too weak");
+    let (code, text) = account(&folder.0, &add, PASSWORD);
+    assert_eq!((code, text.as_str()), (Some(0), "ann is registered\n"));
+    contains(
+        fails(&folder.0, &["account", "delete", "bob"]),
+        "there is no account bob",
+    );
+    let server = keeping_in(&folder.0);
+    let mut ann = Program::connect(&server, "");
+    let answer = ann.asks(login("ann", PASSWORD));
+    assert_eq!(answer["roles"], json!(["admin"]), "{answer}");
+}
+
+#[test]
+fn operator_manages_the_accounts_of_a_running_server() {
+    let folder = Folder::new("accounts-running");
+    let server = keeping_in(&folder.0);
+    let mut bob = Program::connect(&server, "bob");
+    let (code, text) = account(&folder.0, &["add", "Bob"], PASSWORD);
+    assert_eq!((code, text.as_str()), (Some(0), "Bob is registered\n"));
+    let lost = bob.next();
+    assert_eq!(lost["code"], "nick_taken", "the guest who wore it loses it");
+    assert_eq!(bob.asks(login("bob", PASSWORD))["nick"], "Bob");
+    let listed = succeeds(&folder.0, &["account", "list"]);
+    let listed: Value = serde_json::from_str(listed.trim()).expect("a line");
+    assert_eq!(
+        (&listed["name"], &listed["connections"]),
+        (&json!("Bob"), &json!(1))
+    );
+    succeeds(
+        &folder.0,
+        &["account", "role", "bob", "--role", "moderator"],
+    );
+    contains(
+        succeeds(&folder.0, &["account", "sessions", "bob"]),
+        "last seen at ",
+    );
+    let (code, text) = account(&folder.0, &["password", "bob"], "another long one");
+    assert_eq!(code, Some(0), "{text}");
+    bob.is_closed_with(4004);
+    let mut bob = Program::connect(&server, "");
+    let answer = bob.asks(login("bob", "another long one"));
+    assert_eq!(answer["roles"], json!(["moderator"]));
+    succeeds(&folder.0, &["account", "delete", "bob"]);
+    bob.is_closed_with(4004);
+    assert_eq!(succeeds(&folder.0, &["account", "list"]), "");
+    stops(server);
+    // The same without the server, on what it kept.
+    assert_eq!(succeeds(&folder.0, &["account", "list"]), "");
+    let (code, _) = account(&folder.0, &["add", "eve"], PASSWORD);
+    assert_eq!(code, Some(0));
+    contains(
+        succeeds(&folder.0, &["account", "list"]),
+        "\"name\":\"eve\"",
+    );
+}
+
+/// A folder with a key for tokens, and the options that name it.
+fn with_key(name: &str) -> (Folder, String) {
+    let folder = Folder::new(name);
+    let key = folder.path("key");
+    fs::write(&key, "a secret of at least 32 bytes, of course\n").expect("it is written");
+    let option = format!("--token-key={}", key.display());
+    (folder, option)
+}
+
+fn token(key: &str, options: &[&str]) -> String {
+    let mut command = command();
+    let output = command.arg("token").arg(key).args(options).output();
+    let output = output.expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout)
+        .expect("text")
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn token_lets_a_user_in_by_its_name_and_into_its_rooms() {
+    let (_folder, key) = with_key("tokens");
+    let server = Server::start(&[&key, "--accounts", "closed"]);
+    let options = [
+        "--sub",
+        "user-7",
+        "--nick",
+        "Ann",
+        "--room",
+        "lobby",
+        "--role",
+        "moderator",
+    ];
+    let token = token(&key, &options);
+    let mut ann = Program::connect(&server, &format!("&token={token}"));
+    assert_eq!(
+        (&ann.hello["nick"], &ann.hello["account"]),
+        (&json!("Ann"), &json!("Ann"))
+    );
+    let join = |room| json!({"type": "join", "room": room});
+    assert_eq!(ann.asks(join("den"))["code"], "not_allowed");
+    assert_eq!(ann.asks(join("lobby"))["type"], "joined");
+    // By a request, too, and as the same account.
+    let mut again = Program::connect(&server, "");
+    let answer = again.asks(json!({"type": "login", "token": token}));
+    assert_eq!(
+        (&answer["account"], &answer["roles"]),
+        (&json!("Ann"), &json!(["moderator"]))
+    );
+    assert_eq!(
+        answer["session"],
+        Value::Null,
+        "the token decides until when"
+    );
+    // Lines have no other room.
+    let mut lines = server.upgrade(&format!("/ws/den?token={token}"));
+    contains(lines.is_closed_with(4003), "your token is for other rooms");
+    let mut lines = server.upgrade(&format!("/ws/lobby?history=0&token={token}"));
+    contains(lines.line(), "* welcome to lobby, Ann");
+}
+
+#[test]
+fn token_that_is_wrong_is_refused_and_none_is_logged() {
+    let (_folder, key) = with_key("tokens-wrong");
+    let mut with_log = command();
+    with_log.args(["--listen", "127.0.0.1:0", "--log", "trace", &key]);
+    let server = Server::spawn(&mut with_log, 1);
+    let right = token(&key, &["--sub", "user-7"]);
+    let (body, _) = right.rsplit_once('.').expect("a signature");
+    let forged = format!("{body}.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let mut client = server.connect();
+    client.send(upgrade_request(&format!("/ws?token={forged}")).as_bytes());
+    let response = client.response();
+    assert_eq!(response.status, 401);
+    contains(
+        response.field("WWW-Authenticate").unwrap_or_default(),
+        "Bearer",
+    );
+    let mut page = server.connect();
+    let request = upgrade_request(&format!("/ws?token={forged}"));
+    let field = "Sec-WebSocket-Protocol: parlor.v1.json\r\nHost:";
+    page.send(request.replace("Host:", field).as_bytes());
+    assert_eq!(page.response().status, 101);
+    page.is_closed_with(4004);
+    let mut ann = Program::connect(&server, &format!("&token={right}"));
+    let answer = ann.asks(json!({"type": "login", "token": forged}));
+    assert_eq!(answer["code"], "login_failed");
+    while let Some(line) = server.try_error_line() {
+        assert!(!line.contains(body), "{line}");
+    }
+}
+
+#[test]
+fn connection_ends_with_the_newest_token_of_its_user() {
+    let (_folder, key) = with_key("tokens-expire");
+    let server = Server::start(&[&key]);
+    let long = token(&key, &["--sub", "user-7"]);
+    let mut ann = Program::connect(&server, &format!("&token={long}"));
+    let short = token(&key, &["--sub", "user-7", "--expires", "1s"]);
+    assert_eq!(
+        ann.asks(json!({"type": "login", "token": short}))["type"],
+        "ok"
+    );
+    ann.is_closed_with(4005);
+}
+
+#[test]
+fn returning_client_takes_its_nick_over_from_its_half_dead_connection() {
+    let server = Server::start(&[]);
+    let mut bob = server.join("bob");
+    let mut dead = Program::in_room(&server, "ann", "lobby");
+    bob.hears("* ann joined");
+    let session = dead.asks(register("ann"))["session"].clone();
+    let mut back = Program::connect(&server, "ann");
+    assert_ne!(back.hello["nick"], "ann");
+    assert_eq!(back.next()["code"], "nick_taken");
+    let resumed = back.asks(resume(&session));
+    assert_eq!(
+        (&resumed["nick"], &resumed["account"]),
+        (&json!("ann"), &json!("ann"))
+    );
+    dead.is_closed_with(4001);
+    bob.hears("* ann left");
+    back.asks(json!({"type": "join", "room": "lobby"}));
+    bob.hears("* ann joined");
 }

@@ -113,6 +113,11 @@ impl Registry {
         self.facts.get(key)
     }
 
+    /// The number of the newest change.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     pub fn account(&self, id: AccountId) -> Option<&Account> {
         match self.facts.get(&FactKey::Account(id))? {
             Fact::Account(account) => Some(account),

@@ -3,7 +3,9 @@
 use super::moderation;
 use super::write::{self, Object};
 use crate::chat::registry::Scope;
-use crate::chat::{AccountReport, Content, Entry, Event, Form, Manner, Nick, NickRefused, Refused};
+use crate::chat::{
+    AccountReport, Author, Content, Entry, Event, Form, Manner, Nick, NickRefused, Refused,
+};
 use crate::id::Seq;
 use crate::wire::plain;
 use crate::wire::request::{Code, RequestId};
@@ -103,13 +105,19 @@ fn entry(room: &str, entry: &Entry<'_>, text: &mut String) {
             text: words,
             reply_to,
             form,
-            author: _,
+            author,
         } => {
             let kind = match manner {
                 Manner::Message => "message",
                 Manner::Action => "action",
             };
+            // While it spoke, its nick was its account's name.
+            let account = match author {
+                Author::Account(_) => entry.nick,
+                Author::Unknown | Author::Connection(_) | Author::Session(_) => "",
+            };
             begin("message", text)
+                .some("account", account)
                 .string("kind", kind)
                 .string("text", words)
                 .seq("reply_to", reply_to)
