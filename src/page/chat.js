@@ -67,6 +67,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     accounts: null,
     /** { name, roles } of the person; null: a guest. */
     account: null,
+    /** Types of requests that this server does not know, as far as they were tried. */
+    unknown: new Set(),
     /** Nothing can be done here without an account. */
     isLoginNeeded: false,
     /** The token of an operator was accepted on this connection. */
@@ -163,6 +165,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     state.limits = { ...state.limits, ...hello.limits };
     state.offsetMs = hello.time - now();
     state.isOperator = false;
+    state.unknown.clear();
     account.greeted(hello);
     naming.greeted(hello);
     if (!tab.secret) return begun(hello);
@@ -350,13 +353,25 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   function ask(object) {
     return new Promise((resolve, reject) => {
       connection.request(object, (answer) => {
-        if (answer.type === "error") reject(answer);
-        else resolve(answer);
+        if (answer.type !== "error") return resolve(answer);
+        if (answer.code === "unknown_type") state.unknown.add(object.type);
+        reject(answer);
       });
     });
   }
 
   // What the person does
+
+  /** Joins the conversation with one other. Who cannot be written to is not left in the list. */
+  function writeTo(nick) {
+    const name = `@${nick.replace(/^@/u, "")}`;
+    return joining.joinNamed(name).catch((error) => {
+      joining.leave(name);
+      if (error.code !== "bad_name") throw error;
+      state.unknown.add("direct"); // A server without conversations takes it for a bad name.
+      throw { code: "unknown_type" };
+    });
+  }
 
   async function listRooms(after) {
     const { rooms, more } = await ask({ type: "rooms", ...(after && { after }) });
@@ -473,6 +488,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     },
     join: joining.joinNamed,
     leave: joining.leave,
+    writeTo,
     show: joining.show,
     send,
     submit,

@@ -40,11 +40,7 @@ export const COMMANDS = [
   { name: "edit", usage: "/edit", help: "help_edit", needs: 0, run: () => ({ action: "edit" }) },
   { name: "msg", usage: "/msg NICK [TEXT]", help: "help_msg", needs: 1,
     run: async (chat, _, { first, rest }) => {
-      const wanted = `@${first.replace(/^@/u, "")}`;
-      const { name } = await chat.join(wanted).catch((why) => {
-        chat.leave(wanted);
-        throw why;
-      });
+      const { name } = await chat.writeTo(first);
       const { error } = rest ? chat.send(name, rest) : {};
       if (error) throw error;
       return { action: "joined", room: name };

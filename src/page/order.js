@@ -17,6 +17,9 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
   const draw = (next) => { state = next; };
   const roomOf = (name) => state?.rooms.get(name);
 
+  // What was tried and is not known here is not offered again.
+  const knows = (type) => !state.unknown.has(type);
+
   // Menus
 
   /** Whether the person may correct a message: it is one's own, and not too old. */
@@ -36,7 +39,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
       null,
       own && { text: t("order.edit"), run: () => chat.setEditing(name, item.seq) },
       (own || may(state, room, "delete")) && { text: t("order.delete"), isDanger: true, run: () => remove(name, item) },
-      !item.isOwn && { text: t("order.report"), run: () => report(name, item) },
+      !item.isOwn && knows("report") && { text: t("order.report"), run: () => report(name, item) },
       null,
     ];
     const others = item.isOwn ? [] : ofNick(room, item.nick);
@@ -54,13 +57,13 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
     const isIgnored = chat.isIgnored(nick);
     const can = (action) => !room.isDirect && may(state, room, action);
     return [
-      !(room.isDirect) && { text: t("order.write", { nick }), run: () => write(nick) },
+      !room.isDirect && knows("direct") && { text: t("order.write", { nick }), run: () => write(nick) },
       { text: t(isIgnored ? "order.unignore" : "order.ignore", { nick }), run: () => ignore(nick, !isIgnored) },
       null,
       can("mute") && { text: t("order.mute"), run: () => sanction("mute", room.name, nick) },
       can("kick") && { text: t("order.kick"), isDanger: true, run: () => kick(room.name, nick) },
       can("ban") && { text: t("order.ban"), isDanger: true, run: () => sanction("ban", room.name, nick) },
-      can("purge") && { text: t("order.purge"), isDanger: true, run: () => purge(room.name, nick) },
+      can("purge") && knows("purge") && { text: t("order.purge"), isDanger: true, run: () => purge(room.name, nick) },
     ].filter((item) => item !== false);
   }
 
@@ -90,13 +93,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
 
   const said = (promise, text) => promise.then(() => { if (text) announce(text, true); }, (why) => announce(t.error(why), true));
 
-  function write(nick) {
-    const name = `@${nick}`;
-    said(chat.join(name).catch((why) => {
-      chat.leave(name); // One who cannot be written to is not in the list of rooms.
-      throw why;
-    }));
-  }
+  const write = (nick) => said(chat.writeTo(nick));
 
   function ignore(nick, isOn) {
     // A server that does not know of it: it holds in this page.
@@ -159,13 +156,13 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
       fields: [
         ...(nick ? [] : [{ name: "target", label: t("order.target"), hint: t("order.target-hint"), isRequired: true, autocomplete: "off" }]),
         reasonField(), timeField("seconds", t("order.how-long"), BAN_TIMES),
-        ...(isBan && nick ? [{ name: "purge", label: t("order.purge-too"), kind: "check" }] : []),
+        ...(isBan && nick && knows("purge") ? [{ name: "purge", label: t("order.purge-too"), kind: "check" }] : []),
         ...(onServer ? [{ name: "everywhere", label: t("order.everywhere"), kind: "check" }] : []),
       ],
       run: async ({ target, seconds, reason, purge: isPurged, everywhere }) => {
         const whom = nick ? { nick } : targetOf(target);
         await chat[kind]({ ...(everywhere ? {} : { room: name }), ...whom, seconds: Number(seconds) || undefined, reason });
-        if (isPurged) await chat.purge(name, nick, DAY);
+        if (isPurged) await chat.purge(name, nick, DAY).catch((why) => announce(t.error(why), true));
         announce(t(`order.${kind}-done`, { nick: nick ?? target }), true);
       },
     });
