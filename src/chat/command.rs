@@ -2,6 +2,7 @@
 
 use super::entry::Manner;
 use super::registry::{Prefix, SanctionKind};
+use super::role::Role;
 use crate::id::{Millis, Seq, Tick};
 use std::net::IpAddr;
 
@@ -51,6 +52,16 @@ pub enum Command<'a> {
         reach: Reach,
         whom: Whom<'a>,
     },
+    /// Give an account a role.
+    Role {
+        reach: Reach,
+        account: &'a str,
+        role: Role,
+    },
+    /// Change what the room is like, or ask for it.
+    Room(RoomChange),
+    /// Close the room.
+    CloseRoom { reason: &'a str },
     /// List the bans and mutes, or as many as a line takes.
     Sanctions { reach: Reach, part: Option<Part> },
     /// Show the newest rows of the audit log below a number.
@@ -70,9 +81,24 @@ impl Command<'_> {
     pub const fn changes_registry(&self) -> bool {
         matches!(
             self,
-            Self::Kick { .. } | Self::Topic(_) | Self::Sanction(_) | Self::Lift { .. }
+            Self::Kick { .. }
+                | Self::Topic(_)
+                | Self::Sanction(_)
+                | Self::Lift { .. }
+                | Self::Role { .. }
+                | Self::Room(_)
+                | Self::CloseRoom { .. }
         )
     }
+}
+
+/// What is to be different in a room; nothing: the user asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoomChange {
+    pub slow_seconds: Option<u32>,
+    pub moderated: Option<bool>,
+    pub locked: Option<bool>,
+    pub hidden: Option<bool>,
 }
 
 /// Where something is to hold.
@@ -82,6 +108,21 @@ pub enum Reach {
     Room,
     /// On the whole server.
     Server,
+}
+
+impl Reach {
+    /// The role of this name there.
+    pub fn role_named(self, name: &str) -> Option<Role> {
+        match (self, name) {
+            (_, "member") => Some(Role::Member),
+            (Self::Room, "voiced") => Some(Role::Voiced),
+            (Self::Room, "moderator") => Some(Role::Moderator),
+            (Self::Room, "owner") => Some(Role::Owner),
+            (Self::Server, "moderator") => Some(Role::ServerModerator),
+            (Self::Server, "admin") => Some(Role::Admin),
+            _ => None,
+        }
+    }
 }
 
 /// Whom a ban or a mute is about, as it was written.

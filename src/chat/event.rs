@@ -2,7 +2,7 @@
 
 use super::entry::Draft;
 use super::nick::{Nick, NickRefused};
-use super::registry::{AuditRow, Change, Prefix, Sanction, SanctionKind, Scope};
+use super::registry::{AuditRow, Change, Prefix, Rules, Sanction, SanctionKind, Scope};
 use super::role::Role;
 use crate::id::{ConnId, Millis, RoomId};
 use smol_str::SmolStr;
@@ -67,6 +67,11 @@ pub enum Event {
         room: Option<SmolStr>,
         sanctions: Vec<Listed>,
         more: bool,
+    },
+    /// What a room is like, to the user who asked.
+    Settings {
+        room: SmolStr,
+        rules: Box<Rules>,
     },
     /// Rows of the audit log, the newest first, to the user who asked.
     Audit {
@@ -217,6 +222,12 @@ pub enum Refused {
         nick: String,
         why: NickRefused,
     },
+    /// Only voiced members speak in the room.
+    Moderated,
+    /// The next message in the room may come after so long.
+    SlowMode {
+        millis: u64,
+    },
     /// The message has a word that members do not say here.
     Filtered,
 }
@@ -256,6 +267,8 @@ pub enum JoinRefused {
     },
     /// The user is banned from the room.
     Banned(BanNotice),
+    /// Only accounts join the room.
+    Locked,
 }
 
 /// What the server must do. Effects are carried out in order, before the next command is handled,
@@ -292,6 +305,12 @@ pub enum Effect {
     Enforce {
         room: Option<RoomId>,
         ban: Box<Sanction>,
+    },
+    /// The members of a room are to [leave](super::Chat::vacate).
+    Vacate {
+        room: RoomId,
+        by: SmolStr,
+        reason: String,
     },
     /// The user is to be shown rows of the audit log: of one room, or all.
     ReadAudit {

@@ -69,7 +69,9 @@ impl Chat {
 
     pub(super) fn list_rooms(&self, id: ConnId, page: Option<Page<'_>>, effects: &mut Effects) {
         let rooms = self.rooms.iter();
-        let mut rooms = rooms.map(|(_, room)| (&room.name, room.people() as u32));
+        let mut rooms = rooms
+            .filter(|(room, known)| self.is_shown(id, *room, &known.name))
+            .map(|(_, room)| (&room.name, room.people() as u32));
         let (rooms, more) = match page {
             None => {
                 let listed: Vec<(&SmolStr, u32)> = rooms.by_ref().take(ROOMS_MAX).collect();

@@ -34,7 +34,7 @@ mod user;
 pub use accounts::{NewSession, SESSION_MS, SESSIONS_MAX};
 pub use amend::Claim;
 pub use author::{Author, Identity};
-pub use command::{Command, Now, Order, Page, Part, Reach, Whom};
+pub use command::{Command, Now, Order, Page, Part, Reach, RoomChange, Whom};
 pub use entry::{Act, Content, Draft, Entry, Form, Manner};
 pub use event::{AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Refused};
 pub use filter::{BadList, Filter, Filtering};
@@ -171,6 +171,11 @@ impl Chat {
                 reach: Reach::Server,
                 part,
             } => self.list_sanctions(id, None, part, now, effects),
+            Command::Role {
+                reach: Reach::Server,
+                account,
+                role,
+            } => self.give_role(id, None, (account, role), now, effects),
             Command::Audit {
                 reach: Reach::Server,
                 before,
@@ -186,6 +191,9 @@ impl Chat {
             | Command::Sanction(_)
             | Command::Lift { .. }
             | Command::Sanctions { .. }
+            | Command::Role { .. }
+            | Command::Room(_)
+            | Command::CloseRoom { .. }
             | Command::Audit { .. } => match self.room_of(id, room) {
                 Some(room) => self.handle_in(id, room, command, now, effects),
                 None => effects.push(refuse(id, Refused::NotAMember)),
@@ -240,6 +248,11 @@ impl Chat {
             Command::Lift { kind, reach, whom } => {
                 self.lift(id, Some(room), (kind, reach, whom), now, effects);
             }
+            Command::Role { account, role, .. } => {
+                self.give_role(id, Some(room), (account, role), now, effects);
+            }
+            Command::Room(change) => self.change_room(id, room, change, now, effects),
+            Command::CloseRoom { reason } => self.close_room(id, room, reason, now, effects),
             Command::Audit { before, limit, .. } => {
                 self.read_audit(id, Some(room), (before, limit), effects);
             }

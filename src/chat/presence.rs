@@ -69,6 +69,9 @@ impl Chat {
         if let Some(notice) = self.banned_from(id, name, now) {
             return Err(JoinRefused::Banned(notice));
         }
+        if let Some(why) = self.kept_out(id, name) {
+            return Err(why);
+        }
         let (nick, dialect, account) = (user.nick.clone(), user.dialect, user.account);
         let (present, more) = self.names_in(room, PRESENT_MAX, Some(id));
         let is_double = account.is_some_and(|account| self.is_elsewhere(account, id, room));

@@ -4,6 +4,7 @@
 use super::DIALECTS;
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 /// Joins and leaves announced one by one in an interval, however small the room: more than that is
 /// a client that joins and leaves to make noise.
@@ -45,6 +46,8 @@ pub(super) struct Room {
     single_notices: u32,
     /// Who was shown to be writing, and when: what is older than a second is removed with the next.
     typing: Vec<(ConnId, Tick)>,
+    /// When members last spoke, by the keys of their nicks: only while the room is slow.
+    pub(super) spoke: BTreeMap<SmolStr, Tick>,
     /// It is on the chat's list of rooms with a sum to report.
     pub(super) is_summing: bool,
 }
@@ -68,6 +71,7 @@ impl Room {
             interval_ends: Tick(0),
             single_notices: 0,
             typing: Vec::new(),
+            spoke: BTreeMap::new(),
             is_summing: false,
         }
     }

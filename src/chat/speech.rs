@@ -25,6 +25,9 @@ impl Chat {
             Ok(text) => text,
             Err(why) => return effects.push(refuse(id, why)),
         };
+        if let Some(why) = self.held_back(id, room, now.tick) {
+            return effects.push(refuse(id, why));
+        }
         // The server knows by what the author is known.
         let content = Content::said(manner, text.into_owned(), reply_to, Author::Unknown);
         effects.push(Effect::Append {

@@ -87,6 +87,9 @@ impl Scene {
                 Effect::Reply { to, event } | Effect::Tell { to, event } => {
                     self.seen.push((to, Seen::Event(event)));
                 }
+                Effect::Vacate { room, by, reason } => {
+                    self.after(|chat, _, effects| chat.vacate(room, &by, &reason, effects));
+                }
                 Effect::WrongToken { .. } | Effect::ReadAudit { .. } => {}
                 Effect::Enforce { room, ban } => {
                     for id in self.chat.users_under(&ban.subject) {

@@ -101,6 +101,7 @@ impl<N: Net> Server<N> {
             }
             Effect::RoomIsEmpty { room } => self.log.member_left(room, now),
             Effect::Enforce { room, ban } => self.enforce(room, &ban, now),
+            Effect::Vacate { room, by, reason } => self.vacate(room, &by, &reason, now),
             Effect::ReadAudit {
                 to,
                 room,

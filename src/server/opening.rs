@@ -7,6 +7,7 @@ use super::catch_up::Purpose;
 use super::moderate;
 use crate::chat::{BanNotice, Event, JoinRefused, Refused, RoomName};
 use crate::conn::Wait;
+use crate::http::DEFAULT_ROOM;
 use crate::id::{ConnId, RoomId, Seq, Tick};
 use crate::log::{Opening, Since};
 use crate::net::Net;
@@ -154,6 +155,12 @@ impl<N: Net> Server<N> {
             self.log.member_joined(room);
         }
         self.catch_up.remove(id, room);
+        if is_first && self.log.head(room) == Seq(0) && name != DEFAULT_ROOM && self.can_change() {
+            let when = self.now_of(id, now);
+            self.chat_step(now, |chat, effects| {
+                chat.has_made(id, room, when, effects);
+            });
+        }
         let place = self.place(room, &waiter.past);
         self.show(id, &Shown::Event(&welcome), now);
         if let Event::Welcome { present, more, .. } = &welcome {
@@ -189,6 +196,13 @@ impl<N: Net> Server<N> {
             JoinRefused::IsMember => Problem::IsAMember,
             JoinRefused::TooManyRooms { max } => Problem::TooManyRooms { max: max as u32 },
             JoinRefused::Banned(notice) => return self.not_let_in(waiter, &notice, now),
+            JoinRefused::Locked => {
+                let protocol = self.connections.get_mut(waiter.id).map(|c| c.protocol);
+                if protocol == Some(Protocol::Plain) {
+                    return self.part(waiter.id, &CloseReason::LoginRequired, now);
+                }
+                Problem::Locked
+            }
         };
         self.fail(waiter.id, waiter.request.as_ref(), why, now);
     }

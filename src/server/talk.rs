@@ -103,6 +103,12 @@ impl<N: Net> Server<N> {
         })
     }
 
+    /// A room is closed: its members leave it.
+    pub(super) fn vacate(&mut self, room: RoomId, by: &SmolStr, reason: &str, now: Tick) {
+        self.settle_room(room, now);
+        self.chat_step(now, |chat, effects| chat.vacate(room, by, reason, effects));
+    }
+
     /// A user who is banned from a room, or from the server, leaves it.
     pub(super) fn expel(&mut self, id: ConnId, room: Option<RoomId>, when: Now) {
         self.settle_rooms_of(id, when.tick);

@@ -211,6 +211,8 @@ pub enum Problem<'a> {
     RoomNotAllowed,
     /// What was to be said looks like a password.
     LooksSecret,
+    /// Only accounts join the room.
+    Locked,
     /// The client is banned from the room; `reason` is perhaps empty.
     Banned {
         until: Option<Millis>,
@@ -246,11 +248,13 @@ pub enum Code {
     Banned,
     NoSuchAccount,
     Filtered,
+    SlowMode,
+    Locked,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::UnknownType,
         Self::NoSuchRoom,
@@ -276,6 +280,8 @@ impl Code {
         Self::Banned,
         Self::NoSuchAccount,
         Self::Filtered,
+        Self::SlowMode,
+        Self::Locked,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -305,6 +311,8 @@ impl Code {
             Self::Banned => "banned",
             Self::NoSuchAccount => "no_such_account",
             Self::Filtered => "filtered",
+            Self::SlowMode => "slow_mode",
+            Self::Locked => "locked",
         }
     }
 }
@@ -348,6 +356,7 @@ impl Problem<'_> {
             }
             Self::WeakPassword { .. } => Code::WeakPassword,
             Self::LoginRequired => Code::LoginRequired,
+            Self::Locked => Code::Locked,
             Self::Banned { .. } => Code::Banned,
         }
     }
@@ -391,6 +400,7 @@ impl Problem<'_> {
             | Self::LoginRequired
             | Self::RoomNotAllowed
             | Self::LooksSecret
+            | Self::Locked
             | Self::Banned { .. } => None,
         }
     }
@@ -455,6 +465,7 @@ impl fmt::Display for Problem<'_> {
                 "that was not said, for it looks like a password; a command begins with a slash, \
                  without a space before it",
             ),
+            Self::Locked => f.write_str("this room admits accounts only; log in first"),
             Self::Banned { until, reason } => {
                 f.write_str("you are banned from this room")?;
                 if let Some(until) = until {

@@ -1,10 +1,12 @@
 //! How order is kept: who becomes an operator, and who is removed from a room; bans and mutes
-//! (`sanction`, `bans`), the topic (`topic`), roles (`roles`). The members that an entry removes are
+//! (`sanction`, `bans`), the topic (`topic`), what a room is
+//! like (`rules`), roles (`roles`). The members that an entry removes are
 //! removed when the entry has its number, not when it is asked for. Knows no address but as values.
 
 mod bans;
 mod lists;
 mod roles;
+mod rules;
 mod sanction;
 mod topic;
 

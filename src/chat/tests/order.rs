@@ -568,3 +568,191 @@ fn words_of_the_list_are_replaced_or_refused_but_not_for_moderators() {
         assert_eq!(scene.heard(ANN).len(), 1);
     }
 }
+
+const fn gives<'a>(account: &'a str, role: Role) -> Command<'a> {
+    Command::Role {
+        reach: Reach::Room,
+        account,
+        role,
+    }
+}
+
+fn rules(change: RoomChange) -> Command<'static> {
+    Command::Room(change)
+}
+
+#[test]
+fn owner_gives_roles_below_its_own_and_the_only_owner_keeps_its_role() {
+    let mut scene = all_in_the_lobby();
+    for (actor, account, role, expected) in [
+        (ANN, "dan", Role::Moderator, None),
+        (
+            ANN,
+            "nobody",
+            Role::Voiced,
+            Some(Refused::NoSuchAccount {
+                name: "nobody".into(),
+            }),
+        ),
+        (
+            ANN,
+            "dan",
+            Role::Owner,
+            Some(Refused::Outranked { nick: "dan".into() }),
+        ),
+        (ANN, "ann", Role::Member, Some(Refused::Oneself)),
+        (BOB, "cat", Role::Member, Some(Refused::NotAllowed)),
+    ] {
+        scene.forget();
+        scene.at(NOON, actor, gives(account, role));
+        assert_eq!(scene.refusal(actor), expected, "{account} {role:?}");
+    }
+    let lobby = scene.room("lobby");
+    assert_eq!(scene.chat.role_of(DAN, lobby), Role::Moderator);
+    scene.asks(BOB, Command::Op { token: "secret" });
+    scene.forget();
+    scene.at(NOON, BOB, gives("ann", Role::Member));
+    assert_eq!(scene.refusal(BOB), Some(Refused::OnlyOwner));
+    scene.at(NOON, BOB, gives("dan", Role::Owner));
+    scene.at(NOON, BOB, gives("ann", Role::Member));
+    assert_eq!(scene.refusal(BOB), None);
+    assert_eq!(scene.chat.role_of(ANN, lobby), Role::Member);
+}
+
+#[test]
+fn slow_room_takes_one_message_in_a_while_but_of_moderators() {
+    let mut scene = with_a_guest();
+    let slow = |seconds| {
+        rules(RoomChange {
+            slow_seconds: Some(seconds),
+            ..RoomChange::default()
+        })
+    };
+    scene.at(NOON, CAT, slow(10));
+    assert_eq!(scene.refusal(CAT), Some(Refused::NotAllowed));
+    scene.at(NOON, BOB, slow(10));
+    scene.forget();
+    scene.says(DAN, "one");
+    scene.says(DAN, "two");
+    assert_eq!(scene.heard(ANN), [said("Dolly", "one")]);
+    assert_eq!(
+        scene.refusal(DAN),
+        Some(Refused::SlowMode { millis: 10_000 })
+    );
+    scene.passes(99);
+    // Coming again does not help.
+    scene.leaves(DAN);
+    scene.joins(DAN, "d0lly");
+    scene.forget();
+    scene.says(DAN, "three");
+    assert_eq!(scene.refusal(DAN), Some(Refused::SlowMode { millis: 100 }));
+    scene.passes(1);
+    scene.says(DAN, "three");
+    assert_eq!(scene.refusal(DAN), None);
+    for _ in 0..3 {
+        scene.says(BOB, "as fast as I can");
+    }
+    assert_eq!(scene.refusal(BOB), None);
+}
+
+#[test]
+fn only_voiced_members_speak_in_a_moderated_room() {
+    let mut scene = all_in_the_lobby();
+    let moderated = |is| {
+        rules(RoomChange {
+            moderated: Some(is),
+            ..RoomChange::default()
+        })
+    };
+    scene.at(NOON, BOB, moderated(true));
+    scene.forget();
+    for (id, may) in [(ANN, true), (BOB, true), (CAT, true), (DAN, false)] {
+        scene.says(id, "hello");
+        let expected = (!may).then_some(Refused::Moderated);
+        assert_eq!(scene.refusal(id), expected, "{id:?}");
+    }
+    scene.at(NOON, BOB, moderated(false));
+    scene.forget();
+    scene.says(DAN, "hello");
+    assert_eq!(scene.refusal(DAN), None);
+}
+
+#[test]
+fn locked_room_admits_accounts_and_hidden_one_is_not_listed() {
+    let mut scene = with_a_guest();
+    let both = rules(RoomChange {
+        locked: Some(true),
+        hidden: Some(true),
+        ..RoomChange::default()
+    });
+    scene.at(NOON, BOB, both);
+    assert_eq!(scene.refusal(BOB), Some(Refused::NotAllowed));
+    scene.at(NOON, ANN, both);
+    scene.leaves_room(DAN, "lobby");
+    let (room, now) = (scene.room("lobby"), scene.now);
+    let mut effects = Effects::new();
+    let refused = scene
+        .chat
+        .join(DAN, room, &"lobby".into(), now, &mut effects);
+    assert_eq!(refused, Err(JoinRefused::Locked));
+    scene.joins_room(DAN, "den");
+    let listed = |scene: &mut Scene, id| {
+        scene.forget();
+        scene.asks(id, Command::Rooms(None));
+        let listed = scene.heard(id).into_iter().find_map(|seen| match seen {
+            Seen::Event(Event::Rooms { rooms, .. }) => Some(rooms.len()),
+            _ => None,
+        });
+        listed.expect("a list")
+    };
+    assert_eq!((listed(&mut scene, DAN), listed(&mut scene, CAT)), (1, 2));
+    scene.asks(DAN, Command::Op { token: "secret" });
+    assert_eq!(listed(&mut scene, DAN), 2);
+    let mut effects = Effects::new();
+    assert!(
+        scene
+            .chat
+            .join(DAN, room, &"lobby".into(), now, &mut effects)
+            .is_ok()
+    );
+}
+
+#[test]
+fn closed_room_has_no_members_roles_and_rules() {
+    let mut scene = all_in_the_lobby();
+    scene.joins_room(DAN, "den");
+    scene.at(NOON, BOB, Command::Topic("tea"));
+    scene.at(NOON, BOB, mute("cat"));
+    scene.at(NOON, BOB, Command::CloseRoom { reason: "" });
+    assert_eq!(scene.refusal(BOB), Some(Refused::NotAllowed));
+    scene.forget();
+    let close = Command::CloseRoom { reason: "over" };
+    scene.at(NOON, ANN, close);
+    let lobby = scene.room("lobby");
+    assert!(scene.chat.members(lobby).is_empty());
+    // Dan has another room, and stays.
+    assert_eq!(scene.closed.len(), 3);
+    assert!(scene.is_in(DAN));
+    let registry = scene.chat.registry();
+    let scope = Scope::Room("lobby".into());
+    assert_eq!(registry.roles(&scope).count(), 0);
+    assert_eq!(registry.sanction_count(), 0);
+    assert!(registry.rules(&"lobby".into()).is_none());
+}
+
+#[test]
+fn first_account_in_a_new_room_owns_it() {
+    let mut scene = all_in_the_lobby();
+    scene.joins_room(DAN, "den");
+    let den = scene.room("den");
+    let now = Now {
+        wall: NOON,
+        ..Now::default()
+    };
+    scene.after(|chat, _, effects| chat.has_made(DAN, den, now, effects));
+    assert_eq!(scene.chat.role_of(DAN, den), Role::Owner);
+    // Who comes later does not.
+    scene.joins_room(CAT, "den");
+    scene.after(|chat, _, effects| chat.has_made(CAT, den, now, effects));
+    assert_eq!(scene.chat.role_of(CAT, den), Role::Member);
+}

@@ -3,8 +3,8 @@
 
 use super::read::{Field, Message, Value};
 use super::write::{self, Object};
-use crate::chat::registry::{AuditRow, Prefix, SanctionKind};
-use crate::chat::{Act, BanNotice, Command, Listed, Order, Part, Reach, Whom};
+use crate::chat::registry::{AuditRow, Prefix, Rules, SanctionKind};
+use crate::chat::{Act, BanNotice, Command, Listed, Order, Part, Reach, RoomChange, Whom};
 use crate::id::Millis;
 use crate::wire::request::{Ask, Problem};
 use smol_str::SmolStr;
@@ -30,6 +30,34 @@ impl Message<'_> {
                     limit: self.limit()?,
                 }),
             },
+            "role" => {
+                let reach = self.reach()?;
+                let role = reach.role_named(self.needs(Field::Role)?);
+                Command::Role {
+                    reach,
+                    account: self.needs(Field::Account)?,
+                    role: role.ok_or(Problem::Wrong {
+                        field: Field::Role.name(),
+                        expected: "owner, moderator, voiced or member in a room, or admin, \
+                                   moderator or member on the server",
+                    })?,
+                }
+            }
+            "room" => {
+                self.needs(Field::Room)?;
+                Command::Room(RoomChange {
+                    slow_seconds: self.number(Field::SlowSeconds, 0, "a number of seconds")?,
+                    moderated: self.truth(Field::Moderated)?,
+                    locked: self.truth(Field::Locked)?,
+                    hidden: self.truth(Field::Hidden)?,
+                })
+            }
+            "close_room" => {
+                self.needs(Field::Room)?;
+                Command::CloseRoom {
+                    reason: self.text(Field::Reason)?.unwrap_or_default(),
+                }
+            }
             "audit" => Command::Audit {
                 reach: self.reach()?,
                 before: self
@@ -93,6 +121,21 @@ impl Message<'_> {
         }
     }
 
+    fn truth(&self, field: Field) -> Result<Option<bool>, Problem<'static>> {
+        match self.value(field) {
+            Value::Missing => Ok(None),
+            Value::Truth(truth) => Ok(Some(*truth)),
+            Value::Text(_)
+            | Value::Natural(_)
+            | Value::Negative(_)
+            | Value::Object
+            | Value::Other => Err(Problem::Wrong {
+                field: field.name(),
+                expected: "true or false",
+            }),
+        }
+    }
+
     /// A number of any size.
     fn moment(
         &self,
@@ -102,12 +145,14 @@ impl Message<'_> {
         match self.value(field) {
             Value::Missing => Ok(None),
             Value::Natural(number) => Ok(Some(*number)),
-            Value::Text(_) | Value::Negative(_) | Value::Object | Value::Other => {
-                Err(Problem::Wrong {
-                    field: field.name(),
-                    expected,
-                })
-            }
+            Value::Text(_)
+            | Value::Negative(_)
+            | Value::Truth(_)
+            | Value::Object
+            | Value::Other => Err(Problem::Wrong {
+                field: field.name(),
+                expected,
+            }),
         }
     }
 }
@@ -127,6 +172,13 @@ pub(super) fn act(
     let entry = match act {
         Act::Topic => entry.string("topic", detail),
         Act::Role => entry.string("role", detail),
+        Act::Settings => {
+            // As the chat writes them: the names of fields, and numbers or truths.
+            let fields = detail.split(' ').filter_map(|field| field.split_once('='));
+            fields.fold(entry, |entry, (name, value)| {
+                entry.value(name, |text| text.push_str(value))
+            })
+        }
         _ => entry,
     };
     let entry = entry.string("by", by);
@@ -160,6 +212,18 @@ pub(super) fn sanctions(list: Object<'_>, room: Option<&str>, sanctions: &[Liste
     };
     list.list("sanctions", sanctions, row)
         .bool("more", more)
+        .end();
+}
+
+/// What a room is like.
+pub(super) fn settings(object: Object<'_>, room: &str, rules: &Rules) {
+    object
+        .string("room", room)
+        .string("topic", &rules.topic)
+        .number("slow_seconds", rules.slow_seconds)
+        .bool("moderated", rules.is_moderated)
+        .bool("locked", rules.is_locked)
+        .bool("hidden", rules.is_hidden)
         .end();
 }
 

@@ -45,13 +45,18 @@ pub(super) enum Field {
     Topic,
     Address,
     Seconds,
+    Role,
+    SlowSeconds,
+    Moderated,
+    Locked,
+    Hidden,
     /// Of [`Field::Since`].
     Epoch,
     Seq,
 }
 
 impl Field {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 31] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -76,6 +81,11 @@ impl Field {
         Self::Topic,
         Self::Address,
         Self::Seconds,
+        Self::Role,
+        Self::SlowSeconds,
+        Self::Moderated,
+        Self::Locked,
+        Self::Hidden,
         Self::Epoch,
         Self::Seq,
     ];
@@ -106,6 +116,11 @@ impl Field {
             Self::Topic => "topic",
             Self::Address => "address",
             Self::Seconds => "seconds",
+            Self::Role => "role",
+            Self::SlowSeconds => "slow_seconds",
+            Self::Moderated => "moderated",
+            Self::Locked => "locked",
+            Self::Hidden => "hidden",
             Self::Epoch => "since.epoch",
             Self::Seq => "since.seq",
         }
@@ -136,6 +151,7 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
     Natural(u64),
     Negative(i64),
+    Truth(bool),
     /// The `since` of a join.
     Object,
     /// Of a type that no field has.
@@ -196,7 +212,7 @@ impl<'a> Message<'a> {
             Value::Text(id) if id.len() <= RequestId::BYTES_MAX => write::string(id, &mut json),
             Value::Natural(id) => write::number(*id, &mut json),
             Value::Negative(id) => json = id.to_string(),
-            Value::Text(_) | Value::Object | Value::Other => {
+            Value::Text(_) | Value::Truth(_) | Value::Object | Value::Other => {
                 return Err(Problem::Wrong {
                     field: Field::Id.name(),
                     expected: "a string of at most 64 bytes, or an integer",
@@ -346,7 +362,11 @@ impl<'a> Message<'a> {
         match self.value(Field::Since) {
             Value::Missing => return Ok(None),
             Value::Object => {}
-            Value::Text(_) | Value::Natural(_) | Value::Negative(_) | Value::Other => {
+            Value::Text(_)
+            | Value::Natural(_)
+            | Value::Negative(_)
+            | Value::Truth(_)
+            | Value::Other => {
                 return Err(Problem::Wrong {
                     field: Field::Since.name(),
                     expected: "an object with epoch and seq",
@@ -413,12 +433,14 @@ impl<'a> Message<'a> {
         match self.value(field) {
             Value::Missing => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            Value::Natural(_) | Value::Negative(_) | Value::Object | Value::Other => {
-                Err(Problem::Wrong {
-                    field: field.name(),
-                    expected: "a string",
-                })
-            }
+            Value::Natural(_)
+            | Value::Negative(_)
+            | Value::Truth(_)
+            | Value::Object
+            | Value::Other => Err(Problem::Wrong {
+                field: field.name(),
+                expected: "a string",
+            }),
         }
     }
 
@@ -444,7 +466,11 @@ impl<'a> Message<'a> {
                 Ok(number) if number >= min => Ok(Some(number)),
                 Ok(_) | Err(_) => Err(wrong),
             },
-            Value::Text(_) | Value::Negative(_) | Value::Object | Value::Other => Err(wrong),
+            Value::Text(_)
+            | Value::Negative(_)
+            | Value::Truth(_)
+            | Value::Object
+            | Value::Other => Err(wrong),
         }
     }
 }
@@ -590,8 +616,8 @@ impl<'de> Visitor<'de> for Simple {
         Ok(Value::Other)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, truth: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Truth(truth))
     }
 
     fn visit_unit<E>(self) -> Result<Value<'de>, E> {

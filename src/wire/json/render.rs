@@ -319,6 +319,11 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::TooManySanctions => (Code::TooMany, None),
         Refused::NoNick { .. } => (Code::BadName, None),
         Refused::Filtered => (Code::Filtered, None),
+        Refused::Moderated => (Code::NotAllowed, None),
+        Refused::SlowMode { millis } => {
+            let millis = u32::try_from((*millis).max(1)).unwrap_or(u32::MAX);
+            (Code::SlowMode, Some(millis))
+        }
     }
 }
 
@@ -421,6 +426,10 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
         } => {
             let list = Object::of_type("sanctions", text).re(re);
             moderation::sanctions(list, room.as_deref(), sanctions, *more);
+        }
+        Event::Settings { room, rules } => {
+            let object = Object::of_type("settings", text).re(re);
+            moderation::settings(object, room, rules);
         }
         Event::Audit { rows, more } => {
             let list = Object::of_type("audit", text).re(re);

@@ -53,6 +53,8 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /op TOKEN - become an operator
 * /kick NICK [REASON] - throw somebody out (moderators)
 * /ban, /mute, /unban, /unmute NICK - keep somebody out or silent; /sanctions lists them
+* /role @ACCOUNT owner|moderator|voiced|member - give a role in the room (owners)
+* /room [slow 10s|moderated|locked|hidden on|off] - what the room is like; /close [REASON] ends it
 * /audit [NUMBER] - what was done to keep order (moderators)
 * /topic [WORDS] - say what the room is about (moderators)
 * //WORDS - say something that begins with a slash";
@@ -420,6 +422,7 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             sanctions,
             more,
         } => moderation::write_sanctions(room.as_deref(), sanctions, *more, text),
+        Event::Settings { room, rules } => moderation::write_settings(room, rules, text),
         Event::Audit { rows, more } => moderation::write_audit(rows, *more, text),
         Event::Who {
             room,
@@ -552,6 +555,8 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
         | Refused::NoSuchSanction
         | Refused::TooManySanctions
         | Refused::NoNick { .. }
+        | Refused::Moderated
+        | Refused::SlowMode { .. }
         | Refused::Filtered => moderation::write_refused(why, text),
     }
 }

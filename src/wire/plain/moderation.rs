@@ -1,8 +1,8 @@
 //! The slash commands of those who keep order, and the lines that they and others are shown of it.
 
-use super::arguments::{split_seconds, split_word, whom};
-use crate::chat::registry::{AuditRow, SanctionKind};
-use crate::chat::{Act, BanNotice, Command, Listed, Order, Reach, Refused};
+use super::arguments::{seconds, split_seconds, split_word, whom};
+use crate::chat::registry::{AuditRow, Rules, SanctionKind};
+use crate::chat::{Act, BanNotice, Command, Listed, Order, Reach, Refused, RoomChange};
 use crate::id::Millis;
 use std::fmt::{self, Write};
 
@@ -10,6 +10,9 @@ const BAN_USAGE: &str = "/ban [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REA
 const MUTE_USAGE: &str = "/mute [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REASON]";
 const UNBAN_USAGE: &str = "/unban [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
 const UNMUTE_USAGE: &str = "/unmute [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
+
+const ROLE_USAGE: &str = "/role [-s] @ACCOUNT owner|moderator|voiced|member";
+const ROOM_USAGE: &str = "/room [slow 10s|off] [moderated|locked|hidden on|off]";
 
 /// Rows that `/audit` shows.
 const ROWS: u32 = 20;
@@ -32,6 +35,12 @@ pub(super) fn parse<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
             reach: reach(rest).0,
             part: None,
         }
+    } else if is("role") {
+        role(rest)
+    } else if is("room") {
+        room(rest)
+    } else if is("close") || is("close_room") {
+        Command::CloseRoom { reason: rest }
     } else if is("audit") {
         let (reach, rest) = reach(rest);
         Command::Audit {
@@ -42,6 +51,43 @@ pub(super) fn parse<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
     } else {
         return None;
     })
+}
+
+fn role(rest: &str) -> Command<'_> {
+    let (reach, rest) = reach(rest);
+    let (account, rest) = split_word(rest);
+    let account = account.strip_prefix('@').unwrap_or(account);
+    match reach.role_named(split_word(rest).0) {
+        Some(role) if !account.is_empty() => Command::Role {
+            reach,
+            account,
+            role,
+        },
+        Some(_) | None => Command::Incomplete { usage: ROLE_USAGE },
+    }
+}
+
+fn room(rest: &str) -> Command<'_> {
+    let mut change = RoomChange::default();
+    let (name, value) = split_word(rest);
+    let switch = match value {
+        "on" | "" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    };
+    match (name, switch) {
+        ("", _) => {}
+        ("slow", Some(false)) => change.slow_seconds = Some(0),
+        ("slow", _) => match seconds(value) {
+            Some(seconds) => change.slow_seconds = Some(seconds),
+            None => return Command::Incomplete { usage: ROOM_USAGE },
+        },
+        ("moderated", Some(is)) => change.moderated = Some(is),
+        ("locked", Some(is)) => change.locked = Some(is),
+        ("hidden", Some(is)) => change.hidden = Some(is),
+        _ => return Command::Incomplete { usage: ROOM_USAGE },
+    }
+    Command::Room(change)
 }
 
 /// `-s` means the whole server.
@@ -160,6 +206,25 @@ pub(super) fn write_sanctions(
     Ok(())
 }
 
+pub(super) fn write_settings(room: &str, rules: &Rules, text: &mut String) -> fmt::Result {
+    write!(text, "* {room}:")?;
+    if !rules.topic.is_empty() {
+        write!(text, " the topic is {};", rules.topic)?;
+    }
+    match rules.slow_seconds {
+        0 => text.write_str(" not slow")?,
+        seconds => write!(text, " a message in {seconds} s")?,
+    }
+    for (is, name) in [
+        (rules.is_moderated, "moderated"),
+        (rules.is_locked, "locked"),
+        (rules.is_hidden, "hidden"),
+    ] {
+        write!(text, ", {}{name}", if is { "" } else { "not " })?;
+    }
+    Ok(())
+}
+
 pub(super) fn write_audit(rows: &[AuditRow], more: bool, text: &mut String) -> fmt::Result {
     if rows.is_empty() {
         return text.write_str("* nothing was done to keep order");
@@ -217,6 +282,10 @@ pub(super) fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             text.write_str("* there are too many bans and mutes; lift some first")
         }
         Refused::NoNick { nick, why } => write!(text, "* nobody can be called {nick}: {why}"),
+        Refused::Moderated => text.write_str("* only voiced members speak in this room"),
+        Refused::SlowMode { millis } => {
+            write!(text, "* this room is slow; wait for {}", Length(*millis))
+        }
         Refused::Filtered => {
             text.write_str("* that message was not delivered: it has a word that is not said here")
         }
