@@ -2,14 +2,18 @@
 //! and when it was said is asked for when the change gets its number, for the message may have to
 //! be read first.
 
-use super::{Chat, Content, Draft, Effect, Effects, Now, Refused, refuse};
-use crate::id::{ConnId, Millis, RoomId, Seq};
+use super::registry::{Audit, Scope};
+use super::{Action, Chat, Content, Draft, Effect, Effects, Now, Refused, Role, may, refuse};
+use crate::id::{AccountId, ConnId, Millis, RoomId, Seq};
+use smol_str::{SmolStr, format_smolstr};
 
 /// A message that a user wants to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The user is the author.
     pub is_author: bool,
+    /// The author, if it has an account.
+    pub account: Option<AccountId>,
     /// When it was said.
     pub at: Millis,
     /// It is to be deleted, or given another text.
@@ -63,8 +67,14 @@ impl Chat {
     ///
     /// # Errors
     /// The reason for the user.
-    pub fn may_amend(&self, id: ConnId, claim: &Claim, now: Millis) -> Result<(), Refused> {
-        if claim.is_deletion && self.is_operator(id) {
+    pub fn may_amend(
+        &self,
+        id: ConnId,
+        room: RoomId,
+        claim: &Claim,
+        now: Millis,
+    ) -> Result<(), Refused> {
+        if claim.is_deletion && self.may_delete(id, room, claim) {
             return Ok(());
         }
         if !claim.is_author {
@@ -74,5 +84,41 @@ impl Chat {
             return Err(Refused::TooLate);
         }
         Ok(())
+    }
+
+    /// Whether the role of a user allows to delete a message, of its own or of one below it.
+    fn may_delete(&self, id: ConnId, room: RoomId, claim: &Claim) -> bool {
+        let role = self.role_of(id, room);
+        let scope = self.room_name(room).cloned().map(Scope::Room);
+        let author = claim.account.zip(scope);
+        let author = author.map_or(Role::Member, |(account, scope)| {
+            self.role_of_account(account, &scope)
+        });
+        let target = (!claim.is_author).then_some(author);
+        may(role, Action::DeleteOthers, target)
+    }
+
+    /// A user has deleted a message of another one: the audit log keeps that.
+    pub fn has_deleted(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        of: Seq,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        let audit = Audit {
+            action: SmolStr::new_static("delete"),
+            by: self.known_as(id),
+            room: self.room_name(room).cloned(),
+            target: format_smolstr!("#{}", of.0),
+            detail: SmolStr::default(),
+            until: None,
+        };
+        let now = Now {
+            wall: now,
+            ..Now::default()
+        };
+        self.has_done(audit, now, effects);
     }
 }

@@ -112,7 +112,7 @@ impl<N: Net> Server<N> {
         more: bool,
         now: Tick,
     ) {
-        let event = Event::Audit { rows, more };
+        let event = Event::audit(rows, more);
         self.show(id, &Shown::Reply { re, event: &event }, now);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
-use crate::chat::{Claim, Content, Draft, Event, Form, Refused};
+use crate::chat::{Author, Claim, Content, Draft, Event, Form, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original};
@@ -261,6 +261,14 @@ impl<N: Net> Server<N> {
                     self.was_amended(room, seq, &append.draft.content, &original);
                 }
                 self.ordered(room, &append.draft.numbered(seq, at), now);
+                if let (Content::Deleted { of }, Some(original)) = (&append.draft.content, original)
+                    && !self.identity(from).is(original.author)
+                {
+                    let of = *of;
+                    self.chat_step(now, |chat, effects| {
+                        chat.has_deleted(from, room, of, wall, effects);
+                    });
+                }
                 self.acknowledge(append, room, seq, at, false, now);
                 Tried::Done
             }
@@ -300,11 +308,18 @@ impl<N: Net> Server<N> {
         };
         let claim = Claim {
             is_author: identity.is(original.author),
+            account: match original.author {
+                Author::Account(account) => Some(account),
+                Author::Unknown | Author::Connection(_) | Author::Session(_) => None,
+            },
             at: original.at,
             is_deletion,
         };
         let wall = self.net.wall();
-        let judged = self.talk.chat().may_amend(append.from, &claim, wall);
+        let judged = self
+            .talk
+            .chat()
+            .may_amend(append.from, append.room, &claim, wall);
         judged.map_err(Unchanged::Refused)?;
         Ok(Some(original))
     }

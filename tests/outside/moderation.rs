@@ -1,6 +1,7 @@
 //! How order is kept, from outside: bans at the door and in rooms, what outlives a restart, the files
 //! of operators and words.
 
+use super::admin::succeeds;
 use super::program::Program;
 use super::store::{keeping, keeping_in, stops};
 use super::support::{Client, Server, contains, upgrade_request};
@@ -133,7 +134,34 @@ fn bans_mutes_and_topics_outlive_the_server() {
     ann.leaves();
     stops(server);
 
+    // The audit log has each act once, the newest first, while no server runs and when one does.
+    let acts = [
+        "\"action\":\"ban\"",
+        "\"mute\"",
+        "\"ban\",\"room\":\"lobby\"",
+        "\"topic\"",
+    ];
+    let rows = succeeds(&folder.0, &["audit"]);
+    assert_eq!(rows.lines().count(), acts.len(), "{rows}");
+    for (row, act) in rows.lines().zip(acts) {
+        contains(row, act);
+        contains(row, "\"by\":\"ann (operator operator)\"");
+    }
     let server = start();
+    assert_eq!(succeeds(&folder.0, &["audit"]), rows);
+    assert_eq!(succeeds(&folder.0, &["audit", "lobby"]).lines().count(), 3);
+    let mut dora = Program::in_room(&server, "dora", "lobby");
+    dora.asks(json!({"type": "op", "token": "sesame"}));
+    let page = dora.asks(json!({"type": "audit", "limit": 2}));
+    let numbers = |page: &serde_json::Value| -> Vec<u64> {
+        let rows = page["rows"].as_array().expect("rows");
+        rows.iter()
+            .filter_map(|row| row["number"].as_u64())
+            .collect()
+    };
+    assert_eq!((numbers(&page), &page["more"]), (vec![4, 3], &json!(true)));
+    let page = dora.asks(json!({"type": "audit", "before": 3}));
+    assert_eq!((numbers(&page), &page["more"]), (vec![2, 1], &json!(false)));
     for nick in ["mallory", "eve"] {
         let mut client = server.connect();
         client.send(upgrade_request(&format!("/ws?nick={nick}")).as_bytes());
@@ -145,6 +173,24 @@ fn bans_mutes_and_topics_outlive_the_server() {
     let mut cat = Program::connect(&server, "cat");
     let joined = cat.asks(json!({"type": "join", "room": "lobby"}));
     assert_eq!(joined["topic"], "badgers");
+}
+
+#[test]
+fn without_a_store_the_audit_log_is_in_memory() {
+    let server = Server::start(&TOKEN);
+    let mut ann = operator(&server, "ann");
+    for (command, expected) in [
+        ("/topic badgers", "* ann changed the topic: badgers"),
+        ("/mute bob 10m loud", "* bob was muted by ann until "),
+    ] {
+        ann.says(command);
+        contains(ann.line(), expected);
+    }
+    ann.says("/audit");
+    let rows = ann.line();
+    contains(&rows, "* 2 ");
+    contains(&rows, "ann (operator operator) mute bob in lobby until ");
+    contains(&rows, "(loud)");
 }
 
 #[test]

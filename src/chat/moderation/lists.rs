@@ -2,7 +2,7 @@
 //! imposed at once is one row. An address that the server added to a nick is shown to those alone
 //! who keep order on the whole server.
 
-use super::super::registry::{Sanction, SanctionKind, Scope, Subject};
+use super::super::registry::{AuditRow, Sanction, SanctionKind, Scope, Subject};
 use super::super::{Action, Chat, Effect, Effects, Event, Listed, Now, Part, Role, reply};
 use crate::id::{ConnId, Millis, RoomId};
 use smol_str::SmolStr;
@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 const LINES_MAX: u32 = 50;
 /// Rows of a page at most.
 const PAGE_MAX: u32 = 100;
+/// Bytes of a page at most when rendered: no list is longer than that of a room's members.
+const PAGE_BYTES_MAX: usize = 20 * 1024;
+/// What is written around the texts of a row: names of fields, times, an address.
+const ROW_BYTES: usize = 200;
 
 impl Chat {
     /// Answers with bans and mutes of a room, or of the server.
@@ -46,6 +50,11 @@ impl Chat {
                 }
             }
         }
+        let count = fitting(rows.values().map(|row| {
+            let names = row.nick.iter().chain(&row.account).map(|name| name.len());
+            names.sum::<usize>() + row.by.len() + row.reason.len()
+        }));
+        let limit = limit.min(count);
         let more = rows.len() > limit;
         let sees_all = self.role_in(id, room) >= Role::ServerModerator;
         let rows = rows.into_values().take(limit).map(|row| Listed {
@@ -103,5 +112,44 @@ impl Chat {
             }
             Subject::Address(prefix) => row.address = Some(*prefix),
         }
+    }
+}
+
+/// How many rows with texts of these lengths fit into a page: one at least.
+fn fitting(texts: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let fits = texts.take_while(|text| {
+        let is_first = bytes == 0;
+        // A quotation mark becomes two bytes.
+        bytes += ROW_BYTES + 2 * text;
+        is_first || bytes <= PAGE_BYTES_MAX
+    });
+    fits.count()
+}
+
+impl Event {
+    /// A page of the audit log: as many of the rows as it takes.
+    pub fn audit(mut rows: Vec<AuditRow>, more: bool) -> Self {
+        let count = fitting(rows.iter().map(|row| {
+            let audit = &row.audit;
+            let room = audit.room.as_ref().map_or(0, |room| room.len());
+            audit.by.len() + audit.target.len() + audit.detail.len() + room
+        }));
+        let more = more || count < rows.len();
+        rows.truncate(count);
+        Self::Audit { rows, more }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_has_one_row_at_least_and_no_more_than_fit() {
+        assert_eq!(fitting([].into_iter()), 0);
+        assert_eq!(fitting([1_000_000, 1].into_iter()), 1);
+        let each = ROW_BYTES + 2 * 10;
+        assert_eq!(fitting([10; 1000].into_iter()), PAGE_BYTES_MAX / each);
     }
 }

@@ -94,7 +94,7 @@ impl Chat {
     }
 
     /// Has the audit log keep what was done, where that changes no fact.
-    fn has_done(&mut self, audit: Audit, now: Now, effects: &mut Effects) {
+    pub(super) fn has_done(&mut self, audit: Audit, now: Now, effects: &mut Effects) {
         let change = self
             .registry
             .change(now.wall, Vec::new(), Vec::new(), Some(audit));

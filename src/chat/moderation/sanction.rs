@@ -231,10 +231,9 @@ impl Chat {
             detail: reason.clone(),
             until,
         };
+        let forgets = self.replaced(place, order.kind, target);
         let puts = sanctions.iter().cloned().map(Fact::Sanction).collect();
-        let change = self
-            .registry
-            .change(now.wall, puts, Vec::new(), Some(audit));
+        let change = self.registry.change(now.wall, puts, forgets, Some(audit));
         let shown_room = place.room.filter(|_| target.kind != TargetKind::Address);
         effects.push(Effect::Change {
             change: Box::new(change),
@@ -259,6 +258,29 @@ impl Chat {
                 ban: Box::new(ban),
             }));
         }
+    }
+
+    /// What a new sanction takes the place of: those about the same nick or account, with all that
+    /// they cover.
+    fn replaced(&self, place: &Place, kind: SanctionKind, target: &Target) -> Vec<FactKey> {
+        let scope = &place.scope;
+        let mut keys = Vec::new();
+        for subject in &target.subjects {
+            let earlier = match subject {
+                Subject::Nick(nick) => Nick::parse(nick).map_or_else(
+                    |_| Vec::new(),
+                    |nick| self.registry.sanctions_of_nick(scope, kind, &nick),
+                ),
+                Subject::Account(_) => vec![subject.clone()],
+                Subject::Address(_) => Vec::new(),
+            };
+            let earlier = earlier.iter();
+            for found in earlier.filter_map(|one| self.registry.sanction(scope, kind, one)) {
+                let together = self.registry.imposed_at(scope, kind, found.at);
+                keys.extend(together.map(Sanction::key));
+            }
+        }
+        keys
     }
 
     /// Lifts bans or mutes: all that are about a nick or one that looks like it, with what they

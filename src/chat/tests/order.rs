@@ -9,14 +9,13 @@ use std::num::NonZeroU32;
 const DAN: ConnId = ConnId::new(3, 10);
 const NOON: Millis = Millis(1_795_694_400_000);
 
-fn account(number: u32) -> AccountId {
+pub(super) fn account(number: u32) -> AccountId {
     AccountId(NonZeroU32::new(number).expect("not 0"))
 }
 
-/// A server with the accounts ann, bob, cat and dan, of which ann owns the lobby, bob keeps order in
-/// it and cat is voiced.
-fn with_accounts() -> Scene {
-    let mut scene = lobby();
+/// The accounts ann, bob, cat and dan, of which ann owns the lobby, bob keeps order in it and cat is
+/// voiced.
+pub(super) fn facts() -> Vec<Fact> {
     let names = ["ann", "bob", "cat", "dan"].into_iter().zip(1..);
     let accounts = names.map(|(name, number)| {
         Fact::Account(Account {
@@ -35,8 +34,13 @@ fn with_accounts() -> Scene {
         account: account(number),
         role,
     });
+    accounts.chain(roles).collect()
+}
+
+fn with_accounts() -> Scene {
+    let mut scene = lobby();
     scene.chat.restore(Snapshot {
-        facts: accounts.chain(roles).collect(),
+        facts: facts(),
         changes: 0,
         accounts: 4,
     });
