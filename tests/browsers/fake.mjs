@@ -9,7 +9,7 @@ const { WebSocketServer } = need("ws");
 
 const HELLO = { type: "hello", server: "parlor of the tests", nick: "ann", session: "secret",
   limits: { message_bytes: 16384, rate: 0, burst: 20, history: 100, catch_up: 1000, rooms: 16,
-    unacknowledged: 64, dedupe_ms: 60000 }, ping_after_ms: 25000 };
+    unacknowledged: 64, dedupe_ms: 60000, edit_window_ms: 900000 }, accounts: "open", ping_after_ms: 25000 };
 
 class Link {
   constructor(socket, url) {
