@@ -157,6 +157,12 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    pub fn edit_window_millis(&self) -> u64 {
+        u64::try_from(self.edit_window.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,11 +191,5 @@ mod tests {
             assert!(sentence.starts_with(expected), "{sentence}");
             assert!(!sentence.contains("token\n") && sentence.lines().count() == 1);
         }
-    }
-}
-
-impl Settings {
-    pub fn edit_window_millis(&self) -> u64 {
-        u64::try_from(self.edit_window.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of the chat as scenes: Ann joins, Bob says, Ann hears.
 
+mod grudges;
 mod order;
 
 use super::*;

@@ -239,7 +239,7 @@ mod tests {
         for name in ["bob", "B0B", "\u{412}ob"] {
             assert_eq!(
                 about(&sanctions, name, None),
-                [bob.subject.clone()],
+                vec![bob.subject.clone()],
                 "{name}"
             );
         }
@@ -249,7 +249,7 @@ mod tests {
         sanctions.put(&other);
         assert_eq!(about(&sanctions, "bob", None).len(), 2);
         sanctions.remove(&bob);
-        assert_eq!(about(&sanctions, "bob", None), [other.subject.clone()]);
+        assert_eq!(about(&sanctions, "bob", None), vec![other.subject.clone()]);
         sanctions.remove(&other);
         assert!(sanctions.places.is_empty());
     }
