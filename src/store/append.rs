@@ -272,8 +272,7 @@ fn insert(db: &Connection, record: &Record) -> Result<bool, Fault> {
 }
 
 /// Brings the message that a record changes into its present form, and erases the text of the edit
-/// that had changed it before. Nothing if retention has removed the message, or if this was done
-/// before: a later change stays.
+/// that had changed it before. Nothing if this was done before: a later change stays.
 fn amend(db: &Connection, record: &Record) -> Result<(), Fault> {
     let (of, text) = match &record.draft.content {
         Content::Edited { of, text } => (*of, text.as_str()),
@@ -282,15 +281,17 @@ fn amend(db: &Connection, record: &Record) -> Result<(), Fault> {
     };
     let message = rows::id(record.stored_room, of);
     let by = record.seq.0;
-    let before: Option<Option<u32>> = db
+    let known: Option<(Option<u32>, bool)> = db
         .prepare_cached(
-            "SELECT changed_by FROM messages WHERE id = ? AND kind IN (0, 1)
-             AND (changed_by IS NULL OR changed_by < ? AND body <> '')",
+            "SELECT changed_by, body = '' FROM messages WHERE id = ? AND kind IN (0, 1)",
         )?
-        .query_row(params![message, by], |row| row.get(0))
+        .query_row([message], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some(before) = before else {
-        return Ok(());
+    let before = match known {
+        None => return erase_edits(db, record, of),
+        Some((Some(_), is_deleted)) if is_deleted => return Ok(()),
+        Some((Some(last), _)) if last >= by => return Ok(()),
+        Some((before, _)) => before,
     };
     let mut update = db
         .prepare_cached("UPDATE messages SET body = ?, changed_by = ? WHERE id = ? AND kind = ?")?;
@@ -301,6 +302,24 @@ fn amend(db: &Connection, record: &Record) -> Result<(), Fault> {
     if let Some(before) = before {
         erase(rows::id(record.stored_room, Seq(before)), rows::EDITED, "")?;
     }
+    Ok(())
+}
+
+/// Retention has removed the message meanwhile, which knew by which edit it was changed. So all
+/// edits of it are looked for, which takes a while and happens seldom.
+fn erase_edits(db: &Connection, record: &Record, of: Seq) -> Result<(), Fault> {
+    let id = |seq| rows::id(record.stored_room, seq);
+    db.prepare_cached(
+        "UPDATE messages SET body = '', changed_by = ?1 WHERE id > ?2 AND id < ?3
+         AND kind = ?4 AND target = ?5 AND body <> ''",
+    )?
+    .execute(params![
+        record.seq.0,
+        id(of),
+        id(record.seq),
+        rows::EDITED,
+        of.0
+    ])?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod handle;
 mod place;
 mod read;
 mod registry;
+mod remnants;
 mod retain;
 mod rows;
 mod schema;

@@ -20,6 +20,11 @@ pub(super) struct Place {
     _lock: File,
 }
 
+/// The database of a store in a directory.
+pub(super) fn file_in(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
 impl Place {
     /// Makes the directory if it is not there.
     pub(super) fn make(directory: &Path) -> Result<Self, StoreError> {
@@ -61,7 +66,7 @@ impl Place {
     }
 
     pub(super) fn file(&self) -> PathBuf {
-        self.directory.join(FILE)
+        file_in(&self.directory)
     }
 
     /// For a copy that is checked and removed.

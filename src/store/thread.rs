@@ -7,11 +7,14 @@ use super::copy::Copying;
 use super::error::{Fault, FaultKind};
 use super::export;
 use super::handle::{Shared, Stop, Wait};
+use super::place::file_in;
 use super::read::{self, Wanted};
+use super::remnants::Remnants;
 use super::retain::{Retention, Trimmed};
 use super::schema::pragma;
 use super::search::{Search, Step};
 use super::{Clocks, Settings};
+use crate::chat::Content;
 use crate::chat::registry::Change;
 use crate::id::RoomId;
 use crate::log::{Answer, Health, Record, Request, StoredRoom};
@@ -44,6 +47,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// From an edit or a deletion until what was there before is gone from the write-ahead log. Others
 /// that follow within it are served by the same checkpoint, which costs two fsyncs.
 const ERASE: Duration = Duration::from_secs(1);
+/// After a search for remnants the next one waits this many times as long as it took: deletions all
+/// the time cost a tenth of the thread.
+const ERASE_PAUSE: u32 = 9;
 /// From a failed commit to the next attempt: twice as long each time, within these.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -85,12 +91,35 @@ pub(super) struct Thread<'c> {
     /// Something was edited or deleted: when the write-ahead log, which has what was there before,
     /// is emptied.
     erase_at: Option<Instant>,
+    erasure: Erasure,
     disk_at: Instant,
     is_disk_low: bool,
     /// A copy is under way, so no turn waits.
     pub(super) is_copying: bool,
     /// For the copy that [`Request::Check`] makes.
     pub(super) checked: PathBuf,
+}
+
+/// The file is searched for remnants of what was deleted.
+#[derive(Debug, Default)]
+struct Erasure {
+    remnants: Option<Remnants>,
+    /// Something was deleted since the last search began.
+    is_wanted: bool,
+    /// When the search that is under way began.
+    began: Option<Instant>,
+    /// The next one does not begin before this.
+    not_before: Option<Instant>,
+}
+
+impl Erasure {
+    /// A step is due; `None`: there is nothing to do.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        match self.began {
+            Some(_) => Some(now),
+            None => self.is_wanted.then(|| self.not_before.unwrap_or(now)),
+        }
+    }
 }
 
 /// Commits fail.
@@ -133,6 +162,10 @@ impl<'c> Thread<'c> {
             tidy_at: now,
             // The last start may have ended before it did so.
             erase_at: Some(now),
+            erasure: Erasure {
+                is_wanted: true,
+                ..Erasure::default()
+            },
             disk_at: now,
             is_disk_low: false,
             is_copying: false,
@@ -198,7 +231,8 @@ impl<'c> Thread<'c> {
             due = due.min(failing.retry_at);
         } else {
             due = due.min(self.retention.due(now).max(self.tidy_at));
-            if let Some(erase_at) = self.erase_at {
+            let erasure = self.erasure.due(now).filter(|_| self.erase_at.is_none());
+            for erase_at in self.erase_at.into_iter().chain(erasure) {
                 due = due.min(erase_at.max(self.tidy_at));
             }
             if self.frames.load(Ordering::Relaxed) > 0 {
@@ -331,6 +365,7 @@ impl<'c> Thread<'c> {
                 continue;
             }
             self.erase_at.get_or_insert(now + ERASE);
+            self.erasure.is_wanted |= matches!(record.draft.content, Content::Deleted { .. });
             for search in &mut self.searches {
                 search.amend(record);
             }
@@ -529,6 +564,9 @@ impl<'c> Thread<'c> {
             self.empty_write_ahead_log()?;
             self.erase_at = None;
         }
+        if self.erase_at.is_none() && self.erasure.due(now).is_some_and(|due| due <= now) {
+            self.erase_remnants(now)?;
+        }
         let is_idle = self.waiting.is_empty() && stored == 0;
         let wall = (self.clocks.wall)();
         let steps = self.retention.steps(stored, now);
@@ -555,6 +593,30 @@ impl<'c> Thread<'c> {
             pragma(self.db, "wal_checkpoint(TRUNCATE)")?;
             self.frames.store(0, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// Searches some pages of the file.
+    fn erase_remnants(&mut self, now: Instant) -> Result<(), Fault> {
+        // The file must have the present pages.
+        self.empty_write_ahead_log()?;
+        let remnants = match &mut self.erasure.remnants {
+            Some(remnants) => remnants,
+            none => none.insert(Remnants::new(self.db, &file_in(&self.settings.directory))?),
+        };
+        if self.erasure.began.is_none() {
+            self.erasure.began = Some(now);
+            self.erasure.is_wanted = false;
+            remnants.begin();
+        }
+        if remnants.step(self.db)? {
+            return Ok(());
+        }
+        self.empty_write_ahead_log()?;
+        let end = (self.clocks.moment)();
+        let took = self.erasure.began.map(|began| end - began);
+        self.erasure.began = None;
+        self.erasure.not_before = took.map(|took| end + took * ERASE_PAUSE);
         Ok(())
     }
 

@@ -155,10 +155,17 @@ fn edit_of_a_message_that_retention_has_removed_is_kept_alone() {
     .expect("as retention does it");
     drop(db);
     let mut scene = Scene::open(&scratch);
-    let record = edit(&scene, 4, 1, "later");
+    for record in [edit(&scene, 4, 1, "later"), edit(&scene, 5, 1, "last")] {
+        scene.ask(Request::Append(Box::new(record)));
+    }
+    scene.stored(ROOM, 5);
+    let mut expected = vec!["message 2", "message 3", "edits 1 ", "edits 1 last"];
+    assert_eq!(present(&mut scene), expected);
+    let record = deletion(&scene, 6, 1);
     scene.ask(Request::Append(Box::new(record)));
-    scene.stored(ROOM, 4);
-    let expected = ["message 2", "message 3", "edits 1 later"];
+    scene.stored(ROOM, 6);
+    expected[3] = "edits 1 ";
+    expected.push("deletes 1");
     assert_eq!(present(&mut scene), expected);
 }
 

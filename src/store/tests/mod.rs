@@ -5,6 +5,7 @@ mod faults;
 mod keeping;
 mod opening;
 mod registry;
+mod remnants;
 mod retention;
 mod tasks;
 
