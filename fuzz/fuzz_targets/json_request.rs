@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlor::chat::{Command, Content, Entry};
+use parlor::chat::{Author, Command, Content, Entry, Manner};
 use parlor::id::{Millis, Seq};
 use parlor::wire::{self, Ask, Done, Problem, Protocol, RequestId, Shown};
 use serde_json::Value;
@@ -38,11 +38,7 @@ fn check_id(id: &RequestId, message: Option<&Value>) {
 
 /// What a member says and a room's name, in an entry.
 fn check_entry(room: &str, text: &str) {
-    let content = Content::Said {
-        manner: parlor::chat::Manner::Message,
-        text,
-        reply_to: None,
-    };
+    let content = Content::said(Manner::Message, text, None, Author::Unknown);
     let entry = &Entry {
         seq: Seq(1),
         at: Millis(u64::MAX),
@@ -96,6 +92,10 @@ fuzz_target!(|text: &str| {
                 );
             }
         }
+        Ask::Amend {
+            command: Command::Edit { text, .. },
+            ..
+        } => check_entry("", text),
         Ask::Chat(Command::Nick(text)) | Ask::Resume { session: text } => check_entry("", text),
         Ask::Join { room, .. } => check_entry(room, ""),
         _ => {}

@@ -1,12 +1,15 @@
 //! The log without a store, over a tail of some kilobytes, against lists of what was said: numbers
-//! have no gap, what is read is what was said, and only the oldest entries are missing.
+//! have no gap, what is read is what was said, in its present form, and only the oldest entries are
+//! missing.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use parlor::chat::{Content, Draft, Manner};
-use parlor::id::{Millis, RoomId, Seq, Tick};
-use parlor::log::{EpochInfo, Keeping, Log, Opening, Reading, Settings, Started, StoredRoom};
+use parlor::chat::{Author, Content, Draft, Form, Manner};
+use parlor::id::{ConnId, Millis, RoomId, Seq, Tick};
+use parlor::log::{
+    EpochInfo, Keeping, KnownMessage, Log, Opening, Reading, Settings, Started, StoredRoom,
+};
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
@@ -16,6 +19,13 @@ enum Operation {
         wall: u8,
         reply_to: Option<u32>,
         is_action: bool,
+        session: Option<u64>,
+    },
+    /// Edits a message, or deletes it.
+    Amend {
+        room: u8,
+        of: u16,
+        text: Option<String>,
     },
     Kick {
         room: u8,
@@ -40,7 +50,31 @@ enum Operation {
 /// What the test knows of a room, while it is open.
 struct Room {
     id: RoomId,
+    /// In their present form.
     said: Vec<(Draft, Millis)>,
+}
+
+impl Room {
+    /// The newest entry edits or deletes a message; the edit before it loses its text.
+    fn amend(&mut self, of: usize, text: Option<&String>) {
+        let by = Seq(self.said.len() as u32);
+        let Content::Said {
+            text: said, form, ..
+        } = &mut self.said[of - 1].0.content
+        else {
+            panic!("only messages are changed");
+        };
+        *said = text.cloned().unwrap_or_default();
+        let new = match text {
+            Some(_) => Form::Edited { by },
+            None => Form::Deleted,
+        };
+        if let Form::Edited { by: before } = std::mem::replace(form, new)
+            && let Content::Edited { text, .. } = &mut self.said[before.0 as usize - 1].0.content
+        {
+            text.clear();
+        }
+    }
 }
 
 struct Game {
@@ -109,6 +143,43 @@ impl Game {
         }
     }
 
+    fn amend(&mut self, number: u8, of: u16, text: Option<String>) {
+        let index = self.room(number);
+        let Some(room) = &mut self.rooms[index] else {
+            return;
+        };
+        if room.said.is_empty() {
+            return;
+        }
+        let of = 1 + usize::from(of) % room.said.len();
+        let seq = Seq(of as u32);
+        let content = &room.said[of - 1].0.content;
+        let is_here = seq >= self.log.oldest(room.id);
+        match (self.log.original(room.id, seq), content) {
+            (KnownMessage::Here(original), Content::Said { author, form, .. }) => {
+                assert!(is_here && *form != Form::Deleted);
+                assert_eq!((original.author, original.form), (*author, *form));
+            }
+            (KnownMessage::Missing, Content::Said { form, .. }) => {
+                assert!(!is_here || *form == Form::Deleted);
+                return;
+            }
+            (KnownMessage::Missing, _) => return,
+            (known, content) => panic!("{known:?} of {content:?}"),
+        }
+        // A text is never empty.
+        let text = text.map(|text| text + ".");
+        let content = match text.clone() {
+            Some(text) => Content::Edited { of: seq, text },
+            None => Content::Deleted { of: seq },
+        };
+        let nick = "ann".into();
+        self.append(number, Draft { nick, content }, Millis(0));
+        if let Some(room) = &mut self.rooms[index] {
+            room.amend(of, text.as_ref());
+        }
+    }
+
     fn read(&mut self, number: u8, after: u16, count: u8) {
         let index = self.room(number);
         let Some(room) = &self.rooms[index] else {
@@ -153,17 +224,19 @@ impl Game {
                 wall,
                 reply_to,
                 is_action,
+                session,
             } => {
                 let manner = if is_action {
                     Manner::Action
                 } else {
                     Manner::Message
                 };
-                let content = Content::Said {
-                    manner,
-                    text,
-                    reply_to: reply_to.map(Seq),
+                let author = match session {
+                    None => Author::Unknown,
+                    Some(0) => Author::Connection(ConnId::new(7, 8)),
+                    Some(session) => Author::Session(session),
                 };
+                let content = Content::said(manner, text, reply_to.map(Seq), author);
                 let nick = "ann".into();
                 self.append(room, Draft { nick, content }, Millis(wall.into()));
             }
@@ -172,6 +245,7 @@ impl Game {
                 let nick = "eve".into();
                 self.append(room, Draft { nick, content }, Millis(0));
             }
+            Operation::Amend { room, of, text } => self.amend(room, of, text),
             Operation::Read { room, after, count } => self.read(room, after, count),
             Operation::Leave { room } => self.leave(room),
             Operation::Tick { ticks } => {

@@ -153,17 +153,35 @@ impl Log {
         newest
     }
 
+    /// The edit that has last changed the message that is to be changed.
+    pub(super) fn edit_before(&self, room: RoomId, content: &Content<&str>) -> Option<Seq> {
+        let of = content.amends()?;
+        match self.tail.content(room.slot(), of) {
+            Some(Content::Said {
+                form: Form::Edited { by },
+                ..
+            }) => Some(by),
+            Some(_) => None,
+            None => self.pages.edited_by(room, of),
+        }
+    }
+
     /// The entry `by`, the newest of the room, changes a message: in the tail, in pages and in what
     /// searches have found.
-    pub(super) fn amend(&mut self, room: RoomId, by: Seq, content: &Content<&str>) {
+    pub(super) fn amend(
+        &mut self,
+        room: RoomId,
+        by: Seq,
+        content: &Content<&str>,
+        before: Option<Seq>,
+    ) {
         let (of, text) = match *content {
             Content::Edited { of, text } => (of, Some(text)),
             Content::Deleted { of } => (of, None),
             Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return,
         };
         let slot = room.slot();
-        let before = self.tail.amend(slot, of, by);
-        let before = before.or_else(|| self.pages.edited_by(room, of));
+        self.tail.amend(slot, of, by);
         if let Some(edit) = before {
             self.tail.erase(slot, edit);
         }

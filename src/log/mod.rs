@@ -486,13 +486,15 @@ impl Log {
             }
         }
         let stored_room = self.number_of(room).ok_or(AppendRefused::RoomFull)?;
+        // Before the message leaves the tail to make room for what changes it.
+        let edit_before = self.edit_before(room, &entry.content);
         let rooms = &self.rooms;
         let is_stored = |slot, seq| rooms.at(slot).is_none_or(|room| seq <= room.stored);
         self.tail
             .append(room.slot(), &entry, is_stored, self.now)
             .map_err(|tail::Full| AppendRefused::Full)?;
 
-        self.amend(room, seq, &entry.content);
+        self.amend(room, seq, &entry.content, edit_before);
         if let Some(key) = &key {
             self.remember(key, stored_room, seq, at);
         }

@@ -699,21 +699,21 @@ impl Tail {
         Some(self.entry(place).1.content)
     }
 
-    /// The entry `by` of the room, the newest, has changed the message `of`. Returns the edit that
-    /// had changed it last, whose text is to be [erased](Tail::erase).
-    pub(super) fn amend(&mut self, slot: u32, of: Seq, by: Seq) -> Option<Seq> {
-        let place = self.find(slot, of)?;
-        let is_edit = matches!(self.content(slot, by), Some(Content::Edited { .. }));
-        let (before, is_deleted) = match self.entry(place).1.content {
-            Content::Said { form, .. } => match form {
-                Form::Original => (None, false),
-                Form::Edited { by } => (Some(by), false),
-                Form::Deleted => (None, true),
-            },
-            _ => return None,
+    /// The entry `by` of the room, the newest, has changed the message `of`, if that is here.
+    pub(super) fn amend(&mut self, slot: u32, of: Seq, by: Seq) {
+        let Some(place) = self.find(slot, of) else {
+            return;
         };
-        if is_deleted {
-            return None;
+        let is_edit = matches!(self.content(slot, by), Some(Content::Edited { .. }));
+        let is_there = matches!(
+            self.entry(place).1.content,
+            Content::Said {
+                form: Form::Original | Form::Edited { .. },
+                ..
+            }
+        );
+        if !is_there {
+            return;
         }
         self.erase_at(place);
         if is_edit {
@@ -721,7 +721,6 @@ impl Tail {
         } else {
             self.edited.remove(&(slot, of));
         }
-        before
     }
 
     /// The text of an edit is not that of its message any more.

@@ -5,12 +5,12 @@
 use super::super::chance::Chance;
 use super::disk::Disk;
 use super::store::{Engine, Faults};
-use super::truth::{Found, Said, Truth};
+use super::truth::{Found, Mark, Said, Truth};
 use parlor::chat::{Author, Content, Draft, Manner};
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
-    Answer, Duplicate, Keeping, Key, Log, Notification, Opening, Reading, Request, Settings, Since,
-    Store,
+    Answer, Duplicate, Keeping, Key, KnownMessage, Log, Notification, Opening, Reading, Request,
+    Settings, Since, Store,
 };
 use smol_str::SmolStr;
 
@@ -21,6 +21,9 @@ const SESSIONS: usize = 3;
 
 /// Messages of a client that are not acknowledged.
 const OPEN_MAX: usize = 60;
+
+/// Of all messages.
+const AUTHOR: Author = Author::Session(7);
 
 const TURNS: usize = 250;
 
@@ -144,6 +147,7 @@ impl Play {
         }
         if is_busy {
             self.speaks();
+            self.amends();
         }
         self.sends_again(is_busy);
         for index in 0..self.readers.len() {
@@ -274,18 +278,68 @@ impl Play {
     }
 
     fn appends(&mut self, index: usize, text: &str, key: Option<Key>) -> Option<Seq> {
+        let content = Content::said(Manner::Message, text.to_owned(), None, AUTHOR);
+        self.appends_content(index, content, key)
+    }
+
+    fn appends_content(
+        &mut self,
+        index: usize,
+        content: Content<String>,
+        key: Option<Key>,
+    ) -> Option<Seq> {
         let Room::Open(room) = self.rooms[index] else {
             return None;
         };
         let draft = Draft {
             nick: SmolStr::new("ann"),
-            content: Content::said(Manner::Message, text.to_owned(), None, Author::Unknown),
+            content,
         };
         let wall = Millis(u64::from(self.now.0) * 100);
         let (seq, at) = self.log.append(room, &draft, key, wall).ok()?;
         let life = self.truth.life;
         self.truth.rooms[index].numbers(seq.0, Said::of(&draft), life, Some(at.0));
         Some(seq)
+    }
+
+    /// Edits or deletes a message, wherever it is.
+    fn amends(&mut self) {
+        let index = self.chance.below(NAMES.len());
+        let Room::Open(room) = self.rooms[index] else {
+            return;
+        };
+        let head = self.log.head(room).0;
+        if head == 0 || !self.chance.percent(30) {
+            return;
+        }
+        // The newest ones are in the tail, and older ones only in the store.
+        let back = [3, head as usize][self.chance.below(2)].min(head as usize);
+        let of = Seq(head - self.chance.below(back) as u32);
+        let truth = &self.truth.rooms[index];
+        let entry = truth.entry(of.0).expect("it was numbered");
+        let is_message = entry.said.text().is_some() && entry.present().mark != Mark::Deleted;
+        let original = match self.log.original(room, of) {
+            KnownMessage::Here(original) => original,
+            KnownMessage::Missing => {
+                let is_gone = of.0 < truth.oldest() || self.is_damaged;
+                assert!(!is_message || is_gone, "{of:?} is missing: {entry:?}");
+                return;
+            }
+            KnownMessage::Wait | KnownMessage::Unreadable => return,
+        };
+        assert!(is_message, "{of:?} may be changed: {entry:?}");
+        assert_eq!(original.author, AUTHOR, "of entry {of:?}");
+        assert_eq!(entry.at, Some(original.at.0), "the time of entry {of:?}");
+        self.spoken += 1;
+        let filling = "e".repeat(self.chance.below(90));
+        let content = match self.chance.percent(60) {
+            true => Content::Edited {
+                of,
+                text: format!("{} {filling}", self.spoken),
+            },
+            false => Content::Deleted { of },
+        };
+        self.appends_content(index, content, None);
     }
 
     /// Sends messages with a key, and those again that are not acknowledged.
@@ -356,7 +410,13 @@ impl Play {
                 nick: SmolStr::new(entry.nick),
                 content: entry.content.map(str::to_owned),
             };
-            truth.check(entry.seq.0, &Said::of(&draft), Some(entry.at.0));
+            // What is read is in its present form.
+            truth.check(
+                entry.seq.0,
+                &Said::of(&draft),
+                Some(entry.at.0),
+                truth.head(),
+            );
             true
         });
         match reading {

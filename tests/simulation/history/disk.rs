@@ -3,7 +3,7 @@
 //! under two numbers, epochs that only rise. Knows rows, not when they are written.
 
 use parlor::chat::registry::{Audit, Change, Fact, FactKey, Snapshot};
-use parlor::chat::{Author, Content, Form};
+use parlor::chat::{Author, Content, Draft, Form};
 use parlor::id::{Millis, Seq};
 use parlor::log::{
     EpochInfo, Era, Kept, KeptKey, Page, PageEntry, Record, Started, StoredRoom, Words,
@@ -95,7 +95,7 @@ impl Row {
             ..
         }) = known
         else {
-            return;
+            return self.erases_edits(of, by);
         };
         let before = match form {
             Form::Original => None,
@@ -116,6 +116,19 @@ impl Row {
         if let Some(before) = before {
             let text = String::new();
             self.present.insert(before, Content::Edited { of, text });
+        }
+    }
+
+    /// Retention has removed the message: all its edits lose their texts.
+    fn erases_edits(&mut self, message: Seq, by: Seq) {
+        for record in self.records.iter().filter(|record| record.seq < by) {
+            if let Content::Edited { of, .. } = record.draft.content
+                && of == message
+            {
+                let text = String::new();
+                self.present
+                    .insert(record.seq, Content::Edited { of, text });
+            }
         }
     }
 
@@ -279,6 +292,12 @@ impl Disk {
     /// An entry of a room, if it is committed and retention has not removed it.
     pub(crate) fn record(&self, name: &str, seq: u32) -> Option<&Record> {
         self.rooms.get(&self.named(name)?)?.record(Seq(seq))
+    }
+
+    /// An entry of a room in its present form.
+    pub(crate) fn present(&self, name: &str, seq: u32) -> Option<Draft> {
+        let row = self.rooms.get(&self.named(name)?)?;
+        Some(row.entry(row.record(Seq(seq))?).draft)
     }
 
     pub(crate) fn page(

@@ -36,6 +36,8 @@ pub(crate) struct Follower {
     pub(crate) epoch: String,
     /// The client has all that it can have up to here.
     pub(crate) at: u32,
+    /// The newest entry when the client asked to join: what it is sent has a form since then.
+    from: u32,
     /// Lines of the room before this one were received or lost.
     place: usize,
     /// Notices before this place may have been received in place of equal ones before them.
@@ -62,7 +64,7 @@ impl Follower {
     pub(crate) fn joins(
         joined: &Joined,
         wish: &Wish,
-        place: usize,
+        (place, from): (usize, u32),
         nick: &str,
         truth: &Truth,
         bounds: Bounds,
@@ -78,6 +80,7 @@ impl Follower {
             room: index,
             epoch: joined.epoch.clone(),
             at: joined.after,
+            from,
             place,
             sure_from: 0,
             is_placed: false,
@@ -151,7 +154,7 @@ impl Follower {
     }
 
     pub(crate) fn takes_entry(&mut self, entry: &Entry, room: &RoomTruth) {
-        room.check(entry.seq, &entry.said, Some(entry.time));
+        room.check(entry.seq, &entry.said, Some(entry.time), self.from);
         assert!(
             entry.seq == self.at + 1,
             "entry {} after {}: {:?}",
@@ -307,7 +310,7 @@ fn is_own_joining(line: &Line, nick: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::json::Joined;
-    use super::super::truth::{Said, What};
+    use super::super::truth::{Mark, Said, What};
     use super::*;
     use serde_json::json;
 
@@ -324,6 +327,7 @@ mod tests {
                 text: number.to_string(),
                 reply_to: None,
             },
+            mark: Mark::AsSaid,
         }
     }
 
@@ -372,7 +376,7 @@ mod tests {
             epoch: String::from("e"),
             seq: since,
         };
-        Follower::joins(joined, &wish, 0, "bob", truth, BOUNDS)
+        Follower::joins(joined, &wish, (0, 0), "bob", truth, BOUNDS)
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn config(chance: &mut Chance) -> Config {
             message_burst: [5, 15][chance.below(2)],
             notice_members: [1000, 0, 1 + chance.below(8)][chance.below(3)],
             notice_interval: seconds(1),
+            edit_window: seconds([5, 900][chance.below(2)]),
             operator_token: Some(String::from("secret")),
             ..chat::Settings::default()
         },
@@ -794,6 +795,9 @@ impl Game {
             self.turn();
         }
         self.check_messages();
+        for program in self.programs.iter().filter(|program| !program.is_leaving) {
+            program.check_views(&self.truth);
+        }
     }
 
     fn is_settled(&self) -> bool {

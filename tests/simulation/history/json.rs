@@ -2,7 +2,7 @@
 //! values. Panics at an object that the schema of the protocol does not have, in either direction.
 //! Knows no state of a client.
 
-use super::truth::{Said, What};
+use super::truth::{Mark, Said, What};
 use crate::schema::Schema;
 use serde_json::{Map, Value, json};
 
@@ -133,13 +133,17 @@ fn entry(object: &Value) -> Option<Entry> {
         said: Said {
             nick: string(
                 object,
-                if object["type"] == "deleted" {
-                    "by"
-                } else {
-                    "nick"
+                match object["type"] == "deleted" {
+                    true => "by",
+                    false => "nick",
                 },
             ),
             what,
+            mark: match (object.get("edited"), object.get("deleted")) {
+                (None, None) => Mark::AsSaid,
+                (Some(_), _) => Mark::Edited,
+                (None, Some(_)) => Mark::Deleted,
+            },
         },
     })
 }

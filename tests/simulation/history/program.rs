@@ -9,7 +9,7 @@ use super::super::trace::Trace;
 use super::disk::Disk;
 use super::follower::{Bounds, Follower, Wish};
 use super::json::{self, Entry, Heard, Joined, Object};
-use super::truth::{Line, Said, Truth};
+use super::truth::{Line, Mark, Said, Truth, What};
 use parlor::id::Tick;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -78,7 +78,16 @@ pub(crate) enum Asked {
     Join {
         room: usize,
         wish: Wish,
-        place: usize,
+        /// Lines and entries that the room had.
+        place: (usize, u32),
+    },
+    /// Edit or delete an entry; without a text: delete.
+    Amend {
+        room: usize,
+        of: u32,
+        text: Option<String>,
+        /// It is a message of this program, which was acknowledged.
+        is_own: bool,
     },
     Leave {
         room: usize,
@@ -101,6 +110,8 @@ pub(crate) enum Asked {
         limit: u32,
         /// Up to here all was in the store.
         sure: u32,
+        /// The newest entry.
+        head: u32,
     },
     Nick {
         wanted: String,
@@ -134,6 +145,49 @@ struct Memory {
     left_at: Option<(String, u32)>,
     /// When it may try to join again, after it was refused.
     not_before: Tick,
+    /// What it shows of the room, over all its connections.
+    view: BTreeMap<u32, Said>,
+}
+
+impl Memory {
+    /// An entry came: a message is shown as it is, and changed by what changes it.
+    fn shows(&mut self, entry: &Entry) {
+        let (of, text, mark) = match &entry.said.what {
+            What::Edited { of, text } if !text.is_empty() => (*of, text.as_str(), Mark::Edited),
+            What::Deleted { of } => (*of, "", Mark::Deleted),
+            _ => return drop(self.view.insert(entry.seq, entry.said.clone())),
+        };
+        if let Some(message) = self.view.get_mut(&of) {
+            *message = message.changed(text, mark);
+        }
+        self.view.insert(entry.seq, entry.said.clone());
+    }
+
+    /// The server has started again: a change that the client saw in a message alone, and not as
+    /// an entry, may have been lost. The message is asked for again.
+    fn forgets_unseen_changes(&mut self) {
+        let mut seen = BTreeMap::new();
+        for said in self.view.values() {
+            match &said.what {
+                What::Edited { of, text } => seen.insert(*of, text.clone()),
+                What::Deleted { of } => seen.insert(*of, String::new()),
+                _ => None,
+            };
+        }
+        self.view.retain(|seq, said| {
+            let text = said.text().filter(|_| said.mark != Mark::AsSaid);
+            text.is_none_or(|text| seen.get(seq).is_some_and(|seen| seen == text))
+        });
+    }
+
+    /// Entries above this one were never stored: messages that they changed are asked for again.
+    fn forgets_above(&mut self, to: u32) {
+        for said in self.view.split_off(&(to + 1)).into_values() {
+            if let What::Edited { of, .. } | What::Deleted { of } = said.what {
+                self.view.remove(&of);
+            }
+        }
+    }
 }
 
 /// How far a connection has come.
@@ -268,6 +322,8 @@ pub(crate) struct Program {
     pub(crate) resumed: u64,
     pub(crate) rewound: u64,
     pub(crate) gaps: u64,
+    /// How many of its edits and deletions were acknowledged.
+    pub(crate) amended: u64,
 }
 
 /// The most messages that a program leaves unacknowledged.
@@ -290,6 +346,7 @@ impl Program {
             resumed: 0,
             rewound: 0,
             gaps: 0,
+            amended: 0,
         }
     }
 
@@ -372,12 +429,16 @@ impl Program {
             Object::Gap { room, from, to } => {
                 self.gaps += 1;
                 let follower = self.follower(&room, world.names, text);
-                let room = &world.truth.rooms[follower.room];
-                follower.takes_gap(from, to, room, world.bounds);
+                let index = follower.room;
+                follower.takes_gap(from, to, &world.truth.rooms[index], world.bounds);
+                // What was changed meanwhile is asked for again.
+                self.memories[index].view.clear();
             }
             Object::Rewound { room, epoch, to } => {
                 let follower = self.follower(&room, world.names, text);
                 follower.is_rewound(&epoch, to);
+                let index = follower.room;
+                self.memories[index].forgets_above(to);
                 self.rewound += 1;
             }
             Object::Removed { room } => {
@@ -389,7 +450,16 @@ impl Program {
                 room,
                 entries,
                 more,
-            } => check_history(asked.as_ref(), &room, &entries, more, world),
+            } => {
+                check_history(asked.as_ref(), &room, &entries, more, world);
+                let index = world.truth.index(&room).expect("a room that it named");
+                // It may have been removed from the room since it asked.
+                if self.is_in(index) {
+                    for entry in &entries {
+                        self.memories[index].shows(entry);
+                    }
+                }
+            }
             Object::Found {
                 room,
                 entries,
@@ -439,6 +509,17 @@ impl Program {
         let follower = Follower::joins(joined, &wish, place, &self.nick, world.truth, world.bounds);
         self.resumed += u64::from(matches!(wish, Wish::Since { .. }));
         self.rewound += u64::from(joined.rewound.is_some());
+        let memory = &mut self.memories[room];
+        let epoch = memory.left_at.as_ref().map(|(epoch, _)| epoch);
+        if epoch != Some(&joined.epoch) {
+            memory.forgets_unseen_changes();
+        }
+        if let Some(to) = joined.rewound {
+            memory.forgets_above(to);
+        }
+        if !joined.recovered {
+            memory.view.clear();
+        }
         let connection = self.connection.as_mut().expect("it hears something");
         connection.moving.retain(|other| *other != room);
         let known = connection.follows.insert(room, follower);
@@ -455,6 +536,8 @@ impl Program {
             room.lines.push(Line::Entry(entry.seq));
         }
         follower.takes_entry(entry, room);
+        let index = follower.room;
+        self.memories[index].shows(entry);
     }
 
     /// It was kicked: it is no member any more, and does not come back to the room.
@@ -506,6 +589,16 @@ impl Program {
                 self.memories[*room].is_wanted = false;
             }
             Asked::Nick { wanted } => self.nick.clone_from(wanted),
+            Asked::Amend {
+                room,
+                of,
+                text,
+                is_own,
+            } => {
+                assert!(is_own, "{all} for {asked:?}, which is another's message");
+                is_amended(*room, *of, text.as_deref(), all, world);
+                self.amended += 1;
+            }
             Asked::Plain => {}
             Asked::Join { .. }
             | Asked::History { .. }
@@ -557,7 +650,7 @@ impl Program {
         let again = world.now + retry_ms.map_or(20, |ms| ms.div_ceil(100) as u32 + 1);
         let is_ill = world.is_ill && code == "store_unavailable" || code == "busy";
         let is_late = code == "too_fast" || is_ill;
-        match asked {
+        match asked.clone() {
             // Its own half-dead connection has the nick until it resumes.
             None if code == "nick_taken" => {}
             None => assert_eq!(self.conduct, Conduct::Sloppy, "{} got {text}", self.nick),
@@ -607,6 +700,29 @@ impl Program {
                 self.session.clone_from(&connection.greeted);
             }
             Some(Asked::Resume) => panic!("a session was not resumed: {text}"),
+            Some(Asked::Amend {
+                room, of, is_own, ..
+            }) => {
+                let truth = &world.truth.rooms[room];
+                let may_be_missing = of < truth.oldest()
+                    || world.bounds.may_be_gone
+                    || truth.entry(of).is_none_or(|entry| {
+                        entry.said.text().is_none() || entry.present().mark == Mark::Deleted
+                    });
+                let is_right = match code {
+                    "no_such_message" => may_be_missing,
+                    "not_allowed" => !is_own,
+                    "too_late" => is_own,
+                    "not_a_member" => true,
+                    // The message cannot be read.
+                    "store_unavailable" => is_late || world.bounds.may_be_gone,
+                    _ => is_late,
+                };
+                assert!(is_right, "{text} for {asked:?}: {:?}", truth.entry(of));
+                if code == "store_unavailable" {
+                    self.refused += 1;
+                }
+            }
             Some(
                 Asked::History { .. } | Asked::Search { .. } | Asked::List { .. } | Asked::Plain,
             ) => {
@@ -718,7 +834,8 @@ impl Program {
         }
         connection.moving.push(room);
         let name = ("room", json!(world.names[room]));
-        let place = world.truth.rooms[room].lines.len();
+        let known = &world.truth.rooms[room];
+        let place = (known.lines.len(), known.head());
         let (wish, second) = match &memory.left_at {
             Some((epoch, seq)) => (
                 Wish::Since {
@@ -828,9 +945,51 @@ impl Program {
                 self.wants(room);
                 Vec::new()
             }
+            10 if is_in => self.amends(room, world, chance),
             _ if self.conduct == Conduct::Sloppy => self.errs(room, is_in, world, chance),
             _ => Vec::new(),
         }
+    }
+
+    /// Edits or deletes a message of the room: mostly one of its own.
+    fn amends(&mut self, room: usize, world: &World<'_>, chance: &mut Chance) -> Vec<u8> {
+        let seq_of = |message: &Message| match message.fate {
+            Fate::Acknowledged { seq, .. } if message.room == room => Some(seq),
+            _ => None,
+        };
+        let own: Vec<u32> = self.messages.iter().filter_map(seq_of).collect();
+        let known = &world.truth.rooms[room];
+        let is_own = !own.is_empty() && chance.percent(85);
+        let of = match is_own {
+            // The newest ones are in memory.
+            true if chance.percent(60) => own[own.len() - 1 - chance.below(own.len().min(3))],
+            true => own[chance.below(own.len())],
+            false => 1 + chance.below(known.head() as usize + 2) as u32,
+        };
+        let texts: Vec<&str> = self.messages.iter().map(|m| m.text.as_str()).collect();
+        let said = known.entry(of).and_then(|entry| entry.said.text());
+        if !is_own && said.is_none_or(|said| texts.contains(&said)) {
+            // Its own, of which it does not know the number.
+            return Vec::new();
+        }
+        let mut fields = vec![("room", json!(world.names[room])), ("seq", json!(of))];
+        let filling = ["", "x", "語"][chance.below(3)].repeat(chance.below(40));
+        let text = format!("edits j{} {} {filling}.", self.number, self.next_id);
+        let text = chance.percent(65).then_some(text);
+        if let Some(text) = &text {
+            fields.push(("text", json!(text)));
+        }
+        let kind = match text {
+            Some(_) => "edit",
+            None => "delete",
+        };
+        let asked = Asked::Amend {
+            room,
+            of,
+            text,
+            is_own,
+        };
+        self.asks(kind, asked, &fields, chance)
     }
 
     fn has_sent_all(&self, room: usize) -> bool {
@@ -898,6 +1057,7 @@ impl Program {
             before,
             limit,
             sure: world.disk.map_or_else(|| known.head(), stored),
+            head: known.head(),
         };
         self.asks("search", asked, &fields, chance)
     }
@@ -979,6 +1139,25 @@ impl Program {
         self.writes(client::frame(0x88, payload, chance))
     }
 
+    /// What it shows of the rooms that it is in is what there is.
+    pub(crate) fn check_views(&self, truth: &Truth) {
+        for (room, memory) in self.memories.iter().enumerate() {
+            if !self.is_in(room) {
+                continue;
+            }
+            for (seq, said) in &memory.view {
+                let entry = truth.rooms[room].entry(*seq);
+                let entry = entry.unwrap_or_else(|| panic!("{} shows {said:?}", self.nick));
+                // An edit that was replaced shows nothing by itself.
+                assert!(
+                    said.text().is_none() || said == entry.present(),
+                    "{} shows entry {seq} as {said:?} instead of {entry:?}",
+                    self.nick
+                );
+            }
+        }
+    }
+
     /// Everything that it asked for was answered, and everything that it said has its fate.
     pub(crate) fn is_settled(&self, truth: &Truth) -> bool {
         let is_open = |message: &Message| matches!(message.fate, Fate::Unsent | Fate::Sent);
@@ -994,6 +1173,33 @@ impl Program {
             && connection.follows.values().all(is_current)
             && self.memories.iter().enumerate().all(is_in)
             && !self.messages.iter().any(is_open)
+    }
+}
+
+/// An acknowledged edit or deletion is stored with its number.
+fn is_amended(room: usize, of: u32, text: Option<&str>, all: &Value, world: &World<'_>) {
+    let what = match text {
+        Some(text) => What::Edited {
+            of,
+            text: text.to_owned(),
+        },
+        None => What::Deleted { of },
+    };
+    let name = world.names[room];
+    let seq = all["seq"].as_u64().expect("a number") as u32;
+    let known = &world.truth.rooms[room];
+    let entry = known.entry(seq);
+    assert!(
+        all["room"] == name && entry.is_some_and(|entry| entry.said.what == what),
+        "{all} for {what:?}, but the entry is {entry:?}"
+    );
+    if let Some(disk) = world.disk {
+        let record = disk.record(name, seq);
+        assert!(
+            record.is_some_and(|record| Said::of(&record.draft).what == what)
+                || seq < known.oldest(),
+            "{all} was acknowledged and is not stored: {record:?}"
+        );
     }
 }
 
@@ -1023,6 +1229,7 @@ fn check_found(
         before,
         limit,
         sure,
+        head,
     }) = asked
     else {
         panic!("what was found answers {asked:?}");
@@ -1036,7 +1243,7 @@ fn check_found(
     };
     for entry in entries {
         assert_eq!(entry.room, name, "an entry of another room");
-        truth.check(entry.seq, &entry.said, Some(entry.time));
+        truth.check(entry.seq, &entry.said, Some(entry.time), *head);
         assert!(
             has_all(&entry.said) && entry.seq < *before,
             "{entry:?} was found for {asked:?}"
@@ -1058,13 +1265,15 @@ fn check_found(
     let wanted = |seq: u32| from <= seq && seq < *before && seq <= *sure;
     for (seq, entry) in truth.entries() {
         assert!(
-            !wanted(seq) || !has_all(&entry.said) || entries.iter().any(|found| found.seq == seq),
+            !wanted(seq)
+                || !entry.forms_since(*sure).all(has_all)
+                || entries.iter().any(|found| found.seq == seq),
             "entry {seq} was not found for {asked:?}, more: {more}"
         );
     }
     let mut older = truth.entries().filter(|(seq, _)| *seq < first);
     assert!(
-        !more || older.any(|(_, entry)| has_all(&entry.said)),
+        !more || older.any(|(_, entry)| entry.forms_since(0).any(has_all)),
         "there is no more before {first} for {asked:?}"
     );
 }
@@ -1090,7 +1299,7 @@ fn check_history(
     let truth = &world.truth.rooms[*room];
     for entry in entries {
         assert_eq!(entry.room, name, "an entry of another room");
-        truth.check(entry.seq, &entry.said, Some(entry.time));
+        truth.check(entry.seq, &entry.said, Some(entry.time), *head);
     }
     // What cannot be read is left out.
     let follows = |two: &[Entry]| {

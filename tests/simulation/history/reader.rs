@@ -32,6 +32,7 @@ pub(crate) struct Reader {
     is_operator: bool,
     asked_for_more: bool,
     kicks: u32,
+    edits: u32,
     pub(crate) is_behind: bool,
     pub(crate) is_blocked: bool,
     pub(crate) asleep_until: Tick,
@@ -59,6 +60,7 @@ impl Reader {
             is_operator: false,
             asked_for_more: false,
             kicks: 0,
+            edits: 0,
             is_behind: true,
             is_blocked: false,
             asleep_until: Tick(0),
@@ -80,6 +82,7 @@ impl Reader {
             texts: std::mem::take(&mut self.texts),
             missed: self.missed,
             kicks: self.kicks,
+            edits: self.edits,
             socket: Some(socket),
             ..Self::new(self.number, self.conduct, self.room, self.wish)
         };
@@ -131,12 +134,12 @@ impl Reader {
         }
         if let Some(seq) = room.find(line) {
             let is_next = match self.at {
-                Some(at) => seq == at + 1,
+                Some(at) => at < seq && seq <= room.next_line(at),
                 // What it was not sent yet before it asked for earlier lines must be among them.
                 None => match self.before.take() {
                     Some(before) => {
                         let is_too_far = room.head() - before > bounds.catch_up_max;
-                        seq <= before + 1 || is_too_far || seq <= room.oldest()
+                        seq <= room.next_line(before) || is_too_far || seq <= room.oldest()
                     }
                     None => seq >= self.first || bounds.may_be_gone,
                 },
@@ -163,6 +166,12 @@ impl Reader {
             self.before = None;
             return;
         };
+        if room.next_line(at) > at + 1 {
+            // It may have passed entries that have no line.
+            self.at = None;
+            self.first = at + 1;
+            return;
+        }
         let to = at + count;
         let is_gone = to < room.oldest() || bounds.may_be_gone;
         let is_too_far =
@@ -194,6 +203,11 @@ impl Reader {
                 self.kicks += 1;
                 format!("/kick {target} out {} {}", self.number, self.kicks)
             }
+            4 if !self.texts.is_empty() => {
+                self.edits += 1;
+                format!("/edit corrects p{} {}.", self.number, self.edits)
+            }
+            5 if !self.texts.is_empty() => String::from("/delete"),
             _ => {
                 let filling = "y".repeat(chance.below(60));
                 let text = format!("says p{} {} {filling}.", self.number, self.texts.len());
@@ -210,7 +224,7 @@ impl Reader {
     /// Everything of the room has come.
     pub(crate) fn is_at_the_end(&self, room: &RoomTruth) -> bool {
         // What was said before it entered is not known.
-        self.at.is_none_or(|at| at == room.head())
+        self.at.is_none_or(|at| room.next_line(at) > room.head())
     }
 }
 

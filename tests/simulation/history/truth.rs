@@ -1,9 +1,10 @@
 //! What is true of each room: its entries, from what the store was asked to keep and what the
 //! witnesses received, and the notices between them. At a crash it becomes what the disk kept.
-//! Everything that any client receives is compared with it. Knows no client.
+//! Everything that any client receives is compared with it: a message in a form that it had since
+//! the client asked. Knows no client.
 
 use super::disk::Disk;
-use parlor::chat::{Content, Draft, Manner};
+use parlor::chat::{Content, Draft, Form, Manner};
 use parlor::log::Record;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Said {
     pub(crate) nick: String,
     pub(crate) what: What,
+    pub(crate) mark: Mark,
+}
+
+/// What has become of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mark {
+    #[default]
+    AsSaid,
+    Edited,
+    Deleted,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,10 +76,39 @@ impl Said {
             },
             Content::Act { .. } => panic!("no act is played here"),
         };
+        let mark = match &draft.content {
+            Content::Said { form, .. } => match form {
+                Form::Original => Mark::AsSaid,
+                Form::Edited { .. } => Mark::Edited,
+                Form::Deleted => Mark::Deleted,
+            },
+            _ => Mark::AsSaid,
+        };
         Self {
             nick: draft.nick.to_string(),
             what,
+            mark,
         }
+    }
+
+    /// The same with another text, as an edit or a deletion leaves it.
+    pub(crate) fn changed(&self, new: &str, mark: Mark) -> Self {
+        let mut said = self.clone();
+        match &mut said.what {
+            What::Message { text, .. } | What::Action { text, .. } => {
+                new.clone_into(text);
+                said.mark = mark;
+            }
+            What::Edited { text, .. } => new.clone_into(text),
+            What::Kicked { .. } | What::Deleted { .. } => panic!("{said:?} is changed"),
+        }
+        said
+    }
+
+    /// People are shown nothing of it.
+    fn is_silent(&self) -> bool {
+        self.mark == Mark::Deleted
+            || matches!(&self.what, What::Edited { text, .. } if text.is_empty())
     }
 
     pub(crate) fn text(&self) -> Option<&str> {
@@ -95,10 +135,27 @@ impl Said {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Numbered {
     pub(crate) said: Said,
+    /// What it became, each with the number of the entry that changed it.
+    changed: Vec<(u32, Said)>,
     /// The number of the start in which it was numbered.
     pub(crate) life: u32,
     /// Milliseconds since 1970, once known.
     pub(crate) at: Option<u64>,
+}
+
+impl Numbered {
+    /// The present form.
+    pub(crate) fn present(&self) -> &Said {
+        self.changed.last().map_or(&self.said, |(_, said)| said)
+    }
+
+    /// The forms that it had since the entry `from` was the newest, the oldest first.
+    pub(crate) fn forms_since(&self, from: u32) -> impl Iterator<Item = &Said> {
+        let before = self.changed.iter().filter(|(by, _)| *by <= from).count();
+        let forms = std::iter::once(&self.said);
+        let forms = forms.chain(self.changed.iter().map(|(_, said)| said));
+        forms.skip(before)
+    }
 }
 
 /// An element of what a member that is never behind receives.
@@ -172,17 +229,60 @@ impl RoomTruth {
                 let head = self.head();
                 assert_eq!(seq, head + 1, "a gap in the numbers before {said:?}");
                 self.by_line.insert(said.line(), seq);
-                self.entries.insert(seq, Numbered { said, life, at });
+                let changed = Vec::new();
+                let what = said.what.clone();
+                let numbered = Numbered {
+                    said,
+                    changed,
+                    life,
+                    at,
+                };
+                self.entries.insert(seq, numbered);
+                match what {
+                    What::Edited { of, text } => self.changes(of, seq, &text, Mark::Edited),
+                    What::Deleted { of } => self.changes(of, seq, "", Mark::Deleted),
+                    _ => {}
+                }
             }
         }
     }
 
-    /// A client received an entry.
-    pub(crate) fn check(&self, seq: u32, said: &Said, at: Option<u64>) {
+    /// The entry `by` edits or deletes a message: an edit before it loses its text.
+    fn changes(&mut self, of: u32, by: u32, text: &str, mark: Mark) {
+        let Some(message) = self.entries.get_mut(&of) else {
+            panic!("entry {by} changes entry {of}, which was never numbered");
+        };
+        let is_message = message.said.text().is_some();
+        assert!(
+            is_message && message.present().mark != Mark::Deleted,
+            "entry {by} changes {message:?}"
+        );
+        let before = message.changed.last().map(|(before, _)| *before);
+        let said = message.said.changed(text, mark);
+        self.by_line.insert(said.line(), of);
+        message.changed.push((by, said));
+        if let Some(edit) = before.and_then(|before| self.entries.get_mut(&before)) {
+            let said = edit.said.changed("", mark);
+            edit.changed.push((by, said));
+        }
+    }
+
+    /// The next entry after `at` of which people are shown a line for certain.
+    pub(crate) fn next_line(&self, at: u32) -> u32 {
+        let mut later = self.entries.range(at + 1..);
+        let shown = later.find(|(_, entry)| !entry.forms_since(0).any(Said::is_silent));
+        shown.map_or(self.head() + 1, |(seq, _)| *seq)
+    }
+
+    /// A client received an entry, in a form that it had since `from` was the newest entry.
+    pub(crate) fn check(&self, seq: u32, said: &Said, at: Option<u64>, from: u32) {
         let Some(known) = self.entries.get(&seq) else {
             panic!("an entry that was never numbered: {seq} {said:?}");
         };
-        assert_eq!(&known.said, said, "entry {seq} has another content");
+        assert!(
+            known.forms_since(from).any(|form| form == said),
+            "entry {seq} has another content: {said:?} instead of {known:?}, since {from}"
+        );
         assert!(
             at.is_none() || known.at.is_none() || known.at == at,
             "entry {seq} has the time {at:?} instead of {:?}",
@@ -197,7 +297,14 @@ impl RoomTruth {
     /// The server has crashed: entries above `head` are lost.
     fn falls_back_to(&mut self, head: u32) {
         self.lost += self.entries.split_off(&(head + 1)).len() as u64;
-        self.by_line.retain(|_, seq| *seq <= head);
+        for entry in self.entries.values_mut() {
+            entry.changed.retain(|(by, _)| *by <= head);
+        }
+        let forms = |(seq, entry): (&u32, &Numbered)| {
+            let lines = entry.forms_since(0).map(Said::line);
+            lines.map(|line| (line, *seq)).collect::<Vec<_>>()
+        };
+        self.by_line = self.entries.iter().flat_map(forms).collect();
         self.lines.clear();
     }
 }
@@ -282,6 +389,14 @@ impl Truth {
             room.falls_back_to(kept.as_ref().map_or(0, |kept| kept.head.0));
             // A copy may have what retention has removed since.
             room.oldest = kept.map_or(0, |kept| kept.oldest.0);
+            for (seq, entry) in room.entries.range(room.oldest..) {
+                let draft = disk.present(name, *seq).map(|draft| Said::of(&draft));
+                assert_eq!(
+                    draft.as_ref(),
+                    Some(entry.present()),
+                    "entry {seq} on the disk"
+                );
+            }
         }
     }
 
@@ -321,6 +436,7 @@ mod tests {
                 text: text.to_owned(),
                 reply_to: None,
             },
+            mark: Mark::AsSaid,
         }
     }
 
@@ -359,7 +475,51 @@ mod tests {
     #[test]
     #[should_panic(expected = "another content")]
     fn entry_that_was_lost_is_wrong_after_the_crash() {
-        room().check(2, &said("lost"), None);
+        room().check(2, &said("lost"), None, 0);
+    }
+
+    fn edit(of: u32, text: &str) -> Said {
+        Said {
+            nick: String::from("ann"),
+            what: What::Edited {
+                of,
+                text: text.to_owned(),
+            },
+            mark: Mark::AsSaid,
+        }
+    }
+
+    /// Entry 1 is edited by 4 and 5.
+    fn edited_room() -> RoomTruth {
+        let mut room = room();
+        room.numbers(4, edit(1, "d"), 2, None);
+        room.numbers(5, edit(1, "e"), 2, None);
+        room
+    }
+
+    #[test]
+    fn message_has_the_forms_since_the_client_asked() {
+        let room = edited_room();
+        let form = |text| said("a").changed(text, Mark::Edited);
+        room.check(1, &said("a"), None, 3);
+        room.check(1, &form("d"), None, 4);
+        room.check(1, &form("e"), None, 5);
+        room.check(4, &edit(1, ""), None, 5);
+        assert_eq!(room.next_line(3), 5, "the first edit may have no line");
+    }
+
+    #[test]
+    #[should_panic(expected = "another content")]
+    fn message_in_a_form_that_it_had_before_the_client_asked_is_found() {
+        edited_room().check(1, &said("a"), None, 4);
+    }
+
+    #[test]
+    fn change_that_was_lost_leaves_the_form_before_it() {
+        let mut room = edited_room();
+        room.falls_back_to(4);
+        room.check(1, &said("a").changed("d", Mark::Edited), None, 4);
+        room.check(4, &edit(1, "d"), None, 4);
     }
 
     #[test]
