@@ -5,7 +5,7 @@ use crate::id::{AccountId, ConnId};
 /// Who said something: 8 bytes in memory and on the disk, and none where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Author {
-    /// Nothing is known but the nick: nobody has the rights of an author.
+    /// Nothing is known but the nick: no user has the rights of an author.
     #[default]
     Unknown,
     /// A guest without a session. In memory alone, and of no meaning once the connection has ended.

@@ -161,7 +161,7 @@ pub enum Refused {
     NotAMember,
     /// Only an operator may do that.
     NotOperator,
-    /// The message is another's, or nobody's that is known.
+    /// The user is not the author of the message, or its author is not known.
     NotTheAuthor,
     /// There is no message with this number, or it was deleted.
     NoSuchMessage,
