@@ -3,6 +3,7 @@
 //! number and one content, an acknowledged message survives, and each client gets what it missed,
 //! once and in order.
 
+mod accounts;
 mod alone;
 mod amendments;
 mod disk;
@@ -25,4 +26,12 @@ const SEEDS: u64 = 300;
 #[test]
 fn what_was_said_is_kept_and_comes_once_and_in_order() {
     super::plays_all(&[], SEEDS, game::play);
+}
+
+/// The games about accounts.
+const ACCOUNT_SEEDS: u64 = 100;
+
+#[test]
+fn accounts_are_kept_and_their_nicks_and_sessions_are_their_owners() {
+    super::plays_all(&[], ACCOUNT_SEEDS, accounts::play);
 }
