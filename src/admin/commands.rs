@@ -176,6 +176,7 @@ pub fn account(
 }
 
 /// What a command makes of the facts of a store, and its answers.
+#[expect(clippy::vec_box, reason = "effects have them boxed")]
 fn edit(
     command: &AccountCommand,
     kept: Snapshot,

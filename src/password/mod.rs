@@ -69,7 +69,11 @@ pub struct Secret(Vec<u8>);
 
 impl Secret {
     pub fn new(text: &str) -> Self {
-        Self(text.as_bytes().to_owned())
+        Self::of(text.as_bytes())
+    }
+
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(bytes.to_owned())
     }
 
     pub fn as_bytes(&self) -> &[u8] {

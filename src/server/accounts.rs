@@ -283,10 +283,10 @@ impl<N: Net> Server<N> {
             return self.answer_problem(id, Problem::TooManyLogins, now);
         }
         // One that is longer than any is not right either, but the time must not say so.
-        let length = password.floor_char_boundary(password::BYTES_MAX);
+        let length = password.len().min(password::BYTES_MAX);
         let is_whole = length == password.len();
         let work = Work::Verify {
-            password: Secret::new(&password[..length]),
+            password: Secret::of(&password.as_bytes()[..length]),
             kept: kept.filter(|_| is_whole).map(String::from),
         };
         if self.begin(id, work, step, now) {

@@ -145,7 +145,7 @@ fn moment(value: &Value) -> Option<Millis> {
     // False for what is no number, too.
     (0.0..=SECONDS_MAX)
         .contains(&seconds)
-        .then(|| Millis((seconds * 1000.0) as u64))
+        .then_some(Millis((seconds * 1000.0) as u64))
 }
 
 impl Claims {

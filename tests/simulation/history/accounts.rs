@@ -284,11 +284,10 @@ impl Game {
         person.is_greeted = false;
         person.account = None;
         // A logout or another ending may have been made: such a session says nothing.
-        match person.asked.take() {
-            Some(Asked::Logout | Asked::Unregister { .. } | Asked::Change { .. }) => {
-                person.session = None;
-            }
-            _ => {}
+        if let Some(Asked::Logout | Asked::Unregister { .. } | Asked::Change { .. }) =
+            person.asked.take()
+        {
+            person.session = None;
         }
     }
 
