@@ -199,7 +199,7 @@ export default {
   "order.purge-too": "Delete their messages of the last day, too",
   "order.everywhere": "On the whole server",
   "order.target": "Name, account or address",
-  "order.target-hint": "ann, account:ann, 192.0.2.0/24",
+  "order.target-hint": "ann, @ann for an account, 192.0.2.0/24",
   "order.no-undo": "This cannot be undone.",
   "order.close-title": "Close {room}?",
   "order.close-about": "All members leave it. Its settings, roles, bans and mutes are gone; its messages stay.",

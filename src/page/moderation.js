@@ -37,10 +37,10 @@ export const isHeard = (state, room) =>
 const filled = (object) => Object.fromEntries(
   Object.entries(object).filter(([, value]) => value !== undefined && value !== null && value !== ""));
 
-/** What a person names: an account, an address or a nick. */
+/** What a person names: an account with a sign before it, an address, or a nick. */
 export function targetOf(text) {
   const name = text.trim();
-  if (name.startsWith("account:")) return { account: name.slice("account:".length) };
+  if (name.startsWith("@")) return { account: name.slice(1) };
   const isAddress = /^\d{1,3}(\.\d{1,3}){3}(\/\d+)?$/.test(name) || /^[\da-f:]*:[\da-f:.]*(\/\d+)?$/i.test(name);
   return isAddress ? { address: name } : { nick: name };
 }
@@ -71,7 +71,8 @@ export function createModeration({ ask }) {
     mute: sanction("mute"),
     unmute: sanction("unmute"),
     setTopic: (room, topic) => ask({ type: "topic", room, topic }),
-    setRole: (room, account, role) => ask({ type: "role", ...filled({ room, account, role }) }),
+    setRole: (room, account, role) =>
+      ask({ type: "role", ...filled({ room, account: account.replace(/^@/u, ""), role }) }),
     settingsOf: (room) => ask({ type: "room", room }),
     changeSettings: (room, changes) => ask({ type: "room", room, ...changes }),
     sanctions: (room, after) => ask({ type: "sanctions", limit: 100, ...filled({ room, after }) }),

@@ -198,7 +198,7 @@ export default {
   "order.purge-too": "同时删除其最近一天的消息",
   "order.everywhere": "在整个服务器上",
   "order.target": "名字、账号或地址",
-  "order.target-hint": "ann、account:ann、192.0.2.0/24",
+  "order.target-hint": "ann、@ann（账号）、192.0.2.0/24",
   "order.no-undo": "此操作无法撤销。",
   "order.close-title": "关闭 {room}？",
   "order.close-about": "所有人都会离开；设置、角色、封禁与禁言将被清除，消息保留。",

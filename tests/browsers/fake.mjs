@@ -23,6 +23,7 @@ class Link {
       history: ({ room }) => ({ type: "history", room, entries: [], more: false }),
       who: ({ room }) => ({ type: "members", room, members: [this.nick], more: 0 }),
       rooms: () => ({ type: "rooms", rooms: [], more: 0 }),
+      room: ({ room }) => ({ type: "settings", room, topic: "", slow_seconds: 0, moderated: false, locked: false, hidden: false }),
     };
     this.requests = [];
     socket.on("error", () => {});

@@ -19,7 +19,7 @@ test("what is offered depends on the role in the room and on the server", () => 
 
 test("a target is a nick, an account or an address, and a time has a unit", () => {
   assert.deepEqual(targetOf("ann"), { nick: "ann" });
-  assert.deepEqual(targetOf("account:ann"), { account: "ann" });
+  assert.deepEqual(targetOf("@ann"), { account: "ann" });
   for (const address of ["192.0.2.1", "192.0.2.0/24", "2001:db8::/64", "::1"]) assert.deepEqual(targetOf(address), { address });
   assert.deepEqual(targetOf("dad"), { nick: "dad" });
   assert.deepEqual(["90", "10m", "2h", "7d", "1w"].map(secondsOf), [90, 600, 7200, 604_800, 604_800]);

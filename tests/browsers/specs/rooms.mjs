@@ -1,0 +1,73 @@
+// What rooms are like, in the page: settings, slow mode, owners and the roles that they give.
+import { equal, spec } from "../spec.mjs";
+
+/** Ann, who keeps order by a token, and eve are in the room, each with a page. */
+async function court(scene, options = {}) {
+  const server = await scene.startServer(["--operator-token", "a-secret-token"]);
+  const here = { room: "court", url: server.url, ...options };
+  const ann = await scene.person("ann", here);
+  await says(ann, "/op a-secret-token");
+  await ann.reads("You are an operator now", "#log");
+  return { ann, eve: await scene.person("eve", here), server };
+}
+
+async function says(person, text) {
+  await person.click("#words");
+  await person.type(text);
+  await person.press("Enter");
+}
+
+const choose = (person, name) => person.click({ role: "menuitem", name });
+const inDialog = (more) => ({ in: { role: "dialog" }, ...more });
+
+async function openRoomMenu(person, name) {
+  await person.click("#room-menu-open");
+  await choose(person, name);
+  await person.sees({ role: "dialog" });
+}
+
+spec("slow mode is set in a dialog, counts down at the field, and lets words stay", async (scene) => {
+  const { ann, eve } = await court(scene);
+  await openRoomMenu(ann, "Room settings");
+  await ann.fill(inDialog({ role: "textbox", name: "Slow mode (seconds)" }), "4");
+  await ann.press("Enter");
+  await ann.seesNot({ role: "dialog" });
+  await eve.reads("ann changed the room", "#log");
+  await says(eve, "one");
+  await eve.reads(/Slow mode: [1-4] second/, "#held");
+  await eve.type("two");
+  await eve.press("Enter");
+  await eve.reads(/Slow mode/, "#problem");
+  equal(await eve.value("#words"), "two");
+  await eve.seesNot("#held");
+  await eve.press("Enter");
+  await ann.reads("two", "#log");
+  for (const text of ["three", "four"]) await says(ann, text);
+  await eve.reads("four", "#log");
+  await ann.seesNot("#held");
+});
+
+spec("who makes a room owns it, lets only some be heard, and gives a voice", async (scene) => {
+  const ann = await scene.person("ann");
+  await says(ann, "/register ann a-correct-horse");
+  await ann.reads("You are logged in as ann", "#log");
+  const bob = await scene.person("bob");
+  await says(bob, "/register bob battery-staple");
+  await bob.reads("You are logged in as bob", "#log");
+  await says(ann, "/join court");
+  await scene.isIn(ann, "ann", "court");
+  await says(ann, "welcome");
+  await openRoomMenu(ann, "Room settings");
+  await ann.click(inDialog({ role: "checkbox", name: "Only members with a voice may speak" }));
+  await ann.click(inDialog({ role: "button", name: "Save" }));
+  await ann.seesNot({ role: "dialog" });
+  await says(bob, "/join court");
+  await scene.isIn(bob, "bob", "court");
+  await bob.until("the field says so", () => document.querySelector("#words").placeholder.includes("a voice"));
+  equal(await bob.evaluate(() => document.querySelector("#words").disabled), true);
+  await says(ann, "/role @bob voiced");
+  await ann.reads("bob is now voiced", "#log");
+  await bob.until("the field is free", () => !document.querySelector("#words").disabled);
+  await says(bob, "I have a voice");
+  await ann.reads("I have a voice", "#log");
+});
