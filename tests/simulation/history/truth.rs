@@ -271,7 +271,7 @@ impl RoomTruth {
     pub(crate) fn next_line(&self, at: u32) -> u32 {
         let mut later = self.entries.range(at + 1..);
         let shown = later.find(|(_, entry)| !entry.forms_since(0).any(Said::is_silent));
-        shown.map_or(self.head() + 1, |(seq, _)| *seq)
+        shown.map_or_else(|| self.head() + 1, |(seq, _)| *seq)
     }
 
     /// A client received an entry, in a form that it had since `from` was the newest entry.
