@@ -236,38 +236,39 @@ fn author_that_comes_back_after_a_restart_changes_what_the_store_has() {
     assert_eq!(scene.history(bob, 3), expected);
 }
 
-/// A page that the store reads before it has stored the change has the old form.
+/// A page that the store reads before it has stored the change has the old form. The change itself
+/// has read a page that begins with its message; one that begins before it comes later.
 #[test]
 fn page_that_comes_before_the_change_is_stored_has_the_present_form() {
     let mut scene = Scene::new(config());
     let ann = scene.joins();
-    scene.asks(ann, 2, &[says("one"), edits(1, "two")]);
+    scene.asks(ann, 2, &[says("zero"), says("one"), edits(2, "two")]);
     let session = scene.clients[ann].heard[0]["session"].clone();
     let Scene { mut engine, .. } = scene;
     engine.stops();
 
     let mut scene = Scene::over(config(), engine.disk);
     let ann = scene.connects();
-    scene.asks(
-        ann,
-        1,
-        &[("resume", vec![("session", session)]), asked("join", &[])],
-    );
-    assert_eq!(scene.history(ann, 3).len(), 2);
+    let resume = ("resume", vec![("session", session)]);
+    scene.asks(ann, 1, &[resume, asked("join", &[])]);
     let until = scene.now() + 50;
     scene.engine.fails_until(until);
-    // Nothing of it is stored yet, but for the reading.
-    scene.asks(ann, 4, &[edits(1, "three"), deletes(1)]);
+    scene.asks(ann, 4, &[edits(2, "three"), deletes(2)]);
     let bob = scene.joins();
     let search = asked("search", &[("query", json!("t"))]);
     assert_eq!(entries(&scene.ask(bob, 2, search)), [""; 0]);
     let expected = [
-        "1 c0:  (deleted)",
-        "2 c0 edits 1: -",
-        "3 c0 edits 1: -",
-        "4 c0 deletes 1",
+        "1 c0: zero",
+        "2 c0:  (deleted)",
+        "3 c0 edits 2: -",
+        "4 c0 edits 2: -",
+        "5 c0 deletes 2",
     ];
     assert_eq!(scene.history(bob, 3), expected);
+    assert!(
+        scene.engine.is_failing(scene.now()),
+        "nothing of it is stored"
+    );
     scene.pass(60);
     assert_eq!(scene.history(bob, 4), expected);
 }
