@@ -46,6 +46,9 @@ const SAVE_MS = 1_000;
 /** Attempts without an answer before it is tried out what is wrong. */
 const DIAGNOSE_AFTER = 2;
 
+/** What the server has not yet: what is found to be missing besides is added for the connection. */
+const MISSING = ["direct", "purge", "report"];
+
 /**
  * `world`: { WebSocket, now, setTimeout, clearTimeout, random }. `storage`: of storage.js.
  * `url(nick)`: where to connect. `onChange(change)`: `{connection}`, `{rooms}`, `{notice}`, or
@@ -67,8 +70,8 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     accounts: null,
     /** { name, roles } of the person; null: a guest. */
     account: null,
-    /** Types of requests that this server does not know, as far as they were tried. */
-    unknown: new Set(),
+    /** Types of requests that this server does not know, and is not asked for. */
+    unknown: new Set(MISSING),
     /** Nothing can be done here without an account. */
     isLoginNeeded: false,
     /** The token of an operator was accepted on this connection. */
@@ -165,7 +168,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     state.limits = { ...state.limits, ...hello.limits };
     state.offsetMs = hello.time - now();
     state.isOperator = false;
-    state.unknown.clear();
+    state.unknown = new Set(MISSING);
     account.greeted(hello);
     naming.greeted(hello);
     if (!tab.secret) return begun(hello);
