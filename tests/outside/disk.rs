@@ -213,7 +213,7 @@ fn server_whose_disk_fails_still_stops_when_it_is_asked_to() {
     server.signal("TERM");
     let (status, errors) = server.ends_late();
     assert_eq!(status.code(), Some(0));
-    contains(&errors, "1 messages could not be stored");
+    contains(&errors, "1 messages and 0 changes could not be stored");
     drop(fault);
     assert_eq!(kept(&folder.0, "den"), ["before"]);
 }

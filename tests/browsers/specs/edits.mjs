@@ -24,15 +24,15 @@ const heard = (scene, program, what, is) => scene.eventually(what, () => program
 everywhere("one's last message is corrected with the arrow up, for all", async (scene) => {
   const { ann, bob } = await talk(scene);
   await says(ann, "tea at fuor");
-  equal(await ann.value("#words"), "");
+  await ann.until("the field is empty", (see, text) => document.querySelector("#words").value === text, "");
   await ann.press("ArrowUp");
-  equal(await ann.value("#words"), "tea at fuor");
+  await ann.until("the field has tea at fuor", (see, text) => document.querySelector("#words").value === text, "tea at fuor");
   await ann.reads("Editing", "#reply");
   await ann.fill("#words", "tea at four");
   await ann.press("Enter");
   await ann.reads("tea at four", "#log");
   await ann.reads("(edited)", "#log");
-  equal(await ann.value("#words"), "", "the field is free again");
+  await ann.until("the field is empty", (see, text) => document.querySelector("#words").value === text, "");
   const edited = await heard(scene, bob, "bob hears of it", ({ type }) => type === "edited");
   equal([edited.text, edited.of], ["tea at four", 3]);
   await ann.reload();
@@ -49,15 +49,15 @@ spec("Escape leaves a correction, and the draft comes back", async (scene) => {
   await ann.type(", changed");
   await ann.press("Escape");
   await ann.seesNot("#reply");
-  equal(await ann.value("#words"), "");
+  await ann.until("the field is empty", (see, text) => document.querySelector("#words").value === text, "");
   await ann.type("my draft");
   const { x, y } = await ann.rectOfText("#log", "as it was");
   await ann.view.move(x + 5, y + 5);
   await ann.click({ in: "#row-actions", role: "button", name: "More" });
   await ann.click({ role: "menuitem", name: "Edit" });
-  equal(await ann.value("#words"), "as it was");
+  await ann.until("the field has as it was", (see, text) => document.querySelector("#words").value === text, "as it was");
   await ann.press("Escape");
-  equal(await ann.value("#words"), "my draft");
+  await ann.until("the field has my draft", (see, text) => document.querySelector("#words").value === text, "my draft");
   ok(!(await ann.text("#log")).includes("edited"), "nothing was changed");
 });
 
@@ -120,7 +120,7 @@ spec("a message that is too old says so, and the text stays", async (scene) => {
   await new Promise((resolve) => { setTimeout(resolve, 2500); });
   await ann.press("Enter");
   await ann.reads("too old", "#problem");
-  equal(await ann.value("#words"), "too old soon changed");
+  await ann.until("the field has too old soon changed", (see, text) => document.querySelector("#words").value === text, "too old soon changed");
 });
 
 spec("the menu of a message is used with the keyboard alone, and gives the focus back", async (scene) => {
