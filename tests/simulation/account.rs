@@ -84,7 +84,8 @@ impl Account {
                 });
             }
             let reply = self.replies.get(place.reply);
-            if reply.is_some_and(|reply| line.starts_with(&reply.begins)) {
+            // Each line of it is one way in which the reply may begin.
+            if reply.is_some_and(|reply| reply.begins.lines().any(|one| line.starts_with(one))) {
                 next.push(Place {
                     reply: place.reply + 1,
                     ..*place

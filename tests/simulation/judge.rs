@@ -556,7 +556,8 @@ impl Game {
             return self.was_kicked(self.people[socket].room, line);
         }
         let answer = if self.people[socket].is_operator {
-            "* nobody called "
+            // No operator kicks another, or itself.
+            "* nobody called \n* you may not do that to "
         } else {
             "* only an operator"
         };
