@@ -73,7 +73,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// All of them. A store and a tail write them as their places in this list.
+    /// All of them, by their numbers.
     pub const ALL: [Self; 11] = [
         Self::Ban,
         Self::BanAccount,
@@ -87,6 +87,16 @@ impl Act {
         Self::Role,
         Self::Settings,
     ];
+
+    /// As a store and a tail write it.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The other way; `None`: no act has this number.
+    pub fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
 
     /// The type of the entry for programs.
     pub const fn name(self) -> &'static str {

@@ -57,6 +57,16 @@ pub enum Action {
 }
 
 impl Role {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 6] = [
+        Self::Member,
+        Self::Voiced,
+        Self::Moderator,
+        Self::Owner,
+        Self::ServerModerator,
+        Self::Admin,
+    ];
+
     /// The least role for an action.
     const fn least(action: Action) -> Self {
         match action {
@@ -107,15 +117,7 @@ pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
 mod tests {
     use super::*;
 
-    const ROLES: [Role; 6] = [
-        Role::Member,
-        Role::Voiced,
-        Role::Moderator,
-        Role::Owner,
-        Role::ServerModerator,
-        Role::Admin,
-    ];
-    /// As docs/moderation.md has it: `.` is no, `x` is yes, in the order of [`ROLES`].
+    /// As docs/moderation.md has it: `.` is no, `x` is yes, in the order of [`Role::ALL`].
     const TABLE: [(Action, &str, &str); 20] = [
         (
             Action::SpeakInModerated,
@@ -174,13 +176,13 @@ mod tests {
     #[test]
     fn every_role_may_do_what_the_table_says_to_every_other() {
         for (action, _, row) in TABLE {
-            for (actor, cell) in ROLES.into_iter().zip(row.chars()) {
+            for (actor, cell) in Role::ALL.into_iter().zip(row.chars()) {
                 assert_eq!(
                     may(actor, action, None),
                     cell == 'x',
                     "{actor:?} {action:?}"
                 );
-                for target in ROLES {
+                for target in Role::ALL {
                     let expected = cell == 'x' && target < actor;
                     let found = may(actor, action, Some(target));
                     assert_eq!(found, expected, "{actor:?} {action:?} {target:?}");

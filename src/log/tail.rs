@@ -207,8 +207,7 @@ fn write_payload(entry: &Entry<'_>, to: &mut Vec<u8>) {
             detail,
             until,
         } => {
-            let place = Act::ALL.iter().position(|one| *one == act).unwrap_or(0);
-            to.push(place as u8);
+            to.push(act.number());
             // No act ends in the first second of 1970.
             to.extend_from_slice(&until.unwrap_or(0).to_le_bytes());
             to.extend_from_slice(&length(by).to_le_bytes());
@@ -265,7 +264,8 @@ fn read_entry<'a>(header: &Header, mut rest: &'a [u8]) -> Entry<'a> {
             reason: text(rest),
         },
         kind::ACT => {
-            let act = Act::ALL[usize::from(take(&mut rest, 1)[0])];
+            let act =
+                Act::numbered(take(&mut rest, 1)[0]).expect("the tail writes numbers of acts");
             let until = Some(word(take(&mut rest, 4), 0)).filter(|until| *until > 0);
             let by = take_short(&mut rest);
             Content::Act {

@@ -74,7 +74,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// Why a request for a WebSocket is refused to one who is banned, in whole sentences.
+    /// Why a request for a WebSocket is refused to a banned user, in whole sentences.
     pub(super) fn turned_away(
         &mut self,
         id: ConnId,
@@ -105,7 +105,7 @@ impl<N: Net> Server<N> {
     }
 }
 
-/// What one who is banned is told, in whole sentences.
+/// What a banned user is shown, in whole sentences.
 pub(super) fn sentence(notice: &BanNotice) -> String {
     let mut sentence = match notice.until {
         Some(until) => format!("You are banned until {until}"),

@@ -319,17 +319,8 @@ fn scope(row: &Row<'_>, column: usize) -> Result<Scope, Fault> {
     })
 }
 
-const ROLES: [Role; 6] = [
-    Role::Member,
-    Role::Voiced,
-    Role::Moderator,
-    Role::Owner,
-    Role::ServerModerator,
-    Role::Admin,
-];
-
 fn role(number: u8) -> Result<Role, Fault> {
-    let role = ROLES.get(usize::from(number)).copied();
+    let role = Role::ALL.get(usize::from(number)).copied();
     role.ok_or_else(|| Fault::damaged(format!("there is no role {number}")))
 }
 

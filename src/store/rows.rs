@@ -18,7 +18,7 @@ pub(super) const ACTED: u8 = 1;
 pub(super) const EDITED: u8 = 2;
 pub(super) const DELETED: u8 = 3;
 const KICKED: u8 = 5;
-/// The first of the acts, which follow in the order of [`Act::ALL`].
+/// The first of the acts, which follow by their numbers.
 const ACTS: u8 = 16;
 /// Kinds that the tables may have besides acts.
 const KINDS: [u8; 5] = [SAID, ACTED, EDITED, DELETED, KICKED];
@@ -30,7 +30,7 @@ pub(super) fn is_known(kind: u8) -> bool {
 
 fn act(kind: u8) -> Option<Act> {
     let place = kind.checked_sub(ACTS)?;
-    Act::ALL.get(usize::from(place)).copied()
+    Act::numbered(place)
 }
 
 /// A record as a row.
@@ -94,9 +94,8 @@ impl<'a> Columns<'a> {
                 detail,
                 until,
             } => {
-                let place = Act::ALL.iter().position(|one| *one == act).unwrap_or(0);
                 // The end takes the place of the number of an entry.
-                row(ACTS + place as u8, until, Some(by), detail)
+                row(ACTS + act.number(), until, Some(by), detail)
             }
         }
     }

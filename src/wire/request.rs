@@ -205,7 +205,7 @@ pub enum Problem<'a> {
     WeakPassword { why: &'a str },
     /// Accounts are made by operators alone.
     AccountsClosed,
-    /// Only who is logged in may do that.
+    /// Only a logged-in user may do that.
     LoginRequired,
     /// The signed token allows other rooms.
     RoomNotAllowed,

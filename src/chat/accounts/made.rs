@@ -86,7 +86,7 @@ impl Chat {
         self.change(puts, forgets, (None, wall), effects);
     }
 
-    /// Makes an account for an operator, whoever wears its name: a guest who does loses it.
+    /// Makes an account for an operator. A guest that has its name as a nick loses it.
     ///
     /// # Errors
     /// The name is an account's, or cannot be one.

@@ -191,8 +191,8 @@ impl Chat {
         self.owners_of(&nick).next()
     }
 
-    /// The users that a ban by nick or account may be about. Who has an address only the server
-    /// knows.
+    /// The users that a ban by nick or account may be about. Only the server knows who has
+    /// an address.
     pub fn users_under(&self, subject: &Subject) -> Vec<ConnId> {
         match subject {
             Subject::Nick(nick) => match Nick::parse(nick) {

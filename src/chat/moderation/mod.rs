@@ -36,8 +36,6 @@ impl Chat {
         };
         if is_right {
             user.operator = found;
-        }
-        if is_right {
             effects.push(reply(id, Event::YouAreOperator));
         } else {
             effects.push(refuse(id, Refused::WrongToken));

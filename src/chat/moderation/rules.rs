@@ -6,7 +6,6 @@ use super::super::{
     Act, Action, Chat, Effect, Effects, Event, Farewell, JoinRefused, Now, Refused, RoomChange,
     may, reply, tell, text,
 };
-use super::sanction::act_in;
 use crate::id::{ConnId, RoomId, Tick};
 use smol_str::SmolStr;
 use std::fmt::Write as _;
@@ -48,14 +47,7 @@ impl Chat {
             rules.is_locked = change.locked.unwrap_or(rules.is_locked);
             rules.is_hidden = change.hidden.unwrap_or(rules.is_hidden);
         });
-        let by = self.nick_of(id).map(|nick| nick.as_smol_str().clone());
-        let by = by.unwrap_or_default();
-        effects.push(act_in(
-            room,
-            id,
-            by.clone(),
-            (Act::Settings, &by, &detail, None),
-        ));
+        effects.push(self.act_on_room(id, room, Act::Settings, &detail));
     }
 
     fn show_rules(&self, id: ConnId, room: RoomId, effects: &mut Effects) {

@@ -137,7 +137,7 @@ impl Chat {
                 None => is_guest = true,
             }
         }
-        // A name that an account has reserved, and that nobody wears now.
+        // A name that an account has reserved, and that no user has now.
         let reserved = self.registry.account_like(&nick);
         if let Some(account) = reserved
             && !subjects.contains(&Subject::Account(account.id))
@@ -354,7 +354,7 @@ impl Chat {
                     nick: text::excerpt(wanted),
                     why,
                 })?;
-                // One who is muted must not lift that, who could mute others.
+                // A muted moderator must not lift that mute.
                 if self.owners_of(&nick).any(|owner| owner == id) {
                     return Err(Refused::Oneself);
                 }

@@ -23,14 +23,14 @@ impl Chat {
         self.change_rules(id, room, ("topic", &topic), now, effects, |rules| {
             rules.topic.clone_from(&topic);
         });
+        effects.push(self.act_on_room(id, room, Act::Topic, &topic));
+    }
+
+    /// Asks for an entry about what a member did to the room itself.
+    pub(super) fn act_on_room(&self, id: ConnId, room: RoomId, act: Act, detail: &str) -> Effect {
         let by = self.nick_of(id).map(|nick| nick.as_smol_str().clone());
         let by = by.unwrap_or_default();
-        effects.push(act_in(
-            room,
-            id,
-            by.clone(),
-            (Act::Topic, &by, &topic, None),
-        ));
+        act_in(room, id, by.clone(), (act, &by, detail, None))
     }
 
     /// Changes the rules of a room, and answers when they are kept.

@@ -117,7 +117,7 @@ fn guest_loses_a_nick_that_becomes_an_accounts() {
         chat.log_in(BOB, account.expect("one"), None, (now, Millis(0)), effects);
     });
     assert_eq!(scene.nick(BOB), "user");
-    // What an operator adds is added whoever wears it.
+    // What an operator adds is added even if a guest has the nick.
     scene.after(|chat, _, effects| {
         chat.add_account("Ann", Some("hash".into()), None, Millis(0), effects)
             .expect("it is free");

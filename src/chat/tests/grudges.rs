@@ -1,5 +1,5 @@
 //! People with roles and grudges play at random with the rules of order, by a clock that runs and
-//! through crashes that lose nothing but the users. Who is banned and muted is kept in a second way,
+//! through crashes that lose nothing but the users. Bans and mutes are kept in a second way,
 //! as a plain list, and held against what the chat does.
 
 use super::order::{account, facts};

@@ -1,26 +1,11 @@
 // Keeping order in the page: menus with what one's role allows, bans and mutes with time and reason
 // and how they are lifted, lists of them, the audit log.
 import { Program } from "../client.mjs";
+import { court, says } from "../court.mjs";
 import { source } from "../packages.mjs";
 import { equal, everywhere, ok, spec } from "../spec.mjs";
 
 const AXE = source("axe-core/axe.min.js");
-
-/** Ann, who keeps order by a token, and eve are in the room, each with a page. */
-async function court(scene, options = {}) {
-  const server = await scene.startServer(["--operator-token", "a-secret-token"]);
-  const here = { room: "court", url: server.url, ...options };
-  const ann = await scene.person("ann", here);
-  await says(ann, "/op a-secret-token");
-  await ann.reads("You are an operator now", "#log");
-  return { ann, eve: await scene.person("eve", here), server };
-}
-
-async function says(person, text) {
-  await person.click("#words");
-  await person.type(text);
-  await person.press("Enter");
-}
 
 async function menuOf(person, text) {
   const { x, y } = await person.rectOfText("#log", text);

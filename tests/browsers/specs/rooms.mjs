@@ -1,21 +1,6 @@
 // What rooms are like, in the page: settings, slow mode, owners and the roles that they give.
+import { court, says } from "../court.mjs";
 import { equal, spec } from "../spec.mjs";
-
-/** Ann, who keeps order by a token, and eve are in the room, each with a page. */
-async function court(scene, options = {}) {
-  const server = await scene.startServer(["--operator-token", "a-secret-token"]);
-  const here = { room: "court", url: server.url, ...options };
-  const ann = await scene.person("ann", here);
-  await says(ann, "/op a-secret-token");
-  await ann.reads("You are an operator now", "#log");
-  return { ann, eve: await scene.person("eve", here), server };
-}
-
-async function says(person, text) {
-  await person.click("#words");
-  await person.type(text);
-  await person.press("Enter");
-}
 
 const choose = (person, name) => person.click({ role: "menuitem", name });
 const inDialog = (more) => ({ in: { role: "dialog" }, ...more });
