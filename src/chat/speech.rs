@@ -55,6 +55,31 @@ impl Chat {
         self.filtered(id, room, text)
     }
 
+    /// What a member asked to say has waited until now: it may have been muted or removed since, or
+    /// has another nick.
+    ///
+    /// # Errors
+    /// It must not be said any more.
+    pub fn may_still_say(
+        &self,
+        id: ConnId,
+        room: RoomId,
+        draft: &mut Draft,
+        now: Now,
+    ) -> Result<(), Refused> {
+        if !matches!(draft.content, Content::Said { .. } | Content::Edited { .. }) {
+            return Ok(());
+        }
+        let Some(nick) = self.nick_of(id).filter(|_| self.is_member(id, room)) else {
+            return Err(Refused::NotAMember);
+        };
+        if let Some(mute) = self.muted(id, room, now) {
+            return Err(silenced(mute, now.wall));
+        }
+        draft.nick.clone_from(nick.as_smol_str());
+        Ok(())
+    }
+
     /// What becomes of a text by the word filter: the same, with asterisks, or nothing.
     ///
     /// # Errors

@@ -481,8 +481,10 @@ impl<N: Net> Server<N> {
         self.is_guest_again(id, now);
     }
 
-    /// Where guests are not admitted, one that has been an account must go.
+    /// A guest is known by its nick and its address, which may be banned. Where guests are not
+    /// admitted, one that has been an account must go.
     fn is_guest_again(&mut self, id: ConnId, now: Tick) {
+        self.leaves_where_banned(id, now);
         if self.accounts.policy == AccountPolicy::Required && self.talk.chat().is_user(id) {
             self.part(id, &CloseReason::LoginRequired, now);
         }

@@ -61,7 +61,8 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// A user is known by its account from here on, which may be banned where the user is.
+    /// A user is known by its account from here on, or by it no more, and may be banned as what it
+    /// is now where it is.
     pub(super) fn leaves_where_banned(&mut self, id: ConnId, now: Tick) {
         if self.talk.chat().registry().sanction_count() == 0 {
             return;

@@ -154,7 +154,7 @@ impl<N: Net> Server<N> {
         let mut waiting = mem::take(&mut self.parked.waiting);
         while let Some(append) = waiting.pop_front() {
             let id = append.from;
-            match self.try_append(append, now) {
+            match self.try_again(append, now) {
                 Tried::Done => self.release(id, Wait::Number, now),
                 Tried::Later(append, Delay::Keys | Delay::Original) => {
                     self.parked.waiting.push_back(append);
@@ -189,7 +189,7 @@ impl<N: Net> Server<N> {
         }
         for append in mem::take(&mut self.parked.waiting) {
             let id = append.from;
-            match self.try_append(append, now) {
+            match self.try_again(append, now) {
                 Tried::Done => self.release(id, Wait::Number, now),
                 Tried::Later(append, Delay::Keys | Delay::Original) => {
                     self.parked.waiting.push_back(append);
@@ -220,6 +220,24 @@ impl<N: Net> Server<N> {
         self.fail(append.from, request, Problem::StoreUnavailable, now);
     }
 
+    /// A draft has waited, and its sender may have been muted or removed meanwhile.
+    fn try_again(&mut self, mut append: Append, now: Tick) -> Tried {
+        let (from, room) = (append.from, append.room);
+        let when = self.now_of(from, now);
+        let chat = self.talk.chat();
+        match chat.may_still_say(from, room, &mut append.draft, when) {
+            Ok(()) => self.try_append(append, now),
+            Err(why) => self.refuse_draft(&append, why, now),
+        }
+    }
+
+    fn refuse_draft(&mut self, append: &Append, why: Refused, now: Tick) -> Tried {
+        let event = Event::Refused(why);
+        let re = append.request.as_ref();
+        self.show(append.from, &Shown::Reply { re, event: &event }, now);
+        Tried::Done
+    }
+
     fn try_append(&mut self, mut append: Append, now: Tick) -> Tried {
         if let Some(key) = &append.key {
             match self.log.duplicate(key) {
@@ -244,12 +262,7 @@ impl<N: Net> Server<N> {
                 self.refuse_append(append, now);
                 return Tried::Done;
             }
-            Err(Unchanged::Refused(why)) => {
-                let event = Event::Refused(why);
-                let re = append.request.as_ref();
-                self.show(from, &Shown::Reply { re, event: &event }, now);
-                return Tried::Done;
-            }
+            Err(Unchanged::Refused(why)) => return self.refuse_draft(&append, why, now),
         };
         let wall = self.net.wall();
         match self

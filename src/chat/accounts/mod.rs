@@ -2,6 +2,7 @@
 //! connections they have. Knows no password and no token: who calls has verified them. What changes
 //! is changed in the registry at once, and answered when it is kept.
 
+mod leaving;
 mod made;
 mod person;
 
@@ -258,6 +259,7 @@ impl Chat {
             self.online.remove(account, id);
         }
         let forgets = self.registry.facts_of(account);
+        let puts = self.sanctions_left_by(account, &forgets, wall);
         let name = self
             .registry
             .account(account)
@@ -265,11 +267,11 @@ impl Chat {
         match id {
             Some(id) => {
                 let answer = Some((id, Event::Unregistered));
-                self.change(Vec::new(), forgets, (answer, wall), effects);
+                self.change(puts, forgets, (answer, wall), effects);
             }
             None => {
                 let audit = by_operator("account_deleted", &name.unwrap_or_default(), "");
-                self.change_noted(Vec::new(), forgets, audit, wall, effects);
+                self.change_noted(puts, forgets, audit, wall, effects);
             }
         }
     }

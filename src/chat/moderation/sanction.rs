@@ -127,7 +127,7 @@ impl Chat {
             let Some(user) = self.user(owner) else {
                 continue;
             };
-            if owner == id {
+            if self.is_oneself(id, owner) {
                 return Err(Refused::Oneself);
             }
             shown = user.nick.as_smol_str().clone();
@@ -179,6 +179,12 @@ impl Chat {
             shown: account.name.clone(),
             kind: TargetKind::Account,
         })
+    }
+
+    /// Whether another connection has the same user: of an account, any of its own.
+    fn is_oneself(&self, id: ConnId, other: ConnId) -> bool {
+        let account = self.account_of(id);
+        other == id || account.is_some() && account == self.account_of(other)
     }
 
     fn may_do_to(&self, place: &Place, role: Role, nick: &str) -> Result<(), Refused> {
@@ -355,7 +361,10 @@ impl Chat {
                     why,
                 })?;
                 // A muted moderator must not lift that mute.
-                if self.owners_of(&nick).any(|owner| owner == id) {
+                if self
+                    .owners_of(&nick)
+                    .any(|owner| self.is_oneself(id, owner))
+                {
                     return Err(Refused::Oneself);
                 }
                 let subjects = self.registry.sanctions_of_nick(&place.scope, kind, &nick);

@@ -760,3 +760,57 @@ fn first_account_in_a_new_room_owns_it() {
     scene.after(|chat, _, effects| chat.has_made(CAT, den, now, effects));
     assert_eq!(scene.chat.role_of(CAT, den), Role::Member);
 }
+
+#[test]
+fn account_that_is_removed_leaves_its_mute_to_its_nick() {
+    let mut scene = all_in_the_lobby();
+    let by_account = sanction(SanctionKind::Mute, Whom::Account("dan"), Some(60));
+    scene.at(NOON, BOB, by_account);
+    scene.after(|chat, now, effects| {
+        chat.remove_account(account(4), Some(DAN), (now, NOON), effects);
+    });
+    scene.at(NOON, DAN, say("hello"));
+    assert!(matches!(scene.refusal(DAN), Some(Refused::Muted { .. })));
+    scene.forget();
+    let later = Millis(NOON.0 + 61_000);
+    scene.at(later, DAN, say("hello"));
+    assert_eq!(scene.refusal(DAN), None);
+}
+
+#[test]
+fn draft_that_had_to_wait_is_not_said_by_a_member_that_was_muted_or_removed_meanwhile() {
+    let lobby = RoomId::new(0, 0);
+    for command in [mute("dan"), ban("dan")] {
+        let mut scene = all_in_the_lobby();
+        let lobby = scene.chat.rooms_of(DAN).next().unwrap_or(lobby);
+        let content = Content::said(
+            Manner::Message,
+            String::from("hello"),
+            None,
+            Author::Unknown,
+        );
+        let mut draft = Draft {
+            nick: "daniel".into(),
+            content,
+        };
+        let now = Now::from(scene.now);
+        let still = scene.chat.may_still_say(DAN, lobby, &mut draft, now);
+        assert_eq!((still, draft.nick.as_str()), (Ok(()), "dan"));
+        scene.at(NOON, BOB, command);
+        let still = scene.chat.may_still_say(DAN, lobby, &mut draft, now);
+        assert!(still.is_err(), "{command:?}");
+    }
+}
+
+#[test]
+fn second_connection_of_an_account_neither_mutes_it_nor_lifts_its_mute() {
+    let mut scene = all_in_the_lobby();
+    let other = ConnId::new(4, 10);
+    scene.comes_as(other, 2);
+    scene.at(NOON, other, mute("bob"));
+    assert_eq!(scene.refusal(other), Some(Refused::Oneself));
+    scene.at(NOON, ANN, mute("bob"));
+    scene.forget();
+    scene.at(NOON, other, lift(SanctionKind::Mute, "bob"));
+    assert_eq!(scene.refusal(other), Some(Refused::Oneself));
+}
