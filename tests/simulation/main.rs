@@ -22,6 +22,7 @@ mod judge;
 mod ledger;
 mod limits;
 mod net;
+mod order;
 mod person;
 mod scene;
 #[path = "../schema/mod.rs"]

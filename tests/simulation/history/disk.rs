@@ -157,6 +157,11 @@ impl Disk {
         }
     }
 
+    /// The number of the newest change of the registry; 0: there was none.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The epoch of the last start; 0: there was none.
     pub(crate) fn epoch(&self) -> u32 {
         self.epochs.last().map_or(0, |epoch| epoch.epoch)

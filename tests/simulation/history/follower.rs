@@ -294,7 +294,8 @@ impl Follower {
         self.place = room.lines.len();
         self.is_placed = true;
         self.has_lost = false;
-        self.may_have_lost = passed;
+        // Rooms take turns, so that a report may be some turns late.
+        self.may_have_lost = passed || self.may_have_lost && !self.was_reported;
         self.was_reported = false;
         self.is_behind = false;
     }

@@ -41,6 +41,9 @@ const HELD_TICKS: u32 = 110;
 /// Answers of one connection that may wait for the store.
 const ANSWERS_MAX: usize = 64;
 
+/// The longest message that a program is sent of another.
+const MESSAGE_BYTES_MAX: usize = 400;
+
 /// What an entry takes besides its text.
 const ENTRY_BYTES_MAX: usize = 200;
 
@@ -520,11 +523,27 @@ impl Game {
         connection.is_blocked |= self.server.net().is_behind(socket) || limit < usize::MAX;
         let bytes = self.server.net_mut().read_as_client(socket, limit);
         self.hears(index, &bytes);
+        self.may_have_been_full(index, bytes.len());
         self.check_follows(index);
         let net = self.server.net_mut();
         if net.is_over_for_client(socket) || net.is_closed_by_server(socket) {
             self.has_lost_its_connection(index);
         }
+    }
+
+    /// A member of several rooms may be sent more in one turn than its outbox takes, though the
+    /// network is not blocked: in the last of them it is behind.
+    fn may_have_been_full(&mut self, index: usize, bytes: usize) {
+        let limits = self.config.conn.outbox;
+        let Some(connection) = &mut self.programs[index].connection else {
+            return;
+        };
+        let frames = mem::take(&mut connection.heard);
+        let is_full = frames >= limits.frames_max || bytes + MESSAGE_BYTES_MAX > limits.bytes_max;
+        let rooms = &self.truth.rooms;
+        let mut follows = connection.follows.values();
+        let is_late = follows.any(|follower| !follower.is_at_the_end(&rooms[follower.room]));
+        connection.is_blocked |= is_full && is_late;
     }
 
     fn hears(&mut self, index: usize, bytes: &[u8]) {

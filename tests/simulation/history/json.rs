@@ -163,13 +163,19 @@ pub(crate) fn check_request(text: &str) {
     SCHEMA.with(|schema| schema.check_request(text));
 }
 
-/// Parses an object of the server.
-pub(crate) fn parse(text: &str) -> Heard {
+/// An object of the server, which the schema has.
+pub(crate) fn check_sent(text: &str) -> Value {
     let object: Value =
         serde_json::from_str(text).unwrap_or_else(|why| panic!("{text:?} is no JSON: {why}"));
     if let Err(why) = SCHEMA.with(|schema| schema.find_in(&object, "sent")) {
         panic!("{why}");
     }
+    object
+}
+
+/// Parses an object of the server.
+pub(crate) fn parse(text: &str) -> Heard {
+    let object = check_sent(text);
     let re = object.get("re").map(|re| {
         re.as_u64()
             .unwrap_or_else(|| panic!("an answer to a request that was not made: {object}"))

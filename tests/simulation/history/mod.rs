@@ -6,14 +6,14 @@
 mod accounts;
 mod alone;
 mod amendments;
-mod disk;
+pub(crate) mod disk;
 mod follower;
 mod game;
-mod json;
+pub(crate) mod json;
 mod program;
 mod reader;
 mod refusals;
-mod store;
+pub(crate) mod store;
 mod truth;
 
 /// The rooms. The first `WITNESSED` have a witness each.

@@ -220,6 +220,8 @@ pub(crate) struct Connection {
     pub(crate) is_blocked: bool,
     /// It was so at any time.
     pub(crate) was_blocked: bool,
+    /// Messages that it was sent since the game has looked.
+    pub(crate) heard: usize,
     /// Until when a dozing program reads nothing.
     pub(crate) asleep_until: Tick,
     pub(crate) close_code: Option<u16>,
@@ -245,6 +247,7 @@ impl Connection {
             moving: Vec::new(),
             is_blocked: false,
             was_blocked: false,
+            heard: 0,
             asleep_until: Tick(0),
             close_code: None,
             sent: 0,
@@ -401,7 +404,12 @@ impl Program {
                 .trace
                 .note(|| format!("        {nick} is sent {seen:?}"));
             match seen {
-                Seen::Line(text) => self.judges(&text, world),
+                Seen::Line(text) => {
+                    if let Some(connection) = &mut self.connection {
+                        connection.heard += 1;
+                    }
+                    self.judges(&text, world);
+                }
                 other => others.push(other),
             }
         }

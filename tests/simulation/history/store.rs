@@ -18,8 +18,25 @@ struct Channel {
     answers: Cell<Vec<Answer>>,
     /// The thread holds the lock, so that requests stay with the loop.
     is_locked: Cell<bool>,
-    /// Entries that the loop wanted to hand over, those included that had to stay.
-    offered: Cell<Vec<Record>>,
+    /// What the loop wanted to hand over to be kept, that included which had to stay.
+    offered: Cell<Vec<Offered>>,
+}
+
+/// Something to be kept, in the order in which the loop made it.
+#[derive(Clone, Debug)]
+pub(crate) enum Offered {
+    Entry(Record),
+    Change(Change),
+}
+
+impl Offered {
+    fn of(request: &Request) -> Option<Self> {
+        match request {
+            Request::Append(record) => Some(Self::Entry((**record).clone())),
+            Request::Change(change) => Some(Self::Change((**change).clone())),
+            _ => None,
+        }
+    }
 }
 
 fn append<T>(cell: &Cell<Vec<T>>, more: &mut Vec<T>) {
@@ -35,8 +52,8 @@ pub(crate) struct SimStore {
 
 impl Store for SimStore {
     fn send(&mut self, requests: &mut Vec<Request>) {
-        let mut records: Vec<Record> = requests.iter().filter_map(record).cloned().collect();
-        append(&self.channel.offered, &mut records);
+        let mut offered: Vec<Offered> = requests.iter().filter_map(Offered::of).collect();
+        append(&self.channel.offered, &mut offered);
         if !self.channel.is_locked.get() {
             append(&self.channel.requests, requests);
         }
@@ -44,13 +61,6 @@ impl Store for SimStore {
 
     fn receive(&mut self, answers: &mut Vec<Answer>) {
         append_to(answers, &self.channel.answers);
-    }
-}
-
-fn record(request: &Request) -> Option<&Record> {
-    match request {
-        Request::Append(record) => Some(record),
-        _ => None,
     }
 }
 
@@ -195,6 +205,16 @@ impl Engine {
     /// Takes over what the server has handed over since the last call. Returns the entries that it
     /// has numbered, in order; some may come again.
     pub(crate) fn takes_over(&mut self) -> Vec<Record> {
+        let offered = self.takes_all_over().into_iter();
+        let records = offered.filter_map(|offered| match offered {
+            Offered::Entry(record) => Some(record),
+            Offered::Change(_) => None,
+        });
+        records.collect()
+    }
+
+    /// The same, with the changes of the registry among the entries.
+    pub(crate) fn takes_all_over(&mut self) -> Vec<Offered> {
         for request in self.channel.requests.take() {
             match request {
                 Request::Append(record) => self.waiting.push_back(*record),

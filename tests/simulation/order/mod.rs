@@ -1,0 +1,18 @@
+//! The promises about order in rooms: people with roles, accounts and grudges, over a simulated
+//! network and a simulated store, which crash and start again. Nobody who is banned is in, nobody who
+//! is muted was heard, nobody does what the role does not allow, the audit log has every action once,
+//! and a reserved nick is worn by its owner alone.
+
+mod deed;
+mod game;
+mod model;
+mod passwords;
+mod person;
+
+/// The games of a test run.
+const SEEDS: u64 = 300;
+
+#[test]
+fn order_is_kept_whatever_happens() {
+    super::plays_all(&[], SEEDS, game::play);
+}
