@@ -322,9 +322,9 @@ impl Game {
         match (one.account, self.chance.below(10)) {
             (None, 0..4) => self.registers(person),
             (None, 4..8) => self.logs_in(person),
-            (Some(_), 0..3) => self.asks(person, "logout", &[], Asked::Logout),
-            (Some(account), 3) => self.unregisters(person, account),
-            (Some(account), 4) => self.changes_password(person, account),
+            (Some(_), 0..5) => self.asks(person, "logout", &[], Asked::Logout),
+            (Some(account), 5) => self.unregisters(person, account),
+            (Some(account), 6) => self.changes_password(person, account),
             _ => {
                 let other = self.chance.below(PEOPLE + 2);
                 let wanted = self.name(other);
@@ -440,7 +440,7 @@ impl Game {
 
     fn whom(&mut self) -> Whom {
         let other = self.chance.below(PEOPLE);
-        match self.chance.below(4) {
+        match self.chance.below(5) {
             0..2 => Whom::Nick(self.nick_of(other)),
             2 => Whom::Account(self.name(other)),
             _ => Whom::Address(self.people[other].address),
