@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -435,4 +436,65 @@ fn returning_client_takes_its_nick_over_from_its_half_dead_connection() {
     bob.hears("* ann left");
     back.asks(json!({"type": "join", "room": "lobby"}));
     bob.hears("* ann joined");
+}
+
+/// How long the answer to a login takes that fails, with and without an account of that name, and
+/// the answer to a forged token of a known and of an unknown user, in turns.
+/// `cargo test --release --test outside failed_login -- --ignored --nocapture` prints it.
+#[test]
+#[ignore = "measures"]
+fn failed_login_takes_as_long_without_an_account() {
+    let (_folder, key) = with_key("tokens-timing");
+    let server = Server::start(&[&key, "--max-connections-per-address", "0"]);
+    let known = token(&key, &["--sub", "known-user"]);
+    drop(Program::connect(&server, &format!("&token={known}")));
+    assert_eq!(
+        Program::connect(&server, "").asks(register("known"))["type"],
+        "ok"
+    );
+    let forged = |subject: &str| {
+        let right = token(&key, &["--sub", subject]);
+        let (body, _) = right.rsplit_once('.').expect("a signature");
+        json!({"type": "login", "token": format!("{body}.{}", "A".repeat(43))})
+    };
+    let tokens = [forged("known-user"), forged("other-user")];
+    let logins = ["known", "other"].map(|name| login(name, "a wrong password"));
+    measure_in_turns(&server, "password", 120, &logins);
+    measure_in_turns(&server, "forged token", 2_000, &tokens);
+}
+
+/// Prints the medians of two requests that fail, and the 95 % interval of the median of what the
+/// first took more than the second. Each try comes from an address of its own, for failed logins are
+/// few from one.
+fn measure_in_turns(server: &Server, what: &str, rounds: usize, requests: &[Value; 2]) {
+    let mut micros = [Vec::new(), Vec::new()];
+    for round in 0..rounds {
+        for turn in 0..2 {
+            let index = (round + turn) % 2;
+            let number = 2 * round + turn;
+            let address = format!("203.0.{}.{}", number / 250, number % 250);
+            let mut program = Program::connect_from(server, &address);
+            let begin = Instant::now();
+            assert_eq!(
+                program.asks(requests[index].clone())["code"],
+                "login_failed"
+            );
+            micros[index].push(begin.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    let pairs = micros[0].iter().zip(&micros[1]);
+    let mut more: Vec<f64> = pairs.map(|(known, unknown)| known - unknown).collect();
+    for list in micros.iter_mut().chain([&mut more]) {
+        list.sort_unstable_by(f64::total_cmp);
+    }
+    // The order statistics around the median, by the normal approximation of the binomial.
+    let half_width = (0.98 * (rounds as f64).sqrt()).ceil() as usize;
+    let (low, high) = (more[rounds / 2 - half_width], more[rounds / 2 + half_width]);
+    println!(
+        "{what}: median {:.1} µs with an account, {:.1} µs without; {:.1} µs more ({low:.1} to \
+         {high:.1}; {rounds} pairs)",
+        micros[0][rounds / 2],
+        micros[1][rounds / 2],
+        more[rounds / 2],
+    );
 }

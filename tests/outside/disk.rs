@@ -274,7 +274,15 @@ fn disk_that_stalls_delays_acknowledgements_and_nothing_else() {
 fn stall_costs_a_bystander_no_latency() {
     let folder = Folder::new("disk-latency");
     let mut start = keeping(&folder.0);
-    start.args(["--listen", "127.0.0.1:0", "--message-rate", "0"]);
+    // Bob answers no ping.
+    start.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--message-rate",
+        "0",
+        "--silent-timeout",
+        "1h",
+    ]);
     let server = Server::spawn(&mut start, 1);
     let mut ann = server.join_room("den", "ann");
     let mut bob = server.join_room("den", "bob");

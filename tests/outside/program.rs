@@ -14,10 +14,19 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn connect(server: &Server, nick: &str) -> Self {
+        Self::upgrade(server, nick, "")
+    }
+
+    /// As a trusted proxy connects for a client of this address.
+    pub(crate) fn connect_from(server: &Server, address: &str) -> Self {
+        Self::upgrade(server, "", &format!("X-Forwarded-For: {address}\r\n"))
+    }
+
+    fn upgrade(server: &Server, nick: &str, fields: &str) -> Self {
         let mut client = server.connect();
         let request = upgrade_request(&format!("/ws?nick={nick}"));
-        let field = "Sec-WebSocket-Protocol: parlor.v1.json\r\nHost:";
-        client.send(request.replace("Host:", field).as_bytes());
+        let field = format!("Sec-WebSocket-Protocol: parlor.v1.json\r\n{fields}Host:");
+        client.send(request.replace("Host:", &field).as_bytes());
         assert_eq!(client.response().status, 101);
         let mut program = Self {
             client,
