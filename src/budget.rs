@@ -15,6 +15,7 @@ const KEPT_MAX: usize = 64 * 1024;
 const SWEEP_MIN: usize = 1024;
 
 const MINUTE_MICROS: u64 = 60_000_000;
+const HOUR_MICROS: u64 = 60 * MINUTE_MICROS;
 
 /// What there are budgets for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,11 +27,13 @@ pub enum Kind {
     /// A page of history.
     Read,
     Search,
+    /// A room that is made: of an address alone, in an hour.
+    Make,
     /// To be shown that something was too often.
     Told,
 }
 
-/// How often, in a minute; 0: no limit. As many may come at once.
+/// How often, in a minute where nothing else is said; 0: no limit. As many may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub joins_per_minute: u32,
@@ -39,6 +42,8 @@ pub struct Settings {
     pub searches_per_minute: u32,
     /// All connections of an address together may do as much as so many; 0: no limit.
     pub address_factor: u32,
+    /// Rooms that all connections of an address together may make in an hour.
+    pub rooms_per_address_hour: u32,
     /// Messages of one connection in a minute. Follows from the message rate.
     pub messages_per_minute: u32,
 }
@@ -50,6 +55,7 @@ impl Settings {
         reads_per_minute: 0,
         searches_per_minute: 0,
         address_factor: 0,
+        rooms_per_address_hour: 0,
         messages_per_minute: 0,
     };
 }
@@ -63,6 +69,7 @@ impl Default for Settings {
             reads_per_minute: 600,
             searches_per_minute: 60,
             address_factor: 20,
+            rooms_per_address_hour: 100,
             messages_per_minute: 600,
         }
     }
@@ -110,14 +117,21 @@ impl Budgets {
     ) -> Result<(), u32> {
         let now = now.since_start().as_micros() as u64;
         let own = (Owner::Connection(connection), self.own_count(kind));
-        let factor = u64::from(self.settings.address_factor);
+        let factor = match kind {
+            Kind::Make => 1,
+            _ => u64::from(self.settings.address_factor),
+        };
         let shared = address.map(|address| {
             let owner = Owner::Address(network(address));
             (owner, self.count(kind).saturating_mul(factor))
         });
+        let period = match kind {
+            Kind::Make => HOUR_MICROS,
+            _ => MINUTE_MICROS,
+        };
         let places = [Some(own), shared].map(|place| {
             let (owner, count) = place.filter(|(_, count)| *count > 0)?;
-            Some((self.place(owner, kind, now), MINUTE_MICROS / count, count))
+            Some((self.place(owner, kind, now), period / count, count))
         });
         let mut wait = 0;
         for (place, interval, count) in places.into_iter().flatten() {
@@ -152,13 +166,14 @@ impl Budgets {
             Kind::Nick => self.settings.nicks_per_minute,
             Kind::Read => self.settings.reads_per_minute,
             Kind::Search => self.settings.searches_per_minute,
+            Kind::Make => self.settings.rooms_per_address_hour,
             Kind::Told => 12,
         })
     }
 
     fn own_count(&self, kind: Kind) -> u64 {
         match kind {
-            Kind::Message => 0,
+            Kind::Message | Kind::Make => 0,
             _ => self.count(kind),
         }
     }
@@ -293,6 +308,22 @@ mod tests {
             taken.is_ok()
         });
         assert_eq!(none.count(), 100);
+    }
+
+    #[test]
+    fn rooms_are_limited_for_an_address_by_the_hour() {
+        let mut budgets = Budgets::new(Settings {
+            rooms_per_address_hour: 6,
+            ..settings()
+        });
+        assert_eq!(allowed(&mut budgets, 1, Kind::Make, 0, 4), 4);
+        assert_eq!(allowed(&mut budgets, 2, Kind::Make, 0, 4), 2);
+        assert_eq!(
+            budgets.take(conn(1), HOME, Kind::Make, Tick(0)),
+            Err(600_000)
+        );
+        assert_eq!(allowed(&mut budgets, 3, Kind::Make, 6_000, 4), 1);
+        assert!(budgets.take(conn(4), None, Kind::Make, Tick(0)).is_ok());
     }
 
     #[test]

@@ -339,8 +339,10 @@ impl Game {
                 room: shown,
                 nick,
                 present,
+                accounts,
                 more,
             }) => {
+                assert!(accounts.iter().all(|nick| present.contains(nick)));
                 assert!(!is_member && rooms < ROOMS_PER_USER);
                 assert_eq!((shown.as_str(), nick.as_str()), (name, &*own));
                 assert_eq!(present.len() + more as usize, before, "members present");
@@ -646,10 +648,12 @@ impl Game {
                         Event::Who {
                             room,
                             members,
+                            accounts,
                             more,
                         },
                 },
             ) => {
+                assert!(accounts.iter().all(|nick| members.contains(nick)));
                 assert_eq!((to, Some(room.as_str())), (id, target.as_deref()));
                 assert!(members.iter().all(|nick| self.is_in(nick, &room)));
                 let all = self.members(&room).map(|user| user.nick.as_str());

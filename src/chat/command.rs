@@ -58,8 +58,12 @@ pub enum Command<'a> {
         account: &'a str,
         role: Role,
     },
-    /// Change what the room is like, or ask for it.
-    Room(RoomChange),
+    /// Change what the room is like, or ask for it. `password` is what is kept of a new one, for
+    /// the chat hashes nothing; empty: the room has none from here on.
+    Room {
+        change: RoomChange,
+        password: Option<&'a str>,
+    },
     /// Close the room.
     CloseRoom { reason: &'a str },
     /// List the bans and mutes, or as many as a line takes.
@@ -86,19 +90,22 @@ impl Command<'_> {
                 | Self::Sanction(_)
                 | Self::Lift { .. }
                 | Self::Role { .. }
-                | Self::Room(_)
+                | Self::Room { .. }
                 | Self::CloseRoom { .. }
         )
     }
 }
 
-/// What is to be different in a room; nothing: the user asks.
+/// What is to be different in a room, but for its password; nothing: the user asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoomChange {
     pub slow_seconds: Option<u32>,
     pub moderated: Option<bool>,
     pub locked: Option<bool>,
     pub hidden: Option<bool>,
+    pub newcomers_read: Option<bool>,
+    /// 0: as long as the server's settings say.
+    pub keep_days: Option<u32>,
 }
 
 /// Where something is to hold.

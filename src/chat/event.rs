@@ -16,6 +16,8 @@ pub enum Event {
         nick: Nick,
         /// The members who were there before, at most [`super::PRESENT_MAX`] of them.
         present: Vec<Nick>,
+        /// Those of them whose nick is the name of their account.
+        accounts: Vec<Nick>,
         /// How many more were there.
         more: u32,
     },
@@ -82,6 +84,8 @@ pub enum Event {
     Who {
         room: SmolStr,
         members: Vec<Nick>,
+        /// Those of them whose nick is the name of their account.
+        accounts: Vec<Nick>,
         more: u32,
     },
     /// The rooms and how many members each has, to the member who asked; at most
@@ -269,6 +273,10 @@ pub enum JoinRefused {
     Banned(BanNotice),
     /// Only accounts join the room.
     Locked,
+    /// The room has a password, which the user has not shown: what is kept of it.
+    Password {
+        kept: SmolStr,
+    },
 }
 
 /// What the server must do. Effects are carried out in order, before the next command is handled,

@@ -4,16 +4,20 @@ use super::room::Room;
 use super::{Chat, Effects, Event, Nick, Page, ROOMS_MAX, WHO_MAX, reply};
 use crate::id::{ConnId, RoomId};
 use smol_str::SmolStr;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
+
+/// Members of a room, as a list names them.
+pub(super) struct Listing {
+    pub(super) members: Vec<Nick>,
+    /// Those of them whose nick is the name of their account.
+    pub(super) accounts: Vec<Nick>,
+    /// How many more there are.
+    pub(super) more: u32,
+}
 
 impl Chat {
-    /// The nicks of up to `most` members of a room but one, and how many more members there are.
-    pub(super) fn names_in(
-        &self,
-        room: RoomId,
-        most: usize,
-        except: Option<ConnId>,
-    ) -> (Vec<Nick>, u32) {
+    /// Up to `most` members of a room but one.
+    pub(super) fn names_in(&self, room: RoomId, most: usize, except: Option<ConnId>) -> Listing {
         let account = except.and_then(|id| self.account_of(id));
         let is_except =
             |id: ConnId| Some(id) == except || account.is_some() && self.account_of(id) == account;
@@ -24,16 +28,21 @@ impl Chat {
         let members = self.members(room);
         let people = self.rooms.get(room).map_or(0, Room::people);
         let count = people - usize::from(is_there);
-        let mut nicks = Vec::with_capacity(count.min(most));
         let listed = members
             .iter()
             .filter(|id| !is_except(**id) && self.is_listed(**id, room));
-        nicks.extend(
-            listed
-                .take(most)
-                .filter_map(|id| self.nick_of(*id).cloned()),
-        );
-        (nicks, count.saturating_sub(most) as u32)
+        let mut listing = Listing {
+            members: Vec::with_capacity(count.min(most)),
+            accounts: Vec::new(),
+            more: count.saturating_sub(most) as u32,
+        };
+        for user in listed.take(most).filter_map(|id| self.user(*id)) {
+            listing.members.push(user.nick.clone());
+            if user.account.is_some() {
+                listing.accounts.push(user.nick.clone());
+            }
+        }
+        listing
     }
 
     pub(super) fn who(
@@ -46,32 +55,38 @@ impl Chat {
         let Some(name) = self.room_name(room) else {
             return;
         };
-        let (members, more) = match page {
+        let listing = match page {
             None => self.names_in(room, WHO_MAX, None),
             Some(page) => {
                 let members = self.members(room).iter();
-                let nicks = members.filter(|id| self.is_listed(**id, room));
-                let nicks = nicks.filter_map(|id| self.nick_of(*id));
-                let (page, more) = first_of(nicks.map(|nick| (nick.as_str(), nick)), page, WHO_MAX);
-                (page.into_iter().cloned().collect(), more)
+                let listed = members.filter(|id| self.is_listed(**id, room));
+                let users = listed.filter_map(|id| self.user(*id));
+                let named =
+                    users.map(|user| (user.nick.as_str(), (&user.nick, user.account.is_some())));
+                let (page, more) = first_of(named, page, WHO_MAX);
+                let accounts = page.iter().filter(|(_, has_account)| *has_account);
+                Listing {
+                    accounts: accounts.map(|(nick, _)| (*nick).clone()).collect(),
+                    members: page.into_iter().map(|(nick, _)| nick.clone()).collect(),
+                    more,
+                }
             }
         };
-        let room = name.clone();
-        effects.push(reply(
-            id,
-            Event::Who {
-                room,
-                members,
-                more,
-            },
-        ));
+        let event = Event::Who {
+            room: name.clone(),
+            members: listing.members,
+            accounts: listing.accounts,
+            more: listing.more,
+        };
+        effects.push(reply(id, event));
     }
 
     pub(super) fn list_rooms(&self, id: ConnId, page: Option<Page<'_>>, effects: &mut Effects) {
-        let rooms = self.rooms.iter();
-        let mut rooms = rooms
-            .filter(|(room, known)| self.is_shown(id, *room, &known.name))
+        let occupied = self.rooms.iter();
+        let occupied = occupied
+            .filter(|(room, known)| self.is_shown(id, Some(*room), &known.name))
             .map(|(_, room)| (&room.name, room.people() as u32));
+        let mut rooms = occupied.chain(self.empty_rooms(id).map(|name| (name, 0)));
         let (rooms, more) = match page {
             None => {
                 let listed: Vec<(&SmolStr, u32)> = rooms.by_ref().take(ROOMS_MAX).collect();
@@ -82,6 +97,18 @@ impl Chat {
         let rooms = rooms.into_iter().map(|(name, count)| (name.clone(), count));
         let rooms = rooms.collect();
         effects.push(reply(id, Event::Rooms { rooms, more }));
+    }
+}
+
+impl Chat {
+    /// The rooms with an owner that have no members now, as far as a user is shown them.
+    fn empty_rooms(&self, id: ConnId) -> impl Iterator<Item = &SmolStr> {
+        let owned = self.registry.owned_rooms();
+        let occupied: BTreeSet<&SmolStr> = match owned.len() {
+            0 => BTreeSet::new(),
+            _ => self.rooms.iter().map(|(_, room)| &room.name).collect(),
+        };
+        owned.filter(move |name| !occupied.contains(name) && self.is_shown(id, None, name))
     }
 }
 

@@ -38,10 +38,11 @@ pub use command::{Command, Now, Order, Page, Part, Reach, RoomChange, Whom};
 pub use entry::{Act, Content, Draft, Entry, Form, Manner};
 pub use event::{AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Refused};
 pub use filter::{BadList, Filter, Filtering};
+pub use moderation::{Maker, NotMade};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use online::CONNECTIONS_MAX;
 pub use role::{Action, Role, may};
-pub use settings::{AccountPolicy, Operator, Settings};
+pub use settings::{AccountPolicy, Operator, RoomPolicy, Settings};
 
 use crate::chance::Chance;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick, ticks};
@@ -52,6 +53,7 @@ use registry::{Registry, Snapshot};
 use room::{Notices, Room};
 use rooms::Rooms;
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 use user::User;
 
 /// Members that a welcome names; the rest is a number.
@@ -88,6 +90,8 @@ pub struct Chat {
     /// Rooms whose joins and leaves wait to be summed up.
     summing: Vec<RoomId>,
     rooms_per_user: usize,
+    room_policy: RoomPolicy,
+    listed_rooms: BTreeSet<SmolStr>,
     message_rate: Rate,
     notices: Notices,
     operators: Vec<Operator>,
@@ -115,6 +119,8 @@ impl Chat {
             rooms: Rooms::default(),
             summing: Vec::new(),
             rooms_per_user: settings.rooms_per_connection,
+            room_policy: settings.rooms,
+            listed_rooms: names(&settings.listed_rooms),
             message_rate: Rate::new(settings.message_rate, settings.message_burst),
             notices: Notices {
                 members_max: settings.notice_members,
@@ -192,7 +198,7 @@ impl Chat {
             | Command::Lift { .. }
             | Command::Sanctions { .. }
             | Command::Role { .. }
-            | Command::Room(_)
+            | Command::Room { .. }
             | Command::CloseRoom { .. }
             | Command::Audit { .. } => match self.room_of(id, room) {
                 Some(room) => self.handle_in(id, room, command, now, effects),
@@ -251,7 +257,9 @@ impl Chat {
             Command::Role { account, role, .. } => {
                 self.give_role(id, Some(room), (account, role), now, effects);
             }
-            Command::Room(change) => self.change_room(id, room, change, now, effects),
+            Command::Room { change, password } => {
+                self.change_room(id, room, (change, password), now, effects);
+            }
             Command::CloseRoom { reason } => self.close_room(id, room, reason, now, effects),
             Command::Audit { before, limit, .. } => {
                 self.read_audit(id, Some(room), (before, limit), effects);
@@ -435,6 +443,11 @@ impl Chat {
             );
         }
     }
+}
+
+fn names(rooms: &[RoomName]) -> BTreeSet<SmolStr> {
+    let names = rooms.iter().cloned();
+    names.map(RoomName::into_smol_str).collect()
 }
 
 /// What comes unasked.

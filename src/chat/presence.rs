@@ -47,8 +47,8 @@ impl Chat {
     /// see that the user joined. Returns the welcome for the new member.
     ///
     /// # Errors
-    /// The user is in the room already, or in as many rooms as a user may be, or banned from it;
-    /// nothing has changed.
+    /// The user is in the room already, or in as many rooms as a user may be, or banned from it, or
+    /// the rules of the room keep it out; nothing has changed.
     pub fn join(
         &mut self,
         id: ConnId,
@@ -57,7 +57,21 @@ impl Chat {
         now: impl Into<Now>,
         effects: &mut Effects,
     ) -> Result<Event, JoinRefused> {
-        let now = now.into();
+        self.join_with(id, (room, name), None, now.into(), effects)
+    }
+
+    /// The same for a user that has shown the password of which `pass` is kept.
+    ///
+    /// # Errors
+    /// Those of [`Chat::join`].
+    pub fn join_with(
+        &mut self,
+        id: ConnId,
+        (room, name): (RoomId, &SmolStr),
+        pass: Option<&str>,
+        now: Now,
+        effects: &mut Effects,
+    ) -> Result<Event, JoinRefused> {
         let user = self.user(id).ok_or(JoinRefused::NoUser)?;
         if user.memberships.get(room).is_some() {
             return Err(JoinRefused::IsMember);
@@ -69,11 +83,11 @@ impl Chat {
         if let Some(notice) = self.banned_from(id, name, now) {
             return Err(JoinRefused::Banned(notice));
         }
-        if let Some(why) = self.kept_out(id, name) {
+        if let Some(why) = self.kept_out(id, (room, name), pass) {
             return Err(why);
         }
         let (nick, dialect, account) = (user.nick.clone(), user.dialect, user.account);
-        let (present, more) = self.names_in(room, PRESENT_MAX, Some(id));
+        let listing = self.names_in(room, PRESENT_MAX, Some(id));
         let is_double = account.is_some_and(|account| self.is_elsewhere(account, id, room));
         let entered = self.rooms.enter(room, name);
         let (position, moved) = entered.add(id);
@@ -89,8 +103,9 @@ impl Chat {
         Ok(Event::Welcome {
             room: name.clone(),
             nick,
-            present,
-            more,
+            present: listing.members,
+            accounts: listing.accounts,
+            more: listing.more,
         })
     }
 

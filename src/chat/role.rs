@@ -50,7 +50,9 @@ pub enum Action {
     GiveRole,
     /// Give a role on the server, or take it.
     GiveServerRole,
-    /// Make a room where only operators may.
+    /// Read what was said before one came where newcomers do not.
+    ReadPast,
+    /// Make a room where others may not, and as many as one likes.
     MakeRoom,
     /// See rooms that are hidden.
     SeeHidden,
@@ -81,12 +83,14 @@ impl Role {
             | Action::ReadReports
             | Action::ReadSanctions
             | Action::ReadAudit
+            | Action::ReadPast
             | Action::SetPace => Self::Moderator,
             Action::SetRoom | Action::CloseRoom | Action::GiveRole => Self::Owner,
-            Action::BanEverywhere | Action::ReadAuditOfAll | Action::SeeHidden => {
-                Self::ServerModerator
-            }
-            Action::GiveServerRole | Action::MakeRoom => Self::Admin,
+            Action::BanEverywhere
+            | Action::ReadAuditOfAll
+            | Action::SeeHidden
+            | Action::MakeRoom => Self::ServerModerator,
+            Action::GiveServerRole => Self::Admin,
         }
     }
 
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     /// As docs/moderation.md has it: `.` is no, `x` is yes, in the order of [`Role::ALL`].
-    const TABLE: [(Action, &str, &str); 20] = [
+    const TABLE: [(Action, &str, &str); 21] = [
         (
             Action::SpeakInModerated,
             "speak in a moderated room",
@@ -156,6 +160,11 @@ mod tests {
             "read the audit log of the server",
             "....xx",
         ),
+        (
+            Action::ReadPast,
+            "read what was said before, where newcomers do not",
+            "..xxxx",
+        ),
         (Action::SetPace, "slow mode, moderated, locked", "..xxxx"),
         (
             Action::SetRoom,
@@ -167,8 +176,8 @@ mod tests {
         (Action::GiveServerRole, "give roles on the server", ".....x"),
         (
             Action::MakeRoom,
-            "make a room where only operators may",
-            ".....x",
+            "make a room where members may not, or too often",
+            "....xx",
         ),
         (Action::SeeHidden, "see hidden rooms", "....xx"),
     ];

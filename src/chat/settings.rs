@@ -1,7 +1,7 @@
 //! What an operator sets about rooms and their members.
 
 use super::filter::{Filter, Filtering};
-use super::nick::Nick;
+use super::nick::{Nick, RoomName};
 use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +20,10 @@ pub struct Settings {
     pub notice_interval: Duration,
     /// Rooms that one connection may be in.
     pub rooms_per_connection: usize,
+    /// Who makes rooms.
+    pub rooms: RoomPolicy,
+    /// Rooms that are there without members and entries. No member owns them.
+    pub listed_rooms: Vec<RoomName>,
     /// For how long members may edit and delete what they said; 0: never.
     pub edit_window: Duration,
     /// Whether guests may register, and whether they may be there.
@@ -106,6 +110,35 @@ impl Settings {
     }
 }
 
+/// Who makes rooms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoomPolicy {
+    /// Any user, by joining one.
+    #[default]
+    Open,
+    /// Those alone who may where others may not.
+    Listed,
+}
+
+impl RoomPolicy {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Listed => "listed",
+        }
+    }
+}
+
+impl FromStr for RoomPolicy {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        let all = [Self::Open, Self::Listed];
+        let found = all.into_iter().find(|policy| policy.name() == value);
+        found.ok_or_else(|| String::from("expected open or listed"))
+    }
+}
+
 /// What accounts are on this server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccountPolicy {
@@ -146,6 +179,8 @@ impl Default for Settings {
             notice_members: 100,
             notice_interval: Duration::from_secs(3),
             rooms_per_connection: 16,
+            rooms: RoomPolicy::default(),
+            listed_rooms: Vec::new(),
             edit_window: Duration::from_secs(15 * 60),
             accounts: AccountPolicy::default(),
             accounts_max: 100_000,

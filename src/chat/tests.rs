@@ -281,6 +281,7 @@ fn a_new_member_is_welcomed_and_announced_to_the_others() {
         room: "lobby".into(),
         nick,
         present,
+        accounts: vec![],
         more: 0,
     };
     assert_eq!(
@@ -489,6 +490,7 @@ fn lists_of_members_and_rooms_are_sent_to_the_asking_member_alone() {
             Event::Who {
                 room: "lobby".into(),
                 members,
+                accounts: vec![],
                 more: 0
             },
             Event::Rooms {

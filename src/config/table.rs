@@ -2,6 +2,7 @@
 //! manual page come from here as well; the defaults come from each module's settings.
 
 use super::Config;
+use crate::chat::RoomName;
 use crate::net::parse_mode;
 use crate::options::{
     Group, Table, count, count32, custom, help, hidden, list, parse_count, secret, switch, time,
@@ -341,11 +342,44 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     "rooms that one connection may be in",
                     |c| &mut c.chat.rooms_per_connection,
                 ),
+                custom(
+                    "rooms",
+                    "WHO",
+                    "open: any user makes a room by joining it; listed: only operators and moderators \
+                     of the server do",
+                    |c, value| {
+                        c.chat.rooms = value.parse()?;
+                        Ok(())
+                    },
+                    |c| c.chat.rooms.name().to_owned(),
+                ),
+                list(
+                    "listed-room",
+                    "NAME",
+                    "a room that is there without being made, and that belongs to the operators, \
+                     as the lobby; may be given several times",
+                    |c| c.chat.listed_rooms.clear(),
+                    |c, value| {
+                        if value != "none" {
+                            let name = RoomName::parse(value).map_err(|why| why.to_string())?;
+                            c.chat.listed_rooms.push(name);
+                        }
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
                 count32(
                     "max-rooms",
                     (1, COUNT32_MAX),
-                    "rooms that may be in use at the same time",
+                    "rooms that may be in use at the same time, and rooms that may have an owner",
                     |c| &mut c.log.rooms_max,
+                ),
+                count32(
+                    "rooms-per-address-hour",
+                    (0, RATE_MAX),
+                    "rooms that all connections of one address may make in an hour; 0: no limit. As \
+                     many may come at once",
+                    |c| &mut c.budget.rooms_per_address_hour,
                 ),
                 secret(custom(
                     "operator-token",
@@ -487,7 +521,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                 count32(
                     "keep-days",
                     (0, DAYS_MAX),
-                    "days for which messages are kept; 0: for ever",
+                    "days for which messages are kept, unless a room has a time of its own; 0: for \
+                     ever",
                     |c| &mut c.store.keep_days,
                 ),
                 count32(

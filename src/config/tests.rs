@@ -28,7 +28,8 @@ fn without_options_it_is_the_default() {
 }
 
 /// Options whose default is no value that could be given.
-const WITHOUT_VALUE: [&str; 9] = [
+const WITHOUT_VALUE: [&str; 10] = [
+    "listed-room",
     "max-connections",
     "operator-token",
     "operators",

@@ -21,7 +21,7 @@ pub use self::head::HEADERS_MAX;
 pub use self::origin::AllowedOrigin;
 pub use self::response::{Content, Refusal, Response};
 pub use self::settings::{Settings, TrustedProxy};
-pub use self::upgrade::{DEFAULT_ROOM, Token, Upgrade, accept_key, new_key};
+pub use self::upgrade::{DEFAULT_ROOM, Upgrade, UrlSecret, accept_key, new_key};
 
 /// What the bytes received so far amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,7 +39,9 @@ pub struct Upgrade {
     /// The nick asked for: decoded, not checked, never empty.
     pub nick: Option<String>,
     /// A signed token: `token` in the query.
-    pub token: Option<Token>,
+    pub token: Option<UrlSecret>,
+    /// The password of the room: `password` in the query.
+    pub password: Option<UrlSecret>,
     /// How many earlier lines are asked for: `history` in the query. More than a number can hold
     /// is [`u32::MAX`].
     pub history: Option<u32>,
@@ -61,17 +63,17 @@ pub struct Upgrade {
 
 /// A secret of a URL. Not shown by `{:?}`, so that no line of a log has it by mistake.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct UrlSecret(String);
 
-impl Token {
+impl UrlSecret {
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for UrlSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token")
+        f.write_str("UrlSecret")
     }
 }
 
@@ -113,6 +115,7 @@ pub(super) fn check(
         room: wishes.room,
         nick: wishes.nick,
         token: wishes.token,
+        password: wishes.password,
         history: wishes.history,
         subprotocol,
         is_browser,
@@ -216,7 +219,8 @@ fn is_16_bytes_in_base64(key: &[u8]) -> bool {
 struct Wishes {
     room: Option<String>,
     nick: Option<String>,
-    token: Option<Token>,
+    token: Option<UrlSecret>,
+    password: Option<UrlSecret>,
     history: Option<u32>,
 }
 
@@ -226,10 +230,8 @@ impl Wishes {
         Ok(Self {
             room: room.transpose()?,
             nick: nick(query)?,
-            token: match value(query, "token") {
-                Some(token) => Some(Token(decode(token.as_bytes())?)),
-                None => None,
-            },
+            token: secret(query, "token")?,
+            password: secret(query, "password")?,
             history: history(query)?,
         })
     }
@@ -251,6 +253,13 @@ fn nick(query: &str) -> Result<Option<String>, Refusal> {
         Some(nick) if nick.contains('+') => decode(nick.replace('+', " ").as_bytes()).map(Some),
         Some(nick) => decode(nick.as_bytes()).map(Some),
     }
+}
+
+/// A secret of a query. A `+` in it is one.
+fn secret(query: &str, name: &str) -> Result<Option<UrlSecret>, Refusal> {
+    let value = value(query, name);
+    let decoded = value.map(|value| decode(value.as_bytes()).map(UrlSecret));
+    decoded.transpose()
 }
 
 /// The `history` of a query. Only digits are a number; one that is too large is taken for the
@@ -319,6 +328,16 @@ mod tests {
         }
         assert_eq!(nick("nick=%ff"), Err(Refusal::NotUtf8));
         assert_eq!(nick("nick=%ff+"), Err(Refusal::NotUtf8));
+    }
+
+    #[test]
+    fn secrets_of_a_url_are_decoded_and_not_in_its_debug_form() {
+        let password = secret("nick=ann&password=a%20b+c", "password");
+        let password = password.expect("UTF-8").expect("a password");
+        assert_eq!(password.as_str(), "a b+c");
+        assert_eq!(format!("{password:?}"), "UrlSecret");
+        assert_eq!(secret("nick=ann", "password"), Ok(None));
+        assert_eq!(secret("password=%ff", "password"), Err(Refusal::NotUtf8));
     }
 
     #[test]

@@ -365,7 +365,7 @@ export default {
   "error.weak_password": "This password is too short, or too easy to guess.",
   "error.too_late": "This message is too old to be changed.",
   "error.login_required": "This needs an account. Log in first.",
-  "error.wrong_password": "The room has a password, and this is not it.",
+  "error.wrong_password": "The room has a password; type the right one.",
   "error.locked": "At the moment only known accounts may join.",
   "error.slow_mode": "The room is in slow mode. Wait a moment.",
   "error.filtered": "The server does not allow these words.",

@@ -108,8 +108,7 @@ export function createJoining({
     room = settleName(room, answer.room);
     const { inner } = room;
     Object.assign(room, { phase: "joined", why: null, topic: answer.topic, role: answer.role });
-    if (answer.settings) room.settings = answer.settings;
-    else if (state.accounts && !room.isDirect) learnSettings(room);
+    room.settings = answer.settings ?? {};
     Object.assign(inner, { isConfirmed: true, joinTries: 0 });
     placeAt(room, answer);
     room.epoch = answer.epoch;
@@ -124,14 +123,6 @@ export function createJoining({
     save();
     onChange({ rooms: true });
     changed(room, { log: true });
-  }
-
-  /** What the room is like, where `joined` does not say it. */
-  function learnSettings(room) {
-    ask({ type: "room", room: room.name }).then(({ type, re, room: _, topic, ...settings }) => {
-      room.settings = settings;
-      onChange({ rooms: true });
-    }, () => {});
   }
 
   /** The server has folded the name of the room, perhaps to that of one in the list. */

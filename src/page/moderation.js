@@ -1,8 +1,8 @@
 // What keeps a room civil: who may do what, and the requests for it. The server decides; what is
 // not allowed here is only not offered. Knows no DOM.
 
-/** From the lowest. `operator` is the role of a token, which is above all. */
-const RANKS = ["member", "voiced", "moderator", "owner", "server_moderator", "admin", "operator"];
+/** From the lowest. */
+const RANKS = ["member", "voiced", "moderator", "owner", "server_moderator", "admin"];
 /** The lowest role that may do it. */
 const LEAST = {
   kick: "moderator", mute: "moderator", ban: "moderator", purge: "moderator", delete: "moderator",
@@ -11,7 +11,7 @@ const LEAST = {
 };
 /** What can be set of a room. The password is not shown, only whether there is one. */
 export const SETTINGS =
-  ["slow_seconds", "moderated", "locked", "hidden", "password", "newcomers_read", "keep_days"];
+  ["slow_seconds", "moderated", "locked", "hidden", "has_password", "newcomers_read", "keep_days"];
 const SERVER_ROLES = { moderator: "server_moderator", admin: "admin" };
 
 const rankOf = (role) => Math.max(0, RANKS.indexOf(role));
@@ -19,7 +19,7 @@ const rankOf = (role) => Math.max(0, RANKS.indexOf(role));
 /** The rank of the person in a room. */
 function ownRank(state, room) {
   const server = (state.account?.roles ?? []).map((role) => rankOf(SERVER_ROLES[role]));
-  const token = state.isOperator ? rankOf("operator") : 0;
+  const token = state.isOperator ? rankOf("admin") : 0; // An operator by a token.
   return Math.max(rankOf(room?.role), token, ...server);
 }
 

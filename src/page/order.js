@@ -10,7 +10,7 @@ const BAN_TIMES = [10 * 60, HOUR, DAY, WEEK, 0];
 const PURGE_TIMES = [10 * 60, HOUR, DAY, WEEK];
 const EXCERPT = 200;
 /** Settings that are the owner's; the others are the moderators' too. */
-const OF_OWNER = new Set(["hidden", "newcomers_read", "keep_days", "password"]);
+const OF_OWNER = new Set(["hidden", "newcomers_read", "keep_days", "has_password"]);
 
 export function createOrder(root, chat, t, { menu, dialogs, announce, reply, copyLink, mention, openAccount }) {
   let state = null;
@@ -221,7 +221,7 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
         number("slow_seconds", t("order.set-slow-hint")),
         ...["moderated", "locked", "hidden", "newcomers_read"].filter(has).map(check),
         ...(has("keep_days") ? [number("keep_days", t("order.set-keep-hint"))] : []),
-        ...(has("password") ? passwordFields(now) : []),
+        ...(has("has_password") ? passwordFields(now) : []),
       ],
       run: ({ password, open, ...values }) => {
         const changes = Object.fromEntries(Object.entries(values).filter(([of, value]) => value !== undefined && value !== now[of]));
@@ -233,8 +233,8 @@ export function createOrder(root, chat, t, { menu, dialogs, announce, reply, cop
   }
 
   const passwordFields = (now) => [
-    { name: "password", label: t("order.set-password"), kind: "password", autocomplete: "new-password", hint: t(now.password ? "order.set-password-kept" : "order.set-password-hint") },
-    ...(now.password ? [{ name: "open", label: t("order.set-open"), kind: "check" }] : []),
+    { name: "password", label: t("order.set-password"), kind: "password", autocomplete: "new-password", hint: t(now.has_password ? "order.set-password-kept" : "order.set-password-hint") },
+    ...(now.has_password ? [{ name: "open", label: t("order.set-open"), kind: "check" }] : []),
   ];
 
   // Lists

@@ -6,7 +6,7 @@ import { isolated } from "./text.js";
 
 const DIRECTORY_MAX = 200;
 
-export function createRooms(root, chat, t, { opened }) {
+export function createRooms(root, chat, t, { opened, askPassword }) {
   const at = (id) => root.getElementById(id);
   const list = at("room-list"), elsewhere = at("elsewhere");
   const dialog = at("join-dialog"), field = at("room"), hint = at("join-hint"), directory = at("directory");
@@ -121,7 +121,10 @@ export function createRooms(root, chat, t, { opened }) {
       dialog.close();
       opened();
     } catch (why) {
-      if (dialog.open) say(t.error(why), true);
+      if (!dialog.open) return;
+      if (why.code !== "wrong_password") return say(t.error(why), true);
+      dialog.close();
+      askPassword(name);
     }
   }
 

@@ -54,6 +54,7 @@ export function createViews(root, chat, { storage, given = {}, linkTo }) {
   });
   const composer = createComposer(root, chat, t, { log, announce, order, search: (query) => search.openDialog(query) });
   const rooms = createRooms(root, chat, t, {
+    askPassword,
     opened: () => {
       header.closePanels();
       if (matchMedia("(hover: hover)").matches) composer.focus();

@@ -364,7 +364,7 @@ export default {
   "error.weak_password": "密码太短或太容易猜到。",
   "error.too_late": "这条消息时间太久，无法修改。",
   "error.login_required": "需要账号，请先登录。",
-  "error.wrong_password": "聊天室有密码，且输入的不正确。",
+  "error.wrong_password": "聊天室有密码，请输入正确的密码。",
   "error.locked": "目前仅限已登录者加入。",
   "error.slow_mode": "聊天室处于慢速模式，请稍候。",
   "error.filtered": "服务器不允许这些词语。",

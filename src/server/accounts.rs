@@ -4,15 +4,17 @@
 
 use super::Server;
 use super::ask::Asking;
+use super::doors;
 use super::guesses::Guesses;
+use super::opening::Waiter;
 use super::terms::Terms;
 use crate::chat::registry::Account;
 use crate::chat::{
     AccountPolicy, Chat, Command, Effect, Effects, Event, NewSession, Nick, NickRefused, Refused,
-    RoomName,
+    RoomChange, RoomName,
 };
 use crate::conn::Wait;
-use crate::id::{AccountId, ConnId, Millis, Tick};
+use crate::id::{AccountId, ConnId, Millis, RoomId, Tick};
 use crate::net::Net;
 use crate::password::{self, Outcome, Passwords, Secret, Work};
 use crate::token::{Claims, TokenRefused, Verifier};
@@ -42,6 +44,8 @@ pub(super) struct Accounts {
     outcomes: Vec<(u64, Outcome)>,
     logins: Guesses,
     registrations: Guesses,
+    /// Passwords of rooms.
+    pub(super) doors: Guesses,
     /// The nicks that clients asked for and that are those of accounts.
     wanted: BTreeMap<ConnId, String>,
     pub(super) terms: Terms,
@@ -55,7 +59,7 @@ struct Pending {
 }
 
 /// What follows from the outcome.
-enum Step {
+pub(super) enum Step {
     Register {
         name: String,
     },
@@ -74,11 +78,22 @@ enum Step {
     Unregister {
         account: Entered,
     },
+    /// A client has shown the password of a room, of which `kept` is kept, and joins it.
+    Enter {
+        name: SmolStr,
+        kept: SmolStr,
+        waiter: Box<Waiter>,
+    },
+    /// The new password of a room is hashed.
+    RoomPassword {
+        room: RoomId,
+        change: RoomChange,
+    },
 }
 
 /// The account that a password was verified for. If it has another one by the time the outcome
 /// comes, the outcome says nothing.
-struct Entered {
+pub(super) struct Entered {
     id: AccountId,
     kept: Option<SmolStr>,
 }
@@ -103,6 +118,7 @@ impl Accounts {
             outcomes: Vec::new(),
             logins: Guesses::new(seed),
             registrations: Guesses::with(seed, REGISTRATIONS),
+            doors: Guesses::with(seed, doors::TRIES),
             wanted: BTreeMap::new(),
             terms: Terms::default(),
         }
@@ -117,6 +133,32 @@ impl Accounts {
         self.wanted.remove(&id);
         self.terms.forget(id);
         self.remove(id);
+    }
+
+    /// Hands work to the thread.
+    ///
+    /// # Errors
+    /// The thread takes none at the moment; the step comes back.
+    pub(super) fn hand_over(
+        &mut self,
+        conn: ConnId,
+        request: Option<RequestId>,
+        work: Work,
+        step: Step,
+    ) -> Result<(), Step> {
+        let tag = self.next_tag;
+        let passwords = self.passwords.as_mut();
+        if passwords.is_none_or(|passwords| passwords.begin(tag, work).is_err()) {
+            return Err(step);
+        }
+        self.next_tag += 1;
+        let pending = Pending {
+            conn,
+            request,
+            step,
+        };
+        self.pending.insert(tag, pending);
+        Ok(())
     }
 
     /// Takes what a connection waits for.
@@ -295,25 +337,17 @@ impl<N: Net> Server<N> {
     }
 
     /// Hands work to the thread, and holds the connection until it is done. False: it is refused.
-    fn begin(&mut self, id: ConnId, work: Work, step: Step, now: Tick) -> bool {
+    pub(super) fn begin(&mut self, id: ConnId, work: Work, step: Step, now: Tick) -> bool {
         if !self.can_change() {
             self.answer_problem(id, Problem::StoreUnavailable, now);
             return false;
         }
-        let tag = self.accounts.next_tag;
-        let passwords = self.accounts.passwords.as_mut();
-        if passwords.is_none_or(|passwords| passwords.begin(tag, work).is_err()) {
+        let request = self.asking.request.clone();
+        if self.accounts.hand_over(id, request, work, step).is_err() {
             self.answer_problem(id, Problem::Busy, now);
             return false;
         }
-        self.accounts.next_tag += 1;
         self.asking.is_answered = true;
-        let pending = Pending {
-            conn: id,
-            request: self.asking.request.clone(),
-            step,
-        };
-        self.accounts.pending.insert(tag, pending);
         self.hold(id, Wait::Password, now);
         true
     }
@@ -342,8 +376,12 @@ impl<N: Net> Server<N> {
 
     /// The thread has not answered in time.
     pub(super) fn password_fails(&mut self, id: ConnId, now: Tick) {
-        if let Some(pending) = self.accounts.remove(id) {
-            self.fail(id, pending.request.as_ref(), Problem::Busy, now);
+        let Some(pending) = self.accounts.remove(id) else {
+            return;
+        };
+        match pending.step {
+            Step::Enter { waiter, .. } => self.not_opened_to(&waiter, Problem::Busy, now),
+            _ => self.fail(id, pending.request.as_ref(), Problem::Busy, now),
         }
     }
 
@@ -362,12 +400,18 @@ impl<N: Net> Server<N> {
         let id = pending.conn;
         let address = self.address_of(id);
         match (pending.step, outcome) {
+            (Step::Enter { name, kept, waiter }, outcome) => {
+                self.password_shown(*waiter, (name, kept), &outcome, now);
+            }
             (_, Outcome::Failed) => self.answer_problem(id, Problem::Busy, now),
             (Step::Register { name }, Outcome::Hashed(hash)) => {
                 self.accounts.registrations.failed(address, now);
                 self.enter(id, now, |chat, session, moment, effects| {
                     chat.register(id, &name, hash.into(), session, moment, effects);
                 });
+            }
+            (Step::RoomPassword { room, change }, Outcome::Hashed(hash)) => {
+                self.room_password_hashed(id, (room, change), &hash, now);
             }
             (Step::ChangeTo { account }, Outcome::Hashed(hash)) if self.is_same(&account) => {
                 self.settle_account(account.id, now);
@@ -584,7 +628,7 @@ impl<N: Net> Server<N> {
 
     // Small things
 
-    fn answer_refused(&mut self, id: ConnId, why: Refused, now: Tick) {
+    pub(super) fn answer_refused(&mut self, id: ConnId, why: Refused, now: Tick) {
         self.chat_step(now, |_, effects| {
             let event = Event::Refused(why);
             effects.push(Effect::Reply { to: id, event });
@@ -610,7 +654,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn address_of(&mut self, id: ConnId) -> Option<IpAddr> {
+    pub(super) fn address_of(&mut self, id: ConnId) -> Option<IpAddr> {
         self.connections.get_mut(id)?.source.counted_for()
     }
 }

@@ -3,7 +3,7 @@
 //! to be shown.
 
 use super::Server;
-use super::opening::{Past, Waiter};
+use super::opening::{Past, Waiter, shown_password};
 use crate::chat::{Command, RoomName};
 use crate::conn::state::Work;
 use crate::frame::Frame;
@@ -125,6 +125,11 @@ impl<N: Net> Server<N> {
                 self.answer_problem(id, Problem::LooksSecret, now);
                 return true;
             }
+            Ask::RoomPassword { change, password } => {
+                let room = request.room;
+                self.begin_room_password(id, room, (change, password), now);
+                return true;
+            }
             Ask::Register { .. }
             | Ask::Login { .. }
             | Ask::LoginByToken { .. }
@@ -149,6 +154,7 @@ impl<N: Net> Server<N> {
             Ask::Join {
                 room,
                 since,
+                password,
                 history,
             } => {
                 let past = match since {
@@ -159,7 +165,7 @@ impl<N: Net> Server<N> {
                     },
                     None => Past::Newest(history.unwrap_or(0)),
                 };
-                self.join_named(id, room, past, now);
+                self.join_named(id, room, (past, password), now);
             }
             Ask::Resume { session } => self.resume(id, session, now),
             Ask::Leave => {
@@ -190,7 +196,13 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn join_named(&mut self, id: ConnId, name: &str, past: Past, now: Tick) {
+    fn join_named(
+        &mut self,
+        id: ConnId,
+        name: &str,
+        (past, password): (Past, Option<&str>),
+        now: Tick,
+    ) {
         let name = match RoomName::parse(name) {
             Ok(name) => name,
             Err(why) => {
@@ -211,6 +223,8 @@ impl<N: Net> Server<N> {
             request: self.asking.request.clone(),
             past,
             refused: None,
+            password: password.and_then(shown_password),
+            pass: None,
         };
         self.join(name, waiter, now);
     }

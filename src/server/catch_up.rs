@@ -273,6 +273,14 @@ impl<N: Net> Server<N> {
     /// Queues what comes next in one room. False: the store must answer first.
     fn read_room(&mut self, id: ConnId, protocol: Protocol, behind: Behind, now: Tick) -> bool {
         let Behind { room, .. } = behind;
+        let mut behind = behind;
+        // A cursor below what the member may read comes from what the client says that it has.
+        let oldest = self.oldest_for(id, room);
+        if self.log.oldest(room) < oldest && behind.cursor.0 + 1 < oldest.0 {
+            let to = Seq(oldest.0 - 1);
+            self.show_gap(id, behind, to, now);
+            behind.cursor = to;
+        }
         let mut cursor = behind.cursor;
         let missed = self.log.head(room).0.saturating_sub(cursor.0);
         let max = self.catch_up_max;
@@ -346,6 +354,11 @@ impl<N: Net> Server<N> {
     /// A run of encoded entries from a cursor on, at most as much as half an outbox takes.
     fn next_run(&mut self, room: RoomId, protocol: Protocol, cursor: Seq) -> Next {
         let log_gen = self.log.log_gen(room);
+        let oldest = self.log.oldest(room);
+        if cursor.0 + 1 < oldest.0 {
+            // A run of what is not kept any more may still be there.
+            return Next::Gap { oldest };
+        }
         let key = BlockKey {
             room,
             log_gen,

@@ -96,6 +96,7 @@ impl<N: Net> Server<N> {
                 if let Some(room) = left.and_then(|room| self.log.find(room)) {
                     // It may have been behind in the room that it was removed from.
                     self.catch_up.remove(to, room);
+                    self.seats.leaves(to, room);
                 }
                 self.show(to, &Shown::Event(&event), now);
             }
@@ -309,6 +310,7 @@ impl<N: Net> Server<N> {
     /// A user is gone: nothing is kept for it.
     pub(super) fn forget_user(&mut self, id: ConnId) {
         self.catch_up.forget(id);
+        self.seats.forget(id);
         self.readings.forget(id);
         self.audits.forget(id);
         self.waiting.remove(id);

@@ -106,7 +106,7 @@ impl<N: Net> Server<N> {
         (range, limit): (Range, u32),
         now: Tick,
     ) {
-        let (head, oldest) = (self.log.head(room), self.log.oldest(room));
+        let (head, oldest) = (self.log.head(room), self.oldest_for(id, room));
         let before_oldest = Seq(oldest.0.saturating_sub(1));
         let newest = |last: Seq| Seq(last.0.saturating_sub(limit)).max(before_oldest);
         let (cursor, upto) = match range {
@@ -144,7 +144,7 @@ impl<N: Net> Server<N> {
 
     /// Shows the newest messages of a room with their numbers.
     pub(super) fn show_numbers(&mut self, id: ConnId, room: RoomId, limit: u32, now: Tick) {
-        let (head, oldest) = (self.log.head(room), self.log.oldest(room));
+        let (head, oldest) = (self.log.head(room), self.oldest_for(id, room));
         let asked = Asked {
             request: None,
             room,
@@ -237,7 +237,7 @@ impl<N: Net> Server<N> {
 
     fn show_page(&mut self, id: ConnId, asked: &Asked, now: Tick) {
         let name = self.log.name(asked.room).clone();
-        let oldest = self.log.oldest(asked.room);
+        let oldest = self.oldest_for(id, asked.room);
         let more = match asked.range {
             Range::After(_) => asked.cursor < self.log.head(asked.room),
             Range::Newest | Range::Before(_) => {
@@ -259,7 +259,13 @@ impl<N: Net> Server<N> {
     }
 
     /// A search has ended. `entries` begin with the newest and are shown in order.
-    pub(super) fn found(&mut self, tag: u64, mut entries: Vec<PageEntry>, more: bool, now: Tick) {
+    pub(super) fn found(
+        &mut self,
+        tag: u64,
+        mut entries: Vec<PageEntry>,
+        mut more: bool,
+        now: Tick,
+    ) {
         let Some(search) = self.readings.searches.remove(&tag) else {
             return;
         };
@@ -277,6 +283,9 @@ impl<N: Net> Server<N> {
                     _ => true,
                 });
             }
+            let oldest = self.oldest_for(id, room);
+            more &= entries.last().is_none_or(|last| last.seq > oldest);
+            entries.retain(|entry| entry.seq >= oldest);
             let entries: Vec<_> = entries.iter().rev().map(PageEntry::as_entry).collect();
             let shown = Shown::Found {
                 re: request.as_ref(),

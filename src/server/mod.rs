@@ -15,6 +15,7 @@ mod changes;
 mod close;
 mod connection;
 mod deliver;
+mod doors;
 mod drained;
 mod expire;
 mod flood;
@@ -30,6 +31,7 @@ mod park;
 mod reap;
 mod receive;
 mod request;
+mod seats;
 mod session;
 mod stop;
 mod talk;
@@ -70,6 +72,7 @@ use history::Readings;
 use log::debug;
 use opening::Waiting;
 use park::Parked;
+use seats::Seats;
 use std::collections::BTreeSet;
 use std::{fmt, mem};
 use stop::Lifecycle;
@@ -117,6 +120,7 @@ pub struct Server<N: Net> {
     /// Encoded entries for the next reader: runs, and the last entry of each.
     blocks: Blocks<(Frame, Seq)>,
     catch_up: CatchUp,
+    seats: Seats,
     waiting: Waiting,
     parked: Parked,
     acks: Acks,
@@ -133,6 +137,8 @@ pub struct Server<N: Net> {
     limits: Limits,
     /// Entries that a member that is behind gets; beyond that, a gap.
     catch_up_max: u32,
+    /// Rooms that may have members, and rooms that may have an owner.
+    rooms_max: usize,
     /// Earlier lines that a new client of plain text gets.
     history_lines: u32,
     /// The one warm tungstenite context; connections own one only in the middle of a message.
@@ -237,6 +243,7 @@ impl<N: Net> Server<N> {
             encoder: Encoder::default(),
             blocks: Blocks::new(history.blocks_bytes),
             catch_up: CatchUp::default(),
+            seats: Seats::default(),
             waiting: Waiting::default(),
             parked: Parked::default(),
             acks: Acks::default(),
@@ -249,6 +256,7 @@ impl<N: Net> Server<N> {
             sessions,
             limits,
             catch_up_max: history.catch_up_max,
+            rooms_max: history.rooms_max as usize,
             history_lines: history.history_lines,
             spare: Spare::new(&ws),
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -398,6 +406,7 @@ impl<N: Net> Server<N> {
             && self.talk.chat().user_count() == 0
             && self.talk.chat().room_count() == 0
             && self.catch_up.is_empty()
+            && self.seats.is_empty()
             && self.waiting.is_empty()
             && self.parked.is_empty()
             && self.acks.is_empty()
@@ -498,6 +507,7 @@ impl<N: Net> Server<N> {
             .collect();
         self.parked.check_invariants(|id| held.contains(&id));
         self.check_catch_up();
+        self.check_seats();
         assert!(self.talk.is_settled(), "effects are carried out at once");
         assert!(
             self.batches.is_empty(),

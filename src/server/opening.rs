@@ -11,6 +11,7 @@ use crate::http::DEFAULT_ROOM;
 use crate::id::{ConnId, RoomId, Seq, Tick};
 use crate::log::{Opening, Since};
 use crate::net::Net;
+use crate::password::{BYTES_MAX, Secret};
 use crate::wire::{Joined, Problem, Protocol, RequestId, Shown};
 use crate::ws::CloseReason;
 use smol_str::SmolStr;
@@ -41,6 +42,16 @@ pub(super) struct Waiter {
     pub(super) past: Past,
     /// Why it has not the nick that it asked for: shown after the welcome.
     pub(super) refused: Option<Refused>,
+    /// The password of the room that the client has shown, until it is verified.
+    pub(super) password: Option<Secret>,
+    /// What is kept of the password that was verified.
+    pub(super) pass: Option<SmolStr>,
+}
+
+/// A password that a client shows to join a room. One that is longer than any is none.
+pub(super) fn shown_password(password: &str) -> Option<Secret> {
+    let may_be = !password.is_empty() && password.len() <= BYTES_MAX;
+    may_be.then(|| Secret::new(password))
 }
 
 /// All clients that wait for a room. One connection waits for one room, for it is held.
@@ -96,7 +107,7 @@ impl<N: Net> Server<N> {
                 let waiters = self.waiting.by_room.entry(room).or_default();
                 waiters.push_back(waiter);
             }
-            Opening::Refused => self.join_fails(waiter, now),
+            Opening::Refused => self.not_opened_to(&waiter, Problem::NoMoreRooms, now),
         }
     }
 
@@ -147,24 +158,42 @@ impl<N: Net> Server<N> {
         let id = waiter.id;
         let name = self.log.name(room).clone();
         let is_first = self.talk.chat().members(room).is_empty();
-        let welcome = match self.member_joins(id, room, &name, now) {
+        let has_past = self.log.head(room) > Seq(0) || name == DEFAULT_ROOM;
+        let is_new = is_first && !has_past && !self.talk.chat().knows_room(&name);
+        if is_new && !self.may_make(&waiter, now) {
+            return;
+        }
+        let seat = self.seat_of(id, &name, now);
+        let kept = seat.as_ref().and_then(|seat| seat.pass.as_deref());
+        let pass = waiter.pass.as_deref().or(kept);
+        let welcome = match self.member_joins(id, (room, &name), pass, now) {
             Ok(welcome) => welcome,
+            Err(JoinRefused::Password { kept }) => {
+                return self.ask_password(waiter, name, kept, now);
+            }
             Err(why) => return self.not_admitted(&waiter, why, now),
         };
         if is_first {
             self.log.member_joined(room);
         }
         self.catch_up.remove(id, room);
+        self.takes_seat(id, room, seat);
         if is_first && self.log.head(room) == Seq(0) && name != DEFAULT_ROOM && self.can_change() {
             let when = self.now_of(id, now);
             self.chat_step(now, |chat, effects| {
                 chat.has_made(id, room, when, effects);
             });
         }
-        let place = self.place(room, &waiter.past);
+        let place = self.place(id, room, &waiter.past);
         self.show(id, &Shown::Event(&welcome), now);
-        if let Event::Welcome { present, more, .. } = &welcome {
-            let topic = SmolStr::new(self.talk.chat().topic(room));
+        if let Event::Welcome {
+            present,
+            accounts,
+            more,
+            ..
+        } = &welcome
+        {
+            let rules = self.talk.chat().rules_of(room).cloned();
             let joined = Joined {
                 re: waiter.request.as_ref(),
                 room: &name,
@@ -173,14 +202,12 @@ impl<N: Net> Server<N> {
                 after: place.cursor,
                 recovered: place.recovered,
                 rewound: place.rewound,
-                topic: &topic,
+                topic: rules.as_ref().map_or("", |rules| &rules.topic),
                 count: present.len() as u32 + more + 1,
                 members: present,
-                role: if self.talk.chat().is_operator(id) {
-                    "operator"
-                } else {
-                    self.talk.chat().role_of(id, room).name()
-                },
+                accounts,
+                role: self.talk.chat().role_of(id, room).name(),
+                settings: rules.as_ref(),
             };
             self.show(id, &Shown::Joined(joined), now);
         }
@@ -192,7 +219,7 @@ impl<N: Net> Server<N> {
 
     fn not_admitted(&mut self, waiter: &Waiter, why: JoinRefused, now: Tick) {
         let why = match why {
-            JoinRefused::NoUser => return,
+            JoinRefused::NoUser | JoinRefused::Password { .. } => return,
             JoinRefused::IsMember => Problem::IsAMember,
             JoinRefused::TooManyRooms { max } => Problem::TooManyRooms { max: max as u32 },
             JoinRefused::Banned(notice) => return self.not_let_in(waiter, &notice, now),
@@ -222,8 +249,8 @@ impl<N: Net> Server<N> {
     }
 
     /// Where a client begins to read.
-    fn place(&self, room: RoomId, past: &Past) -> Place {
-        let (head, oldest) = (self.log.head(room), self.log.oldest(room));
+    fn place(&self, id: ConnId, room: RoomId, past: &Past) -> Place {
+        let (head, oldest) = (self.log.head(room), self.oldest_for(id, room));
         let newest = |count: u32| Place {
             cursor: Seq(head.0.saturating_sub(count).max(oldest.0.saturating_sub(1))),
             purpose: Purpose::History,

@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::connection::Source;
-use super::opening::{Past, Waiter};
+use super::opening::{Past, Waiter, shown_password};
 use super::receive::Flow;
 use super::terms::LOGIN_TICKS;
 use crate::chat::{AccountPolicy, RoomName};
@@ -180,6 +180,11 @@ impl<N: Net> Server<N> {
             request: None,
             past: Past::Newest(lines),
             refused: refused.clone(),
+            password: upgrade
+                .password
+                .as_ref()
+                .and_then(|password| shown_password(password.as_str())),
+            pass: None,
         });
         if let Some(claims) = &claims {
             self.enter_by_token(id, claims, false, now);

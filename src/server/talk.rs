@@ -138,18 +138,19 @@ impl<N: Net> Server<N> {
         self.talk.chat.takes_nick(id, nick);
     }
 
-    /// A user becomes a live member of a room. Returns its welcome.
+    /// A user becomes a live member of a room, whose password it has shown if `pass` is what is kept
+    /// of that. Returns its welcome.
     pub(super) fn member_joins(
         &mut self,
         id: ConnId,
-        room: RoomId,
-        name: &SmolStr,
+        (room, name): (RoomId, &SmolStr),
+        pass: Option<&str>,
         now: Tick,
     ) -> Result<Event, JoinRefused> {
         self.settle_room(room, now);
         let when = self.now_of(id, now);
         self.chat_step(now, |chat, effects| {
-            chat.join(id, room, name, when, effects)
+            chat.join_with(id, (room, name), pass, when, effects)
         })
     }
 
@@ -157,12 +158,14 @@ impl<N: Net> Server<N> {
     pub(super) fn leave_room(&mut self, id: ConnId, room: RoomId, now: Tick) {
         self.settle_room(room, now);
         self.catch_up.remove(id, room);
+        self.seats.leaves(id, room);
         self.chat_step(now, |chat, effects| chat.leave(id, room, now, effects));
     }
 
     /// A user leaves without having asked; its rooms are notified. Nothing if it left before.
     pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
         self.settle_rooms_of(id, now);
+        self.keep_seats(id, now);
         self.chat_step(now, |chat, effects| chat.exit(id, now, effects));
         self.forget_user(id);
     }

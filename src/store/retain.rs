@@ -8,9 +8,11 @@ use super::audit;
 use super::error::Fault;
 use super::rows;
 use super::schema::{millis, pragma};
+use crate::chat::registry::{Change, Fact};
 use crate::id::{Millis, Seq};
 use crate::log::{DEDUPE_MS, StoredRoom};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use smol_str::SmolStr;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,8 @@ pub(super) struct Retention {
     max_bytes: u64,
     /// Rooms that have too many or too old entries.
     rooms: VecDeque<StoredRoom>,
+    /// Names of rooms whose entries are kept for another time since: some may be too old.
+    named: VecDeque<SmolStr>,
     /// Under way, and after which room it goes on.
     sweep: Option<Sweep>,
     /// When the next sweep begins; `None`: at once.
@@ -75,6 +79,7 @@ impl Retention {
             keep_messages: settings.keep_messages,
             max_bytes: settings.max_bytes,
             rooms: VecDeque::new(),
+            named: VecDeque::new(),
             sweep: None,
             sweep_at: None,
             evict: None,
@@ -94,6 +99,18 @@ impl Retention {
         }
     }
 
+    /// Rules of rooms have changed, and perhaps for how long their entries are kept.
+    pub(super) fn changed(&mut self, changes: &[Box<Change>]) {
+        for fact in changes.iter().flat_map(|change| &change.puts) {
+            if let Fact::Rules { room, rules } = fact
+                && rules.keep_days.is_some()
+                && !self.named.contains(room)
+            {
+                self.named.push_back(room.clone());
+            }
+        }
+    }
+
     fn has_too_many(&self, head: Head) -> bool {
         self.keep_messages > 0 && head.count() >= self.keep_messages.saturating_add(SLACK)
     }
@@ -110,6 +127,7 @@ impl Retention {
     /// More steps are to be done at once.
     pub(super) fn has_work(&self) -> bool {
         !self.rooms.is_empty()
+            || !self.named.is_empty()
             || self.sweep.is_some()
             || self.evict.is_some()
             || self.are_keys_due
@@ -151,6 +169,14 @@ impl Retention {
                 self.rooms.pop_front();
             }
             return trimmed;
+        }
+        if let Some(name) = self.named.pop_front() {
+            let number = db
+                .prepare_cached("SELECT id FROM rooms WHERE name = ?")?
+                .query_row([name.as_str()], |row| row.get(0).map(StoredRoom))
+                .optional()?;
+            self.rooms.extend(number);
+            return Ok(None);
         }
         if self.are_keys_due {
             self.are_keys_due = self.remove_keys(db, wall)?;
@@ -251,10 +277,22 @@ impl Retention {
         Ok(())
     }
 
-    /// What is numbered before this is too old.
-    fn oldest_kept(&self, wall: Millis) -> Option<i64> {
-        let kept = u64::from(self.keep_days) * DAY_MS;
-        (kept > 0).then(|| millis(Millis(wall.0.saturating_sub(kept))))
+    /// What is numbered before this is too old. A room may have a time of its own, which may be
+    /// longer than that of the others.
+    fn oldest_kept(
+        &self,
+        db: &Connection,
+        room: StoredRoom,
+        wall: Millis,
+    ) -> Result<Option<i64>, Fault> {
+        let own: Option<Option<u32>> = db
+            .prepare_cached(
+                "SELECT keep_days FROM rules WHERE room = (SELECT name FROM rooms WHERE id = ?)",
+            )?
+            .query_row([room.0], |row| row.get(0))
+            .optional()?;
+        let kept = u64::from(own.flatten().unwrap_or(self.keep_days)) * DAY_MS;
+        Ok((kept > 0).then(|| millis(Millis(wall.0.saturating_sub(kept)))))
     }
 
     fn has_too_old(
@@ -264,7 +302,7 @@ impl Retention {
         head: Head,
         wall: Millis,
     ) -> Result<bool, Fault> {
-        let Some(oldest_kept) = self.oldest_kept(wall) else {
+        let Some(oldest_kept) = self.oldest_kept(db, room, wall)? else {
             return Ok(false);
         };
         let id = rows::id(room, Seq(head.first));
@@ -288,7 +326,7 @@ impl Retention {
         let mut first = head.first;
         if self.has_too_many(head) {
             first = step_end.min(head.first + head.count() - self.keep_messages);
-        } else if let Some(oldest_kept) = self.oldest_kept(wall) {
+        } else if let Some(oldest_kept) = self.oldest_kept(db, room, wall)? {
             let last_old: Option<i64> = db
                 .prepare_cached("SELECT max(id) FROM messages WHERE id >= ? AND id < ? AND at < ?")?
                 .query_row(

@@ -329,6 +329,7 @@ impl<'c> Thread<'c> {
                     if let Some(newest) = self.changes.last() {
                         let upto = newest.number;
                         self.answers.push(Answer::Changed { upto });
+                        self.retention.changed(&self.changes);
                         self.changes.clear();
                     }
                     self.works_again();

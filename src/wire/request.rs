@@ -1,7 +1,7 @@
 //! What a client asks with one message, in whichever protocol. Knows no slash and no JSON, no room
 //! and no connection: names are as the client wrote them.
 
-use crate::chat::{Command, Manner};
+use crate::chat::{Command, Manner, RoomChange};
 use crate::id::{Millis, Seq};
 use smol_str::SmolStr;
 use std::borrow::Cow;
@@ -35,6 +35,8 @@ pub enum Ask<'a> {
         room: &'a str,
         /// What the client has of the room's log already.
         since: Option<Position<'a>>,
+        /// That of the room.
+        password: Option<&'a str>,
         /// How many of the newest entries are wanted. `None`: the client does not say.
         history: Option<u32>,
     },
@@ -69,12 +71,25 @@ pub enum Ask<'a> {
     Unregister { password: &'a str },
     /// Show all that is kept of one's account.
     Account,
+    /// Give the room a password, and change what else it is like.
+    RoomPassword {
+        change: RoomChange,
+        password: &'a str,
+    },
     /// What was to be said looks like a command with a password that was typed wrongly.
     Secret,
     /// Answer at once.
     Ping,
     /// The message is no request. To be answered with an error.
     Bad(Problem<'a>),
+}
+
+/// What a room is to be like. A new password must be hashed before the chat is asked.
+pub(super) const fn room(change: RoomChange, password: Option<&str>) -> Ask<'_> {
+    match password {
+        Some(password) if !password.is_empty() => Ask::RoomPassword { change, password },
+        password => Ask::Chat(Command::Room { change, password }),
+    }
 }
 
 /// The last entry of a room that a client has, and the epoch of the room in which it has it, which
@@ -177,6 +192,8 @@ pub enum Problem<'a> {
     IsAMember,
     /// The client is in as many rooms as it may be.
     TooManyRooms { max: u32 },
+    /// There are as many rooms as there may be.
+    NoMoreRooms,
     /// `resume` was not the first request of its connection.
     NotFirst,
     /// The session is not one of this server, or it is too old.
@@ -213,6 +230,12 @@ pub enum Problem<'a> {
     LooksSecret,
     /// Only accounts join the room.
     Locked,
+    /// The room has a password, which the client has not shown.
+    PasswordNeeded,
+    /// The password of the room is another one.
+    WrongPassword,
+    /// Too many passwords of rooms that came from the client's address were wrong.
+    TooManyPasswords,
     /// The client is banned from the room; `reason` is perhaps empty.
     Banned {
         until: Option<Millis>,
@@ -250,11 +273,12 @@ pub enum Code {
     Filtered,
     SlowMode,
     Locked,
+    WrongPassword,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::UnknownType,
         Self::NoSuchRoom,
@@ -282,6 +306,7 @@ impl Code {
         Self::Filtered,
         Self::SlowMode,
         Self::Locked,
+        Self::WrongPassword,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -313,6 +338,7 @@ impl Code {
             Self::Filtered => "filtered",
             Self::SlowMode => "slow_mode",
             Self::Locked => "locked",
+            Self::WrongPassword => "wrong_password",
         }
     }
 }
@@ -342,12 +368,13 @@ impl Problem<'_> {
             Self::RoomName { .. } => Code::BadName,
             Self::NoSuchRoom => Code::NoSuchRoom,
             Self::NotAMember => Code::NotAMember,
-            Self::TooManyRooms { .. } | Self::RoomIsFull => Code::TooMany,
+            Self::TooManyRooms { .. } | Self::NoMoreRooms | Self::RoomIsFull => Code::TooMany,
             Self::NoSuchSession => Code::NoSuchSession,
             Self::StoreUnavailable => Code::StoreUnavailable,
             Self::TooFast
             | Self::TooOften { .. }
             | Self::TooManyLogins
+            | Self::TooManyPasswords
             | Self::TooManyRegistrations => Code::TooFast,
             Self::Busy => Code::Busy,
             Self::LoginFailed | Self::TokenExpired => Code::LoginFailed,
@@ -357,6 +384,7 @@ impl Problem<'_> {
             Self::WeakPassword { .. } => Code::WeakPassword,
             Self::LoginRequired => Code::LoginRequired,
             Self::Locked => Code::Locked,
+            Self::PasswordNeeded | Self::WrongPassword => Code::WrongPassword,
             Self::Banned { .. } => Code::Banned,
         }
     }
@@ -375,7 +403,7 @@ impl Problem<'_> {
             Self::StoreUnavailable => Some(STORE_RETRY_MILLIS),
             Self::TooFast | Self::Busy => Some(BUSY_RETRY_MILLIS),
             Self::TooOften { retry_millis } => Some(retry_millis),
-            Self::TooManyLogins => Some(LOGIN_RETRY_MILLIS),
+            Self::TooManyLogins | Self::TooManyPasswords => Some(LOGIN_RETRY_MILLIS),
             Self::TooManyRegistrations => Some(REGISTRATION_RETRY_MILLIS),
             Self::NotJson
             | Self::NotAnObject
@@ -389,6 +417,7 @@ impl Problem<'_> {
             | Self::NotAMember
             | Self::IsAMember
             | Self::TooManyRooms { .. }
+            | Self::NoMoreRooms
             | Self::NotFirst
             | Self::NoSuchSession
             | Self::RoomIsFull
@@ -401,6 +430,8 @@ impl Problem<'_> {
             | Self::RoomNotAllowed
             | Self::LooksSecret
             | Self::Locked
+            | Self::PasswordNeeded
+            | Self::WrongPassword
             | Self::Banned { .. } => None,
         }
     }
@@ -434,6 +465,9 @@ impl fmt::Display for Problem<'_> {
             Self::TooManyRooms { max } => {
                 write!(f, "you are in {max} rooms, the most; leave one first")
             }
+            Self::NoMoreRooms => {
+                f.write_str("there are as many rooms here as there may be; join one of them")
+            }
             Self::NotFirst => f.write_str("resume must be the first request of a connection"),
             Self::NoSuchSession => {
                 f.write_str("this session is unknown here or has ended; go on without it")
@@ -466,6 +500,11 @@ impl fmt::Display for Problem<'_> {
                  without a space before it",
             ),
             Self::Locked => f.write_str("this room admits accounts only; log in first"),
+            Self::PasswordNeeded => f.write_str("this room has a password; join it with that"),
+            Self::WrongPassword => f.write_str("that is not the password of this room"),
+            Self::TooManyPasswords => f.write_str(
+                "too many passwords from your address were wrong; wait a minute and try again",
+            ),
             Self::Banned { until, reason } => {
                 f.write_str("you are banned from this room")?;
                 if let Some(until) = until {

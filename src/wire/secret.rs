@@ -19,8 +19,10 @@ pub(super) fn is_in(text: &str) -> bool {
     let mut words = bare.split_whitespace().skip(1);
     let (first, second, third) = (words.next(), words.next(), words.next());
     let has_slash = bare.len() < trimmed.len() && trimmed.starts_with('/');
+    let is_password = |word: &str| word.eq_ignore_ascii_case("password");
     if has_slash {
-        return first.is_some();
+        let is_secret = !matches!(command, Form::Room) || first.is_some_and(is_password);
+        return first.is_some() && is_secret;
     }
     let may_be_password = |word: &str| word.chars().count() >= PASSWORD_CHARS_MIN;
     let may_be_name = |word: &str| Nick::parse(word).is_ok();
@@ -34,7 +36,13 @@ pub(super) fn is_in(text: &str) -> bool {
         (Form::NameAndPassword | Form::Password, Some(password), None, _) => {
             may_be_password(password)
         }
-        (Form::NameAndPassword | Form::TwoPasswords | Form::Password | Form::Token, ..) => false,
+        (Form::Room, Some(word), Some(password), None) => {
+            is_password(word) && may_be_password(password)
+        }
+        (
+            Form::NameAndPassword | Form::TwoPasswords | Form::Password | Form::Token | Form::Room,
+            ..,
+        ) => false,
     }
 }
 
@@ -45,16 +53,19 @@ enum Form {
     Password,
     /// Only with a slash: as a word of its own it is short and common.
     Token,
+    /// The word `password` and one.
+    Room,
 }
 
 fn command(text: &str) -> Option<Form> {
-    const COMMANDS: [(&str, Form); 6] = [
+    const COMMANDS: [(&str, Form); 7] = [
         ("login", Form::NameAndPassword),
         ("register", Form::NameAndPassword),
         ("identify", Form::NameAndPassword),
         ("password", Form::TwoPasswords),
         ("unregister", Form::Password),
         ("op", Form::Token),
+        ("room", Form::Room),
     ];
     let is_word = |rest: &[u8]| rest.first().is_some_and(u8::is_ascii_whitespace);
     let bytes = text.as_bytes();
@@ -89,6 +100,9 @@ mod tests {
             "\\login ann correcthorse",
             "!login ann correcthorse",
             "  login ann correcthorse",
+            " /room password open sesame",
+            "/ room Password sesame",
+            "room password opensesame",
         ] {
             assert!(is_in(text), "{text}");
         }
@@ -108,6 +122,9 @@ mod tests {
             "/login",
             "logins everywhere, really",
             "op amps are nice",
+            "room password please",
+            "room for one more",
+            " /room slow 10s",
             "op",
             "",
             " ",

@@ -2,6 +2,7 @@
 //! some of it; see [`super::Protocol::render`].
 
 use super::request::{Problem, RequestId};
+use crate::chat::registry::Rules;
 use crate::chat::{Entry, Event, Nick};
 use crate::id::{Millis, Seq};
 
@@ -148,6 +149,10 @@ pub struct Joined<'a> {
     pub count: u32,
     /// Some of the others, at most [`crate::chat::PRESENT_MAX`].
     pub members: &'a [Nick],
-    /// What the client may do in the room: `member`, `operator`.
+    /// Those of them whose nick is the name of their account.
+    pub accounts: &'a [Nick],
+    /// What the client is in the room: the name of its role.
     pub role: &'a str,
+    /// What the room is like, if it is not as rooms usually are.
+    pub settings: Option<&'a Rules>,
 }

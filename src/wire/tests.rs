@@ -140,11 +140,20 @@ fn every_event_is_within_its_bound() {
             room: room.clone(),
             nick: longest(),
             present: vec![longest(); PRESENT_MAX],
+            accounts: vec![longest(); PRESENT_MAX],
             more: u32::MAX,
         },
         Event::Who {
             room: room.clone(),
             members: vec![longest(); WHO_MAX],
+            accounts: Vec::new(),
+            more: u32::MAX,
+        },
+        // Only programs are shown which are accounts, and they ask for a page.
+        Event::Who {
+            room: room.clone(),
+            members: vec![longest(); HISTORY_MAX as usize],
+            accounts: vec![longest(); HISTORY_MAX as usize],
             more: u32::MAX,
         },
         Event::Rooms {

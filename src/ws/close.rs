@@ -51,6 +51,14 @@ pub enum CloseReason {
     LoginRequired,
     /// The signed token by which the client is logged in has expired.
     TokenExpired,
+    /// The room of the URL has a password: the client has shown none, or another.
+    RoomPassword {
+        is_missing: bool,
+    },
+    /// The client cannot enter the room of the URL now, and may try again later.
+    TryLater {
+        sentence: String,
+    },
     /// The store did not open the room in time.
     StoreUnavailable,
     /// The server is replaced by another one: the client should come back after so long.
@@ -104,12 +112,13 @@ impl CloseReason {
             | Self::MessageTooSlow
             | Self::Kicked { .. } => 1008,
             Self::TooBig { .. } => 1009,
-            Self::Stalled | Self::StoreUnavailable => 1013,
+            Self::Stalled | Self::StoreUnavailable | Self::TryLater { .. } => 1013,
             Self::Replaced => 4001,
             Self::Banned { .. } => 4002,
             Self::BadName { .. } => 4003,
             Self::LoginRequired => 4004,
             Self::TokenExpired => 4005,
+            Self::RoomPassword { .. } => 4006,
             // It may succeed later, which a 503 says to other clients.
             Self::Refused { status: 503, .. } => 1013,
             Self::Refused { status, .. } => 4000 + status,
@@ -138,6 +147,13 @@ impl CloseReason {
             Self::Replaced => "a newer connection of this session has taken over".into(),
             Self::LoginRequired => "log in to go on".into(),
             Self::TokenExpired => "your token has expired; come again with a new one".into(),
+            Self::RoomPassword { is_missing: true } => {
+                "the room has a password: come again with ?password=PASSWORD in the URL".into()
+            }
+            Self::RoomPassword { is_missing: false } => {
+                "this is not the password of the room".into()
+            }
+            Self::TryLater { sentence } => sentence.clone().into(),
             Self::BadName { rule } => rule.clone().into(),
             Self::Refused { text, .. } => text.clone(),
             Self::StoreUnavailable => {
@@ -205,6 +221,8 @@ mod tests {
             (CloseReason::Restarting { retry_ms: u32::MAX }, 1012),
             (CloseReason::Stalled, 1013),
             (CloseReason::StoreUnavailable, 1013),
+            (CloseReason::RoomPassword { is_missing: true }, 4006),
+            (CloseReason::RoomPassword { is_missing: false }, 4006),
             (CloseReason::Replaced, 4001),
             (CloseReason::BadName { rule }, 4003),
             (refused(503), 1013),

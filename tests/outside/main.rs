@@ -24,6 +24,7 @@ mod pages;
 mod program;
 mod programs;
 mod room;
+mod rooms;
 #[path = "../schema/mod.rs"]
 mod schema;
 mod shutdown;

@@ -11,6 +11,7 @@ mod sanction;
 mod topic;
 
 pub(super) use bans::silenced;
+pub use rules::{Maker, NotMade};
 
 use super::registry::Audit;
 use super::{

@@ -12,6 +12,15 @@ use smol_str::{SmolStr, format_smolstr};
 impl Chat {
     /// How high a user stands in a room.
     pub fn role_of(&self, id: ConnId, room: RoomId) -> Role {
+        match (self.user(id), self.room_name(room)) {
+            (Some(user), None) if user.operator != 0 => Role::Admin,
+            (Some(_), Some(name)) => self.role_in_room(id, name),
+            (Some(_) | None, _) => Role::Member,
+        }
+    }
+
+    /// The same in a room of this name, which need not have members.
+    pub(in super::super) fn role_in_room(&self, id: ConnId, name: &SmolStr) -> Role {
         let Some(user) = self.user(id) else {
             return Role::Member;
         };
@@ -19,12 +28,9 @@ impl Chat {
             return Role::Admin;
         }
         // Most users have no account, and then nothing is looked up.
-        match (user.account, self.room_name(room)) {
-            (Some(account), Some(name)) => {
-                self.role_of_account(account, &Scope::Room(name.clone()))
-            }
-            _ => Role::Member,
-        }
+        user.account.map_or(Role::Member, |account| {
+            self.role_of_account(account, &Scope::Room(name.clone()))
+        })
     }
 
     /// How high a user stands outside of rooms.

@@ -3,8 +3,8 @@
 
 use super::super::registry::{Audit, FactKey, Rules, Scope};
 use super::super::{
-    Act, Action, Chat, Effect, Effects, Event, Farewell, JoinRefused, Now, Refused, RoomChange,
-    may, reply, tell, text,
+    Act, Action, Chat, Effect, Effects, Event, Farewell, JoinRefused, Now, Refused, Role,
+    RoomChange, RoomPolicy, may, refuse, reply, tell, text,
 };
 use crate::id::{ConnId, RoomId, Tick};
 use smol_str::SmolStr;
@@ -12,33 +12,59 @@ use std::fmt::Write as _;
 
 /// The slowest that a room can be: a message a day.
 const SLOW_SECONDS_MAX: u32 = 24 * 3600;
+/// A hundred years.
+const KEEP_DAYS_MAX: u32 = 36_500;
 /// Members whose last message a slow room remembers before it forgets those that may speak again.
 const SPOKE_MAX: usize = 1024;
 
+/// How often a user may make a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// As often as it likes.
+    Any,
+    /// As often as its address has a budget for.
+    Limited,
+}
+
+/// Why a user may not make a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotMade {
+    /// Only some make rooms here.
+    Listed,
+    /// There are as many as there may be.
+    TooMany,
+}
+
 impl Chat {
-    /// Changes what a room is like, or answers with what it is like.
-    pub(in super::super) fn change_room(
+    /// Changes what a room is like, or answers with what it is like. `password` is what is kept of a
+    /// new one; empty: there is none from here on.
+    pub fn change_room(
         &mut self,
         id: ConnId,
         room: RoomId,
-        change: RoomChange,
+        (change, password): (RoomChange, Option<&str>),
         now: Now,
         effects: &mut Effects,
     ) {
-        if change == RoomChange::default() {
+        if change == RoomChange::default() && password.is_none() {
             return self.show_rules(id, room, effects);
+        }
+        // Since the password was asked to be hashed, the user may have left.
+        if !self.is_member(id, room) {
+            return effects.push(refuse(id, Refused::NotAMember));
         }
         let wants_pace =
             change.slow_seconds.is_some() || change.moderated.is_some() || change.locked.is_some();
-        for (is_wanted, action) in [
-            (wants_pace, Action::SetPace),
-            (change.hidden.is_some(), Action::SetRoom),
-        ] {
+        let wants_room = change.hidden.is_some()
+            || change.newcomers_read.is_some()
+            || change.keep_days.is_some()
+            || password.is_some();
+        for (is_wanted, action) in [(wants_pace, Action::SetPace), (wants_room, Action::SetRoom)] {
             if is_wanted && !self.may_or_refuse(id, Some(room), action, effects) {
                 return;
             }
         }
-        let detail = described(change);
+        let detail = described(change, password);
         self.change_rules(id, room, ("settings", &detail), now, effects, |rules| {
             if let Some(seconds) = change.slow_seconds {
                 rules.slow_seconds = seconds.min(SLOW_SECONDS_MAX);
@@ -46,8 +72,20 @@ impl Chat {
             rules.is_moderated = change.moderated.unwrap_or(rules.is_moderated);
             rules.is_locked = change.locked.unwrap_or(rules.is_locked);
             rules.is_hidden = change.hidden.unwrap_or(rules.is_hidden);
+            rules.newcomers_read = change.newcomers_read.unwrap_or(rules.newcomers_read);
+            if let Some(days) = change.keep_days {
+                rules.keep_days = Some(days.min(KEEP_DAYS_MAX)).filter(|days| *days > 0);
+            }
+            if let Some(kept) = password {
+                rules.password = Some(SmolStr::new(kept)).filter(|kept| !kept.is_empty());
+            }
         });
         effects.push(self.act_on_room(id, room, Act::Settings, &detail));
+    }
+
+    /// Whether a user may give a room a password: to be asked before it is hashed.
+    pub fn may_set_room(&self, id: ConnId, room: RoomId) -> bool {
+        may(self.role_of(id, room), Action::SetRoom, None)
     }
 
     fn show_rules(&self, id: ConnId, room: RoomId, effects: &mut Effects) {
@@ -63,6 +101,17 @@ impl Chat {
     /// The rules of a room, if they are not the usual ones.
     pub fn rules_of(&self, room: RoomId) -> Option<&Rules> {
         self.registry.rules(self.room_name(room)?)
+    }
+
+    /// Whether newcomers of a room see nothing of what was said before they came.
+    pub fn hides_past(&self, room: RoomId) -> bool {
+        self.rules_of(room)
+            .is_some_and(|rules| !rules.newcomers_read)
+    }
+
+    /// Whether a member may read what was said in a room before it came.
+    pub fn reads_past(&self, id: ConnId, room: RoomId) -> bool {
+        !self.hides_past(room) || may(self.role_of(id, room), Action::ReadPast, None)
     }
 
     /// Why a user may not say anything in a room now, by the rules of the room. If it may, the room
@@ -101,23 +150,42 @@ impl Chat {
         None
     }
 
-    /// Why a user may not join a room, by the rules of the room.
-    pub(in super::super) fn kept_out(&self, id: ConnId, name: &SmolStr) -> Option<JoinRefused> {
+    /// Why a user may not join a room, by the rules of the room. `pass`: what is kept of the password
+    /// that the user has shown.
+    pub(in super::super) fn kept_out(
+        &self,
+        id: ConnId,
+        (room, name): (RoomId, &SmolStr),
+        pass: Option<&str>,
+    ) -> Option<JoinRefused> {
         let rules = self.registry.rules(name)?;
         let user = self.user(id)?;
         let is_guest = user.account.is_none() && user.operator == 0;
-        (rules.is_locked && is_guest).then_some(JoinRefused::Locked)
+        if rules.is_locked && is_guest {
+            return Some(JoinRefused::Locked);
+        }
+        let kept = rules.password.as_ref()?;
+        let is_in = |account| self.is_elsewhere(account, id, room);
+        let needs_none = pass == Some(kept.as_str())
+            || self.role_in_room(id, name) > Role::Member
+            || user.account.is_some_and(is_in);
+        (!needs_none).then(|| JoinRefused::Password { kept: kept.clone() })
     }
 
-    /// Whether a room is on the list that a user is shown.
-    pub(in super::super) fn is_shown(&self, id: ConnId, room: RoomId, name: &SmolStr) -> bool {
+    /// Whether a room is on the list that a user is shown. `room`: `None` if it has no members.
+    pub(in super::super) fn is_shown(
+        &self,
+        id: ConnId,
+        room: Option<RoomId>,
+        name: &SmolStr,
+    ) -> bool {
         let is_hidden = self
             .registry
             .rules(name)
             .is_some_and(|rules| rules.is_hidden);
         !is_hidden
-            || self.is_member(id, room)
-            || may(self.role_of(id, room), Action::SeeHidden, None)
+            || room.is_some_and(|room| self.is_member(id, room))
+            || may(self.role_in_room(id, name), Action::SeeHidden, None)
     }
 
     /// Closes a room: all leave, and its rules, roles, bans and mutes are gone. Its history stays, and
@@ -188,6 +256,40 @@ impl Chat {
         }
     }
 
+    /// Whether there is a room of this name although it has neither members nor entries.
+    pub fn knows_room(&self, name: &SmolStr) -> bool {
+        self.is_of_operators(name)
+            || self.registry.rules(name).is_some()
+            || self
+                .registry
+                .roles(&Scope::Room(name.clone()))
+                .next()
+                .is_some()
+    }
+
+    /// Whether a room is the operators', so that no user owns it for being the first in it.
+    pub fn is_of_operators(&self, name: &SmolStr) -> bool {
+        self.listed_rooms.contains(name)
+    }
+
+    /// Why a user may not make a room, if it is not allowed to make any. `max`: rooms that may have
+    /// members, and rooms that may have an owner.
+    ///
+    /// # Errors
+    /// Rooms are not made by such users, or there are as many as there may be.
+    pub fn may_make_room(&self, id: ConnId, max: usize) -> Result<Maker, NotMade> {
+        if may(self.role_on_server(id), Action::MakeRoom, None) {
+            return Ok(Maker::Any);
+        }
+        if self.room_policy == RoomPolicy::Listed {
+            return Err(NotMade::Listed);
+        }
+        if self.room_count().max(self.registry.owned_rooms().len()) >= max {
+            return Err(NotMade::TooMany);
+        }
+        Ok(Maker::Limited)
+    }
+
     /// A user is the first in a room in which nothing was said before: with an account, it owns the
     /// room from here on.
     pub fn has_made(&mut self, id: ConnId, room: RoomId, now: Now, effects: &mut Effects) {
@@ -195,19 +297,15 @@ impl Chat {
         let (Some(account), Some(name)) = (account, self.room_name(room).cloned()) else {
             return;
         };
-        if self
-            .registry
-            .roles(&Scope::Room(name.clone()))
-            .next()
-            .is_none()
-        {
+        let roles = self.registry.roles(&Scope::Room(name.clone())).next();
+        if roles.is_none() && !self.is_of_operators(&name) {
             self.owns(id, account, name, now, effects);
         }
     }
 }
 
 /// A change as entries and the audit log have it: the fields of the protocol and their values.
-fn described(change: RoomChange) -> String {
+fn described(change: RoomChange, password: Option<&str>) -> String {
     let mut text = String::new();
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -223,5 +321,11 @@ fn described(change: RoomChange) -> String {
     add("moderated", change.moderated.map(|is| is.to_string()));
     add("locked", change.locked.map(|is| is.to_string()));
     add("hidden", change.hidden.map(|is| is.to_string()));
+    let has_password = password.map(|kept| !kept.is_empty());
+    add("has_password", has_password.map(|has| has.to_string()));
+    let newcomers_read = change.newcomers_read;
+    add("newcomers_read", newcomers_read.map(|may| may.to_string()));
+    let days = change.keep_days.map(|days| days.min(KEEP_DAYS_MAX));
+    add("keep_days", days.map(|days| days.to_string()));
     text
 }

@@ -1,8 +1,8 @@
 //! Where the accounts are among the facts: by what a nick looks like, by what a signed token calls
-//! them, and their sessions. Follows the facts, and knows no rule.
+//! them, their sessions, and the rooms that they own. Follows the facts, and knows no rule.
 
-use super::{Account, Fact};
-use crate::chat::Nick;
+use super::{Account, Fact, Scope};
+use crate::chat::{Nick, Role};
 use crate::id::AccountId;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -14,6 +14,8 @@ pub(super) struct Accounts {
     by_subject: BTreeMap<SmolStr, AccountId>,
     /// In the order in which they began or were used last.
     sessions: BTreeMap<AccountId, Vec<u64>>,
+    /// Rooms with an owner, and how many each has.
+    owned: BTreeMap<SmolStr, u32>,
 }
 
 fn keys(account: &Account) -> impl Iterator<Item = SmolStr> {
@@ -39,6 +41,11 @@ impl Accounts {
                 let sessions = self.sessions.entry(session.account).or_default();
                 sessions.push(session.session);
             }
+            Fact::Role {
+                scope: Scope::Room(room),
+                role: Role::Owner,
+                ..
+            } => *self.owned.entry(room.clone()).or_default() += 1,
             Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } => {}
         }
     }
@@ -63,6 +70,18 @@ impl Accounts {
                     }
                 }
             }
+            Fact::Role {
+                scope: Scope::Room(room),
+                role: Role::Owner,
+                ..
+            } => {
+                if let Some(owners) = self.owned.get_mut(room) {
+                    *owners -= 1;
+                    if *owners == 0 {
+                        self.owned.remove(room);
+                    }
+                }
+            }
             Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } => {}
         }
     }
@@ -81,6 +100,11 @@ impl Accounts {
 
     pub(super) fn of_subject(&self, subject: &str) -> Option<AccountId> {
         self.by_subject.get(subject).copied()
+    }
+
+    /// In the order of their names.
+    pub(super) fn owned(&self) -> impl ExactSizeIterator<Item = &SmolStr> {
+        self.owned.keys()
     }
 
     pub(super) fn sessions_of(&self, account: AccountId) -> &[u64] {

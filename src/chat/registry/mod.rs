@@ -223,6 +223,11 @@ impl Registry {
         })
     }
 
+    /// The rooms that have an owner, in the order of their names.
+    pub fn owned_rooms(&self) -> impl ExactSizeIterator<Item = &SmolStr> {
+        self.index.owned()
+    }
+
     /// The rules of a room, if they are not the usual ones.
     pub fn rules(&self, room: &SmolStr) -> Option<&Rules> {
         match self.facts.get(&FactKey::Rules { room: room.clone() }) {

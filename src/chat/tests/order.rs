@@ -582,7 +582,10 @@ const fn gives<'a>(account: &'a str, role: Role) -> Command<'a> {
 }
 
 fn rules(change: RoomChange) -> Command<'static> {
-    Command::Room(change)
+    Command::Room {
+        change,
+        password: None,
+    }
 }
 
 #[test]
@@ -719,6 +722,73 @@ fn locked_room_admits_accounts_and_hidden_one_is_not_listed() {
             .join(DAN, room, &"lobby".into(), now, &mut effects)
             .is_ok()
     );
+}
+
+impl Scene {
+    /// Why a user does not join the lobby, with what is kept of the password that it has shown.
+    fn kept_out(&mut self, id: ConnId, pass: Option<&str>) -> Option<JoinRefused> {
+        let room = self.room("lobby");
+        let now = Now::from(self.now);
+        let mut effects = Effects::new();
+        let lobby = "lobby".into();
+        let joined = self
+            .chat
+            .join_with(id, (room, &lobby), pass, now, &mut effects);
+        joined.err()
+    }
+}
+
+#[test]
+fn room_with_a_password_lets_in_who_has_shown_it_or_has_a_role() {
+    let mut scene = with_a_guest();
+    let password = |kept| Command::Room {
+        change: RoomChange::default(),
+        password: Some(kept),
+    };
+    scene.at(NOON, BOB, password("hash"));
+    assert_eq!(scene.refusal(BOB), Some(Refused::NotAllowed));
+    scene.forget();
+    scene.at(NOON, ANN, password("hash"));
+    let entry = act(Act::Settings, "ann", "ann", "has_password=true");
+    assert_eq!(scene.heard(DAN), [Seen::Entry(entry)]);
+    // It is there, and stays; when it comes again it is asked.
+    scene.says(DAN, "hello");
+    for id in [ANN, BOB, CAT, DAN] {
+        scene.leaves_room(id, "lobby");
+    }
+    let refused = Some(JoinRefused::Password {
+        kept: "hash".into(),
+    });
+    assert_eq!(scene.kept_out(DAN, None), refused);
+    assert_eq!(scene.kept_out(DAN, Some("of another")), refused);
+    assert_eq!(scene.kept_out(DAN, Some("hash")), None);
+    for id in [ANN, BOB, CAT] {
+        assert_eq!(scene.kept_out(id, None), None, "{id:?}");
+    }
+    scene.at(NOON, ANN, password(""));
+    scene.leaves_room(DAN, "lobby");
+    assert_eq!(scene.kept_out(DAN, None), None);
+    let registry = scene.chat.registry();
+    assert!(registry.rules(&"lobby".into()).is_none());
+}
+
+#[test]
+fn past_of_a_room_is_read_by_those_who_keep_order_where_newcomers_do_not() {
+    let mut scene = all_in_the_lobby();
+    let lobby = scene.room("lobby");
+    let reads = |scene: &Scene| [ANN, BOB, CAT, DAN].map(|id| scene.chat.reads_past(id, lobby));
+    assert_eq!(reads(&scene), [true; 4]);
+    let hidden = rules(RoomChange {
+        newcomers_read: Some(false),
+        keep_days: Some(u32::MAX),
+        ..RoomChange::default()
+    });
+    scene.at(NOON, BOB, hidden);
+    assert_eq!(scene.refusal(BOB), Some(Refused::NotAllowed));
+    scene.at(NOON, ANN, hidden);
+    assert_eq!(reads(&scene), [true, true, false, false]);
+    let kept = scene.chat.rules_of(lobby).expect("rules");
+    assert_eq!((kept.newcomers_read, kept.keep_days), (false, Some(36_500)));
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn facts() -> Vec<Fact> {
     facts
 }
 
-fn change(number: u64, puts: Vec<Fact>) -> Change {
+pub(super) fn change(number: u64, puts: Vec<Fact>) -> Change {
     Change {
         number,
         at: NOW,
@@ -113,7 +113,7 @@ fn change(number: u64, puts: Vec<Fact>) -> Change {
 }
 
 impl Scene {
-    fn changes(&mut self, change: Change) {
+    pub(super) fn changes(&mut self, change: Change) {
         let number = change.number;
         self.ask(Request::Change(Box::new(change)));
         self.wait_for(|answer| match answer {

@@ -1,7 +1,9 @@
 //! What is removed, and what stays.
 
 use super::super::SLACK;
+use super::registry::change;
 use super::*;
+use crate::chat::registry::{Fact, Rules};
 
 fn few(scratch: &Scratch, keep_messages: u32) -> Settings {
     Settings {
@@ -76,6 +78,60 @@ fn entries_that_are_too_old_are_removed_and_the_room_keeps_its_numbers() {
     drop(scene);
     let report = super::super::check(&scratch.store(), &mut |_| {}).expect("a report");
     assert_eq!(report.problems, [""; 0]);
+}
+
+/// The rules of a room whose entries are kept for another time than those of others.
+fn kept_for(room: StoredRoom, days: u32) -> Fact {
+    Fact::Rules {
+        room: name(room),
+        rules: Rules {
+            keep_days: Some(days),
+            ..Rules::default()
+        },
+    }
+}
+
+#[test]
+fn entries_of_a_room_are_kept_for_a_time_of_its_own() {
+    let scratch = Scratch::new();
+    let third = StoredRoom(3);
+    let settings = Settings {
+        keep_days: 5,
+        ..settings(&scratch.store())
+    };
+    let mut scene = Scene::with(&settings);
+    let rules = vec![kept_for(ROOM, 2), kept_for(OTHER, 20)];
+    scene.changes(change(1, rules));
+    // The entries 1 to 10 are ten days old, and so on to the last, which are of today.
+    for room in [ROOM, OTHER, third] {
+        for seq in 1..=110 {
+            let mut record = scene.record(room, seq, "hello");
+            let age = u64::from(10 - (seq - 1) / 10);
+            record.at = Millis(NOW.0 - age * DAY_MS);
+            scene.requests.push(Request::Append(Box::new(record)));
+        }
+        scene.handle.send(&mut scene.requests);
+        scene.stored(room, 110);
+    }
+    drop(scene);
+    let mut scene = Scene::with(&settings);
+    let is_left = |scene: &mut Scene, expected: [u32; 3]| {
+        let end = moment() + PATIENCE;
+        loop {
+            let rooms = [ROOM, OTHER, third];
+            let oldest = rooms.map(|room| scene.kept(room).expect("the room").oldest.0);
+            if oldest == expected {
+                return;
+            }
+            assert!(moment() < end, "{oldest:?} instead of {expected:?}");
+        }
+    };
+    // Some of it may be removed by the first scene.
+    is_left(&mut scene, [81, 1, 51]);
+    // A new setting takes effect at once.
+    scene.changes(change(2, vec![kept_for(OTHER, 1)]));
+    is_left(&mut scene, [81, 91, 51]);
+    assert_eq!(scene.page(OTHER, 0, 200).expect("a page").oldest, Seq(91));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::write::{self, Object};
 use crate::chat::registry::{AuditRow, Prefix, Rules, SanctionKind};
 use crate::chat::{Act, BanNotice, Command, Listed, Order, Part, Reach, RoomChange, Whom};
 use crate::id::Millis;
-use crate::wire::request::{Ask, Problem};
-use smol_str::SmolStr;
+use crate::wire::request::{Ask, Problem, room};
+use smol_str::{SmolStr, format_smolstr};
 
 impl Message<'_> {
     /// What a request of this type asks.
@@ -43,15 +43,6 @@ impl Message<'_> {
                     })?,
                 }
             }
-            "room" => {
-                self.needs(Field::Room)?;
-                Command::Room(RoomChange {
-                    slow_seconds: self.number(Field::SlowSeconds, 0, "a number of seconds")?,
-                    moderated: self.truth(Field::Moderated)?,
-                    locked: self.truth(Field::Locked)?,
-                    hidden: self.truth(Field::Hidden)?,
-                })
-            }
             "close_room" => {
                 self.needs(Field::Room)?;
                 Command::CloseRoom {
@@ -67,6 +58,20 @@ impl Message<'_> {
             },
             name => return Err(Problem::UnknownType { name }),
         }))
+    }
+
+    /// What a room is to be like, or the question what it is like.
+    pub(super) fn room(&self) -> Result<Ask<'_>, Problem<'static>> {
+        self.needs(Field::Room)?;
+        let change = RoomChange {
+            slow_seconds: self.number(Field::SlowSeconds, 0, "a number of seconds")?,
+            moderated: self.truth(Field::Moderated)?,
+            locked: self.truth(Field::Locked)?,
+            hidden: self.truth(Field::Hidden)?,
+            newcomers_read: self.truth(Field::NewcomersRead)?,
+            keep_days: self.number(Field::KeepDays, 0, "a number of days")?,
+        };
+        Ok(room(change, self.text(Field::Password)?))
     }
 
     /// Without a room it is about the server.
@@ -217,14 +222,30 @@ pub(super) fn sanctions(list: Object<'_>, room: Option<&str>, sanctions: &[Liste
 
 /// What a room is like.
 pub(super) fn settings(object: Object<'_>, room: &str, rules: &Rules) {
-    object
-        .string("room", room)
-        .string("topic", &rules.topic)
-        .number("slow_seconds", rules.slow_seconds)
-        .bool("moderated", rules.is_moderated)
-        .bool("locked", rules.is_locked)
-        .bool("hidden", rules.is_hidden)
+    let object = object.string("room", room).string("topic", &rules.topic);
+    let fields = fields(rules).into_iter();
+    fields
+        .fold(object, |object, (name, value)| {
+            object.value(name, |text| text.push_str(&value))
+        })
         .end();
+}
+
+/// The settings of a room but for its topic, each with its value as JSON.
+fn fields(rules: &Rules) -> [(&'static str, SmolStr); 7] {
+    let truth = |is: bool| SmolStr::new_static(if is { "true" } else { "false" });
+    [
+        ("slow_seconds", format_smolstr!("{}", rules.slow_seconds)),
+        ("moderated", truth(rules.is_moderated)),
+        ("locked", truth(rules.is_locked)),
+        ("hidden", truth(rules.is_hidden)),
+        ("has_password", truth(rules.password.is_some())),
+        ("newcomers_read", truth(rules.newcomers_read)),
+        (
+            "keep_days",
+            format_smolstr!("{}", rules.keep_days.unwrap_or(0)),
+        ),
+    ]
 }
 
 /// Rows of the audit log.
@@ -291,6 +312,32 @@ fn row(listed: &Listed, text: &mut String) {
 }
 
 impl Object<'_> {
+    /// The settings of a room that are not the usual ones; nothing where all of them are.
+    pub(super) fn settings(self, rules: Option<&Rules>) -> Self {
+        let Some(rules) = rules else {
+            return self;
+        };
+        let usual = fields(&Rules::default());
+        let mut unusual = fields(rules).into_iter().zip(usual);
+        let mut unusual = unusual.by_ref().filter(|(field, usual)| field != usual);
+        let Some(((first, value), _)) = unusual.next() else {
+            return self;
+        };
+        self.value("settings", |text| {
+            text.push_str("{\"");
+            text.push_str(first);
+            text.push_str("\":");
+            text.push_str(&value);
+            for ((name, value), _) in unusual {
+                text.push_str(",\"");
+                text.push_str(name);
+                text.push_str("\":");
+                text.push_str(&value);
+            }
+            text.push('}');
+        })
+    }
+
     /// When something ends by itself.
     pub(super) fn until(self, until: Option<Millis>) -> Self {
         match until {

@@ -50,13 +50,15 @@ pub(super) enum Field {
     Moderated,
     Locked,
     Hidden,
+    NewcomersRead,
+    KeepDays,
     /// Of [`Field::Since`].
     Epoch,
     Seq,
 }
 
 impl Field {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 33] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -86,6 +88,8 @@ impl Field {
         Self::Moderated,
         Self::Locked,
         Self::Hidden,
+        Self::NewcomersRead,
+        Self::KeepDays,
         Self::Epoch,
         Self::Seq,
     ];
@@ -121,6 +125,8 @@ impl Field {
             Self::Moderated => "moderated",
             Self::Locked => "locked",
             Self::Hidden => "hidden",
+            Self::NewcomersRead => "newcomers_read",
+            Self::KeepDays => "keep_days",
             Self::Epoch => "since.epoch",
             Self::Seq => "since.seq",
         }
@@ -169,7 +175,7 @@ pub(in super::super) struct Message<'a> {
 impl<'a> Message<'a> {
     pub(in super::super) fn read(text: &'a str) -> Self {
         let mut message = Self {
-            values: Default::default(),
+            values: std::array::from_fn(|_| Value::Missing),
             problem: None,
         };
         let mut json = serde_json::Deserializer::from_str(text);
@@ -233,6 +239,7 @@ impl<'a> Message<'a> {
             "join" => Ask::Join {
                 room: self.needs(Field::Room)?,
                 since: self.since()?,
+                password: self.text(Field::Password)?,
                 history: self.number(Field::History, 0, "an integer, not negative")?,
             },
             "leave" => {
@@ -310,6 +317,7 @@ impl<'a> Message<'a> {
                 password: self.needs(Field::Password)?,
             },
             "account" => Ask::Account,
+            "room" => self.room()?,
             name => return self.moderation(name),
         })
     }

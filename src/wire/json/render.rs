@@ -72,6 +72,15 @@ impl Object<'_> {
         }
     }
 
+    /// A list of nicks that is left out where it is empty.
+    fn nicks(self, name: &str, nicks: &[Nick]) -> Self {
+        if nicks.is_empty() {
+            self
+        } else {
+            self.list(name, nicks, nick)
+        }
+    }
+
     /// Whether a message was changed.
     fn form(self, form: Form) -> Self {
         match form {
@@ -213,7 +222,9 @@ fn joined(joined: &Joined<'_>, text: &mut String) {
         .string("topic", joined.topic)
         .number("count", joined.count)
         .list("members", joined.members, nick)
+        .nicks("accounts", joined.accounts)
         .string("role", joined.role)
+        .settings(joined.settings)
         .end();
 }
 
@@ -362,11 +373,13 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
         Event::Who {
             room,
             members,
+            accounts,
             more,
         } => Object::of_type("members", text)
             .re(re)
             .string("room", room)
             .list("members", members, nick)
+            .nicks("accounts", accounts)
             .number("more", *more)
             .end(),
         Event::Rooms { rooms, more } => Object::of_type("rooms", text)

@@ -4,8 +4,9 @@
 mod schema;
 
 use super::*;
+use crate::chat::registry::Rules;
 use crate::chat::{
-    Author, Command, Content, Entry, Event, Manner, Nick, NickRefused, Page, Refused,
+    Author, Command, Content, Entry, Event, Manner, Nick, NickRefused, Page, Refused, RoomChange,
 };
 use crate::id::{Millis, Seq};
 use crate::wire::request::{Ask, Code, Position, Problem, Range, RequestId, Send};
@@ -50,6 +51,7 @@ fn requests_are_read_in_any_order_of_their_fields() {
     let join = |since, history| Ask::Join {
         room: "den",
         since,
+        password: None,
         history,
     };
     let history = |range, limit| Ask::History { range, limit };
@@ -72,6 +74,33 @@ fn requests_are_read_in_any_order_of_their_fields() {
             say(Manner::Message, "", None, None),
         ),
         (r#"{"type":"join","room":"den"}"#, join(None, None)),
+        (
+            r#"{"type":"join","room":"den","password":"sesame"}"#,
+            Ask::Join {
+                room: "den",
+                since: None,
+                password: Some("sesame"),
+                history: None,
+            },
+        ),
+        (
+            r#"{"type":"room","room":"den","password":"sesame","newcomers_read":false,"keep_days":7}"#,
+            Ask::RoomPassword {
+                change: RoomChange {
+                    newcomers_read: Some(false),
+                    keep_days: Some(7),
+                    ..RoomChange::default()
+                },
+                password: "sesame",
+            },
+        ),
+        (
+            r#"{"type":"room","room":"den","password":""}"#,
+            Ask::Chat(Command::Room {
+                change: RoomChange::default(),
+                password: Some(""),
+            }),
+        ),
         (
             r#"{"type":"join","room":"den","history":0}"#,
             join(None, Some(0)),
@@ -532,14 +561,48 @@ fn reports_are_objects() {
         topic: "",
         count: 3,
         members: &[nick("bob"), nick("cat")],
+        accounts: &[nick("cat")],
         role: "member",
+        settings: None,
     };
     assert_eq!(
         object(&Shown::Joined(joined)),
         json!({"type": "joined", "re": 5, "room": "den", "epoch": "7-00000001", "seq": 9,
                "after": 4, "recovered": false, "rewound": 4, "topic": "", "count": 3,
-               "members": ["bob", "cat"], "role": "member"})
+               "members": ["bob", "cat"], "accounts": ["cat"], "role": "member"})
     );
+    for (rules, settings) in [
+        (Rules::default(), None),
+        (
+            Rules {
+                topic: "tea".into(),
+                ..Rules::default()
+            },
+            None,
+        ),
+        (
+            Rules {
+                slow_seconds: 30,
+                is_hidden: true,
+                password: Some("$argon2id$".into()),
+                newcomers_read: false,
+                keep_days: Some(7),
+                ..Rules::default()
+            },
+            Some(
+                json!({"slow_seconds": 30, "hidden": true, "has_password": true, "newcomers_read": false, "keep_days": 7}),
+            ),
+        ),
+    ] {
+        let joined = Joined {
+            accounts: &[],
+            settings: Some(&rules),
+            ..joined
+        };
+        let object = object(&Shown::Joined(joined));
+        assert_eq!(object.get("settings"), settings.as_ref());
+        assert!(object.get("accounts").is_none());
+    }
     assert_eq!(
         object(&Shown::Gap {
             room: "den",
@@ -720,9 +783,11 @@ fn lists_say_how_many_more_there_are() {
         reply(Event::Who {
             room: "den".into(),
             members: vec![nick("ann"), nick("bob")],
+            accounts: vec![nick("bob")],
             more: 3,
         }),
-        json!({"type": "members", "re": 1, "room": "den", "members": ["ann", "bob"], "more": 3})
+        json!({"type": "members", "re": 1, "room": "den", "members": ["ann", "bob"],
+               "accounts": ["bob"], "more": 3})
     );
     assert_eq!(
         reply(Event::Rooms {

@@ -54,7 +54,8 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /kick NICK [REASON] - throw somebody out (moderators)
 * /ban, /mute, /unban, /unmute NICK - keep somebody out or silent; /sanctions lists them
 * /role @ACCOUNT owner|moderator|voiced|member - give a role in the room (owners)
-* /room [slow 10s|moderated|locked|hidden on|off] - what the room is like; /close [REASON] ends it
+* /room [slow 10s|moderated|locked|hidden|newcomers on|off] - what the room is like; /close [REASON] ends it
+* /room password WORD|off, /room keep DAYS|off - who joins it, and how long messages are kept (owners)
 * /audit [NUMBER] - what was done to keep order (moderators)
 * /topic [WORDS] - say what the room is about (moderators)
 * //WORDS - say something that begins with a slash";
@@ -90,7 +91,7 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     if is("search") {
         return search(rest);
     }
-    if let Some(ask) = account(name, rest) {
+    if let Some(ask) = account(name, rest).or_else(|| moderation::parse(name, rest)) {
         return ask;
     }
     Ask::Chat(if is("nick") {
@@ -109,7 +110,7 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
         let (nick, reason) = split_word(rest);
         needs(nick, KICK_USAGE, Command::Kick { nick, reason })
     } else {
-        moderation::parse(name, rest).unwrap_or(Command::Unknown { name })
+        Command::Unknown { name }
     })
 }
 
@@ -383,6 +384,7 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             nick,
             present,
             more,
+            ..
         } => {
             // Not by `write!`, which is slower: every newcomer gets this line, and it is long.
             for part in ["* welcome to ", room, ", ", nick.as_str(), ". "] {
@@ -428,6 +430,7 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             room,
             members,
             more,
+            ..
         } => {
             write!(text, "* in {room}: ")?;
             write_names(members, *more, text)

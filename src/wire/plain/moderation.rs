@@ -4,6 +4,7 @@ use super::arguments::{seconds, split_seconds, split_word, whom};
 use crate::chat::registry::{AuditRow, Rules, SanctionKind};
 use crate::chat::{Act, BanNotice, Command, Listed, Order, Reach, Refused, RoomChange};
 use crate::id::Millis;
+use crate::wire::request::{self, Ask};
 use std::fmt::{self, Write};
 
 const BAN_USAGE: &str = "/ban [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REASON]";
@@ -12,13 +13,21 @@ const UNBAN_USAGE: &str = "/unban [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
 const UNMUTE_USAGE: &str = "/unmute [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
 
 const ROLE_USAGE: &str = "/role [-s] @ACCOUNT owner|moderator|voiced|member";
-const ROOM_USAGE: &str = "/room [slow 10s|off] [moderated|locked|hidden on|off]";
+const ROOM_USAGE: &str = "/room [slow 10s|off] [moderated|locked|hidden|newcomers on|off] \
+                          [password WORD|off] [keep DAYS|off]";
 
 /// Rows that `/audit` shows.
 const ROWS: u32 = 20;
 
 /// The command of this name. `None`: it is none of those here.
-pub(super) fn parse<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
+pub(super) fn parse<'a>(name: &str, rest: &'a str) -> Option<Ask<'a>> {
+    if name.eq_ignore_ascii_case("room") {
+        return Some(room(rest));
+    }
+    command(name, rest).map(Ask::Chat)
+}
+
+fn command<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
     let is = |known: &str| name.eq_ignore_ascii_case(known);
     Some(if is("topic") {
         Command::Topic(rest)
@@ -37,8 +46,6 @@ pub(super) fn parse<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
         }
     } else if is("role") {
         role(rest)
-    } else if is("room") {
-        room(rest)
     } else if is("close") || is("close_room") {
         Command::CloseRoom { reason: rest }
     } else if is("audit") {
@@ -67,8 +74,9 @@ fn role(rest: &str) -> Command<'_> {
     }
 }
 
-fn room(rest: &str) -> Command<'_> {
+fn room(rest: &str) -> Ask<'_> {
     let mut change = RoomChange::default();
+    let incomplete = Ask::Chat(Command::Incomplete { usage: ROOM_USAGE });
     let (name, value) = split_word(rest);
     let switch = match value {
         "on" | "" => Some(true),
@@ -80,14 +88,22 @@ fn room(rest: &str) -> Command<'_> {
         ("slow", Some(false)) => change.slow_seconds = Some(0),
         ("slow", _) => match seconds(value) {
             Some(seconds) => change.slow_seconds = Some(seconds),
-            None => return Command::Incomplete { usage: ROOM_USAGE },
+            None => return incomplete,
+        },
+        ("password", Some(false)) => return request::room(change, Some("")),
+        ("password", _) if !value.is_empty() => return request::room(change, Some(value)),
+        ("newcomers", Some(may)) => change.newcomers_read = Some(may),
+        ("keep", Some(false)) => change.keep_days = Some(0),
+        ("keep", _) => match value.trim_end_matches('d').parse() {
+            Ok(days) => change.keep_days = Some(days),
+            Err(_) => return incomplete,
         },
         ("moderated", Some(is)) => change.moderated = Some(is),
         ("locked", Some(is)) => change.locked = Some(is),
         ("hidden", Some(is)) => change.hidden = Some(is),
-        _ => return Command::Incomplete { usage: ROOM_USAGE },
+        _ => return incomplete,
     }
-    Command::Room(change)
+    request::room(change, None)
 }
 
 /// `-s` means the whole server.
@@ -222,7 +238,16 @@ pub(super) fn write_settings(room: &str, rules: &Rules, text: &mut String) -> fm
     ] {
         write!(text, ", {}{name}", if is { "" } else { "not " })?;
     }
-    Ok(())
+    if rules.password.is_some() {
+        text.write_str(", with a password")?;
+    }
+    if !rules.newcomers_read {
+        text.write_str(", newcomers see nothing of before")?;
+    }
+    match rules.keep_days {
+        Some(days) => write!(text, ", messages are kept for {days} days"),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn write_audit(rows: &[AuditRow], more: bool, text: &mut String) -> fmt::Result {
@@ -350,11 +375,50 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(parse("BAN", rest), expected, "{rest}");
+            assert_eq!(command("BAN", rest), expected, "{rest}");
         }
         for rest in ["", "-s", "@", "bob 0m"] {
             let incomplete = Some(Command::Incomplete { usage: BAN_USAGE });
-            assert_eq!(parse("ban", rest), incomplete, "{rest}");
+            assert_eq!(command("ban", rest), incomplete, "{rest}");
+        }
+    }
+
+    #[test]
+    fn room_is_changed_setting_by_setting_and_a_password_is_no_command_of_the_chat() {
+        let change = |change| request::room(change, None);
+        for (rest, expected) in [
+            ("", change(RoomChange::default())),
+            (
+                "newcomers off",
+                change(RoomChange {
+                    newcomers_read: Some(false),
+                    ..RoomChange::default()
+                }),
+            ),
+            (
+                "keep 7d",
+                change(RoomChange {
+                    keep_days: Some(7),
+                    ..RoomChange::default()
+                }),
+            ),
+            (
+                "password open sesame",
+                Ask::RoomPassword {
+                    change: RoomChange::default(),
+                    password: "open sesame",
+                },
+            ),
+            (
+                "password off",
+                request::room(RoomChange::default(), Some("")),
+            ),
+        ] {
+            assert_eq!(parse("Room", rest), Some(expected), "{rest}");
+        }
+        for rest in ["password", "keep", "keep long", "newcomers perhaps", "loud"] {
+            let incomplete = Ask::Chat(Command::Incomplete { usage: ROOM_USAGE });
+            assert_eq!(parse("room", rest), Some(incomplete), "{rest}");
         }
     }
 
