@@ -13,6 +13,7 @@ use super::deed::{Act, Deed, Present, Whom};
 use super::model::{Model, Who, look};
 use super::passwords::{SimPasswords, hashed};
 use super::person::{Asked, Person};
+use super::seats::{self, Seats};
 use parlor::chat::registry::{Account, Change, Fact, FactKey, SanctionKind, Scope, Subject};
 use parlor::chat::{Content, Draft, Role};
 use parlor::config::Config;
@@ -64,6 +65,7 @@ struct Game {
     pending: Option<Pending>,
     /// Those whose connection was lost in this turn.
     gone: Vec<Present<'static>>,
+    seats: Seats,
     /// The newest change that was acknowledged.
     acknowledged: u64,
     marks: u32,
@@ -122,6 +124,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         said: BTreeMap::new(),
         pending: None,
         gone: Vec::new(),
+        seats: Seats::default(),
         acknowledged: 0,
         marks: 0,
         is_quiet: false,
@@ -179,6 +182,7 @@ impl Game {
                 role,
             });
         }
+        puts.extend(seats::rules(ROOMS));
         let change = Change {
             number: 1,
             at: Millis(0),
@@ -218,7 +222,8 @@ impl Game {
         match self.chance.below(20) {
             0 if self.chance.percent(20) => self.is_cut_off(person),
             0..5 => self.joins_or_leaves(person),
-            5..12 => self.says(person),
+            5 => self.reads(person),
+            6..12 => self.says(person),
             12..15 => self.becomes_another(person),
             _ => self.does(person),
         }
@@ -248,6 +253,7 @@ impl Game {
     fn is_cut_off(&mut self, person: usize) {
         self.gone.extend(self.people[person].present(&ROOMS));
         if let Some(connection) = self.people[person].connection.take() {
+            self.seats.are_kept(&connection);
             self.server.net_mut().reset(connection.socket);
             self.note(|| format!("p{person} is cut off"));
         }
@@ -265,19 +271,47 @@ impl Game {
         let connection = self.people[person].open().expect("it acts");
         let room = self.chance.below(ROOMS.len());
         let is_under_way = |asked: &Asked| match asked {
-            Asked::Join(other) | Asked::Leave(other) => *other == room,
+            Asked::Join(other, _) | Asked::Leave(other) => *other == room,
             _ => false,
         };
         if connection.asked.values().any(is_under_way) {
             return;
         }
         let is_in = connection.rooms.contains(&room);
-        let (kind, asked) = match is_in {
-            true if self.chance.percent(70) => return,
-            true => ("leave", Asked::Leave(room)),
-            false => ("join", Asked::Join(room)),
+        let name = ("room", value!(ROOMS[room]));
+        if is_in {
+            if self.chance.percent(30) {
+                self.asks(person, "leave", &[name], Asked::Leave(room));
+            }
+            return;
+        }
+        let mut fields = vec![name, ("history", value!(50))];
+        let password = [Some(seats::WORD), Some("a guess"), None][self.chance.below(6).min(2)];
+        let password = match self.chance.percent(60) {
+            true => Some(seats::WORD),
+            false => password,
         };
-        self.asks(person, kind, &[("room", value!(ROOMS[room]))], asked);
+        fields.extend(password.map(|word| ("password", value!(word))));
+        let is_right = password == Some(seats::WORD);
+        self.asks(person, "join", &fields, Asked::Join(room, is_right));
+    }
+
+    /// Entries of the past of a room that it is in, some from before it came.
+    fn reads(&mut self, person: usize) {
+        let rooms = self.people[person].open().map(|one| one.rooms.clone());
+        let rooms: Vec<usize> = rooms.into_iter().flatten().collect();
+        if rooms.is_empty() {
+            return;
+        }
+        let room = rooms[self.chance.below(rooms.len())];
+        let name = ("room", value!(ROOMS[room]));
+        let (kind, field) = match self.chance.below(4) {
+            0 => ("search", ("query", value!("says"))),
+            1 => ("history", ("after", value!(0))),
+            2 => ("history", ("before", value!(1 + self.chance.below(20)))),
+            _ => ("history", ("limit", value!(100))),
+        };
+        self.asks(person, kind, &[name, field], Asked::Past(room));
     }
 
     fn says(&mut self, person: usize) {
@@ -644,6 +678,8 @@ impl Game {
             ("hello", _) => {
                 connection.nick = object["nick"].as_str().expect("a nick").to_owned();
                 connection.is_open = true;
+                let token = object["session"].as_str().expect("a session");
+                connection.session = self.seats.has_token(token, None);
                 self.returns(person);
             }
             ("nick_changed", _) if object["old"] == *connection.nick => {
@@ -656,11 +692,18 @@ impl Game {
             (_, None) if object["you"] == true => match room {
                 Some(room) => {
                     connection.rooms.remove(&room);
+                    connection.floors.remove(&room);
                 }
                 None => connection.rooms.clear(),
             },
-            ("joined", Some(Asked::Join(room))) => {
+            ("joined", Some(Asked::Join(room, is_right))) => {
                 connection.rooms.insert(room);
+                self.is_in(person, room, is_right, &object);
+            }
+            ("history" | "found", Some(Asked::Past(room))) => {
+                for entry in object["entries"].as_array().expect("entries") {
+                    self.may_read(person, room, entry);
+                }
             }
             ("error", Some(asked)) => {
                 let code = object["code"].as_str().expect("a code").to_owned();
@@ -668,8 +711,70 @@ impl Game {
             }
             ("ok", Some(asked)) => self.is_done(person, &asked, &object),
             (_, Some(asked)) => panic!("{text} answers {asked:?}"),
-            (_, None) => {}
+            (_, None) => {
+                if let Some(room) = room {
+                    self.may_read(person, room, &object);
+                }
+            }
         }
+    }
+
+    /// Somebody is in a room, which it has a right to.
+    fn is_in(&mut self, person: usize, room: usize, is_right: bool, object: &Value) {
+        let rules = self.model.rules(ROOMS[room]);
+        let one = &self.people[person];
+        let (Some(connection), Some(who)) = (one.open(), one.who()) else {
+            return;
+        };
+        let session = connection.session;
+        // Who it is may change with an answer that has not come.
+        let is_known = one.is_itself();
+        let role = self.model.role(&who, Some(ROOMS[room]));
+        let mut others = self.people.iter().filter_map(Person::open);
+        let mut gone = self.gone.iter().map(|one| one.who.account);
+        let has_double = who.account.is_some()
+            && others
+                .by_ref()
+                .filter(|other| other.account == who.account)
+                .count()
+                > 1
+            || who.account.is_some() && gone.any(|account| account == who.account);
+        let is_let_in = rules.password.is_none()
+            || is_right
+            || seats::needs_no_password(role)
+            || self.seats.has(session, room);
+        assert!(
+            is_let_in || has_double || !is_known,
+            "{who:?} is in {} without its password",
+            ROOMS[room]
+        );
+        let number = |name: &str| object[name].as_u64().expect("a number") as u32;
+        let floor = self.seats.joined(session, room, &rules, number("seq"));
+        if let Some(floor) = floor {
+            let after = number("after");
+            assert!(
+                after + 1 >= floor || seats::reads_past(role) || !is_known,
+                "{who:?} is shown what follows {after}, and may read from {floor} on"
+            );
+            let connection = self.people[person].connection.as_mut();
+            connection.expect("it is open").floors.insert(room, floor);
+        }
+    }
+
+    /// An entry that somebody is shown is not below its floor.
+    fn may_read(&self, person: usize, room: usize, entry: &Value) {
+        let one = &self.people[person];
+        let (Some(connection), Some(who)) = (one.open(), one.who()) else {
+            return;
+        };
+        let (Some(floor), Some(seq)) = (connection.floors.get(&room), entry["seq"].as_u64()) else {
+            return;
+        };
+        let role = self.model.role(&who, Some(ROOMS[room]));
+        assert!(
+            seq >= u64::from(*floor) || seats::reads_past(role) || !one.is_itself(),
+            "{who:?} reads {entry}, and its floor is {floor}"
+        );
     }
 
     fn is_done(&mut self, person: usize, asked: &Asked, object: &Value) {
@@ -678,6 +783,7 @@ impl Game {
         match asked {
             Asked::Leave(room) => {
                 connection.rooms.remove(room);
+                connection.floors.remove(room);
             }
             Asked::Nick => {
                 let nick = object["nick"].as_str();
@@ -692,6 +798,8 @@ impl Game {
                 let is_revoked = self.revoked.contains(token);
                 let has_account = object.get("account").is_some();
                 assert!(!(is_revoked && has_account), "an ended session: {object}");
+                let new = object["session"].as_str().expect("a session");
+                connection.session = self.seats.has_token(new, Some(token));
                 self.is_let_in(person, object, None);
             }
             Asked::Logout => self.is_out(person, object),
@@ -715,7 +823,7 @@ impl Game {
                 );
                 self.acknowledged = self.acknowledged.max(number);
             }
-            Asked::Join(_) => panic!("{object} answers {asked:?}"),
+            Asked::Join(..) | Asked::Past(_) => panic!("{object} answers {asked:?}"),
         }
     }
 
@@ -748,6 +856,11 @@ impl Game {
                 self.given.insert(token.clone(), account.id);
             }
         }
+        if let (Some(token), Some(_)) = (&token, password) {
+            let session = self.seats.has_token(token, None);
+            let connection = self.people[person].connection.as_mut();
+            connection.expect("it hears something").session = session;
+        }
         if token.is_some() {
             self.people[person].session = token;
         }
@@ -759,6 +872,7 @@ impl Game {
         connection.account = None;
         connection.nick = object["nick"].as_str().expect("a nick").to_owned();
         if let Some(token) = object["session"].as_str() {
+            connection.session = self.seats.has_token(token, None);
             let old = one.session.replace(token.to_owned());
             self.revoked.extend(old);
         }
@@ -789,7 +903,12 @@ impl Game {
         };
         let is_right = match asked {
             _ if is_ill => true,
-            Asked::Join(room) => code == "banned" && is_kept(SanctionKind::Ban, *room),
+            Asked::Join(room, is_right) => match code {
+                "banned" => is_kept(SanctionKind::Ban, *room),
+                "wrong_password" => !is_right && self.model.rules(ROOMS[*room]).password.is_some(),
+                _ => code == "too_fast",
+            },
+            Asked::Past(_) => matches!(code, "not_a_member" | "store_unavailable"),
             Asked::Leave(_) => code == "not_a_member",
             Asked::Say { room } => match code {
                 "muted" => is_kept(SanctionKind::Mute, *room),
@@ -982,6 +1101,7 @@ impl Game {
             }
         }
         self.pending = None;
+        self.seats.end();
         self.passwords = SimPasswords::default();
         self.server = start(
             &self.config,

@@ -1,13 +1,15 @@
 //! The promises about order in rooms: people with roles, accounts and grudges, over a simulated
 //! network and a simulated store, which crash and start again. Nobody who is banned is in, nobody who
 //! is muted was heard, nobody does what the role does not allow, the audit log has every action once,
-//! and a reserved nick is worn by its owner alone.
+//! a reserved nick is worn by its owner alone, nobody is in a room whose password it has not shown, and
+//! no member reads an entry below its floor.
 
 mod deed;
 mod game;
 mod model;
 mod passwords;
 mod person;
+mod seats;
 
 /// The games of a test run.
 const SEEDS: u64 = 300;

@@ -14,7 +14,8 @@ use std::net::IpAddr;
 /// A request that is not answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
-    Join(usize),
+    /// With the right password of the room, if it has one.
+    Join(usize, bool),
     Leave(usize),
     /// Say something that nobody else says.
     Say {
@@ -30,6 +31,8 @@ pub(crate) enum Asked {
     Password(String),
     Unregister,
     Resume(String),
+    /// Entries of the past of a room, or some of them by their words.
+    Past(usize),
     Deed(Deed),
 }
 
@@ -44,6 +47,10 @@ pub(crate) struct Connection {
     pub(crate) account: Option<AccountId>,
     pub(crate) is_operator: bool,
     pub(crate) rooms: BTreeSet<usize>,
+    /// The session that it has, as the game counts them.
+    pub(crate) session: u32,
+    /// In rooms whose newcomers do not see the past: the oldest entry that it may read.
+    pub(crate) floors: BTreeMap<usize, u32>,
     pub(crate) asked: BTreeMap<u64, Asked>,
 }
 
@@ -84,6 +91,8 @@ impl Person {
             account: None,
             is_operator: false,
             rooms: BTreeSet::new(),
+            session: 0,
+            floors: BTreeMap::new(),
             asked: BTreeMap::new(),
         });
         let path = format!("/ws?nick={}", self.name());
