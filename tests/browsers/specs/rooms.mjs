@@ -1,6 +1,6 @@
 // What rooms are like, in the page: settings, slow mode, owners and the roles that they give.
 import { court, says } from "../court.mjs";
-import { equal, spec } from "../spec.mjs";
+import { equal, ok, spec } from "../spec.mjs";
 
 const choose = (person, name) => person.click({ role: "menuitem", name });
 const inDialog = (more) => ({ in: { role: "dialog" }, ...more });
@@ -55,4 +55,44 @@ spec("who makes a room owns it, lets only some be heard, and gives a voice", asy
   await bob.until("the field is free", () => !document.querySelector("#words").disabled);
   await says(bob, "I have a voice");
   await ann.reads("I have a voice", "#log");
+});
+
+spec("a room gets a password and hides its past in a dialog, and who joins is asked for it once", async (scene) => {
+  const { ann, server } = await court(scene);
+  await says(ann, "an old secret");
+  await ann.reads("an old secret", "#log");
+  await openRoomMenu(ann, "Room settings");
+  await ann.click(inDialog({ role: "checkbox", name: "New members see earlier messages" }));
+  await ann.fill(inDialog({ role: "textbox", name: "Password" }), "open sesame");
+  await ann.press("Enter");
+  await ann.seesNot({ role: "dialog" });
+  await ann.reads("ann changed the room", "#log");
+  await says(ann, "another old secret");
+
+  const bob = await scene.person("bob", { room: "garden", url: server.url });
+  await bob.click("#join-open");
+  await bob.fill("#room", "court");
+  await bob.press("Enter");
+  await bob.reads("Type the password of the room", { role: "dialog" });
+  await bob.type("open");
+  await bob.press("Enter");
+  await bob.reads("type the right one", { role: "dialog" });
+  await bob.type("open sesame");
+  await bob.press("Enter");
+  await bob.seesNot({ role: "dialog" });
+  await bob.reads("court", "#room-name");
+  await says(ann, "welcome, bob");
+  await bob.reads("welcome, bob", "#log");
+  ok(!(await bob.text("#log")).includes("secret"), "the past is hidden");
+  await bob.reload();
+  await bob.reads("welcome, bob", "#log");
+  await says(bob, "I am back");
+  await ann.reads("I am back", "#log");
+  ok(!(await bob.text("#log")).includes("secret"), "still it is");
+
+  await openRoomMenu(ann, "Room settings");
+  await ann.click(inDialog({ role: "checkbox", name: "Remove the password" }));
+  await ann.press("Enter");
+  await ann.seesNot({ role: "dialog" });
+  await scene.person("carol", { room: "court", url: server.url });
 });
