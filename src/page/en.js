@@ -212,6 +212,7 @@ export default {
   "order.set-keep_days": "Days that messages are kept",
   "order.set-keep-hint": "Empty: as long as the server keeps them",
   "order.set-password": "Password",
+  "order.set-has_password": "Password",
   "order.set-password-hint": "Empty: none",
   "order.set-password-kept": "Empty: as it is",
   "order.set-open": "Remove the password",

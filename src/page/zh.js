@@ -211,6 +211,7 @@ export default {
   "order.set-keep_days": "保存天数",
   "order.set-keep-hint": "空：与服务器相同",
   "order.set-password": "密码",
+  "order.set-has_password": "密码",
   "order.set-password-hint": "空：无密码",
   "order.set-password-kept": "空：保持不变",
   "order.set-open": "取消密码",
