@@ -4,13 +4,12 @@
 use super::admin::{fails, succeeds};
 use super::program::Program;
 use super::store::{keeping_in, stops};
-use super::support::{Server, command, contains, eventually, upgrade_request};
+use super::support::{Server, command, contains, eventually, now, upgrade_request};
 use super::unix::Folder;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Instant;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -474,7 +473,7 @@ fn measure_in_turns(server: &Server, what: &str, rounds: usize, requests: &[Valu
             let number = 2 * round + turn;
             let address = format!("203.0.{}.{}", number / 250, number % 250);
             let mut program = Program::connect_from(server, &address);
-            let begin = Instant::now();
+            let begin = now();
             assert_eq!(
                 program.asks(requests[index].clone())["code"],
                 "login_failed"
