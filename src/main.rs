@@ -4,9 +4,9 @@ use log::LevelFilter;
 use parlor::admin::{self, AccountCommand, AdminSocket};
 use parlor::chat::{Filter, Operator};
 use parlor::config::{
-    self, AccountAction, AccountInvocation, AccountOptions, CommandInvocation, Config, Invocation,
-    StoreCommand, StorePlace, TokenInvocation, TokenOptions, Whereabouts, runtime_directory,
-    state_directory,
+    self, AccountAction, AccountInvocation, AccountOptions, CommandInvocation, Config, Examined,
+    FILE_BYTES_MAX, Invocation, StoreCommand, StorePlace, TokenInvocation, TokenOptions,
+    Whereabouts, find_file, runtime_directory, state_directory, variables_of,
 };
 use parlor::id::Millis;
 use parlor::load::{self, LoadError, Screen, Verdict};
@@ -18,7 +18,7 @@ use parlor::password;
 use parlor::server::{Server, Turn, connections_within};
 use parlor::store::{self, StoreError};
 use parlor::token;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::{self, IsTerminal, Read, Write};
@@ -26,7 +26,7 @@ use std::mem;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -59,12 +59,14 @@ fn main() -> ExitCode {
         Some("token") => run_token(rest(&mut arguments)),
         Some("audit") => run_command(StoreCommand::Audit, rest(&mut arguments)),
         Some("store") => run_store(rest(&mut arguments)),
+        Some("config") => show_settings(rest(&mut arguments)),
+        Some("check") => check_settings(rest(&mut arguments)),
         Some(_) | None => start(arguments),
     }
 }
 
 fn start(arguments: Vec<OsString>) -> ExitCode {
-    match Invocation::parse(arguments, variable) {
+    match Invocation::parse(arguments, variable, &read_config) {
         Ok(Invocation::Serve(config)) => serve(*config),
         Ok(Invocation::Help) => print(config::TABLE.help().as_bytes()),
         Ok(Invocation::Version) => {
@@ -83,6 +85,78 @@ fn start(arguments: Vec<OsString>) -> ExitCode {
 )]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// A configuration file as text.
+fn read_config(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other("the file is longer than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// A variable of the environment, else what the configuration file has for it: commands find the
+/// store where the server has it.
+fn setting(name: &str) -> Option<OsString> {
+    static FILE: OnceLock<Vec<(String, OsString)>> = OnceLock::new();
+    variable(name).or_else(|| {
+        let all = FILE.get_or_init(settings_of_file);
+        let found = all.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    })
+}
+
+fn settings_of_file() -> Vec<(String, OsString)> {
+    let named = variable("PARLOR_CONFIG");
+    let named = named.as_deref().map(OsStr::to_string_lossy);
+    match find_file(named.as_deref(), variable, &read_config) {
+        Ok(file) => file.as_ref().map(variables_of).unwrap_or_default(),
+        Err(why) => {
+            eprintln!("parlor: warning: {why}");
+            Vec::new()
+        }
+    }
+}
+
+fn show_settings(arguments: Vec<OsString>) -> ExitCode {
+    match Examined::parse(arguments, variable, &read_config) {
+        Ok(Some(examined)) if examined.problems.is_empty() => print(examined.listing.as_bytes()),
+        Ok(Some(examined)) => report(&examined.problems),
+        Ok(None) => print(config::TABLE.help().as_bytes()),
+        Err(bad) => report(&[bad]),
+    }
+}
+
+/// Whether the server would start with these settings, as far as can be seen without starting.
+fn check_settings(arguments: Vec<OsString>) -> ExitCode {
+    let mut examined = match Examined::parse(arguments, variable, &read_config) {
+        Ok(Some(examined)) => examined,
+        Ok(None) => return print(config::TABLE.help().as_bytes()),
+        Err(bad) => return report(&[bad]),
+    };
+    let mut problems: Vec<String> = examined.problems.iter().map(ToString::to_string).collect();
+    if problems.is_empty() {
+        problems.extend(read_lists(&mut examined.config).err());
+        let key = examined.config.token_key.as_deref();
+        problems.extend(key.and_then(|file| token_key(file).err()));
+    }
+    if !problems.is_empty() {
+        return report(&problems);
+    }
+    let file = examined.file.as_deref().map(Path::display);
+    let file = file.map_or_else(|| String::from("no file"), |path| path.to_string());
+    print(format!("the settings are in order ({file} was read)\n").as_bytes())
+}
+
+fn report(problems: &[impl fmt::Display]) -> ExitCode {
+    for problem in problems {
+        eprintln!("parlor: {problem}");
+    }
+    misused()
 }
 
 fn completions(arguments: &[OsString]) -> ExitCode {
@@ -165,7 +239,7 @@ fn run_account(mut arguments: Vec<OsString>) -> ExitCode {
         return misused();
     };
     let program = action.program();
-    let (options, name) = match action.parse(arguments.split_off(1), variable) {
+    let (options, name) = match action.parse(arguments.split_off(1), setting) {
         Ok(AccountInvocation::Help(text)) => return print(text.as_bytes()),
         Ok(AccountInvocation::Run { options, name }) => (options, name),
         Err(bad) => {
@@ -229,7 +303,7 @@ fn new_password(name: &str) -> Result<String, String> {
 }
 
 fn run_token(arguments: Vec<OsString>) -> ExitCode {
-    let options = match TokenInvocation::parse(arguments, variable) {
+    let options = match TokenInvocation::parse(arguments, setting) {
         Ok(TokenInvocation::Help(text)) => return print(text.as_bytes()),
         Ok(TokenInvocation::Sign(options)) => options,
         Err(bad) => {
@@ -286,7 +360,7 @@ fn run_store(mut arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run_command(command: StoreCommand, arguments: Vec<OsString>) -> ExitCode {
-    let (whereabouts, argument) = match command.parse(arguments, variable) {
+    let (whereabouts, argument) = match command.parse(arguments, setting) {
         Ok(CommandInvocation::Help(text)) => return print(text.as_bytes()),
         Ok(CommandInvocation::Run {
             whereabouts,

@@ -46,7 +46,7 @@ const MAY_NAME: [(&str, &[&str]); 24] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 17] = [
+const BELONGS: [(&str, &[&str]); 19] = [
     ("argon2", &["password"]),
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
@@ -63,6 +63,8 @@ const BELONGS: [(&str, &[&str]); 17] = [
     ("serde_core", &["wire", "load", "token"]),
     ("sha2", &["token"]),
     ("signal_hook", &["net"]),
+    ("strsim", &["options"]),
+    ("toml", &["options"]),
     ("tungstenite", &["ws", "http"]),
 ];
 

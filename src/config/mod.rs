@@ -1,9 +1,11 @@
 //! Everything that can be set: the settings of each module and the server's own, and how the
-//! command line and the environment set them. Pure: arguments and environment come in as values.
+//! command line, the environment and a file set them. Pure: arguments, environment and files come in
+//! as values.
 
 mod account;
 mod check;
 mod commands;
+mod file;
 mod place;
 mod table;
 #[cfg(test)]
@@ -11,7 +13,7 @@ mod tests;
 mod token;
 
 use crate::admin::AdminSocket;
-use crate::options::{Asked, BadOption};
+use crate::options::{Asked, BadOption, Given};
 use crate::{budget, chat, conn, http, log, net, page, store, ws};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 pub use account::{AccountAction, AccountInvocation, AccountOptions, with_account_commands};
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
+pub use file::{ConfigFile, FILE_BYTES_MAX, Read, find_file};
 pub use place::{StorePlace, runtime_directory, state_directory};
 pub use table::TABLE;
 pub use token::{TOKEN, TokenInvocation, TokenOptions};
@@ -94,25 +97,89 @@ pub enum Invocation {
     Version,
 }
 
+/// The settings with all that is wrong with them.
+pub struct Examined {
+    pub config: Config,
+    /// The configuration file that was read.
+    pub file: Option<PathBuf>,
+    /// The settings as a file, each with where it came from. Without secrets.
+    pub listing: String,
+    pub problems: Vec<BadOption>,
+}
+
 impl Invocation {
-    /// Understands the arguments (without the program's name) and the environment, in which
-    /// `variable` looks up a name. An option wins over its variable, a variable over the default.
+    /// Understands the arguments (without the program's name), the environment, in which `variable`
+    /// looks up a name, and the configuration file. An option wins over its variable, a variable over
+    /// the key in the file, a key over the default.
     ///
     /// # Errors
-    /// The first option or variable that is wrong, or two that do not go together.
+    /// The first option, variable or key that is wrong, or two that do not go together.
     pub fn parse(
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
+        read: Read<'_>,
     ) -> Result<Self, BadOption> {
-        match TABLE.read(arguments, variable)? {
-            Asked::Help => Ok(Self::Help),
-            Asked::Version => Ok(Self::Version),
-            Asked::Run(given) => {
-                let mut config = Config::default();
-                given.apply(&mut config)?;
-                config.check().map_err(|sentence| TABLE.bad(sentence))?;
-                Ok(Self::Serve(Box::new(config)))
-            }
+        let given = match TABLE.read(arguments, &variable)? {
+            Asked::Help => return Ok(Self::Help),
+            Asked::Version => return Ok(Self::Version),
+            Asked::Run(given) => given,
+        };
+        let examined = examine(given, variable, read)?;
+        match examined.problems.into_iter().next() {
+            Some(first) => Err(first),
+            None => Ok(Self::Serve(Box::new(examined.config))),
         }
     }
+}
+
+impl Examined {
+    /// The same, for the commands that show the settings. `None`: the help is asked for.
+    ///
+    /// # Errors
+    /// The options cannot be understood, or the file cannot be read.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<OsString>,
+        read: Read<'_>,
+    ) -> Result<Option<Self>, BadOption> {
+        match TABLE.read(arguments, &variable)? {
+            Asked::Help | Asked::Version => Ok(None),
+            Asked::Run(given) => examine(given, variable, read).map(Some),
+        }
+    }
+}
+
+fn examine(
+    mut given: Given<Config>,
+    variable: impl Fn(&str) -> Option<OsString>,
+    read: Read<'_>,
+) -> Result<Examined, BadOption> {
+    let file = find_file(given.value_of("config"), variable, read);
+    let file = file.map_err(|sentence| TABLE.bad(sentence))?;
+    let mut problems = Vec::new();
+    if let Some(file) = &file {
+        let name = file.path.display().to_string();
+        problems.extend(given.add_file(&TABLE, &name, &file.text));
+    }
+    let mut config = Config::default();
+    problems.extend(given.apply_all(&mut config));
+    if problems.is_empty()
+        && let Err(sentence) = config.check()
+    {
+        problems.push(TABLE.bad(given.with_places(sentence)));
+    }
+    Ok(Examined {
+        config,
+        file: file.map(|file| file.path),
+        listing: TABLE.listing(&given),
+        problems,
+    })
+}
+
+/// The settings of a file as variables of the environment, for commands that know few of them. What
+/// is wrong with the file is left to the server.
+pub fn variables_of(file: &ConfigFile) -> Vec<(String, OsString)> {
+    let mut given = Given::nothing(TABLE.program);
+    let _ = given.add_file(&TABLE, &file.path.display().to_string(), &file.text);
+    given.as_variables("PARLOR_")
 }

@@ -5,8 +5,8 @@ use super::Config;
 use crate::chat::RoomName;
 use crate::net::parse_mode;
 use crate::options::{
-    Group, Table, count, count32, custom, help, hidden, list, parse_count, secret, switch, time,
-    version,
+    Group, Table, count, count32, custom, help, hidden, list, outside_files, parse_count, secret,
+    switch, time, version,
 };
 use std::path::PathBuf;
 
@@ -29,6 +29,8 @@ const TAIL_BYTES_MAX: usize = 4 << 30;
 const HISTORY_LINES_MAX: u32 = 1000;
 
 /// What the help shows for paths that follow from the environment.
+const FILE_DEFAULT: &str = "/etc/parlor/parlor.toml, else $XDG_CONFIG_HOME/parlor/parlor.toml, else \
+     ~/.config/parlor/parlor.toml";
 pub(super) const STORE_DEFAULT: &str =
     "$STATE_DIRECTORY, else $XDG_STATE_HOME/parlor, else ~/.local/state/parlor";
 pub(super) const ADMIN_SOCKET_DEFAULT: &str =
@@ -46,13 +48,16 @@ parlor audit [ROOM]                what was done to keep order, as JSON lines
 parlor store check [FILE]          looks for damage in the history or a backup
 parlor account WHAT [NAME]         list, add, password, role, delete or sessions of accounts
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
+parlor config [OPTION]...          the settings, and where each comes from
+parlor check [OPTION]...           looks for mistakes in the settings, without starting
 parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
 parlor man [COMMAND]               the manual page, for man -l -",
     intro: "\
 Without options it serves http://127.0.0.1:8080/ - open it in a browser and talk.
 Durations are written 500ms, 25s or 2m; a plain number is seconds. They are rounded up to 100ms.
 Every option can be set in the environment too: --ping-after as PARLOR_PING_AFTER, a list separated
-by commas or spaces, an option without a value as on or off. An option wins over its variable.
+by commas or spaces, an option without a value as on or off; and in a file, with its own name, in
+TOML. An option wins over its variable, a variable over the file.
 ",
     outro: "\
 Signals: SIGTERM, SIGINT and SIGHUP close every connection with 1001 and exit, a second one exits at
@@ -562,6 +567,13 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
         Group {
             title: "Other",
             rows: &[
+                outside_files(custom(
+                    "config",
+                    "FILE",
+                    "the configuration file; none: there is none",
+                    |_, _| Ok(()),
+                    |_| String::from(FILE_DEFAULT),
+                )),
                 custom(
                     "admin-socket",
                     "PATH",

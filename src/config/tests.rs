@@ -11,11 +11,15 @@ fn parse_in(environment: &[(&str, &str)], arguments: &[&str]) -> Result<Config, 
         let found = environment.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| OsString::from(value))
     };
-    match Invocation::parse(arguments, variable) {
+    match Invocation::parse(arguments, variable, &no_file) {
         Ok(Invocation::Serve(config)) => Ok(*config),
         Ok(other) => panic!("{other:?}"),
         Err(bad) => Err(bad.to_string()),
     }
+}
+
+fn no_file(_: &std::path::Path) -> std::io::Result<String> {
+    Err(std::io::ErrorKind::NotFound.into())
 }
 
 fn parse(arguments: &[&str]) -> Result<Config, String> {
@@ -225,13 +229,17 @@ fn a_wrong_variable_is_named_with_its_value_and_what_is_allowed() {
 fn a_value_that_is_not_utf_8_is_refused_by_its_name() {
     use std::os::unix::ffi::OsStrExt;
     let garbage = OsStr::from_bytes(b"unix:/tmp/\xff").to_owned();
-    let bad = Invocation::parse([OsString::from("--listen"), garbage.clone()], |_| None);
+    let bad = Invocation::parse(
+        [OsString::from("--listen"), garbage.clone()],
+        |_| None,
+        &no_file,
+    );
     assert_eq!(
         bad.unwrap_err().to_string(),
         "the value of --listen is not valid UTF-8; parlor --help lists the options"
     );
     let variable = |name: &str| (name == "PARLOR_LISTEN").then(|| garbage.clone());
-    let bad = Invocation::parse([], variable);
+    let bad = Invocation::parse([], variable, &no_file);
     assert_eq!(
         bad.unwrap_err().to_string(),
         "the value of PARLOR_LISTEN is not valid UTF-8; parlor --help lists the options"
@@ -278,7 +286,7 @@ fn help_and_version_are_found_before_a_mistake_that_follows() {
         ("-V", Invocation::Version),
     ] {
         let arguments = ["--outbox-frames=0", option, "--wrong"].map(OsString::from);
-        assert_eq!(Invocation::parse(arguments, |_| None), Ok(asked));
+        assert_eq!(Invocation::parse(arguments, |_| None, &no_file), Ok(asked));
     }
 }
 
@@ -371,4 +379,123 @@ fn newcomer_begins_within_what_can_be_caught_up() {
         "{sentence}"
     );
     assert!(parse(&["--history-lines", "20", "--catch-up-max", "20"]).is_ok());
+}
+
+// The file
+
+fn in_file(text: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Examined {
+    let variable = |name: &str| {
+        let found = environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| OsString::from(value))
+    };
+    let arguments = ["--config", "p.toml"].iter().chain(arguments);
+    let read = |_: &std::path::Path| Ok(text.to_owned());
+    let examined = Examined::parse(arguments.map(OsString::from), variable, &read);
+    examined.expect("options").expect("no help")
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let all = in_file(text, &[], &[]).problems;
+    let sentence = |bad: &BadOption| {
+        let sentence = bad.to_string();
+        let (sentence, _) = sentence.split_once("; parlor --help").expect("the end");
+        sentence.to_owned()
+    };
+    all.iter().map(sentence).collect()
+}
+
+#[test]
+fn option_wins_over_its_variable_and_the_variable_over_the_file() {
+    let text = "backlog = 7\nping-after = \"20s\"\nlisten = [\"127.0.0.1:1\", \"[::1]:2\"]\n";
+    let variable = [("PARLOR_BACKLOG", "8")];
+    let backlog = |environment: &[(&str, &str)], arguments: &[&str]| {
+        in_file(text, environment, arguments).config.net.backlog
+    };
+    assert_eq!(backlog(&[], &[]), 7);
+    assert_eq!(backlog(&variable, &[]), 8);
+    assert_eq!(backlog(&variable, &["--backlog", "9"]), 9);
+    let config = in_file(text, &[], &["--listen", "127.0.0.1:3"]).config;
+    assert_eq!(config.net.listen.len(), 1, "lists are replaced, not joined");
+    assert_eq!(config.conn.ping_after, Duration::from_secs(20));
+}
+
+#[test]
+fn every_option_can_be_set_in_a_file() {
+    for (name, default) in defaults_of_the_help() {
+        if name == "config" {
+            continue;
+        }
+        let elements: Vec<String> = default.split(' ').map(|one| format!("{one:?}")).collect();
+        let text = match &elements[..] {
+            [only] => format!("{name} = {only}\n"),
+            several => format!("{name} = [{}]\n", several.join(", ")),
+        };
+        assert_eq!(problems(&text), Vec::<String>::new(), "{text}");
+        assert_eq!(in_file(&text, &[], &[]).config, Config::default(), "{text}");
+    }
+    for name in WITHOUT_VALUE.into_iter().chain(["echo"]) {
+        let changed = in_file(&format!("{name} = 1\n"), &[], &[]).config;
+        assert_ne!(changed, Config::default(), "{name}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_file_is_named_with_its_line() {
+    let text = "\n# Deadlines\nping_after = \"20s\"\nbacklog = \"many\"\nwholly-unknown = 1\n\
+                config = \"other.toml\"\nmessage-rate = 1.5\nlisten = []\n[rooms]\nmax = 1\n";
+    assert_eq!(
+        problems(text),
+        [
+            "p.toml:3: there is no setting \"ping_after\", but there is \"ping-after\"",
+            "p.toml:5: there is no setting \"wholly-unknown\"",
+            "p.toml:6: there is no setting \"config\"",
+            "p.toml:7: message-rate is a number with a fraction; expected a string, a number, true \
+             or false",
+            "p.toml:8: listen is an empty list; leave it out instead",
+            "p.toml:9: rooms is a table; all settings stand at the top, without one",
+            "p.toml:4: backlog \"many\": expected a number from 1 to 65535",
+        ]
+    );
+    let syntax = problems("backlog = 1\nlisten = \"\nlog = \"warn\"\n");
+    assert!(syntax[0].starts_with("p.toml:2: "), "{syntax:?}");
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_named_with_where_they_are_set() {
+    let all = problems("silent-timeout = \"20s\"\nping-after = \"30s\"\n");
+    let [only] = &all[..] else {
+        panic!("{all:?}");
+    };
+    assert!(
+        only.contains("silent-timeout is set by p.toml:1")
+            && only.contains("ping-after is set by p.toml:2"),
+        "{only}"
+    );
+}
+
+#[test]
+fn listing_is_a_file_with_the_same_settings_and_without_secrets() {
+    let text = "listen = [\"127.0.0.1:1\", \"unix:/tmp/a\\\"b\"]\nbacklog = 7\nrequire-origin = true\n\
+                operator-token = \"hidden\"\n";
+    let environment = [("PARLOR_PING_AFTER", "20s")];
+    let examined = in_file(text, &environment, &["--message-rate", "3"]);
+    assert!(examined.problems.is_empty());
+    let listing = examined.listing;
+    for line in [
+        "listen = [\"127.0.0.1:1\", \"unix:/tmp/a\\\"b\"]  # p.toml:1",
+        "ping-after = \"20s\"  # PARLOR_PING_AFTER",
+        "message-rate = 3  # --message-rate",
+        "require-origin = true  # p.toml:3",
+        "# silent-timeout = \"60s\"  # default",
+        "# operator-token is set by p.toml:4, and not shown",
+    ] {
+        assert!(listing.lines().any(|one| one == line), "{line}\n{listing}");
+    }
+    assert!(!listing.contains("hidden"));
+    let mut again = in_file(&listing, &[], &[]).config;
+    again
+        .chat
+        .operator_token
+        .clone_from(&examined.config.chat.operator_token);
+    assert_eq!(again, examined.config);
 }

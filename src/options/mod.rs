@@ -1,11 +1,14 @@
-//! Options on the command line and in the environment, for the server and the load tester.
+//! Options on the command line, in the environment and in a configuration file, for the server and
+//! the load tester.
 //!
 //! A [`Table`] has one [`Row`] for each setting: its name, its value, its help text and the field
-//! it sets. The command line, the environment, the help text, the completions of shells and the
-//! manual page all come from the rows. The default that the help shows is read from the field.
-//! Knows no setting by name. Pure: arguments and environment come in as values.
+//! it sets. The command line, the environment, the keys of a file, the help text, the completions of
+//! shells and the manual page all come from the rows. The default that the help shows is read from the field.
+//! Knows no setting by name. Pure: arguments, environment and files come in as values.
 
+mod file;
 mod help;
+mod listing;
 mod parse;
 mod row;
 mod shell;
@@ -14,8 +17,8 @@ mod walk;
 pub use clap::Command;
 pub use parse::{parse_count, parse_duration};
 pub use row::{
-    Field, Group, Row, count, count32, custom, help, hidden, list, secret, show_duration, switch,
-    time, version,
+    Field, Group, Row, count, count32, custom, help, hidden, list, outside_files, secret,
+    show_duration, switch, time, version,
 };
 pub use shell::{completions, manual, with_printers};
 pub use walk::{Asked, BadOption, Given};

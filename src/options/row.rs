@@ -9,7 +9,7 @@ pub struct Group<C: 'static> {
     pub rows: &'static [Row<C>],
 }
 
-/// One setting of `C`. A key in a file and whether it can be reloaded belong here as well.
+/// One setting of `C`. Whether it can be reloaded belongs here as well.
 pub struct Row<C> {
     /// Without the hyphens: `ping-after`.
     pub(super) name: &'static str,
@@ -19,6 +19,7 @@ pub struct Row<C> {
     pub(super) field: Field<C>,
     pub(super) is_secret: bool,
     pub(super) is_hidden: bool,
+    pub(super) is_for_files: bool,
 }
 
 /// Where a value goes, and what is allowed.
@@ -68,6 +69,7 @@ const fn row<C>(
         field,
         is_secret: false,
         is_hidden: false,
+        is_for_files: true,
     }
 }
 
@@ -157,7 +159,18 @@ pub const fn hidden<C>(mut row: Row<C>) -> Row<C> {
     row
 }
 
+/// A row that no configuration file has.
+pub const fn outside_files<C>(mut row: Row<C>) -> Row<C> {
+    row.is_for_files = false;
+    row
+}
+
 impl<C> Row<C> {
+    /// Whether a configuration file may have it.
+    pub(super) const fn is_in_files(&self) -> bool {
+        self.is_for_files && !matches!(self.field, Field::Help | Field::Version)
+    }
+
     /// The name in the environment.
     pub(super) fn variable(&self, prefix: &str) -> String {
         prefix.to_owned() + &self.name.replace('-', "_").to_ascii_uppercase()

@@ -18,19 +18,49 @@ pub enum Asked<C: 'static> {
 pub struct Given<C: 'static> {
     program: &'static str,
     positional: Option<String>,
-    /// By the environment, then by the options.
+    /// By the file, then by the environment, then by the options.
     values: Vec<Value<C>>,
 }
 
 /// All values of one row from one source.
-struct Value<C: 'static> {
-    row: &'static Row<C>,
-    /// As a person knows it: `--listen` or `PARLOR_LISTEN`.
-    source: String,
-    values: Vec<String>,
+pub(super) struct Value<C: 'static> {
+    pub(super) row: &'static Row<C>,
+    pub(super) source: Source,
+    pub(super) values: Vec<String>,
 }
 
-/// A sentence about what is wrong with an option or a variable of the environment.
+/// Where a value comes from.
+pub(super) enum Source {
+    /// The file and the line: `parlor.toml:3`.
+    File {
+        place: String,
+    },
+    /// The name of the variable.
+    Variable(String),
+    Option,
+}
+
+impl Source {
+    /// The value of a row as a person knows it: `--listen`, `PARLOR_LISTEN`,
+    /// `parlor.toml:3: listen`.
+    fn named<C>(&self, row: &Row<C>) -> String {
+        match self {
+            Self::File { place } => format!("{place}: {}", row.name),
+            Self::Variable(_) | Self::Option => self.place(row),
+        }
+    }
+
+    /// Where the value of a row is to be changed.
+    pub(super) fn place<C>(&self, row: &Row<C>) -> String {
+        match self {
+            Self::File { place } => place.clone(),
+            Self::Variable(name) => name.clone(),
+            Self::Option => format!("--{}", row.name),
+        }
+    }
+}
+
+/// A sentence about what is wrong with an option, a variable of the environment or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadOption {
     sentence: String,
@@ -165,7 +195,7 @@ impl<C> Table<C> {
         };
         Ok(Value {
             row,
-            source: name,
+            source: Source::Variable(name),
             values,
         })
     }
@@ -187,7 +217,7 @@ impl<C> Table<C> {
             .collect::<Result<_, _>>()?;
         Ok(Some(Value {
             row,
-            source,
+            source: Source::Option,
             values,
         }))
     }
@@ -199,11 +229,64 @@ impl<C> Given<C> {
         self.positional.as_deref()
     }
 
-    /// Puts the values into `settings`: the options' after the environment's.
+    /// No value at all.
+    pub const fn nothing(program: &'static str) -> Self {
+        Self {
+            program,
+            positional: None,
+            values: Vec::new(),
+        }
+    }
+
+    /// All values as variables, whose names begin with `prefix`.
+    pub fn as_variables(&self, prefix: &str) -> Vec<(String, OsString)> {
+        let variable = |value: &Value<C>| {
+            let text = value.values.join(" ");
+            (value.row.variable(prefix), OsString::from(text))
+        };
+        self.values.iter().map(variable).collect()
+    }
+
+    /// The last value that is given for the option of this name.
+    pub fn value_of(&self, name: &str) -> Option<&str> {
+        let of_name = self
+            .values
+            .iter()
+            .rev()
+            .find(|value| value.row.name == name)?;
+        of_name.values.last().map(String::as_str)
+    }
+
+    /// What was given for a row by the source that counts.
+    pub(super) fn newest(&self, row: &Row<C>) -> Option<&Value<C>> {
+        self.values
+            .iter()
+            .rev()
+            .find(|value| value.row.name == row.name)
+    }
+
+    /// Adds what a file sets, which the environment and the options win over. Returns all that is
+    /// wrong with it.
+    pub fn add_file(&mut self, table: &Table<C>, name: &str, text: &str) -> Vec<BadOption> {
+        let (values, bad) = table.values_of_file(name, text);
+        self.values.splice(0..0, values);
+        bad
+    }
+
+    /// Puts the values into `settings`: the file's, then the environment's, then the options'.
     ///
     /// # Errors
     /// The first value that is not allowed, by the name of its option or variable.
     pub fn apply(&self, settings: &mut C) -> Result<(), BadOption> {
+        self.apply_all(settings)
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
+    }
+
+    /// The same, and returns all that is wrong.
+    pub fn apply_all(&self, settings: &mut C) -> Vec<BadOption> {
+        let mut bad = Vec::new();
         for Value {
             row,
             source,
@@ -214,17 +297,45 @@ impl<C> Given<C> {
                 clear(settings);
             }
             for value in values {
-                row.set(settings, value).map_err(|why| BadOption {
-                    sentence: if row.is_secret {
-                        format!("{source}: {why}")
-                    } else {
-                        format!("{source} {value:?}: {why}")
-                    },
-                    program: self.program,
-                })?;
+                if let Err(why) = row.set(settings, value) {
+                    let named = source.named(row);
+                    bad.push(BadOption {
+                        sentence: if row.is_secret {
+                            format!("{named}: {why}")
+                        } else {
+                            format!("{named} {value:?}: {why}")
+                        },
+                        program: self.program,
+                    });
+                }
             }
         }
-        Ok(())
+        bad
+    }
+
+    /// A sentence about options, with where those of them are set that are none.
+    pub fn with_places(&self, sentence: String) -> String {
+        let is_named = |row: &Row<C>| {
+            let option = format!("--{}", row.name);
+            sentence
+                .split([' ', ';', ':', ','])
+                .any(|word| word == option)
+        };
+        let mut places: Vec<String> = Vec::new();
+        for value in self.values.iter().rev().filter(|value| is_named(value.row)) {
+            let (name, place) = (value.row.name, value.source.place(value.row));
+            let set = format!("{name} is set by {place}");
+            let is_first = !places
+                .iter()
+                .any(|one| one.starts_with(&format!("{name} ")));
+            if is_first && !matches!(value.source, Source::Option) {
+                places.push(set);
+            }
+        }
+        match places.len() {
+            0 => sentence,
+            _ => format!("{sentence} ({})", places.join(", ")),
+        }
     }
 }
 

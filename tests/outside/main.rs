@@ -27,6 +27,7 @@ mod room;
 mod rooms;
 #[path = "../schema/mod.rs"]
 mod schema;
+mod settings;
 mod shutdown;
 mod start;
 mod store;

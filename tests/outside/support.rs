@@ -46,6 +46,8 @@ pub(crate) fn command() -> Command {
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME"] {
         command.env_remove(name);
     }
+    // A file of the machine, or of the user who runs the tests, is not theirs.
+    command.env("PARLOR_CONFIG", "none");
     command.env(STORE, "memory");
     command
 }
