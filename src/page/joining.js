@@ -111,6 +111,8 @@ export function createJoining({
     room.settings = answer.settings ?? {};
     Object.assign(inner, { isConfirmed: true, joinTries: 0 });
     placeAt(room, answer);
+    // Changes that were seen in pages of history alone may be among what the server lost.
+    if (room.epoch && room.epoch !== answer.epoch) inner.isDoubted = true;
     room.epoch = answer.epoch;
     room.position = answer.after;
     inner.headSeq = answer.seq;

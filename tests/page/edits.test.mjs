@@ -92,6 +92,24 @@ test("a correction that the server lost is undone", async () => {
   assert.equal(disorder(room(ann.chat)), null);
 });
 
+test("a correction that was seen in a page of history alone is undone when the server lost it", async () => {
+  const { clock, server, ann, bob } = await three();
+  for (let n = 0; n < 60; n += 1) {
+    bob.chat.send("den", `filler ${n}`);
+    await clock.run(200);
+  }
+  ann.load();
+  await clock.until(() => room(ann.chat)?.phase === "joined" && room(ann.chat).position === 63);
+  const entry = server.rooms.get("den").entries[1];
+  Object.assign(entry, { text: "zwei", edited: true });
+  await clock.during(ann.chat.older("den"));
+  assert.equal(item(ann, 2).text, "zwei");
+  delete Object.assign(entry, { text: "two" }).edited;
+  server.restart();
+  await clock.until(() => item(ann, 2).text === "two", 120_000);
+  assert.equal(item(ann, 2).isEdited, undefined);
+});
+
 test("a correction brings no unread message, and a mention in it is found", async () => {
   const { clock, ann, bob } = await three();
   ann.chat.setAttention({ visible: false });

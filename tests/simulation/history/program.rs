@@ -447,6 +447,7 @@ impl Program {
                 follower.is_rewound(&epoch, to);
                 let index = follower.room;
                 self.memories[index].forgets_above(to);
+                self.memories[index].forgets_unseen_changes();
                 self.rewound += 1;
             }
             Object::Removed { room } => {
@@ -520,6 +521,8 @@ impl Program {
         let memory = &mut self.memories[room];
         let epoch = memory.left_at.as_ref().map(|(epoch, _)| epoch);
         if epoch != Some(&joined.epoch) {
+            // What it read above its position may be gone, and what that had changed.
+            memory.forgets_above(joined.after);
             memory.forgets_unseen_changes();
         }
         if let Some(to) = joined.rewound {
