@@ -792,6 +792,80 @@ fn past_of_a_room_is_read_by_those_who_keep_order_where_newcomers_do_not() {
 }
 
 #[test]
+fn room_with_an_owner_is_listed_without_members_unless_it_is_hidden() {
+    let listed = |scene: &mut Scene, id| {
+        scene.forget();
+        scene.asks(id, Command::Rooms(None));
+        let listed = scene.heard(id).into_iter().find_map(|seen| match seen {
+            Seen::Event(Event::Rooms { rooms, .. }) => Some(rooms),
+            _ => None,
+        });
+        listed.expect("a list")
+    };
+    let den = || (SmolStr::from("den"), 1);
+    let lobby = || (SmolStr::from("lobby"), 0);
+    for is_hidden in [false, true] {
+        let mut scene = with_a_guest();
+        let hidden = rules(RoomChange {
+            hidden: Some(is_hidden),
+            ..RoomChange::default()
+        });
+        scene.at(NOON, ANN, hidden);
+        scene.joins_room(DAN, "den");
+        for id in [ANN, BOB, CAT, DAN] {
+            scene.leaves_room(id, "lobby");
+        }
+        let expected = if is_hidden {
+            vec![den()]
+        } else {
+            vec![den(), lobby()]
+        };
+        assert_eq!(listed(&mut scene, DAN), expected);
+        scene.asks(DAN, Command::Op { token: "secret" });
+        assert_eq!(listed(&mut scene, DAN), [den(), lobby()]);
+        // Its roles are those of before.
+        scene.joins_room(BOB, "lobby");
+        let room = scene.room("lobby");
+        assert_eq!(scene.chat.role_of(BOB, room), Role::Moderator);
+    }
+}
+
+#[test]
+fn rooms_are_made_up_to_the_most_and_by_some_alone_where_they_are_listed() {
+    let mut scene = with_a_guest();
+    // The lobby has members, and an owner.
+    let make = |scene: &Scene, max| scene.chat.may_make_room(DAN, max);
+    assert_eq!(make(&scene, 2), Ok(Maker::Limited));
+    assert_eq!(make(&scene, 1), Err(NotMade::TooMany));
+    for id in [ANN, BOB, CAT] {
+        scene.leaves_room(id, "lobby");
+    }
+    scene.leaves_room(DAN, "lobby");
+    assert_eq!(make(&scene, 1), Err(NotMade::TooMany), "it has an owner");
+    scene.asks(DAN, Command::Op { token: "secret" });
+    assert_eq!(make(&scene, 1), Ok(Maker::Any));
+
+    let mut scene = Scene::new(&Settings {
+        rooms: RoomPolicy::Listed,
+        listed_rooms: vec![RoomName::parse("Garden").expect("a name")],
+        operator_token: Some(String::from("secret")),
+        ..Settings::default()
+    });
+    let knows = |scene: &Scene, name: &str| scene.chat.knows_room(&name.into());
+    assert!(knows(&scene, "garden") && !knows(&scene, "lobby"));
+    scene.chat.restore(Snapshot {
+        facts: facts(),
+        changes: 0,
+        accounts: 4,
+    });
+    assert!(knows(&scene, "lobby"), "it has roles");
+    scene.joins(DAN, "Dolly");
+    assert_eq!(make(&scene, 9), Err(NotMade::Listed));
+    scene.asks(DAN, Command::Op { token: "secret" });
+    assert_eq!(make(&scene, 9), Ok(Maker::Any));
+}
+
+#[test]
 fn closed_room_has_no_members_roles_and_rules() {
     let mut scene = all_in_the_lobby();
     scene.joins_room(DAN, "den");
