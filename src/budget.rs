@@ -17,6 +17,9 @@ const SWEEP_MIN: usize = 1024;
 const MINUTE_MICROS: u64 = 60_000_000;
 const HOUR_MICROS: u64 = 60 * MINUTE_MICROS;
 
+/// Others that an address may address for the first time in an hour.
+const STRANGERS_PER_HOUR: u64 = 20;
+
 /// What there are budgets for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -29,6 +32,10 @@ pub enum Kind {
     Search,
     /// A room that is made: of an address alone, in an hour.
     Make,
+    /// A direct message.
+    Direct,
+    /// A direct message to one with whom there is no conversation. Only the address counts.
+    Stranger,
     /// To be shown that something was too often.
     Told,
 }
@@ -40,6 +47,8 @@ pub struct Settings {
     pub nicks_per_minute: u32,
     pub reads_per_minute: u32,
     pub searches_per_minute: u32,
+    /// Direct messages, of which ten may come at once.
+    pub directs_per_minute: u32,
     /// All connections of an address together may do as much as so many; 0: no limit.
     pub address_factor: u32,
     /// Rooms that all connections of an address together may make in an hour.
@@ -54,6 +63,7 @@ impl Settings {
         nicks_per_minute: 0,
         reads_per_minute: 0,
         searches_per_minute: 0,
+        directs_per_minute: 0,
         address_factor: 0,
         rooms_per_address_hour: 0,
         messages_per_minute: 0,
@@ -68,6 +78,7 @@ impl Default for Settings {
             nicks_per_minute: 10,
             reads_per_minute: 600,
             searches_per_minute: 60,
+            directs_per_minute: 30,
             address_factor: 20,
             rooms_per_address_hour: 100,
             messages_per_minute: 600,
@@ -117,26 +128,24 @@ impl Budgets {
     ) -> Result<(), u32> {
         let now = now.since_start().as_micros() as u64;
         let own = (Owner::Connection(connection), self.own_count(kind));
-        let factor = match kind {
-            Kind::Make => 1,
-            _ => u64::from(self.settings.address_factor),
-        };
         let shared = address.map(|address| {
             let owner = Owner::Address(network(address));
-            (owner, self.count(kind).saturating_mul(factor))
+            (owner, self.shared_count(kind))
         });
-        let period = match kind {
-            Kind::Make => HOUR_MICROS,
-            _ => MINUTE_MICROS,
-        };
         let places = [Some(own), shared].map(|place| {
             let (owner, count) = place.filter(|(_, count)| *count > 0)?;
-            Some((self.place(owner, kind, now), period / count, count))
+            let burst = match kind {
+                // A third of a minute's worth.
+                Kind::Direct => (count / 3).max(1),
+                _ => count,
+            };
+            let place = self.place(owner, kind, now);
+            Some((place, period_micros(kind) / count, burst))
         });
         let mut wait = 0;
-        for (place, interval, count) in places.into_iter().flatten() {
+        for (place, interval, burst) in places.into_iter().flatten() {
             let whole_at = self.whole_at.get(&place).copied().unwrap_or(0);
-            let latest = now + interval * (count - 1);
+            let latest = now + interval * (burst - 1);
             wait = wait.max(whole_at.saturating_sub(latest));
         }
         if wait > 0 {
@@ -158,7 +167,7 @@ impl Budgets {
         self.whole_at.is_empty()
     }
 
-    /// Of one connection, as the settings say; 0: no limit.
+    /// Of one connection in a minute, as the settings say; 0: no limit.
     fn count(&self, kind: Kind) -> u64 {
         u64::from(match kind {
             Kind::Message => self.settings.messages_per_minute,
@@ -167,14 +176,25 @@ impl Budgets {
             Kind::Read => self.settings.reads_per_minute,
             Kind::Search => self.settings.searches_per_minute,
             Kind::Make => self.settings.rooms_per_address_hour,
-            Kind::Told => 12,
+            Kind::Direct => self.settings.directs_per_minute,
+            Kind::Stranger | Kind::Told => 12,
         })
     }
 
     fn own_count(&self, kind: Kind) -> u64 {
         match kind {
-            Kind::Message | Kind::Make => 0,
+            Kind::Message | Kind::Make | Kind::Stranger => 0,
             _ => self.count(kind),
+        }
+    }
+
+    /// Of all connections of an address together.
+    fn shared_count(&self, kind: Kind) -> u64 {
+        let factor = u64::from(self.settings.address_factor);
+        match kind {
+            Kind::Stranger => factor.min(1) * STRANGERS_PER_HOUR,
+            Kind::Make => self.count(kind),
+            _ => self.count(kind).saturating_mul(factor),
         }
     }
 
@@ -193,6 +213,13 @@ impl Budgets {
         } else {
             (Owner::Others, kind)
         }
+    }
+}
+
+const fn period_micros(kind: Kind) -> u64 {
+    match kind {
+        Kind::Make | Kind::Stranger => HOUR_MICROS,
+        _ => MINUTE_MICROS,
     }
 }
 
@@ -324,6 +351,27 @@ mod tests {
         );
         assert_eq!(allowed(&mut budgets, 3, Kind::Make, 6_000, 4), 1);
         assert!(budgets.take(conn(4), None, Kind::Make, Tick(0)).is_ok());
+    }
+
+    #[test]
+    fn direct_messages_come_a_third_of_a_minutes_worth_at_once() {
+        let mut budgets = Budgets::new(settings());
+        assert_eq!(allowed(&mut budgets, 1, Kind::Direct, 0, 100), 10);
+        assert_eq!(allowed(&mut budgets, 1, Kind::Direct, 20, 100), 1);
+        assert_eq!(allowed(&mut budgets, 1, Kind::Direct, 620, 100), 10);
+    }
+
+    #[test]
+    fn address_begins_twenty_conversations_in_an_hour() {
+        let mut budgets = Budgets::new(settings());
+        let done: usize = (1..=9)
+            .map(|slot| allowed(&mut budgets, slot, Kind::Stranger, 0, 6))
+            .sum();
+        assert_eq!(done, 20);
+        assert_eq!(allowed(&mut budgets, 1, Kind::Stranger, 1800, 100), 1);
+        let again = budgets.take(conn(1), HOME, Kind::Stranger, Tick(1800));
+        assert_eq!(again, Err(180_000));
+        assert!(budgets.take(conn(1), None, Kind::Stranger, Tick(0)).is_ok());
     }
 
     #[test]

@@ -88,6 +88,9 @@ impl Chat {
 
     /// Whether the role of a user allows to delete a message, of its own or of one below it.
     fn may_delete(&self, id: ConnId, room: RoomId, claim: &Claim) -> bool {
+        if self.pair_of(room).is_some() {
+            return false;
+        }
         let role = self.role_of(id, room);
         let scope = self.room_name(room).cloned().map(Scope::Room);
         let author = claim.account.zip(scope);

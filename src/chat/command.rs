@@ -18,9 +18,14 @@ pub enum Command<'a> {
         reply_to: Option<Seq>,
     },
     /// Give a message of the member this text. [`Seq`] 0: the newest of the member's.
-    Edit { of: Seq, text: &'a str },
+    Edit {
+        of: Seq,
+        text: &'a str,
+    },
     /// Delete a message. [`Seq`] 0: the newest of the member's.
-    Delete { of: Seq },
+    Delete {
+        of: Seq,
+    },
     /// Show the room that the member is writing something.
     Typing,
     /// Words that would be too long for the other members when rendered, as the wire found.
@@ -32,16 +37,32 @@ pub enum Command<'a> {
     Who(Option<Page<'a>>),
     /// List the rooms: a page in the order of their names, or as many as a line takes.
     Rooms(Option<Page<'a>>),
+    /// Take no messages from another user, or take them again.
+    Ignore {
+        nick: &'a str,
+    },
+    Unignore {
+        nick: &'a str,
+    },
+    /// List whom the user ignores.
+    Ignored,
+    /// List the user's conversations.
+    Conversations,
     /// Explain the commands.
     Help,
     /// Leave every room and the server, perhaps with a last word.
     Quit(&'a str),
     /// Become an operator.
-    Op { token: &'a str },
+    Op {
+        token: &'a str,
+    },
     /// The same, but the token is not compared: too many wrong ones came from the same address.
     OpTooOften,
     /// Remove another member from the room and close their connection.
-    Kick { nick: &'a str, reason: &'a str },
+    Kick {
+        nick: &'a str,
+        reason: &'a str,
+    },
     /// Give the room another topic; an empty one: none.
     Topic(&'a str),
     /// Ban or mute.
@@ -65,9 +86,14 @@ pub enum Command<'a> {
         password: Option<&'a str>,
     },
     /// Close the room.
-    CloseRoom { reason: &'a str },
+    CloseRoom {
+        reason: &'a str,
+    },
     /// List the bans and mutes, or as many as a line takes.
-    Sanctions { reach: Reach, part: Option<Part> },
+    Sanctions {
+        reach: Reach,
+        part: Option<Part>,
+    },
     /// Show the newest rows of the audit log below a number.
     Audit {
         reach: Reach,
@@ -75,9 +101,13 @@ pub enum Command<'a> {
         limit: u32,
     },
     /// A command that does not exist.
-    Unknown { name: &'a str },
+    Unknown {
+        name: &'a str,
+    },
     /// A command without an argument that it needs; `usage` is how it is written.
-    Incomplete { usage: &'static str },
+    Incomplete {
+        usage: &'static str,
+    },
 }
 
 impl Command<'_> {
@@ -86,6 +116,8 @@ impl Command<'_> {
         matches!(
             self,
             Self::Kick { .. }
+                | Self::Ignore { .. }
+                | Self::Unignore { .. }
                 | Self::Topic(_)
                 | Self::Sanction(_)
                 | Self::Lift { .. }

@@ -4,7 +4,7 @@ use super::entry::Draft;
 use super::nick::{Nick, NickRefused};
 use super::registry::{AuditRow, Change, Prefix, Rules, Sanction, SanctionKind, Scope};
 use super::role::Role;
-use crate::id::{ConnId, Millis, RoomId};
+use crate::id::{ConnId, Millis, RoomId, Seq};
 use smol_str::SmolStr;
 
 /// Something that clients see and that no room keeps. What concerns a room names it.
@@ -119,8 +119,28 @@ pub enum Event {
     Unregistered,
     /// What is kept of the account of the user who sees this.
     Account(Box<AccountReport>),
+    /// The conversations of the user who sees this, the newest first. `is_new`: it has just come.
+    Conversations {
+        list: Vec<Recent>,
+        is_new: bool,
+    },
+    /// Whom the user who asked takes no messages from.
+    Ignored {
+        nicks: Vec<SmolStr>,
+    },
     /// What a member asked for was not done; only that member sees it.
     Refused(Refused),
+}
+
+/// A conversation in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// As the user knows it.
+    pub room: SmolStr,
+    /// When something was said, to a minute.
+    pub at: Millis,
+    /// The first that was said while the user was away; 0: nothing was.
+    pub unseen: Seq,
 }
 
 /// All that is kept of an account, but for what it said.
@@ -134,6 +154,9 @@ pub struct AccountReport {
     /// When each of its sessions was last noted to be in use.
     pub sessions: Vec<Millis>,
     pub roles: Vec<(Scope, Role)>,
+    /// With whom it has talked alone.
+    pub conversations: Vec<SmolStr>,
+    pub ignored: Vec<SmolStr>,
     pub connections: u32,
 }
 
@@ -178,6 +201,18 @@ pub enum Refused {
     /// No member of the room has that nick.
     NoSuchMember {
         nick: String,
+    },
+    /// The one that was to be written to is here under no such nick, and no account has it.
+    NotHere {
+        nick: String,
+    },
+    /// The one that was to be written to does not want to be, by this user.
+    NotTaken {
+        nick: SmolStr,
+    },
+    /// The user ignores as many as it may.
+    TooManyIgnored {
+        most: usize,
     },
     /// The user is logged in already, and must log out first.
     IsLoggedIn {
@@ -277,6 +312,8 @@ pub enum JoinRefused {
     Password {
         kept: SmolStr,
     },
+    /// It is a conversation of others, or with one that is gone.
+    NoSuchRoom,
 }
 
 /// What the server must do. Effects are carried out in order, before the next command is handled,
@@ -308,6 +345,12 @@ pub enum Effect {
     Reply { to: ConnId, event: Event },
     /// One connection sees the event, which it did not ask for.
     Tell { to: ConnId, event: Event },
+    /// A member of a direct conversation is one no more, and is shown the event.
+    Ended {
+        to: ConnId,
+        room: RoomId,
+        event: Event,
+    },
     /// Users may be in a room, or on the server, who are banned from it since: they are to be
     /// [expelled](super::Chat::expel).
     Enforce {

@@ -52,9 +52,18 @@ impl Chat {
         page: Option<Page<'_>>,
         effects: &mut Effects,
     ) {
-        let Some(name) = self.room_name(room) else {
+        let Some(name) = self.room_name_for(id, room) else {
             return;
         };
+        if let Some(pair) = self.pair_of(room) {
+            let event = Event::Who {
+                room: name,
+                members: self.here_of(pair),
+                accounts: Vec::new(),
+                more: 0,
+            };
+            return effects.push(reply(id, event));
+        }
         let listing = match page {
             None => self.names_in(room, WHO_MAX, None),
             Some(page) => {
@@ -73,7 +82,7 @@ impl Chat {
             }
         };
         let event = Event::Who {
-            room: name.clone(),
+            room: name,
             members: listing.members,
             accounts: listing.accounts,
             more: listing.more,
@@ -84,6 +93,7 @@ impl Chat {
     pub(super) fn list_rooms(&self, id: ConnId, page: Option<Page<'_>>, effects: &mut Effects) {
         let occupied = self.rooms.iter();
         let occupied = occupied
+            .filter(|(_, room)| room.direct.is_none())
             .filter(|(room, known)| self.is_shown(id, Some(*room), &known.name))
             .map(|(_, room)| (&room.name, room.people() as u32));
         let mut rooms = occupied.chain(self.empty_rooms(id).map(|name| (name, 0)));

@@ -12,6 +12,7 @@ mod accounts;
 mod amend;
 mod author;
 mod command;
+mod direct;
 mod entry;
 mod event;
 mod filter;
@@ -35,8 +36,11 @@ pub use accounts::{NewSession, SESSION_MS, SESSIONS_MAX};
 pub use amend::Claim;
 pub use author::{Author, Identity};
 pub use command::{Command, Now, Order, Page, Part, Reach, RoomChange, Whom};
+pub use direct::{DIRECTS_MAX, Pair, Party};
 pub use entry::{Act, Content, Draft, Entry, Form, Manner};
-pub use event::{AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Refused};
+pub use event::{
+    AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Recent, Refused,
+};
 pub use filter::{BadList, Filter, Filtering};
 pub use moderation::{Maker, NotMade};
 pub use nick::{Nick, NickRefused, RoomName};
@@ -47,6 +51,7 @@ pub use settings::{AccountPolicy, Operator, RoomPolicy, Settings};
 use crate::chance::Chance;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
+use direct::Directs;
 use names::Names;
 use online::Online;
 use registry::{Registry, Snapshot};
@@ -85,6 +90,7 @@ pub struct Chat {
     names: Names,
     registry: Registry,
     online: Online,
+    directs: Directs,
     accounts_max: usize,
     rooms: Rooms,
     /// Rooms whose joins and leaves wait to be summed up.
@@ -115,6 +121,7 @@ impl Chat {
             names: Names::new(seed),
             registry: Registry::default(),
             online: Online::default(),
+            directs: Directs::default(),
             accounts_max: settings.accounts_max,
             rooms: Rooms::default(),
             summing: Vec::new(),
@@ -207,6 +214,10 @@ impl Chat {
             Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
             Command::Nick(wanted) => self.rename(id, wanted, now, effects),
             Command::Rooms(page) => self.list_rooms(id, page, effects),
+            Command::Ignore { nick } => self.ignore(id, nick, now, effects),
+            Command::Unignore { nick } => self.unignore(id, nick, now, effects),
+            Command::Ignored => self.list_ignored(id, effects),
+            Command::Conversations => self.list_conversations(id, effects),
             Command::Help => effects.push(reply(id, Event::Help)),
             Command::Quit(word) => {
                 let word = self.last_word(id, word, now);
@@ -238,6 +249,13 @@ impl Chat {
         now: Now,
         effects: &mut Effects,
     ) {
+        if let Some(pair) = self.pair_of(room) {
+            match self.may_ask_in_pair(id, pair, command, now) {
+                Ok(()) => {}
+                Err(_) if command == Command::Typing => return,
+                Err(why) => return effects.push(refuse(id, why)),
+            }
+        }
         match command {
             Command::Say {
                 manner,
@@ -391,13 +409,16 @@ impl Chat {
             "every user has the keys of their nick"
         );
         self.check_accounts();
+        self.check_directs();
         let mut memberships = 0;
         for (id, user) in users() {
             for key in user.nick.keys() {
                 assert_eq!(self.owner_of(&key), bearer(id, user), "name");
             }
             let own = user.memberships.as_slice();
-            assert!(own.len() <= self.rooms_per_user, "more rooms than allowed");
+            let rooms = self.rooms_joined(id);
+            assert!(rooms <= self.rooms_per_user, "more rooms than allowed");
+            assert!(own.len() - rooms <= DIRECTS_MAX, "too many conversations");
             memberships += own.len();
             for (index, membership) in own.iter().enumerate() {
                 let twice = own[..index].iter().any(|one| one.room == membership.room);

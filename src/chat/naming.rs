@@ -1,6 +1,6 @@
 //! Which user has which nick: the first one, and others by command. What a nick may be is `nick`'s.
 
-use super::{Chat, Effects, Event, Nick, NickRefused, Now, Refused, notice, refuse, text};
+use super::{Chat, Effects, Nick, NickRefused, Now, Refused, refuse, text};
 use crate::id::ConnId;
 
 impl Chat {
@@ -116,15 +116,8 @@ impl Chat {
         self.leave_names(&old, id);
         self.enter_names(&new, id);
         for room in self.rooms_of(id) {
-            let Some(name) = self.room_name(room) else {
-                continue;
-            };
-            let event = Event::Renamed {
-                room: name.clone(),
-                old: old.clone(),
-                new: new.clone(),
-            };
-            effects.push(notice(room, event));
+            self.announce_renamed(room, &old, &new, effects);
         }
+        self.has_other_name(id, &old, &new, effects);
     }
 }

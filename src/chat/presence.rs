@@ -76,7 +76,9 @@ impl Chat {
         if user.memberships.get(room).is_some() {
             return Err(JoinRefused::IsMember);
         }
-        if user.memberships.len() >= self.rooms_per_user {
+        if user.memberships.len() >= self.rooms_per_user
+            && self.rooms_joined(id) >= self.rooms_per_user
+        {
             let max = self.rooms_per_user;
             return Err(JoinRefused::TooManyRooms { max });
         }
@@ -125,6 +127,7 @@ impl Chat {
         if self.user(id).is_none() {
             return;
         }
+        self.end_guest(id, effects);
         while let [first, ..] = self.memberships(id) {
             self.depart_from(id, first.room, word, now, effects);
         }
@@ -182,7 +185,9 @@ impl Chat {
             if left.is_summing {
                 self.summing.retain(|id| *id != room);
             }
-            self.rooms.remove(room);
+            if let Some(pair) = self.rooms.remove(room).and_then(|room| room.direct) {
+                self.directs.closed(pair.parties(), room);
+            }
             effects.push(Effect::RoomIsEmpty { room });
         }
         self.have_moved(room, moved);
@@ -200,7 +205,7 @@ impl Chat {
     }
 
     /// The live members of a room have changed, by which members have other positions.
-    fn have_moved(&mut self, id: RoomId, moved: Moved) {
+    pub(super) fn have_moved(&mut self, id: RoomId, moved: Moved) {
         let Some(room) = self.rooms.get_mut(id) else {
             return;
         };
@@ -334,6 +339,9 @@ impl Chat {
             };
             return Some(only.room);
         };
+        if let Some(nick) = name.strip_prefix('@') {
+            return self.conversation_of(id, nick);
+        }
         let named = |name: &str| {
             let has_name = |id: &RoomId| self.room_name(*id).is_some_and(|known| known == name);
             memberships.rooms().find(has_name)

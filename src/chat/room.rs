@@ -1,7 +1,7 @@
 //! One room: its members, which of them are live, and how many joins and leaves are announced to
 //! it one by one. Knows no nick and no other room.
 
-use super::DIALECTS;
+use super::{DIALECTS, Pair};
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -25,6 +25,10 @@ pub(super) enum Notice {
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: SmolStr,
+    /// The two whose conversation it is; `None`: it is a room as any.
+    pub(super) direct: Option<Pair>,
+    /// Of a conversation: greater than in those in which something was said last before.
+    pub(super) spoken: u64,
     /// The generation of its id.
     pub(super) generation: u32,
     /// First those that are live, then those that are behind.
@@ -59,6 +63,8 @@ impl Room {
     pub(super) const fn new(name: SmolStr, generation: u32) -> Self {
         Self {
             name,
+            direct: None,
+            spoken: 0,
             generation,
             members: Vec::new(),
             live: 0,

@@ -3,7 +3,7 @@
 use super::moderation::silenced;
 use super::{
     Action, Author, Chat, Content, Draft, Effect, Effects, Event, Filtering, Manner, Now, Refused,
-    Seq, may, refuse, text,
+    Role, Seq, may, refuse, text,
 };
 use crate::id::{ConnId, RoomId};
 use std::borrow::Cow;
@@ -52,7 +52,10 @@ impl Chat {
             return Err(silenced(mute, now.wall));
         }
         let text = text::clean(words).ok_or(Refused::EmptyMessage)?;
-        self.filtered(id, room, text)
+        if self.filter.is_none() {
+            return Ok(text);
+        }
+        self.filtered(self.role_of(id, room), text)
     }
 
     /// What a member asked to say has waited until now: it may have been muted or removed since, or
@@ -84,13 +87,12 @@ impl Chat {
     ///
     /// # Errors
     /// It must not be said.
-    fn filtered<'t>(
+    pub(super) fn filtered<'t>(
         &mut self,
-        id: ConnId,
-        room: RoomId,
+        role: Role,
         text: Cow<'t, str>,
     ) -> Result<Cow<'t, str>, Refused> {
-        if self.filter.is_none() || may(self.role_of(id, room), Action::SpeakUnfiltered, None) {
+        if self.filter.is_none() || may(role, Action::SpeakUnfiltered, None) {
             return Ok(text);
         }
         let Some(filter) = &mut self.filter else {

@@ -1,5 +1,6 @@
 //! The rules of the chat as scenes: Ann joins, Bob says, Ann hears.
 
+mod direct;
 mod grudges;
 mod order;
 
@@ -85,7 +86,9 @@ impl Scene {
                         self.seen.push((*id, Seen::Event(event.clone())));
                     }
                 }
-                Effect::Reply { to, event } | Effect::Tell { to, event } => {
+                Effect::Reply { to, event }
+                | Effect::Tell { to, event }
+                | Effect::Ended { to, event, .. } => {
                     self.seen.push((to, Seen::Event(event)));
                 }
                 Effect::Vacate { room, by, reason } => {

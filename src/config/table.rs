@@ -311,6 +311,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     |c| &mut c.budget.searches_per_minute,
                 ),
                 count32(
+                    "directs-per-minute",
+                    (0, RATE_MAX),
+                    "direct messages, of which a third may come at once; 0: no limit",
+                    |c| &mut c.budget.directs_per_minute,
+                ),
+                count32(
                     "address-factor",
                     (0, RATE_MAX),
                     "all connections of one address (IPv6: of a /64) may together do as much of \

@@ -349,6 +349,16 @@ impl Log {
 
     /// Opens a room, or finds it open. Of several calls for one name, the first asks the store.
     pub fn open(&mut self, name: &SmolStr, now: Tick) -> Opening {
+        self.open_as(name, true, now)
+    }
+
+    /// The same of a room whose entries no store is to have: it is open at once, and when it is
+    /// dropped its entries are gone.
+    pub fn open_in_memory(&mut self, name: &SmolStr, now: Tick) -> Opening {
+        self.open_as(name, false, now)
+    }
+
+    fn open_as(&mut self, name: &SmolStr, is_kept: bool, now: Tick) -> Opening {
         self.now = now;
         if let Some(id) = self.rooms.find(name) {
             // So that it is still there when its waiters join.
@@ -366,8 +376,13 @@ impl Log {
             self.drop_room(idle);
         }
         let log_gen = self.new_gen();
-        let id = self.rooms.insert(name.clone(), log_gen, self.lives);
-        if self.store.is_none() {
+        let is_in_memory = self.store.is_none() || !is_kept;
+        let life = if is_in_memory { self.lives } else { 0 };
+        let id = self.rooms.insert(name.clone(), log_gen, life);
+        if is_in_memory {
+            if let Some(room) = self.rooms.get_mut(id) {
+                room.is_in_memory = true;
+            }
             self.rooms.unpin(id, now + IDLE_TICKS);
             return Opening::Open(id);
         }
@@ -412,7 +427,7 @@ impl Log {
     /// The oldest entry that can be read; one more than the head if there is none.
     pub fn oldest(&self, room: RoomId) -> Seq {
         let open = self.room(room);
-        if self.store.is_some() {
+        if !open.is_in_memory {
             return open.oldest;
         }
         let oldest = self.tail.oldest(room.slot());
@@ -477,7 +492,8 @@ impl Log {
             return Err(AppendRefused::StoreFailing);
         }
         let bytes = Tail::size_of(&entry);
-        if self.store.is_some() {
+        let has_store = !open.is_in_memory;
+        if has_store {
             let reserved = if is_said { self.unstored_max / 8 } else { 0 };
             let space = self.unstored_max - reserved;
             // Alone, an entry of any length may wait.
@@ -499,7 +515,6 @@ impl Log {
             self.remember(key, stored_room, seq, at);
         }
         let epoch = self.epoch.epoch;
-        let has_store = self.store.is_some();
         let open = self.room_mut(room);
         open.head = seq;
         open.at = at;
@@ -718,7 +733,8 @@ impl Log {
             return Err(Busy);
         }
         let stored_room = self.room(room).stored_room;
-        let (Some(_), Some(stored_room)) = (&self.store, stored_room) else {
+        let is_kept = !self.room(room).is_in_memory;
+        let (true, Some(stored_room)) = (is_kept, stored_room) else {
             self.searches.push(Search {
                 tag,
                 room,
@@ -1010,7 +1026,7 @@ impl Log {
             self.tail.forget(id.slot());
             self.pages.drop_room(id);
             self.unstored.forget(id);
-            if self.store.is_none() && room.head > Seq(0) {
+            if room.is_in_memory && room.head > Seq(0) {
                 self.lives = self.lives.wrapping_add(1);
             }
         }

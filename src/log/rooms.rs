@@ -12,6 +12,8 @@ use std::hash::Hasher;
 /// A room, while it is open or being opened.
 pub(super) struct Room {
     pub(super) name: SmolStr,
+    /// Memory alone keeps its entries, though there is a store.
+    pub(super) is_in_memory: bool,
     /// The store was asked what it has of the room, and has not answered.
     pub(super) is_opening: bool,
     /// Entries after this one are being read, or the request for it waits to be sent.
@@ -46,6 +48,7 @@ impl Room {
     fn new(name: SmolStr, log_gen: u64, life: u32) -> Self {
         Self {
             name,
+            is_in_memory: false,
             is_opening: false,
             reading: None,
             is_queued: false,

@@ -47,7 +47,7 @@ const SAVE_MS = 1_000;
 const DIAGNOSE_AFTER = 2;
 
 /** What the server has not yet: what is found to be missing besides is added for the connection. */
-const MISSING = ["direct", "purge", "report"];
+const MISSING = ["purge", "report"];
 
 /**
  * `world`: { WebSocket, now, setTimeout, clearTimeout, random }. `storage`: of storage.js.
@@ -224,8 +224,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
   function event(object) {
     if (object.type === "error") return errorWithoutRequest(object);
+    if (object.type === "joined") return ignoring.actions.isIgnored(object.room.slice(1)) || joining.taken(object);
+    if (object.type === "conversations") return object.conversations.forEach(remembered);
     const room = state.rooms.get(object.room);
-    if (!room && isDirect(object.room ?? "")) return written(object);
+    if (!room && object.type === "message" && isDirect(object.room)) return written(object);
     if (!room || room.phase !== "joined") return; // Left meanwhile.
     // It names an entry, and is none.
     if (object.type === "reported") return reported(room, object);
@@ -268,6 +270,13 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   /** Another has begun to talk to the person alone. */
   function written({ room: name, nick }) {
     if (!ignoring.actions.isIgnored(nick)) joining.joinNamed(name, { show: false }).catch(() => {});
+  }
+
+  /** What came while the account was away. */
+  function remembered({ room: name, unseen }) {
+    if (!unseen || ignoring.actions.isIgnored(name.slice(1))) return;
+    if (!state.rooms.has(name)) joining.roomOf(name).inner.keptRead = unseen - 1;
+    joining.joinNamed(name, { show: false }).catch(() => {});
   }
 
   function reported(room, { seq, nick, by, reason }) {
@@ -338,6 +347,9 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     note(room, "renamed", { old, nick, isOwn: old === state.nick });
     if (old === state.nick) naming.is(nick);
     presence.renamed(room, old, nick);
+    // A conversation has the name of the other.
+    if (room.name === `@${old}`) joining.settleName(room, `@${nick}`);
+    onChange({ rooms: true });
   }
 
   /** Who is ignored has changed: so has what is shown. */

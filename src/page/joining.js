@@ -127,6 +127,14 @@ export function createJoining({
     changed(room, { log: true });
   }
 
+  /** The server has made the person a member of a conversation, in which another has just spoken. */
+  function taken(answer) {
+    const room = roomOf(answer.room);
+    // Another one with the same name, or the same one in another life.
+    if (room.inner.isPlaced && room.epoch !== answer.epoch) rewind(room, 0);
+    joined(room, answer);
+  }
+
   /** The server has folded the name of the room, perhaps to that of one in the list. */
   function settleName(room, name) {
     if (room.name === name) return room;
@@ -254,7 +262,7 @@ export function createJoining({
     onChange({ rooms: true });
   }
 
-  return { roomOf, joinNamed, joinAll, rejoin, leave, show, rewind, removed, lost };
+  return { roomOf, joinNamed, joinAll, taken, settleName, rejoin, leave, show, rewind, removed, lost };
 }
 
 export const isWanted = (phase) => phase === "joining" || phase === "joined";

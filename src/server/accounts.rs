@@ -386,7 +386,7 @@ impl<N: Net> Server<N> {
     }
 
     /// Goes on with a request that waited.
-    fn answering(&mut self, request: Option<RequestId>, go_on: impl FnOnce(&mut Self)) {
+    pub(super) fn answering(&mut self, request: Option<RequestId>, go_on: impl FnOnce(&mut Self)) {
         let asking = Asking {
             request,
             ..Asking::default()
@@ -494,11 +494,18 @@ impl<N: Net> Server<N> {
         Some(NewSession { number, token })
     }
 
+    /// Shows a client that is logged in with whom it has talked.
+    pub(super) fn greet_account(&mut self, id: ConnId, now: Tick) {
+        let wall = self.net.wall();
+        self.chat_step(now, |chat, effects| chat.greet_account(id, wall, effects));
+    }
+
     /// A client is logged in. If it waited for that in order to enter a room, it enters it.
     pub(super) fn has_logged_in(&mut self, id: ConnId, now: Tick) {
         self.accounts.wanted.remove(&id);
         let waiting = self.accounts.terms.logged_in(id);
         self.leaves_where_banned(id, now);
+        self.greet_account(id, now);
         if let Some((room, waiter)) = waiting
             && self.talk.chat().is_user(id)
         {
@@ -586,6 +593,7 @@ impl<N: Net> Server<N> {
         if !self.can_change() {
             return self.answer_problem(id, Problem::StoreUnavailable, now);
         }
+        let was_in = self.talk.chat().account_of(id).is_some();
         let moment = (now, self.net.wall());
         let nick = claims.nick.as_deref().unwrap_or(&claims.subject);
         let account = self.chat_step(now, |chat, effects| {
@@ -618,6 +626,9 @@ impl<N: Net> Server<N> {
                 .set_token(id, (due, claims.expires), rooms);
             self.accounts.wanted.remove(&id);
             self.leaves_where_banned(id, now);
+            if is_asked && !was_in {
+                self.greet_account(id, now);
+            }
             if let Some((room, waiter)) = waiting
                 && self.talk.chat().is_user(id)
             {

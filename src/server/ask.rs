@@ -111,6 +111,8 @@ impl<N: Net> Server<N> {
                 self.asking.key = self.key(id, key);
                 command
             }
+            Ask::Direct { nick, ref send } => return self.write_to(id, nick, send, now),
+            Ask::Letters { nick, limit } => return self.ask_letters(id, nick, limit, now),
             Ask::Send(send) => {
                 self.asking.key = self.key(id, send.key);
                 command_of(&send)
@@ -203,6 +205,18 @@ impl<N: Net> Server<N> {
         (past, password): (Past, Option<&str>),
         now: Tick,
     ) {
+        if let Some(nick) = name.strip_prefix('@') {
+            self.asking.is_answered = true;
+            let waiter = Waiter {
+                id,
+                request: self.asking.request.clone(),
+                past,
+                refused: None,
+                password: None,
+                pass: None,
+            };
+            return self.join_pair(id, nick, waiter, now);
+        }
         let name = match RoomName::parse(name) {
             Ok(name) => name,
             Err(why) => {

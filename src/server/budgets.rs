@@ -15,6 +15,11 @@ impl<N: Net> Server<N> {
         let Some(kind) = kind_of(ask) else {
             return true;
         };
+        self.is_within(id, kind, now)
+    }
+
+    /// The same of a budget.
+    pub(super) fn is_within(&mut self, id: ConnId, kind: Kind, now: Tick) -> bool {
         let Some(connection) = self.connections.get_mut(id) else {
             return true;
         };
@@ -37,10 +42,10 @@ impl<N: Net> Server<N> {
 
 const fn kind_of(ask: &Ask<'_>) -> Option<Kind> {
     match ask {
-        Ask::Send(_) | Ask::Chat(Command::Say { .. }) => Some(Kind::Message),
+        Ask::Send(_) | Ask::Direct { .. } | Ask::Chat(Command::Say { .. }) => Some(Kind::Message),
         Ask::Join { .. } => Some(Kind::Join),
         Ask::Chat(Command::Nick(_)) => Some(Kind::Nick),
-        Ask::History { .. } => Some(Kind::Read),
+        Ask::History { .. } | Ask::Letters { .. } => Some(Kind::Read),
         Ask::Search { .. } => Some(Kind::Search),
         _ => None,
     }

@@ -290,7 +290,7 @@ impl<N: Net> Server<N> {
             self.show_gap(id, behind, to, now);
             cursor = to;
         }
-        let upto = match self.next_run(room, protocol, cursor) {
+        let upto = match self.next_run(id, room, protocol, cursor) {
             Next::Wait => {
                 self.catch_up.moves(id, room, cursor);
                 return false;
@@ -322,7 +322,7 @@ impl<N: Net> Server<N> {
         if to <= behind.cursor {
             return;
         }
-        let Some(room) = self.talk.chat().room_name(behind.room).cloned() else {
+        let Some(room) = self.talk.chat().room_name_for(id, behind.room) else {
             return;
         };
         self.connections.missed += u64::from(to.0 - behind.cursor.0);
@@ -340,7 +340,7 @@ impl<N: Net> Server<N> {
         self.talk.becomes_live(id, room);
         let chat = self.talk.chat();
         let lost = chat.notices(room) != behind.notices;
-        let Some(name) = chat.room_name(room).cloned() else {
+        let Some(name) = chat.room_name_for(id, room) else {
             return;
         };
         if behind.purpose == Purpose::History {
@@ -352,7 +352,7 @@ impl<N: Net> Server<N> {
     }
 
     /// A run of encoded entries from a cursor on, at most as much as half an outbox takes.
-    fn next_run(&mut self, room: RoomId, protocol: Protocol, cursor: Seq) -> Next {
+    fn next_run(&mut self, id: ConnId, room: RoomId, protocol: Protocol, cursor: Seq) -> Next {
         let log_gen = self.log.log_gen(room);
         let oldest = self.log.oldest(room);
         if cursor.0 + 1 < oldest.0 {
@@ -365,13 +365,15 @@ impl<N: Net> Server<N> {
             protocol: protocol.index() as u8,
             after: cursor,
         };
-        if let Some((frame, upto)) = self.blocks.get(&key) {
+        // Each of the two knows a conversation by another name, which may change.
+        let is_shared = self.talk.chat().pair_of(room).is_none();
+        if is_shared && let Some((frame, upto)) = self.blocks.get(&key) {
             return Next::Run {
                 frame: Some(frame),
                 upto,
             };
         }
-        let Some(name) = self.talk.chat().room_name(room).cloned() else {
+        let Some(name) = self.talk.chat().room_name_for(id, room) else {
             return Next::Head;
         };
         let limits = self.connections.limits();
@@ -396,7 +398,9 @@ impl<N: Net> Server<N> {
         });
         match (run.take(), reading) {
             (Some(frame), _) => {
-                self.blocks.put(key, (frame.clone(), upto), frame.len());
+                if is_shared {
+                    self.blocks.put(key, (frame.clone(), upto), frame.len());
+                }
                 let frame = Some(frame);
                 Next::Run { frame, upto }
             }

@@ -79,13 +79,12 @@ impl<N: Net> Server<N> {
             Effect::Notice {
                 room,
                 event,
-                except: None,
-            } => self.notify(room, &event, now),
-            Effect::Notice {
-                room,
-                event,
-                except: Some(except),
-            } => self.notify_others(room, &event, except, now),
+                except,
+            } => match (self.talk.chat().pair_of(room), except) {
+                (Some(pair), _) => self.notify_pair((room, pair), &event, except, now),
+                (None, None) => self.notify(room, &event, now),
+                (None, Some(except)) => self.notify_others(room, &event, except, now),
+            },
             Effect::Reply { to, event } => self.reply(to, &event, now),
             Effect::Tell { to, event } => {
                 let left = match &event {
@@ -98,6 +97,10 @@ impl<N: Net> Server<N> {
                     self.catch_up.remove(to, room);
                     self.seats.leaves(to, room);
                 }
+                self.show(to, &Shown::Event(&event), now);
+            }
+            Effect::Ended { to, room, event } => {
+                self.catch_up.remove(to, room);
                 self.show(to, &Shown::Event(&event), now);
             }
             Effect::RoomIsEmpty { room } => self.log.member_left(room, now),
@@ -122,9 +125,10 @@ impl<N: Net> Server<N> {
             self.settle_room(room, now);
         }
         self.talk.ordered(room, entry);
-        let Some(name) = self.talk.chat().room_name(room).cloned() else {
-            // Its last member was removed by this very entry.
-            return;
+        let chat = self.talk.chat();
+        let name = chat.room_name(room).filter(|name| !name.starts_with('@'));
+        let Some(name) = name.cloned() else {
+            return self.ordered_in_pair(room, entry, now);
         };
         let before = Seq(entry.seq.0 - 1);
         let shown = Shown::Entry { room: &name, entry };
@@ -257,7 +261,7 @@ impl<N: Net> Server<N> {
 
     /// Queues a run. False: it does not fit. A full outbox is flushed first: it may be full only
     /// because nothing was flushed yet this turn.
-    fn give_one(&mut self, id: ConnId, frames: &Frames, now: Tick) -> bool {
+    pub(super) fn give_one(&mut self, id: ConnId, frames: &Frames, now: Tick) -> bool {
         let limits = self.connections.limits();
         let Some(connection) = self.connections.get_mut(id) else {
             return true;
@@ -314,6 +318,7 @@ impl<N: Net> Server<N> {
         self.readings.forget(id);
         self.audits.forget(id);
         self.waiting.remove(id);
+        self.letters.forget(id);
         self.parked.forget(id);
         self.acks.forget(id);
         self.sessions.end(id);

@@ -15,6 +15,16 @@ use std::collections::{BTreeMap, VecDeque};
 /// Bytes of text after which a page ends; it has at least one entry.
 const PAGE_BYTES_MAX: usize = 32 * 1024;
 
+/// How a page is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PageForm {
+    Entries,
+    /// Lines with the numbers of messages.
+    Numbers,
+    /// Lines of a conversation.
+    Letters,
+}
+
 /// A page that is being read.
 #[derive(Debug)]
 struct Asked {
@@ -25,8 +35,7 @@ struct Asked {
     /// The last that is wanted.
     upto: Seq,
     range: Range,
-    /// Lines with the numbers of messages are wanted.
-    is_numbered: bool,
+    form: PageForm,
     entries: VecDeque<PageEntry>,
     /// Of the texts of `entries`.
     bytes: usize,
@@ -135,7 +144,7 @@ impl<N: Net> Server<N> {
             cursor,
             upto,
             range,
-            is_numbered: false,
+            form: PageForm::Entries,
             entries: VecDeque::new(),
             bytes: 0,
         };
@@ -144,6 +153,15 @@ impl<N: Net> Server<N> {
 
     /// Shows the newest messages of a room with their numbers.
     pub(super) fn show_numbers(&mut self, id: ConnId, room: RoomId, limit: u32, now: Tick) {
+        self.show_lines(id, room, (PageForm::Numbers, limit), now);
+    }
+
+    /// Shows the newest messages of a conversation.
+    pub(super) fn show_letters(&mut self, id: ConnId, room: RoomId, limit: u32, now: Tick) {
+        self.show_lines(id, room, (PageForm::Letters, limit), now);
+    }
+
+    fn show_lines(&mut self, id: ConnId, room: RoomId, (form, limit): (PageForm, u32), now: Tick) {
         let (head, oldest) = (self.log.head(room), self.oldest_for(id, room));
         let asked = Asked {
             request: None,
@@ -151,7 +169,7 @@ impl<N: Net> Server<N> {
             cursor: Seq(head.0.saturating_sub(limit)).max(Seq(oldest.0.saturating_sub(1))),
             upto: head,
             range: Range::Newest,
-            is_numbered: true,
+            form,
             entries: VecDeque::new(),
             bytes: 0,
         };
@@ -236,7 +254,7 @@ impl<N: Net> Server<N> {
     }
 
     fn show_page(&mut self, id: ConnId, asked: &Asked, now: Tick) {
-        let name = self.log.name(asked.room).clone();
+        let name = self.name_for(id, asked.room);
         let oldest = self.oldest_for(id, asked.room);
         let more = match asked.range {
             Range::After(_) => asked.cursor < self.log.head(asked.room),
@@ -246,8 +264,15 @@ impl<N: Net> Server<N> {
             }
         };
         let entries: Vec<_> = asked.entries.iter().map(PageEntry::as_entry).collect();
-        if asked.is_numbered {
-            return self.show(id, &Shown::Numbers { entries: &entries }, now);
+        match asked.form {
+            PageForm::Entries => {}
+            PageForm::Numbers => {
+                return self.show(id, &Shown::Numbers { entries: &entries }, now);
+            }
+            PageForm::Letters => {
+                let (other, entries) = (&name[1..], &entries[..]);
+                return self.show(id, &Shown::Letters { other, entries }, now);
+            }
         }
         let shown = Shown::History {
             re: asked.request.as_ref(),
@@ -276,7 +301,7 @@ impl<N: Net> Server<N> {
             mut words,
         } = search;
         if self.log.is_open(room) {
-            let name = self.log.name(room).clone();
+            let name = self.name_for(id, room);
             if self.log.amend_entries(room, &mut entries) {
                 entries.retain(|entry| match &entry.draft.content {
                     Content::Said { text, .. } => words.are_in(text),

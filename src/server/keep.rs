@@ -32,7 +32,7 @@ impl<N: Net> Server<N> {
 
     fn heard(&mut self, notification: Notification, now: Tick) {
         match notification {
-            Notification::Opened { room } => self.opened(room),
+            Notification::Opened { room } => self.opened(room, now),
             Notification::OpenFailed { room, why } => {
                 warn!(target: "parlor::store", "a room could not be opened: {why}");
                 self.not_opened(room, now);
@@ -87,6 +87,9 @@ impl<N: Net> Server<N> {
             && let Some(waiter) = self.waiting.remove(id)
         {
             self.join_fails(waiter, now);
+        }
+        if waits.has(Wait::Opening) {
+            self.letter_fails(id, now);
         }
         if waits.has(Wait::Page) {
             self.reading_fails(id, now);

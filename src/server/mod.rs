@@ -15,6 +15,7 @@ mod changes;
 mod close;
 mod connection;
 mod deliver;
+mod direct;
 mod doors;
 mod drained;
 mod expire;
@@ -66,6 +67,7 @@ use catch_up::CatchUp;
 use changes::Changes;
 use connection::{Connection, Connections};
 use deliver::Encoder;
+use direct::Letters;
 use flood::Pauses;
 use guesses::Guesses;
 use history::Readings;
@@ -122,6 +124,7 @@ pub struct Server<N: Net> {
     catch_up: CatchUp,
     seats: Seats,
     waiting: Waiting,
+    letters: Letters,
     parked: Parked,
     acks: Acks,
     changes: Changes,
@@ -245,6 +248,7 @@ impl<N: Net> Server<N> {
             catch_up: CatchUp::default(),
             seats: Seats::default(),
             waiting: Waiting::default(),
+            letters: Letters::default(),
             parked: Parked::default(),
             acks: Acks::default(),
             changes: Changes::new(changes),
@@ -408,6 +412,7 @@ impl<N: Net> Server<N> {
             && self.catch_up.is_empty()
             && self.seats.is_empty()
             && self.waiting.is_empty()
+            && self.letters.is_empty()
             && self.parked.is_empty()
             && self.acks.is_empty()
             && self.readings.is_empty()
@@ -423,7 +428,10 @@ impl<N: Net> Server<N> {
     pub fn held_bytes(&self) -> usize {
         let held = |connection: &Connection<N::Stream>| connection.state.held_bytes();
         let by_connections: usize = self.connections.iter().map(held).sum();
-        by_connections + self.parked.held_bytes() + self.acks.held_bytes()
+        by_connections
+            + self.parked.held_bytes()
+            + self.letters.held_bytes()
+            + self.acks.held_bytes()
     }
 
     /// What the history of all rooms holds in memory: the log, and the bytes of encoded entries.

@@ -5,7 +5,7 @@
 use super::Server;
 use super::catch_up::Purpose;
 use super::moderate;
-use crate::chat::{BanNotice, Event, JoinRefused, Refused, RoomName};
+use crate::chat::{BanNotice, Event, JoinRefused, Pair, Refused, RoomName};
 use crate::conn::Wait;
 use crate::http::DEFAULT_ROOM;
 use crate::id::{ConnId, RoomId, Seq, Tick};
@@ -100,7 +100,13 @@ impl Waiting {
 impl<N: Net> Server<N> {
     /// A user joins a room: at once if the log has it open, else when it has.
     pub(super) fn join(&mut self, name: RoomName, waiter: Waiter, now: Tick) {
-        match self.log.open(&name.into_smol_str(), now) {
+        let opening = self.log.open(&name.into_smol_str(), now);
+        self.join_opening(opening, waiter, now);
+    }
+
+    /// The same, as the log has answered.
+    pub(super) fn join_opening(&mut self, opening: Opening, waiter: Waiter, now: Tick) {
+        match opening {
             Opening::Open(room) => self.admit(room, waiter, now),
             Opening::Waiting(room) => {
                 self.hold(waiter.id, Wait::Opening, now);
@@ -112,7 +118,8 @@ impl<N: Net> Server<N> {
     }
 
     /// The log has opened a room.
-    pub(super) fn opened(&mut self, room: RoomId) {
+    pub(super) fn opened(&mut self, room: RoomId, now: Tick) {
+        self.post_waiting(room, now);
         if !self.waiting.open.contains(&room) {
             self.waiting.open.push_back(room);
         }
@@ -120,6 +127,7 @@ impl<N: Net> Server<N> {
 
     /// The log could not open a room.
     pub(super) fn not_opened(&mut self, room: RoomId, now: Tick) {
+        self.not_posted(room, now);
         for waiter in self.waiting.by_room.remove(&room).into_iter().flatten() {
             self.release(waiter.id, Wait::Opening, now);
             self.join_fails(waiter, now);
@@ -157,6 +165,9 @@ impl<N: Net> Server<N> {
     fn admit(&mut self, room: RoomId, waiter: Waiter, now: Tick) {
         let id = waiter.id;
         let name = self.log.name(room).clone();
+        if let Some(pair) = Pair::named(&name) {
+            return self.admit_to_pair(room, pair, &waiter, now);
+        }
         let is_first = self.talk.chat().members(room).is_empty();
         let has_past = self.log.head(room) > Seq(0) || name == DEFAULT_ROOM;
         let is_new = is_first && !has_past && !self.talk.chat().knows_room(&name);
@@ -217,10 +228,11 @@ impl<N: Net> Server<N> {
         self.read_past(id, room, &place, now);
     }
 
-    fn not_admitted(&mut self, waiter: &Waiter, why: JoinRefused, now: Tick) {
+    pub(super) fn not_admitted(&mut self, waiter: &Waiter, why: JoinRefused, now: Tick) {
         let why = match why {
             JoinRefused::NoUser | JoinRefused::Password { .. } => return,
             JoinRefused::IsMember => Problem::IsAMember,
+            JoinRefused::NoSuchRoom => Problem::NoSuchRoom,
             JoinRefused::TooManyRooms { max } => Problem::TooManyRooms { max: max as u32 },
             JoinRefused::Banned(notice) => return self.not_let_in(waiter, &notice, now),
             JoinRefused::Locked => {
@@ -249,7 +261,7 @@ impl<N: Net> Server<N> {
     }
 
     /// Where a client begins to read.
-    fn place(&self, id: ConnId, room: RoomId, past: &Past) -> Place {
+    pub(super) fn place(&self, id: ConnId, room: RoomId, past: &Past) -> Place {
         let (head, oldest) = (self.log.head(room), self.oldest_for(id, room));
         let newest = |count: u32| Place {
             cursor: Seq(head.0.saturating_sub(count).max(oldest.0.saturating_sub(1))),

@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
-use crate::chat::{Author, Claim, Content, Draft, Event, Form, Refused};
+use crate::chat::{Author, Claim, Content, Draft, Event, Form, Pair, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original};
@@ -224,8 +224,18 @@ impl<N: Net> Server<N> {
     fn try_again(&mut self, mut append: Append, now: Tick) -> Tried {
         let (from, room) = (append.from, append.room);
         let when = self.now_of(from, now);
+        if !self.log.is_open(room) {
+            self.refuse_append(append, now);
+            return Tried::Done;
+        }
+        let pair = Pair::named(self.log.name(room));
         let chat = self.talk.chat();
-        match chat.may_still_say(from, room, &mut append.draft, when) {
+        let draft = &mut append.draft;
+        let judged = match pair.filter(|_| matches!(draft.content, Content::Said { .. })) {
+            Some(pair) => chat.may_still_write(from, pair, draft, when),
+            None => chat.may_still_say(from, room, draft, when),
+        };
+        match judged {
             Ok(()) => self.try_append(append, now),
             Err(why) => self.refuse_draft(&append, why, now),
         }
@@ -433,7 +443,7 @@ impl<N: Net> Server<N> {
     }
 
     fn answer_stored(&mut self, room: RoomId, ack: &Ack, now: Tick) {
-        let name = self.log.name(room).clone();
+        let name = self.name_for(ack.conn, room);
         let done = Done::Sent {
             room: &name,
             seq: ack.seq,

@@ -202,9 +202,13 @@ impl<N: Net> Server<N> {
                 };
                 self.part(waiter.id, &why, now);
             }
-            Some(waiter) => self.join(room, waiter, now),
+            Some(waiter) => {
+                self.greet_account(id, now);
+                self.join(room, waiter, now);
+            }
             None => {
                 self.greet(id, refused, now);
+                self.greet_account(id, now);
                 if must_log_in {
                     self.must_log_in_within(id, None, now);
                 }

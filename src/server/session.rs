@@ -41,7 +41,7 @@ impl<N: Net> Server<N> {
     /// A client goes on as an earlier connection: with its nick, and in its place if that still
     /// stands. Only as its first request, for it must be in no room yet.
     pub(super) fn resume(&mut self, id: ConnId, token: &str, now: Tick) {
-        if self.talk.chat().rooms_of(id).next().is_some() {
+        if self.talk.chat().is_in_a_room(id) {
             return self.answer_problem(id, Problem::NotFirst, now);
         }
         let Some(claim) = self.sessions.verify(token) else {
@@ -82,6 +82,7 @@ impl<N: Net> Server<N> {
         let Some(nick) = self.talk.chat().nick_of(earlier).cloned() else {
             return;
         };
+        self.chat_step(now, |chat, effects| chat.succeeds(earlier, id, effects));
         self.part(earlier, &CloseReason::Replaced, now);
         self.user_takes_nick(id, &nick);
     }

@@ -5,10 +5,10 @@ use super::error::Fault;
 use super::schema::millis;
 use crate::chat::Role;
 use crate::chat::registry::{
-    Account, AccountSession, Audit, Change, Fact, FactKey, Prefix, Rules, Sanction, SanctionKind,
-    Scope, Snapshot, Subject,
+    Account, AccountSession, Audit, Change, Conversation, Fact, FactKey, Prefix, Rules, Sanction,
+    SanctionKind, Scope, Snapshot, Subject,
 };
-use crate::id::{AccountId, Millis};
+use crate::id::{AccountId, Millis, Seq};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use smol_str::{SmolStr, format_smolstr};
 use std::num::NonZeroU32;
@@ -111,6 +111,22 @@ pub(super) fn read(db: &Connection) -> Result<Snapshot, Fault> {
         });
         Ok(())
     })?;
+    each(db, "SELECT account, subject FROM ignored", |row| {
+        facts.push(Fact::Ignored {
+            account: account(row, 0)?,
+            subject: subject(&text(row, 1)?)?,
+        });
+        Ok(())
+    })?;
+    let conversations = "SELECT one, other, at, unseen_by_one, unseen_by_other FROM conversations";
+    each(db, conversations, |row| {
+        facts.push(Fact::Conversation(Conversation {
+            accounts: [account(row, 0)?, account(row, 1)?],
+            at: time(row, 2)?,
+            unseen: [Seq(row.get(3)?), Seq(row.get(4)?)],
+        }));
+        Ok(())
+    })?;
     Ok(Snapshot {
         facts,
         changes: mark(db, CHANGES)?.cast_unsigned(),
@@ -196,6 +212,23 @@ fn put(db: &Connection, fact: &Fact) -> Result<(), Fault> {
                 rules.keep_days
             ],
         ),
+        Fact::Ignored { account, subject } => write(
+            db,
+            "REPLACE INTO ignored (account, subject) VALUES (?, ?)",
+            params![account.0.get(), written(subject).as_str()],
+        ),
+        Fact::Conversation(conversation) => write(
+            db,
+            "REPLACE INTO conversations (one, other, at, unseen_by_one, unseen_by_other)
+             VALUES (?, ?, ?, ?, ?)",
+            params![
+                conversation.accounts[0].0.get(),
+                conversation.accounts[1].0.get(),
+                millis(conversation.at),
+                conversation.unseen[0].0,
+                conversation.unseen[1].0
+            ],
+        ),
     }
 }
 
@@ -229,6 +262,16 @@ fn forget(db: &Connection, key: &FactKey) -> Result<(), Fault> {
             db,
             "DELETE FROM rules WHERE room = ?",
             params![room.as_str()],
+        ),
+        FactKey::Ignored { account, subject } => write(
+            db,
+            "DELETE FROM ignored WHERE account = ? AND subject = ?",
+            params![account.0.get(), written(subject).as_str()],
+        ),
+        FactKey::Conversation([one, other]) => write(
+            db,
+            "DELETE FROM conversations WHERE one = ? AND other = ?",
+            params![one.0.get(), other.0.get()],
         ),
     }
 }

@@ -8,7 +8,8 @@ use super::audit;
 use super::error::Fault;
 use super::rows;
 use super::schema::{millis, pragma};
-use crate::chat::registry::{Change, Fact};
+use crate::chat::Pair;
+use crate::chat::registry::{Change, Fact, FactKey};
 use crate::id::{Millis, Seq};
 use crate::log::{DEDUPE_MS, StoredRoom};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -99,7 +100,7 @@ impl Retention {
         }
     }
 
-    /// Rules of rooms have changed, and perhaps for how long their entries are kept.
+    /// Conversations were forgotten, or rules of rooms have changed, and perhaps for how long their entries are kept.
     pub(super) fn changed(&mut self, changes: &[Box<Change>]) {
         for fact in changes.iter().flat_map(|change| &change.puts) {
             if let Fact::Rules { room, rules } = fact
@@ -108,6 +109,11 @@ impl Retention {
             {
                 self.named.push_back(room.clone());
             }
+        }
+        let mut forgets = changes.iter().flat_map(|change| &change.forgets);
+        if forgets.any(|key| matches!(key, FactKey::Conversation(_))) {
+            // What was said in it goes.
+            self.begin_sweep();
         }
     }
 
@@ -243,10 +249,12 @@ impl Retention {
         for &room in &rooms {
             sweep.after = room;
             let look = || {
-                let Some((_, head)) = head(db, room)? else {
+                let Some((name, head)) = head(db, room)? else {
                     return Ok(None);
                 };
-                let is_due = self.has_too_many(head) || self.has_too_old(db, room, head, wall)?;
+                let is_due = self.has_too_many(head)
+                    || self.has_too_old(db, room, head, wall)?
+                    || head.count() > 0 && is_forgotten(db, &name)?;
                 Ok::<_, Fault>(Some((head, is_due)))
             };
             let (head, is_due) = match look() {
@@ -319,12 +327,14 @@ impl Retention {
         room: StoredRoom,
         wall: Millis,
     ) -> Result<Option<Trimmed>, Fault> {
-        let Some((_, head)) = head(db, room)? else {
+        let Some((name, head)) = head(db, room)? else {
             return Ok(None);
         };
         let step_end = head.first.saturating_add(STEP_ROWS);
         let mut first = head.first;
-        if self.has_too_many(head) {
+        if is_forgotten(db, &name)? {
+            first = step_end.min(head.head.saturating_add(1));
+        } else if self.has_too_many(head) {
             first = step_end.min(head.first + head.count() - self.keep_messages);
         } else if let Some(oldest_kept) = self.oldest_kept(db, room, wall)? {
             let last_old: Option<i64> = db
@@ -377,6 +387,17 @@ impl Retention {
         })?;
         Ok(removed == STEP_ROWS as usize)
     }
+}
+
+/// Whether a room is a conversation that is not kept any more. It is noted before the first message
+/// is, by the same commit or an earlier one.
+fn is_forgotten(db: &Connection, name: &str) -> Result<bool, Fault> {
+    let Some([one, other]) = Pair::named(name).and_then(Pair::accounts) else {
+        return Ok(false);
+    };
+    Ok(!db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM conversations WHERE one = ? AND other = ?)")?
+        .query_row([one.0.get(), other.0.get()], |row| row.get(0))?)
 }
 
 /// Removes the entries of a room below `first`, and notes what is left.

@@ -18,7 +18,7 @@ const EPOCHS_MAX: u32 = 1_000;
 
 /// Each step leads from the version of its index to the next. A step that was released is never
 /// changed.
-pub(super) const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+pub(super) const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 CREATE TABLE meta (
@@ -144,6 +144,26 @@ ALTER TABLE messages ADD COLUMN account INTEGER;
 -- now, or the deletion, and the body is empty; of an edit the change that followed it, and its
 -- body is empty.
 ALTER TABLE messages ADD COLUMN changed_by INTEGER;
+";
+
+/// Direct messages: who has talked to whom, and who takes none from whom.
+const VERSION_3: &str = "
+-- What two accounts said to each other is in the room with the name @ONE.OTHER, while the pair is
+-- here.
+CREATE TABLE conversations (
+    one INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    at INTEGER NOT NULL,              -- milliseconds, to a minute
+    unseen_by_one INTEGER NOT NULL,   -- the seq of the first that came while it was away; 0: none
+    unseen_by_other INTEGER NOT NULL,
+    PRIMARY KEY (one, other)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ignored (
+    account INTEGER NOT NULL,
+    subject TEXT NOT NULL, -- nick:ann, account:5
+    PRIMARY KEY (account, subject)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the file and brings its tables to the newest version. `create`: an empty file becomes a

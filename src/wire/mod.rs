@@ -111,6 +111,10 @@ impl Message<'_> {
         };
         let words = match request.ask {
             Ask::Send(Send { text, .. })
+            | Ask::Direct {
+                send: Send { text, .. },
+                ..
+            }
             | Ask::Amend {
                 command: Command::Edit { text, .. },
                 ..

@@ -25,6 +25,11 @@ pub enum Ask<'a> {
     Chat(Command<'a>),
     /// Say something in the room.
     Send(Send<'a>),
+    /// Say something to the one of this nick alone.
+    Direct { nick: &'a str, send: Send<'a> },
+    /// Show the newest messages of the conversation with the one of this nick: for a client of the
+    /// plain protocol.
+    Letters { nick: &'a str, limit: u32 },
     /// Edit or delete a message of the room. `key` as that of something that is said.
     Amend {
         command: Command<'a>,

@@ -18,6 +18,18 @@ pub enum Shown<'a> {
     },
     /// A numbered entry of a room's log.
     Entry { room: &'a str, entry: &'a Entry<'a> },
+    /// What is said to a client of the plain protocol alone, or what it has said to this other one.
+    Direct {
+        other: &'a str,
+        entry: &'a Entry<'a>,
+    },
+    /// The newest of a conversation, for the same.
+    Letters {
+        other: &'a str,
+        entries: &'a [Entry<'a>],
+    },
+    /// So much was said to the client alone that it was not shown.
+    DirectsMissed { count: u32 },
     /// The first that is shown.
     Hello(Hello<'a>),
     /// The client is a member of a room. What it missed follows.

@@ -6,6 +6,7 @@ mod admin;
 mod browsers;
 mod clients;
 mod crowd;
+mod direct;
 mod disk;
 mod faults;
 mod floods;

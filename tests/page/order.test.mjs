@@ -134,6 +134,38 @@ test("an ignored member is not heard, counted or shown as writing, until that is
   assert.deepEqual([again().isIgnored, again().isMention], [false, true]);
 });
 
+test("a conversation that the server has joined begins where it says, and has the name of the other", async () => {
+  const { clock, server, page } = createScene();
+  const ann = await page("ann");
+  const tell = (object) => server.peerOf("ann").send(object);
+  const joins = (room, epoch) => tell({
+    type: "joined", room, epoch, seq: 0, after: 0, recovered: false, topic: "", count: 2,
+    members: [room.slice(1)], role: "member",
+  });
+  const says = (room, seq, text) =>
+    tell({ type: "message", room, seq, time: clock.now(), nick: room.slice(1), kind: "message", text });
+  joins("@bob", "1-a");
+  says("@bob", 1, "psst");
+  await clock.until(() => room(ann.chat, "@bob")?.items.some(({ text }) => text === "psst"));
+  assert.deepEqual([ann.chat.state.current, room(ann.chat, "@bob").mentions], ["den", 1]);
+  tell({ type: "nick_changed", room: "@bob", old: "bob", new: "rob" });
+  says("@rob", 2, "it is me");
+  await clock.until(() => room(ann.chat, "@rob")?.items.some(({ text }) => text === "it is me"));
+  assert.equal(room(ann.chat, "@bob"), undefined);
+  // Another one of that name.
+  tell({ type: "member_left", room: "@rob", nick: "rob" });
+  joins("@rob", "1-b");
+  says("@rob", 1, "who are you?");
+  await clock.until(() => room(ann.chat, "@rob").items.some(({ text }) => text === "who are you?"));
+  assert.ok(!room(ann.chat, "@rob").items.some(({ text }) => text === "psst"));
+  // One that is ignored begins none.
+  await clock.during(ann.chat.run("den", "/ignore eve"));
+  joins("@eve", "1-a");
+  says("@eve", 1, "buy this");
+  await clock.run(1_000);
+  assert.equal(room(ann.chat, "@eve"), undefined);
+});
+
 test("a conversation of two is begun by its first word", async () => {
   const { clock, server, page } = createScene();
   const ann = await page("ann");

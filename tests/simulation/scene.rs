@@ -3,6 +3,7 @@
 
 mod floods;
 mod holds;
+mod letters;
 
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};

@@ -6,7 +6,7 @@ mod leaving;
 mod made;
 mod person;
 
-use super::registry::{Account, AccountSession, Change, Fact, FactKey, Scope};
+use super::registry::{Account, AccountSession, Change, Conversation, Fact, FactKey, Scope};
 use super::{
     AccountReport, Chat, Effect, Effects, Event, Farewell, Nick, NickRefused, Refused, Role,
     refuse, reply, text,
@@ -251,6 +251,7 @@ impl Chat {
         (now, wall): (Tick, Millis),
         effects: &mut Effects,
     ) {
+        self.end_account(account, effects);
         self.end_connections(account, id, now, effects);
         if let Some(user) = id.and_then(|id| self.user_mut(id)) {
             user.account = None;
@@ -285,6 +286,11 @@ impl Chat {
     pub fn report_account(&self, account: AccountId) -> Option<AccountReport> {
         let known = self.registry.account(account)?;
         let seen = |session: &u64| self.registry.session(*session).map(|one| one.seen);
+        let other = |known: &Conversation| {
+            let mut both = known.accounts.iter();
+            let other = both.find(|other| **other != account)?;
+            Some(self.registry.account(*other)?.name.clone())
+        };
         Some(AccountReport {
             name: known.name.clone(),
             created: known.created,
@@ -297,6 +303,12 @@ impl Chat {
                 .filter_map(seen)
                 .collect(),
             roles: self.registry.roles_of(account),
+            conversations: self
+                .registry
+                .conversations_of(account)
+                .filter_map(other)
+                .collect(),
+            ignored: self.ignored_by_account(account),
             connections: self.online.of(account).len() as u32,
         })
     }

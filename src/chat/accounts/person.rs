@@ -29,6 +29,7 @@ impl Chat {
             return;
         }
         self.take_from_guests(&nick, Some(id), effects);
+        self.end_guest(id, effects);
         let Some(user) = self.user_mut(id) else {
             return;
         };
@@ -51,6 +52,7 @@ impl Chat {
 
     /// The user is a guest with a made-up nick from here on.
     pub(super) fn leave_account(&mut self, id: ConnId, now: Tick, effects: &mut Effects) {
+        self.leave_conversations(id, effects);
         let Some(account) = self.user_mut(id).and_then(|user| user.account.take()) else {
             return;
         };
@@ -136,6 +138,7 @@ impl Chat {
             for room in rooms {
                 self.announce_renamed(room, &old, &kept, effects);
             }
+            self.has_other_name(guest, &old, &kept, effects);
             let event = Event::Refused(Refused::Nick {
                 wanted: old.as_str().to_owned(),
                 why: NickRefused::Reserved,
@@ -173,8 +176,19 @@ impl Chat {
         }
     }
 
-    fn announce_renamed(&self, room: RoomId, old: &Nick, new: &Nick, effects: &mut Effects) {
-        if let Some(name) = self.room_name(room) {
+    /// The members of a room see another nick; those of a conversation, by
+    /// [`Chat::has_other_name`].
+    pub(in crate::chat) fn announce_renamed(
+        &self,
+        room: RoomId,
+        old: &Nick,
+        new: &Nick,
+        effects: &mut Effects,
+    ) {
+        if let Some(name) = self
+            .room_name(room)
+            .filter(|_| self.pair_of(room).is_none())
+        {
             let event = Event::Renamed {
                 room: name.clone(),
                 old: old.clone(),
@@ -193,7 +207,11 @@ impl Chat {
         now: Tick,
         effects: &mut Effects,
     ) {
-        let Some(left) = self.rooms.get_mut(room) else {
+        let Some(left) = self
+            .rooms
+            .get_mut(room)
+            .filter(|room| room.direct.is_none())
+        else {
             return;
         };
         match left.member_left(now, &self.notices) {
@@ -221,7 +239,11 @@ impl Chat {
             return;
         };
         let (nick, has_account) = (user.nick.clone(), user.account.is_some());
-        let Some(joined) = self.rooms.get_mut(room) else {
+        let Some(joined) = self
+            .rooms
+            .get_mut(room)
+            .filter(|room| room.direct.is_none())
+        else {
             return;
         };
         match joined.member_joined(now, &self.notices) {

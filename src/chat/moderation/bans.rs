@@ -19,6 +19,11 @@ impl Chat {
             .or_else(|| self.kept_from(id, None, SanctionKind::Mute, now))
     }
 
+    /// Why a user must be silent on the whole server.
+    pub(in super::super) fn muted_everywhere(&self, id: ConnId, now: Now) -> Option<&Sanction> {
+        self.kept_from(id, None, SanctionKind::Mute, now)
+    }
+
     /// Whether the rooms of a user must not be shown what it would say with its leaving.
     pub(in super::super) fn is_silenced(&self, id: ConnId, now: Now) -> bool {
         self.registry.sanction_count() > 0

@@ -120,10 +120,8 @@ impl Chat {
     /// the entry. To be called for each entry of a room that has members, in order.
     pub fn ordered(&mut self, room: RoomId, entry: &Entry<'_>, effects: &mut Effects) {
         match entry.content {
-            Content::Said { .. }
-            | Content::Edited { .. }
-            | Content::Deleted { .. }
-            | Content::Act { .. } => {}
+            Content::Said { .. } => self.was_spoken(room),
+            Content::Edited { .. } | Content::Deleted { .. } | Content::Act { .. } => {}
             Content::Kicked { by, reason } => {
                 self.kicked(room, entry.nick, by, reason, effects);
             }

@@ -5,7 +5,8 @@ use super::{Account, Fact, Scope};
 use crate::chat::{Nick, Role};
 use crate::id::AccountId;
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
@@ -16,6 +17,8 @@ pub(super) struct Accounts {
     sessions: BTreeMap<AccountId, Vec<u64>>,
     /// Rooms with an owner, and how many each has.
     owned: BTreeMap<SmolStr, u32>,
+    /// Who has talked to whom, both ways.
+    talked: BTreeSet<(AccountId, AccountId)>,
 }
 
 fn keys(account: &Account) -> impl Iterator<Item = SmolStr> {
@@ -46,7 +49,11 @@ impl Accounts {
                 role: Role::Owner,
                 ..
             } => *self.owned.entry(room.clone()).or_default() += 1,
-            Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } => {}
+            Fact::Conversation(conversation) => {
+                let [one, other] = conversation.accounts;
+                self.talked.extend([(one, other), (other, one)]);
+            }
+            Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } | Fact::Ignored { .. } => {}
         }
     }
 
@@ -82,7 +89,12 @@ impl Accounts {
                     }
                 }
             }
-            Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } => {}
+            Fact::Conversation(conversation) => {
+                let [one, other] = conversation.accounts;
+                self.talked.remove(&(one, other));
+                self.talked.remove(&(other, one));
+            }
+            Fact::Role { .. } | Fact::Sanction(_) | Fact::Rules { .. } | Fact::Ignored { .. } => {}
         }
     }
 
@@ -96,6 +108,14 @@ impl Accounts {
             return None;
         }
         nick.keys().find_map(|key| self.by_key.get(&key).copied())
+    }
+
+    /// The accounts that one has talked to.
+    pub(super) fn talked_to(&self, account: AccountId) -> impl Iterator<Item = AccountId> {
+        let from = (account, AccountId(NonZeroU32::MIN));
+        let all = self.talked.range(from..);
+        let all = all.take_while(move |(one, _)| *one == account);
+        all.map(|(_, other)| *other)
     }
 
     pub(super) fn of_subject(&self, subject: &str) -> Option<AccountId> {

@@ -2,7 +2,7 @@
 //! it. Knows no rule, no user and no encoding.
 
 use crate::chat::Role;
-use crate::id::{AccountId, Millis};
+use crate::id::{AccountId, Millis, Seq};
 use smol_str::SmolStr;
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +23,12 @@ pub enum Fact {
         room: SmolStr,
         rules: Rules,
     },
+    /// The account takes no direct messages from another user.
+    Ignored {
+        account: AccountId,
+        subject: Subject,
+    },
+    Conversation(Conversation),
 }
 
 /// What a fact is about.
@@ -42,6 +48,11 @@ pub enum FactKey {
     Rules {
         room: SmolStr,
     },
+    Ignored {
+        account: AccountId,
+        subject: Subject,
+    },
+    Conversation([AccountId; 2]),
 }
 
 /// A registered name.
@@ -64,6 +75,17 @@ pub struct AccountSession {
     pub account: AccountId,
     /// When it was last used.
     pub seen: Millis,
+}
+
+/// That two accounts have talked alone. While there is one, what was said is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// In order.
+    pub accounts: [AccountId; 2],
+    /// When something was said, to a minute.
+    pub at: Millis,
+    /// Of each, the first that was said while it was away, and not shown since; 0: nothing was.
+    pub unseen: [Seq; 2],
 }
 
 /// Where something holds.
@@ -195,6 +217,11 @@ impl Fact {
             },
             Self::Sanction(sanction) => sanction.key(),
             Self::Rules { room, .. } => FactKey::Rules { room: room.clone() },
+            Self::Ignored { account, subject } => FactKey::Ignored {
+                account: *account,
+                subject: subject.clone(),
+            },
+            Self::Conversation(conversation) => FactKey::Conversation(conversation.accounts),
         }
     }
 }

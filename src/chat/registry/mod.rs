@@ -8,8 +8,8 @@ mod fact;
 mod sanctions;
 
 pub use fact::{
-    Account, AccountSession, Audit, AuditRow, Change, Fact, FactKey, Prefix, Rules, Sanction,
-    SanctionKind, Scope, Subject,
+    Account, AccountSession, Audit, AuditRow, Change, Conversation, Fact, FactKey, Prefix, Rules,
+    Sanction, SanctionKind, Scope, Subject,
 };
 
 pub use sanctions::Person;
@@ -182,6 +182,11 @@ impl Registry {
                 .is_some_and(|session| session.account == account),
             FactKey::Role { account: of, .. } => *of == account,
             FactKey::Sanction { subject, .. } => *subject == Subject::Account(account),
+            FactKey::Ignored {
+                account: of,
+                subject,
+            } => *of == account || *subject == Subject::Account(account),
+            FactKey::Conversation(accounts) => accounts.contains(&account),
             FactKey::Rules { .. } => false,
         };
         self.facts.keys().filter(is_of).cloned().collect()
@@ -234,6 +239,40 @@ impl Registry {
             Some(Fact::Rules { rules, .. }) => Some(rules),
             _ => None,
         }
+    }
+
+    /// Whom an account takes no direct messages from.
+    pub fn ignored_by(&self, account: AccountId) -> impl Iterator<Item = &Subject> {
+        let from = FactKey::Ignored {
+            account,
+            subject: Subject::Nick(SmolStr::default()),
+        };
+        let facts = self.facts.range(from..);
+        facts.map_while(move |(key, _)| match key {
+            FactKey::Ignored {
+                account: of,
+                subject,
+            } if *of == account => Some(subject),
+            _ => None,
+        })
+    }
+
+    /// What is known of the conversation of two accounts, which are in order.
+    pub fn conversation(&self, accounts: [AccountId; 2]) -> Option<&Conversation> {
+        match self.facts.get(&FactKey::Conversation(accounts))? {
+            Fact::Conversation(conversation) => Some(conversation),
+            _ => None,
+        }
+    }
+
+    /// The conversations of an account.
+    pub fn conversations_of(&self, account: AccountId) -> impl Iterator<Item = &Conversation> {
+        let others = self.index.talked_to(account);
+        others.filter_map(move |other| {
+            let mut accounts = [account, other];
+            accounts.sort_unstable();
+            self.conversation(accounts)
+        })
     }
 
     /// How many bans and mutes there are.

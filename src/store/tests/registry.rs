@@ -3,13 +3,14 @@
 use super::*;
 use crate::chat::Role;
 use crate::chat::registry::{
-    Account, AccountSession, Audit, Change, Fact, Prefix, Rules, Sanction, SanctionKind, Scope,
-    Snapshot, Subject,
+    Account, AccountSession, Audit, Change, Conversation, Fact, Prefix, Rules, Sanction,
+    SanctionKind, Scope, Snapshot, Subject,
 };
 use crate::id::AccountId;
 use std::num::NonZeroU32;
 
 const ANN: AccountId = AccountId(NonZeroU32::new(7).expect("not zero"));
+const BOB: AccountId = AccountId(NonZeroU32::new(9).expect("not zero"));
 
 /// One fact of every form.
 fn facts() -> Vec<Fact> {
@@ -91,6 +92,17 @@ fn facts() -> Vec<Fact> {
         account: ANN,
         role,
     }));
+    facts.push(Fact::Conversation(Conversation {
+        accounts: [ANN, BOB],
+        at: NOW,
+        unseen: [Seq(0), Seq(12)],
+    }));
+    for subject in [Subject::Nick("eve".into()), Subject::Account(BOB)] {
+        facts.push(Fact::Ignored {
+            account: ANN,
+            subject,
+        });
+    }
     facts.sort_by_key(Fact::key);
     facts
 }

@@ -3,7 +3,9 @@
 use super::super::SLACK;
 use super::registry::change;
 use super::*;
-use crate::chat::registry::{Fact, Rules};
+use crate::chat::registry::{Change, Conversation, Fact, Rules};
+use crate::id::AccountId;
+use std::num::NonZeroU32;
 
 fn few(scratch: &Scratch, keep_messages: u32) -> Settings {
     Settings {
@@ -199,4 +201,44 @@ fn keys_expire() {
         std::thread::sleep(Duration::from_millis(20));
         drop(scene);
     }
+}
+
+#[test]
+fn what_two_said_alone_is_removed_when_their_conversation_is_forgotten() {
+    let scratch = Scratch::new();
+    let mut scene = Scene::open(&scratch);
+    let account = |number| AccountId(NonZeroU32::new(number).expect("not zero"));
+    let fact = Fact::Conversation(Conversation {
+        accounts: [account(7), account(9)],
+        at: NOW,
+        unseen: [Seq(0); 2],
+    });
+    let change = |number, puts, forgets| {
+        let audit = None;
+        Request::Change(Box::new(Change {
+            number,
+            at: NOW,
+            puts,
+            forgets,
+            audit,
+        }))
+    };
+    scene.ask(change(1, vec![fact.clone()], Vec::new()));
+    for seq in 1..=250 {
+        let mut record = scene.record(ROOM, seq, "between us");
+        record.name = "@7.9".into();
+        scene.requests.push(Request::Append(Box::new(record)));
+    }
+    scene.handle.send(&mut scene.requests);
+    scene.stored(ROOM, 250);
+    scene.keeps(OTHER, 1..=5);
+    drop(scene);
+
+    // A sweep leaves it while it is known.
+    let mut scene = Scene::open(&scratch);
+    scene.keeps(OTHER, 6..=10);
+    assert_eq!(scene.texts(ROOM, 249), ["between us"]);
+    scene.ask(change(2, Vec::new(), vec![fact.key()]));
+    scene.forgotten(ROOM, 251);
+    assert_eq!(scene.kept(OTHER).expect("the room").oldest, Seq(1));
 }

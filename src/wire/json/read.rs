@@ -232,8 +232,12 @@ impl<'a> Message<'a> {
         let kind = self.needs(Field::Type)?;
         Ok(match kind {
             "send" => {
-                self.needs(Field::Room)?;
-                Ask::Send(self.send()?)
+                let room = self.needs(Field::Room)?;
+                let send = self.send()?;
+                match room.strip_prefix('@') {
+                    Some(nick) => Ask::Direct { nick, send },
+                    None => Ask::Send(send),
+                }
             }
             "ping" => Ask::Ping,
             "join" => Ask::Join {
@@ -269,6 +273,14 @@ impl<'a> Message<'a> {
                 self.needs(Field::Room)?;
                 Ask::Chat(Command::Who(Some(self.page()?)))
             }
+            "ignore" => Ask::Chat(Command::Ignore {
+                nick: self.needs(Field::Nick)?,
+            }),
+            "unignore" => Ask::Chat(Command::Unignore {
+                nick: self.needs(Field::Nick)?,
+            }),
+            "ignored" => Ask::Chat(Command::Ignored),
+            "conversations" => Ask::Chat(Command::Conversations),
             "rooms" => Ask::Chat(Command::Rooms(Some(self.page()?))),
             "edit" => {
                 self.needs(Field::Room)?;

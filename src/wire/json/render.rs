@@ -30,7 +30,13 @@ pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
             .number("to", to.0)
             .end(),
         // The numbers of the entries say what is old.
-        Shown::HistoryBegins | Shown::HistoryEnds | Shown::Numbers { .. } => return false,
+        Shown::HistoryBegins
+        | Shown::HistoryEnds
+        | Shown::Numbers { .. }
+        // Programs are members of conversations.
+        | Shown::Direct { .. }
+        | Shown::Letters { .. }
+        | Shown::DirectsMissed { .. } => return false,
         Shown::History {
             re,
             room,
@@ -317,7 +323,11 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::NotLoggedIn => (Code::LoginRequired, None),
         Refused::AccountTaken { .. } => (Code::AccountTaken, None),
         Refused::TooManyAccounts => (Code::TooMany, None),
-        Refused::NoSuchMember { .. } | Refused::NoSuchSanction => (Code::NoSuchMember, None),
+        Refused::NoSuchMember { .. } | Refused::NotHere { .. } | Refused::NoSuchSanction => {
+            (Code::NoSuchMember, None)
+        }
+        Refused::NotTaken { .. } => (Code::NotAllowed, None),
+        Refused::TooManyIgnored { .. } => (Code::TooMany, None),
         Refused::NotAllowed | Refused::Outranked { .. } | Refused::Oneself | Refused::OnlyOwner => {
             (Code::NotAllowed, None)
         }
@@ -363,6 +373,12 @@ fn account(re: Option<&RequestId>, report: &AccountReport, text: &mut String) {
             text.push_str("\"role\":");
             write::string(role.name(), text);
             text.push('}');
+        })
+        .list("conversations", &report.conversations, |name, text| {
+            write::string(name, text);
+        })
+        .list("ignored", &report.ignored, |name, text| {
+            write::string(name, text);
         })
         .number("connections", report.connections)
         .end();
@@ -473,6 +489,24 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             .some("session", session.as_deref().unwrap_or_default())
             .end(),
         Event::Account(report) => account(re, report, text),
+        Event::Conversations { list, .. } => Object::of_type("conversations", text)
+            .re(re)
+            .list("conversations", list, |recent, text| {
+                text.push_str("{\"room\":");
+                write::string(&recent.room, text);
+                text.push_str(",\"time\":");
+                write::number(recent.at.0, text);
+                if recent.unseen > Seq(0) {
+                    text.push_str(",\"unseen\":");
+                    write::number(recent.unseen.0.into(), text);
+                }
+                text.push('}');
+            })
+            .end(),
+        Event::Ignored { nicks } => Object::of_type("ignored", text)
+            .re(re)
+            .list("nicks", nicks, |nick, text| write::string(nick, text))
+            .end(),
         Event::PasswordChanged | Event::Unregistered if re.is_some() => {
             Object::of_type("ok", text).re(re).end();
         }

@@ -4,6 +4,7 @@
 //! it begins with a slash, which makes it a command. Knows no connection and no frame.
 
 mod arguments;
+mod direct;
 mod moderation;
 
 use super::request::{Ask, HISTORY_MAX, Range, Send};
@@ -34,6 +35,8 @@ const HISTORY_DEFAULT: u32 = 20;
 const FOUND_MAX: u32 = 20;
 
 const HELP: &str = "* what you write is said to the room; with a slash it is a command:
+* /msg NICK WORDS - say something to one alone; /msgs [NICK [NUMBER]] shows what was said so
+* /ignore NICK, /unignore NICK - take no such messages from somebody; /ignored lists them
 * /nick NAME - be called something else
 * /me DOES SOMETHING - tell what you do
 * /who - who is here
@@ -91,7 +94,10 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     if is("search") {
         return search(rest);
     }
-    if let Some(ask) = account(name, rest).or_else(|| moderation::parse(name, rest)) {
+    if let Some(ask) = direct::parse(name, rest)
+        .or_else(|| account(name, rest))
+        .or_else(|| moderation::parse(name, rest))
+    {
         return ask;
     }
     Ask::Chat(if is("nick") {
@@ -267,6 +273,9 @@ fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
     match *shown {
         Shown::Event(event) | Shown::Reply { event, .. } => write_event(event, text),
         Shown::Entry { entry, .. } => write_entry(entry, text),
+        Shown::Direct { other, entry } => direct::write(other, entry, text),
+        Shown::Letters { other, entries } => direct::write_letters(other, entries, text),
+        Shown::DirectsMissed { count } => direct::write_missed(count, text),
         Shown::Gap { from, to, .. } => {
             match u64::from(to.0) + 1 - u64::from(from.0).min(u64::from(to.0)) {
                 1 => text.write_str("* you missed 1 message"),
@@ -460,6 +469,8 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
         }
         Event::Unregistered => text.write_str("* your account is gone"),
         Event::Account(report) => write_account(report, text),
+        Event::Conversations { list, is_new } => direct::write_list(list, *is_new, text),
+        Event::Ignored { nicks } => direct::write_ignored(nicks, text),
         Event::Refused(why) => write_refused(why, text),
     }
 }
@@ -472,6 +483,8 @@ fn write_account(report: &AccountReport, text: &mut String) -> fmt::Result {
         token_subject,
         sessions,
         roles,
+        conversations,
+        ignored,
         connections,
     } = report;
     let seconds = created.unix_seconds();
@@ -484,6 +497,11 @@ fn write_account(report: &AccountReport, text: &mut String) -> fmt::Result {
     }
     let sessions = sessions.len();
     write!(text, "; connections: {connections}, sessions: {sessions}")?;
+    for (what, names) in [("has talked to", conversations), ("ignores", ignored)] {
+        if !names.is_empty() {
+            write!(text, "; {what} {}", names.join(", "))?;
+        }
+    }
     for (scope, role) in roles {
         let role = role.name();
         match scope {
@@ -533,6 +551,9 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             "* too many wrong tokens came from your address; wait a minute and try again",
         ),
         Refused::NoSuchMember { nick } => write!(text, "* nobody called {nick} is in this room"),
+        Refused::NotHere { .. } | Refused::NotTaken { .. } | Refused::TooManyIgnored { .. } => {
+            direct::write_refused(why, text)
+        }
         Refused::IsLoggedIn { account } => {
             write!(text, "* you are logged in as {account}; /logout first")
         }
