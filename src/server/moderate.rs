@@ -98,9 +98,11 @@ impl<N: Net> Server<N> {
 
     /// Forgets the bans and mutes that have ended.
     pub(super) fn end_sanctions(&mut self, now: Tick) {
-        let end = self.talk.chat().next_end();
+        let Some(end) = self.talk.chat().next_end() else {
+            return;
+        };
         let wall = self.net.wall();
-        if end.is_some_and(|end| end <= wall) {
+        if end <= wall {
             self.chat_step(now, |chat, effects| chat.end_sanctions(wall, effects));
         }
     }

@@ -189,7 +189,7 @@ impl<N: Net> Server<N> {
         }
         self.catch_up.remove(id, room);
         self.takes_seat(id, room, seat);
-        if is_first && self.log.head(room) == Seq(0) && name != DEFAULT_ROOM && self.can_change() {
+        if is_first && !has_past && self.can_change() {
             let when = self.now_of(id, now);
             self.chat_step(now, |chat, effects| {
                 chat.has_made(id, room, when, effects);
@@ -197,35 +197,53 @@ impl<N: Net> Server<N> {
         }
         let place = self.place(id, room, &waiter.past);
         self.show(id, &Shown::Event(&welcome), now);
-        if let Event::Welcome {
-            present,
-            accounts,
-            more,
-            ..
-        } = &welcome
-        {
-            let rules = self.talk.chat().rules_of(room).cloned();
-            let joined = Joined {
-                re: waiter.request.as_ref(),
-                room: &name,
-                epoch: &self.log.epoch(room),
-                seq: self.log.head(room),
-                after: place.cursor,
-                recovered: place.recovered,
-                rewound: place.rewound,
-                topic: rules.as_ref().map_or("", |rules| &rules.topic),
-                count: present.len() as u32 + more + 1,
-                members: present,
-                accounts,
-                role: self.talk.chat().role_of(id, room).name(),
-                settings: rules.as_ref(),
-            };
-            self.show(id, &Shown::Joined(joined), now);
-        }
+        self.show_joined(id, room, &welcome, (&waiter, &place), now);
         if let Some(refused) = waiter.refused {
             self.show(id, &Shown::Event(&Event::Refused(refused)), now);
         }
         self.read_past(id, room, &place, now);
+    }
+
+    /// What a program needs to know of a room that it has joined. Clients of lines need none of it.
+    fn show_joined(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        welcome: &Event,
+        (waiter, place): (&Waiter, &Place),
+        now: Tick,
+    ) {
+        let protocol = self.connections.get_mut(id).map(|c| c.protocol);
+        let Event::Welcome {
+            room: name,
+            present,
+            accounts,
+            more,
+            ..
+        } = welcome
+        else {
+            return;
+        };
+        if protocol != Some(Protocol::Json) {
+            return;
+        }
+        let rules = self.talk.chat().rules_of(room).cloned();
+        let joined = Joined {
+            re: waiter.request.as_ref(),
+            room: name,
+            epoch: &self.log.epoch(room),
+            seq: self.log.head(room),
+            after: place.cursor,
+            recovered: place.recovered,
+            rewound: place.rewound,
+            topic: rules.as_ref().map_or("", |rules| &rules.topic),
+            count: present.len() as u32 + more + 1,
+            members: present,
+            accounts,
+            role: self.talk.chat().role_of(id, room).name(),
+            settings: rules.as_ref(),
+        };
+        self.show(id, &Shown::Joined(joined), now);
     }
 
     pub(super) fn not_admitted(&mut self, waiter: &Waiter, why: JoinRefused, now: Tick) {
