@@ -22,7 +22,7 @@ struct Game {
 }
 
 const fn is_program(person: usize) -> bool {
-    person % 2 == 0
+    person.is_multiple_of(2)
 }
 
 fn name(person: usize) -> String {
