@@ -22,6 +22,12 @@ use crate::wire::{Joined, Problem, Protocol, RequestId, Send, Shown};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, VecDeque};
 
+/// How long a guest may be away without losing its conversations: less than their logs are in memory
+/// without a member.
+const GONE_TICKS: u32 = 50 * 10;
+/// Guests that may be away so; with one more the one that left first has lost them.
+const GONE_MAX: usize = 4096;
+
 /// What a client says to another one.
 #[derive(Debug)]
 pub(super) struct Letter {
@@ -47,6 +53,8 @@ enum Wanted {
 #[derive(Default)]
 pub(super) struct Letters {
     by_room: BTreeMap<RoomId, VecDeque<Letter>>,
+    /// Guests that are gone: by their sessions, the number by which each may go on, until then.
+    gone: VecDeque<(u64, u32, Tick)>,
     /// What connections of plain text were not shown, since their outboxes were full.
     missed: BTreeMap<ConnId, u32>,
 }
@@ -76,6 +84,21 @@ impl Letters {
             !letters.is_empty()
         });
         found
+    }
+
+    /// A guest with a session is gone, and may come back.
+    pub(super) fn leaves(&mut self, session: u64, number: u32, now: Tick) {
+        if self.gone.len() >= GONE_MAX {
+            self.gone.pop_front();
+        }
+        self.gone.push_back((session, number, now + GONE_TICKS));
+    }
+
+    /// It is back. Returns its number, if it is not too late.
+    fn returns(&mut self, session: u64, now: Tick) -> Option<u32> {
+        self.gone.retain(|(_, _, until)| *until > now);
+        let at = self.gone.iter().rposition(|(of, ..)| *of == session)?;
+        self.gone.remove(at).map(|(_, number, _)| number)
     }
 
     /// A connection has ended.
@@ -226,6 +249,13 @@ impl<N: Net> Server<N> {
         if let Some(letter) = self.letters.remove(id) {
             let re = letter.request.as_ref();
             self.fail(id, re, Problem::StoreUnavailable, now);
+        }
+    }
+
+    /// A guest goes on as in an earlier connection, which has ended not long ago.
+    pub(super) fn guest_returns(&mut self, id: ConnId, session: u64, now: Tick) {
+        if let Some(number) = self.letters.returns(session, now) {
+            self.chat_step(now, |chat, effects| chat.returns(id, number, effects));
         }
     }
 

@@ -48,6 +48,7 @@ impl<N: Net> Server<N> {
             return self.answer_problem(id, Problem::NoSuchSession, now);
         };
         self.take_over(id, &claim, now);
+        self.guest_returns(id, claim.session, now);
         self.sessions.adopt(id, claim.session);
         self.log.resumed(claim.session, now);
         let moment = (now, self.net.wall());

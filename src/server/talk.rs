@@ -166,6 +166,11 @@ impl<N: Net> Server<N> {
     pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
         self.settle_rooms_of(id, now);
         self.keep_seats(id, now);
+        if let Some(number) = self.talk.chat.guest_number(id)
+            && let Some(session) = self.sessions.of(id)
+        {
+            self.letters.leaves(session, number, now);
+        }
         self.chat_step(now, |chat, effects| chat.exit(id, now, effects));
         self.forget_user(id);
     }

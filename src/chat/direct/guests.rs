@@ -46,6 +46,17 @@ impl Directs {
         Some(Party::Guest(number))
     }
 
+    /// The number of a guest, by which it can go on later.
+    pub(super) fn number_of(&self, id: ConnId) -> Option<u32> {
+        self.numbers.get(&id).copied()
+    }
+
+    /// A guest that was gone has a number again, which no other has.
+    pub(super) fn give(&mut self, id: ConnId, number: u32) {
+        self.numbers.insert(id, number);
+        self.guests.insert(number, id);
+    }
+
     /// A newer connection of the same guest takes the place of an earlier one.
     pub(super) fn succeed(&mut self, earlier: ConnId, id: ConnId) {
         if let Some(number) = self.numbers.remove(&earlier) {

@@ -391,6 +391,20 @@ impl Chat {
         }
     }
 
+    /// By what a guest that has talked to another alone can go on when it comes back.
+    pub fn guest_number(&self, id: ConnId) -> Option<u32> {
+        self.directs.number_of(id)
+    }
+
+    /// A guest that was gone comes back: its conversations go on, as far as they are in memory.
+    pub fn returns(&mut self, id: ConnId, number: u32, effects: &mut Effects) {
+        let is_guest = self.user(id).is_some_and(|user| user.account.is_none());
+        if is_guest && self.directs.guest(number).is_none() {
+            self.end_guest(id, effects);
+            self.directs.give(id, number);
+        }
+    }
+
     /// The nicks of the two that are here.
     pub(super) fn here_of(&self, pair: Pair) -> Vec<Nick> {
         let is_here = |party: &Party| !self.connections_of_party(*party).is_empty();

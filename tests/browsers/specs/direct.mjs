@@ -29,6 +29,10 @@ everywhere("two people talk alone", async (scene) => {
   await bob.reads("only for you", "#log");
   await says(bob, "I see");
   await ann.reads("I see", "#log");
+  await ann.reload();
+  await ann.reads("I see", "#log");
+  await says(ann, "I am back");
+  await bob.reads("I am back", "#log");
 });
 
 spec("what came while an account was away is counted when it comes back", async (scene) => {
