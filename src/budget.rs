@@ -36,6 +36,7 @@ pub enum Kind {
     Direct,
     /// A direct message to one with whom there is no conversation. Only the address counts.
     Stranger,
+    Report,
     /// To be shown that something was too often.
     Told,
 }
@@ -49,6 +50,7 @@ pub struct Settings {
     pub searches_per_minute: u32,
     /// Direct messages, of which ten may come at once.
     pub directs_per_minute: u32,
+    pub reports_per_minute: u32,
     /// All connections of an address together may do as much as so many; 0: no limit.
     pub address_factor: u32,
     /// Rooms that all connections of an address together may make in an hour.
@@ -64,6 +66,7 @@ impl Settings {
         reads_per_minute: 0,
         searches_per_minute: 0,
         directs_per_minute: 0,
+        reports_per_minute: 0,
         address_factor: 0,
         rooms_per_address_hour: 0,
         messages_per_minute: 0,
@@ -79,6 +82,7 @@ impl Default for Settings {
             reads_per_minute: 600,
             searches_per_minute: 60,
             directs_per_minute: 30,
+            reports_per_minute: 6,
             address_factor: 20,
             rooms_per_address_hour: 100,
             messages_per_minute: 600,
@@ -176,6 +180,7 @@ impl Budgets {
             Kind::Read => self.settings.reads_per_minute,
             Kind::Search => self.settings.searches_per_minute,
             Kind::Make => self.settings.rooms_per_address_hour,
+            Kind::Report => self.settings.reports_per_minute,
             Kind::Direct => self.settings.directs_per_minute,
             Kind::Stranger | Kind::Told => 12,
         })

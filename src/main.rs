@@ -5,8 +5,9 @@ use parlor::admin::{self, AccountCommand, AdminSocket};
 use parlor::chat::{Filter, Operator};
 use parlor::config::{
     self, AccountAction, AccountInvocation, AccountOptions, CommandInvocation, Config, Examined,
-    FILE_BYTES_MAX, Invocation, StoreCommand, StorePlace, TokenInvocation, TokenOptions,
-    Whereabouts, find_file, runtime_directory, state_directory, variables_of,
+    FILE_BYTES_MAX, Invocation, OrderCommand, OrderInvocation, OrderOptions, StoreCommand,
+    StorePlace, TokenInvocation, TokenOptions, Whereabouts, find_file, runtime_directory,
+    state_directory, variables_of,
 };
 use parlor::id::Millis;
 use parlor::load::{self, LoadError, Screen, Verdict};
@@ -37,7 +38,26 @@ const ADMIN_SOCKET: &str = "admin.sock";
 const SERVICE_RUNTIME: &str = "/run/parlor";
 
 /// The subcommands with a manual page.
-const PAGES: &[&str] = &["load", "token", "backup", "export", "audit", "store-check"];
+const PAGES: &[&str] = &[
+    "load",
+    "token",
+    "backup",
+    "export",
+    "audit",
+    "store-check",
+    "kick",
+    "ban",
+    "unban",
+    "mute",
+    "unmute",
+    "sanctions",
+    "topic",
+    "delete",
+    "purge",
+    "close-room",
+    "role",
+    "room",
+];
 
 /// Something outside the program is wrong, such as an address in use, or a second signal came.
 const FAILED: ExitCode = ExitCode::FAILURE;
@@ -61,7 +81,11 @@ fn main() -> ExitCode {
         Some("store") => run_store(rest(&mut arguments)),
         Some("config") => show_settings(rest(&mut arguments)),
         Some("check") => check_settings(rest(&mut arguments)),
-        Some(_) | None => start(arguments),
+        Some(word) => match OrderCommand::named(word) {
+            Some(order) => run_order(order, rest(&mut arguments)),
+            None => start(arguments),
+        },
+        None => start(arguments),
     }
 }
 
@@ -170,6 +194,7 @@ fn completions(arguments: &[OsString]) -> ExitCode {
     let program = program.subcommand(config::TOKEN.described("token"));
     let program = config::with_store_commands(program);
     let program = config::with_account_commands(program);
+    let program = config::with_orders(program);
     let program = options::with_printers(program, PAGES);
     match options::completions(program, &shell.to_string_lossy()) {
         Ok(script) => print(&script),
@@ -189,11 +214,17 @@ fn manual(arguments: &[OsString]) -> ExitCode {
         [which] if which == "export" => StoreCommand::Export.described("parlor-export"),
         [which] if which == "audit" => StoreCommand::Audit.described("parlor-audit"),
         [which] if which == "store-check" => StoreCommand::Check.described("parlor-store-check"),
-        _ => {
-            let pages = PAGES.join(", ");
-            eprintln!("parlor man: expected nothing more, or one of {pages}");
-            return misused();
-        }
+        _ => match arguments.first().and_then(|which| which.to_str()) {
+            Some(word) if arguments.len() == 1 && OrderCommand::named(word).is_some() => {
+                let order = OrderCommand::named(word).expect("it was found");
+                order.described(order.page)
+            }
+            _ => {
+                let pages = PAGES.join(", ");
+                eprintln!("parlor man: expected nothing more, or one of {pages}");
+                return misused();
+            }
+        },
     };
     match options::manual(page) {
         Ok(page) => print(&page),
@@ -349,6 +380,38 @@ fn token_key(file: &Path) -> Result<token::Key, String> {
     let contents = std::fs::read(file);
     let contents = contents.map_err(|error| format!("--token-key {}: {error}", file.display()))?;
     token::Key::parse(&contents).map_err(|why| format!("--token-key {}: {why}", file.display()))
+}
+
+/// A command that keeps order on a running server.
+fn run_order(order: &OrderCommand, arguments: Vec<OsString>) -> ExitCode {
+    let options = match order.parse(arguments, variable) {
+        Ok(OrderInvocation::Help(text)) => return print(text.as_bytes()),
+        Ok(OrderInvocation::Run(options)) => options,
+        Err(bad) => {
+            eprintln!("{}: {bad}", order.program());
+            return misused();
+        }
+    };
+    let OrderOptions {
+        whereabouts,
+        fields,
+        is_json,
+    } = options;
+    let outcome = place(whereabouts).and_then(|place| {
+        let mut screen = admin::Screen {
+            output: &mut io::stdout().lock(),
+            errors: &mut io::stderr(),
+            is_terminal: io::stderr().is_terminal(),
+        };
+        admin::order(&place, &fields, is_json, &mut screen)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{}: {why}", order.program());
+            FAILED
+        }
+    }
 }
 
 fn run_store(mut arguments: Vec<OsString>) -> ExitCode {

@@ -48,6 +48,11 @@ impl Answer {
         Self::json(200, body)
     }
 
+    /// What came of a request for order.
+    pub const fn order(body: Value) -> Self {
+        Self::json(200, body)
+    }
+
     /// A long task has begun.
     pub fn begun() -> Self {
         Self::json(202, Progress::BEGUN.to_json())

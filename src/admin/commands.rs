@@ -48,7 +48,7 @@ impl Screen<'_> {
         }
     }
 
-    fn print(&mut self, text: &str) -> Result<(), String> {
+    pub(super) fn print(&mut self, text: &str) -> Result<(), String> {
         let written = self.output.write_all(text.as_bytes());
         let written = written.and_then(|()| self.output.flush());
         written.map_err(|error| format!("the output cannot be written: {error}"))

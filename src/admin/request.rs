@@ -36,6 +36,8 @@ pub enum Request {
     Audit { room: Option<String>, before: u64 },
     /// `POST /accounts {"do": WHAT, "name": NAME}`
     Account(AccountCommand),
+    /// `POST /requests`, and a request of `parlor.v1.json`
+    Order { body: String },
 }
 
 /// What the bytes received so far amount to.
@@ -134,13 +136,20 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
         ("GET", "/export") => export(query),
         ("GET", "/audit") => audit(query),
         ("POST", "/accounts") => account(body),
-        (_, "/status" | "/backup" | "/check" | "/export" | "/audit" | "/accounts") => {
-            Err(Answer::error(405, "this method is not allowed here"))
-        }
+        ("POST", "/requests") => match str::from_utf8(body) {
+            Ok(body) => Ok(Request::Order {
+                body: body.to_owned(),
+            }),
+            Err(_) => Err(Answer::error(400, "the body is not UTF-8")),
+        },
+        (
+            _,
+            "/status" | "/backup" | "/check" | "/export" | "/audit" | "/accounts" | "/requests",
+        ) => Err(Answer::error(405, "this method is not allowed here")),
         _ => Err(Answer::error(
             404,
-            "there is nothing here; there are /status, /backup, /check, /export, /audit and \
-             /accounts",
+            "there is nothing here; there are /status, /backup, /check, /export, /audit, /accounts \
+             and /requests",
         )),
     }
 }
@@ -258,6 +267,12 @@ mod tests {
             }
         );
         assert_eq!(
+            request(&post("/requests", "{}")),
+            Request::Order {
+                body: String::from("{}")
+            }
+        );
+        assert_eq!(
             request(&get("/export?room=a%2eb&after=7")),
             Request::Export {
                 room: String::from("a.b"),
@@ -272,6 +287,7 @@ mod tests {
             (get("/"), 404),
             (post("/status", ""), 405),
             (get("/accounts"), 405),
+            (get("/requests"), 405),
             (post("/accounts", "{\"do\":\"add\",\"name\":\"ann\"}"), 400),
             (post("/accounts", "{\"do\":\"dance\"}"), 400),
             (get("/export"), 400),

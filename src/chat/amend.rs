@@ -91,13 +91,23 @@ impl Chat {
         if self.pair_of(room).is_some() {
             return false;
         }
+        self.may_purge(id, room, (claim.is_author, claim.account))
+    }
+
+    /// Whether a user's role allows to delete a message, of which it is the author or not. `account`
+    /// is the author's.
+    pub fn may_purge(
+        &self,
+        id: ConnId,
+        room: RoomId,
+        (is_author, account): (bool, Option<AccountId>),
+    ) -> bool {
         let role = self.role_of(id, room);
         let scope = self.room_name(room).cloned().map(Scope::Room);
-        let author = claim.account.zip(scope);
-        let author = author.map_or(Role::Member, |(account, scope)| {
+        let author = account.zip(scope).map_or(Role::Member, |(account, scope)| {
             self.role_of_account(account, &scope)
         });
-        let target = (!claim.is_author).then_some(author);
+        let target = (!is_author).then_some(author);
         may(role, Action::DeleteOthers, target)
     }
 

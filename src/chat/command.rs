@@ -26,6 +26,16 @@ pub enum Command<'a> {
     Delete {
         of: Seq,
     },
+    /// Delete all that the one with this nick said in the last so many seconds.
+    Purge {
+        nick: &'a str,
+        seconds: u32,
+    },
+    /// Show a message to those who keep order.
+    Report {
+        of: Seq,
+        reason: &'a str,
+    },
     /// Show the room that the member is writing something.
     Typing,
     /// Words that would be too long for the other members when rendered, as the wire found.
@@ -50,6 +60,10 @@ pub enum Command<'a> {
     Conversations,
     /// Explain the commands.
     Help,
+    /// Explain one, which has this name in a protocol of people.
+    HelpOn {
+        command: &'static str,
+    },
     /// Leave every room and the server, perhaps with a last word.
     Quit(&'a str),
     /// Become an operator.
@@ -118,9 +132,30 @@ impl Command<'_> {
             Self::Kick { .. }
                 | Self::Ignore { .. }
                 | Self::Unignore { .. }
+                | Self::Purge { .. }
+                | Self::Report { .. }
                 | Self::Topic(_)
                 | Self::Sanction(_)
                 | Self::Lift { .. }
+                | Self::Role { .. }
+                | Self::Room { .. }
+                | Self::CloseRoom { .. }
+        )
+    }
+}
+
+impl Command<'_> {
+    /// Whether it is one by which order is kept, and so is open to those who ask from outside.
+    pub const fn keeps_order(&self) -> bool {
+        matches!(
+            self,
+            Self::Kick { .. }
+                | Self::Delete { .. }
+                | Self::Purge { .. }
+                | Self::Topic(_)
+                | Self::Sanction(_)
+                | Self::Lift { .. }
+                | Self::Sanctions { .. }
                 | Self::Role { .. }
                 | Self::Room { .. }
                 | Self::CloseRoom { .. }
@@ -173,6 +208,20 @@ pub enum Whom<'a> {
     Address(Prefix),
 }
 
+impl<'a> Whom<'a> {
+    /// `NICK`, `@ACCOUNT`, `ADDRESS` or `ADDRESS/BITS`, as people write it. What can be read as an
+    /// address is one.
+    pub fn parse(word: &'a str) -> Option<Self> {
+        if let Some(account) = word.strip_prefix('@') {
+            return (!account.is_empty()).then_some(Self::Account(account));
+        }
+        if let Ok(prefix) = word.parse::<Prefix>() {
+            return Some(Self::Address(prefix));
+        }
+        (!word.is_empty()).then_some(Self::Nick(word))
+    }
+}
+
 /// A ban or a mute to be imposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order<'a> {
@@ -183,6 +232,8 @@ pub struct Order<'a> {
     pub address: Option<IpAddr>,
     /// For how long; `None`: until it is lifted.
     pub seconds: Option<u32>,
+    /// What was said in the last so many seconds is to be deleted, in the room of the ban.
+    pub purge_seconds: Option<u32>,
     pub reason: &'a str,
 }
 
@@ -221,4 +272,22 @@ pub struct Page<'a> {
     pub after: Option<&'a str>,
     /// It has at most so many names.
     pub limit: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn word_names_a_nick_an_account_or_an_address() {
+        let prefix = |text: &str| Some(Whom::Address(text.parse().expect("an address")));
+        assert_eq!(Whom::parse("bob"), Some(Whom::Nick("bob")));
+        assert_eq!(Whom::parse("@bob"), Some(Whom::Account("bob")));
+        for text in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {
+            assert_eq!(Whom::parse(text), prefix(text), "{text}");
+        }
+        assert_eq!(Whom::parse("1.2.3"), Some(Whom::Nick("1.2.3")));
+        assert_eq!(Whom::parse(""), None);
+        assert_eq!(Whom::parse("@"), None);
+    }
 }

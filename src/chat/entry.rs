@@ -25,6 +25,16 @@ pub enum Form {
     Deleted,
 }
 
+impl Form {
+    /// The edit that has changed it last.
+    pub const fn edit(self) -> Option<Seq> {
+        match self {
+            Self::Edited { by } => Some(by),
+            Self::Original | Self::Deleted => None,
+        }
+    }
+}
+
 /// What an entry says. `T` is the text: owned in a [`Draft`], borrowed in an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content<T> {

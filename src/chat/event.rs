@@ -1,6 +1,7 @@
 //! What happened in a room, and what the server must do about it. Knows no encoding.
 
 use super::entry::Draft;
+use super::moderation::{Report, Writer};
 use super::nick::{Nick, NickRefused};
 use super::registry::{AuditRow, Change, Prefix, Rules, Sanction, SanctionKind, Scope};
 use super::role::Role;
@@ -75,6 +76,21 @@ pub enum Event {
         room: SmolStr,
         rules: Box<Rules>,
     },
+    /// Messages of one author were deleted, to the user who asked for that.
+    Purged {
+        room: SmolStr,
+        nick: SmolStr,
+        count: u32,
+        /// There may be more that are as new: so many are looked at, and deleted, at once.
+        more: bool,
+    },
+    /// A message was reported: to one who keeps order.
+    Reported(Box<Report>),
+    /// The same to the one who reported it.
+    ReportKept {
+        /// Those who have seen it.
+        moderators: u32,
+    },
     /// Rows of the audit log, the newest first, to the user who asked.
     Audit {
         rows: Vec<AuditRow>,
@@ -96,6 +112,10 @@ pub enum Event {
     },
     /// How to use the chat, to the member who asked.
     Help,
+    /// How to use one command.
+    HelpOn {
+        command: &'static str,
+    },
     /// The member who sees this has become an operator.
     YouAreOperator,
     /// The user who sees this is logged in.
@@ -361,6 +381,23 @@ pub enum Effect {
     Vacate {
         room: RoomId,
         by: SmolStr,
+        reason: String,
+    },
+    /// The messages of a writer of the last so many seconds are to be deleted. The log is looked
+    /// through, and [`super::Chat::has_purged`] called.
+    Purge {
+        from: ConnId,
+        room: RoomId,
+        writer: Box<Writer>,
+        seconds: u32,
+        /// The request that is being handled is answered by it.
+        is_answer: bool,
+    },
+    /// A message is to be read, for [`super::Chat::has_reported`].
+    Report {
+        from: ConnId,
+        room: RoomId,
+        of: Seq,
         reason: String,
     },
     /// The user is to be shown rows of the audit log: of one room, or all.

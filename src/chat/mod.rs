@@ -16,6 +16,7 @@ mod direct;
 mod entry;
 mod event;
 mod filter;
+mod hosts;
 mod lists;
 mod moderation;
 mod names;
@@ -42,7 +43,7 @@ pub use event::{
     AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Recent, Refused,
 };
 pub use filter::{BadList, Filter, Filtering};
-pub use moderation::{Maker, NotMade};
+pub use moderation::{Maker, NotMade, PURGE_SECONDS_MAX, Report, Writer};
 pub use nick::{Nick, NickRefused, RoomName};
 pub use online::CONNECTIONS_MAX;
 pub use role::{Action, Role, may};
@@ -52,6 +53,7 @@ use crate::chance::Chance;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
 use direct::Directs;
+use hosts::Hosts;
 use names::Names;
 use online::Online;
 use registry::{Registry, Snapshot};
@@ -108,6 +110,7 @@ pub struct Chat {
     /// For how long members may change what they said.
     edit_window_millis: u64,
     chance: Chance,
+    hosts: Hosts,
 }
 
 impl Chat {
@@ -139,6 +142,7 @@ impl Chat {
             last_act: Millis::default(),
             edit_window_millis: settings.edit_window_millis(),
             chance: Chance::new(seed, "nicks"),
+            hosts: Hosts::default(),
         }
     }
 
@@ -171,6 +175,67 @@ impl Chat {
         if !matches!(command, Command::Quit(_)) && !self.is_within_rate(id, now.tick, effects) {
             return false;
         }
+        if self.handle_on_server(id, command, now, effects) {
+            return true;
+        }
+        match command {
+            Command::Say { .. }
+            | Command::Edit { .. }
+            | Command::Delete { .. }
+            | Command::Typing
+            | Command::Who(_)
+            | Command::Purge { .. }
+            | Command::Report { .. }
+            | Command::Kick { .. }
+            | Command::Topic(_)
+            | Command::Sanction(_)
+            | Command::Lift { .. }
+            | Command::Sanctions { .. }
+            | Command::Role { .. }
+            | Command::Room { .. }
+            | Command::CloseRoom { .. }
+            | Command::Audit { .. } => match self.room_of(id, room) {
+                Some(room) => self.handle_in(id, room, command, now, effects),
+                None => effects.push(refuse(id, Refused::NotAMember)),
+            },
+            Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
+            Command::Nick(wanted) => self.rename(id, wanted, now, effects),
+            Command::Rooms(page) => self.list_rooms(id, page, effects),
+            Command::Ignore { nick } => self.ignore(id, nick, now, effects),
+            Command::Unignore { nick } => self.unignore(id, nick, now, effects),
+            Command::Ignored => self.list_ignored(id, effects),
+            Command::Conversations => self.list_conversations(id, effects),
+            Command::Help => effects.push(reply(id, Event::Help)),
+            Command::HelpOn { command } => effects.push(reply(id, Event::HelpOn { command })),
+            Command::Quit(word) => {
+                let word = self.last_word(id, word, now);
+                self.depart(id, &word, now.tick, effects);
+                effects.push(Effect::Close {
+                    id,
+                    why: Farewell::Quit,
+                });
+            }
+            Command::Op { token } => self.make_operator(id, token, effects),
+            Command::OpTooOften => effects.push(refuse(id, Refused::TooManyTokens)),
+            Command::Unknown { name } => {
+                let name = text::excerpt(name);
+                effects.push(refuse(id, Refused::UnknownCommand { name }));
+            }
+            Command::Incomplete { usage } => {
+                effects.push(refuse(id, Refused::Incomplete { usage }));
+            }
+        }
+        true
+    }
+
+    /// Does what a user asks about the whole server. False: that is about something else.
+    fn handle_on_server(
+        &mut self,
+        id: ConnId,
+        command: Command<'_>,
+        now: Now,
+        effects: &mut Effects,
+    ) -> bool {
         match command {
             Command::Sanction(order) if order.reach == Reach::Server => {
                 self.sanction(id, None, &order, now, effects);
@@ -194,48 +259,7 @@ impl Chat {
                 before,
                 limit,
             } => self.read_audit(id, None, (before, limit), effects),
-            Command::Say { .. }
-            | Command::Edit { .. }
-            | Command::Delete { .. }
-            | Command::Typing
-            | Command::Who(_)
-            | Command::Kick { .. }
-            | Command::Topic(_)
-            | Command::Sanction(_)
-            | Command::Lift { .. }
-            | Command::Sanctions { .. }
-            | Command::Role { .. }
-            | Command::Room { .. }
-            | Command::CloseRoom { .. }
-            | Command::Audit { .. } => match self.room_of(id, room) {
-                Some(room) => self.handle_in(id, room, command, now, effects),
-                None => effects.push(refuse(id, Refused::NotAMember)),
-            },
-            Command::TooLong => effects.push(refuse(id, Refused::TooLong)),
-            Command::Nick(wanted) => self.rename(id, wanted, now, effects),
-            Command::Rooms(page) => self.list_rooms(id, page, effects),
-            Command::Ignore { nick } => self.ignore(id, nick, now, effects),
-            Command::Unignore { nick } => self.unignore(id, nick, now, effects),
-            Command::Ignored => self.list_ignored(id, effects),
-            Command::Conversations => self.list_conversations(id, effects),
-            Command::Help => effects.push(reply(id, Event::Help)),
-            Command::Quit(word) => {
-                let word = self.last_word(id, word, now);
-                self.depart(id, &word, now.tick, effects);
-                effects.push(Effect::Close {
-                    id,
-                    why: Farewell::Quit,
-                });
-            }
-            Command::Op { token } => self.make_operator(id, token, effects),
-            Command::OpTooOften => effects.push(refuse(id, Refused::TooManyTokens)),
-            Command::Unknown { name } => {
-                let name = text::excerpt(name);
-                effects.push(refuse(id, Refused::UnknownCommand { name }));
-            }
-            Command::Incomplete { usage } => {
-                effects.push(refuse(id, Refused::Incomplete { usage }));
-            }
+            _ => return false,
         }
         true
     }
@@ -267,6 +291,8 @@ impl Chat {
             Command::Typing => self.typing(id, room, now, effects),
             Command::Who(page) => self.who(id, room, page, effects),
             Command::Kick { nick, reason } => self.kick(id, room, (nick, reason), now, effects),
+            Command::Purge { nick, seconds } => self.purge(id, room, (nick, seconds), effects),
+            Command::Report { of, reason } => Self::report(id, room, (of, reason), effects),
             Command::Topic(topic) => self.set_topic(id, room, topic, now, effects),
             Command::Sanction(order) => self.sanction(id, Some(room), &order, now, effects),
             Command::Lift { kind, reach, whom } => {
@@ -316,8 +342,10 @@ impl Chat {
         self.summing.iter().filter_map(due).min()
     }
 
+    /// The nick of a user, or the name of a host.
     pub fn nick_of(&self, id: ConnId) -> Option<&Nick> {
-        self.user(id).map(|user| &user.nick)
+        let nick = self.user(id).map(|user| &user.nick);
+        nick.or_else(|| self.hosts.name(id))
     }
 
     pub const fn user_count(&self) -> usize {
@@ -331,7 +359,8 @@ impl Chat {
 
     /// The name of a room; `None` if it has no members.
     pub fn room_name(&self, room: RoomId) -> Option<&SmolStr> {
-        self.rooms.get(room).map(|room| &room.name)
+        let name = self.rooms.get(room).map(|room| &room.name);
+        name.or_else(|| self.hosts.room_name(room))
     }
 
     /// Whether [`Chat::shrink`] is worth its work: more users have left since the last time than

@@ -94,7 +94,17 @@ impl Scene {
                 Effect::Vacate { room, by, reason } => {
                     self.after(|chat, _, effects| chat.vacate(room, &by, &reason, effects));
                 }
-                Effect::WrongToken { .. } | Effect::ReadAudit { .. } => {}
+                Effect::WrongToken { .. } | Effect::ReadAudit { .. } | Effect::Purge { .. } => {}
+                // Every message that is reported is one of Dan's.
+                Effect::Report {
+                    from,
+                    room,
+                    of,
+                    reason,
+                } => self.after(|chat, now, effects| {
+                    let message = (of, "dan", "words");
+                    chat.has_reported((from, room), message, &reason, now.into(), effects);
+                }),
                 Effect::Enforce { room, ban } => {
                     for id in self.chat.users_under(&ban.subject) {
                         self.after(|chat, now, effects| chat.expel(id, room, now.into(), effects));

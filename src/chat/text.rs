@@ -29,13 +29,18 @@ pub(super) fn excerpt(word: &str) -> String {
 /// A reason or a last word, as the room is shown it: one line, and short.
 pub(super) fn remark(text: &str) -> String {
     const CHARS_MAX: usize = 200;
+    line(text, CHARS_MAX)
+}
+
+/// A text as one line of at most so many characters.
+pub(super) fn line(text: &str, chars_max: usize) -> String {
     let line = text.chars().map(|c| match c {
         '\n' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         other => other,
     });
     let line: String = line
         .filter(|c| !is_unwanted_in_line(*c))
-        .take(CHARS_MAX)
+        .take(chars_max)
         .collect();
     line.trim().to_owned()
 }

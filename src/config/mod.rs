@@ -6,6 +6,7 @@ mod account;
 mod check;
 mod commands;
 mod file;
+mod order;
 mod place;
 mod table;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use account::{AccountAction, AccountInvocation, AccountOptions, with_account_commands};
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
 pub use file::{ConfigFile, FILE_BYTES_MAX, Read, find_file};
+pub use order::{ORDERS, OrderCommand, OrderInvocation, OrderOptions, with_orders};
 pub use place::{StorePlace, runtime_directory, state_directory};
 pub use table::TABLE;
 pub use token::{TOKEN, TokenInvocation, TokenOptions};

@@ -47,6 +47,7 @@ parlor export ROOM [OPTION]...     writes a room's history as JSON lines
 parlor audit [ROOM]                what was done to keep order, as JSON lines
 parlor store check [FILE]          looks for damage in the history or a backup
 parlor account WHAT [NAME]         list, add, password, role, delete or sessions of accounts
+parlor ban|mute|kick|purge|...     keeps order on a running server: see parlor ban --help
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor config [OPTION]...          the settings, and where each comes from
 parlor check [OPTION]...           looks for mistakes in the settings, without starting
@@ -315,6 +316,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     (0, RATE_MAX),
                     "direct messages, of which a third may come at once; 0: no limit",
                     |c| &mut c.budget.directs_per_minute,
+                ),
+                count32(
+                    "reports-per-minute",
+                    (0, RATE_MAX),
+                    "messages reported to moderators; 0: no limit",
+                    |c| &mut c.budget.reports_per_minute,
                 ),
                 count32(
                     "address-factor",

@@ -479,6 +479,34 @@ impl Log {
         key: Option<Key>,
         wall: Millis,
     ) -> Result<(Seq, Millis), AppendRefused> {
+        // Before the message leaves the tail to make room for what changes it.
+        let edit_before = self.edit_before(room, &draft.content.as_ref());
+        self.append_behind(room, draft, key, wall, edit_before)
+    }
+
+    /// Numbers the deletion of a message that was read some time ago: `edit` has changed it last.
+    ///
+    /// # Errors
+    /// As those of [`Log::append`].
+    pub fn append_deletion(
+        &mut self,
+        room: RoomId,
+        draft: &Draft,
+        edit: Option<Seq>,
+        wall: Millis,
+    ) -> Result<(Seq, Millis), AppendRefused> {
+        self.append_behind(room, draft, None, wall, edit)
+    }
+
+    /// `edit_before` has changed the message last that is to be changed.
+    fn append_behind(
+        &mut self,
+        room: RoomId,
+        draft: &Draft,
+        key: Option<Key>,
+        wall: Millis,
+        edit_before: Option<Seq>,
+    ) -> Result<(Seq, Millis), AppendRefused> {
         let open = self.room(room);
         assert!(!open.is_opening, "a room has members once it is open");
         let seq = open.head.next().ok_or(AppendRefused::RoomFull)?;
@@ -502,8 +530,6 @@ impl Log {
             }
         }
         let stored_room = self.number_of(room).ok_or(AppendRefused::RoomFull)?;
-        // Before the message leaves the tail to make room for what changes it.
-        let edit_before = self.edit_before(room, &entry.content);
         let rooms = &self.rooms;
         let is_stored = |slot, seq| rooms.at(slot).is_none_or(|room| seq <= room.stored);
         self.tail

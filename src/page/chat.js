@@ -47,7 +47,7 @@ const SAVE_MS = 1_000;
 const DIAGNOSE_AFTER = 2;
 
 /** What the server has not yet: what is found to be missing besides is added for the connection. */
-const MISSING = ["purge", "report"];
+const MISSING = [];
 
 /**
  * `world`: { WebSocket, now, setTimeout, clearTimeout, random }. `storage`: of storage.js.

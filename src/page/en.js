@@ -230,6 +230,7 @@ export default {
   "audit.unmute": "lifted the mute of",
   "audit.delete": "deleted a message of",
   "audit.purge": "deleted messages of",
+  "audit.report": "reported message",
   "audit.role": "gave a role to",
   "audit.topic": "changed the topic",
   "audit.settings": "changed the settings",

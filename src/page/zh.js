@@ -229,6 +229,7 @@ export default {
   "audit.unmute": "解除禁言",
   "audit.delete": "删除消息",
   "audit.purge": "清除消息",
+  "audit.report": "举报消息",
   "audit.role": "授予角色",
   "audit.topic": "更改主题",
   "audit.settings": "更改设置",

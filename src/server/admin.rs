@@ -59,7 +59,8 @@ impl<N: Net> Server<N> {
     /// `bytes` is all that came of an operator's request so far.
     pub(super) fn take_admin(&mut self, id: ConnId, bytes: &[u8], now: Tick) -> Flow {
         let is_changing = self.admin.changing.iter().any(|changing| changing.id == id);
-        if is_changing || self.admin.exporting.iter().any(|export| export.id == id) {
+        let is_ordering = self.orders.has(id);
+        if is_changing || is_ordering || self.admin.exporting.iter().any(|export| export.id == id) {
             let answer = Answer::error(409, "the answer to the last request is under way");
             return self.answer_admin(id, &answer, None, now);
         }
@@ -162,6 +163,7 @@ impl<N: Net> Server<N> {
                 self.admin.exporting.push(Export { id, keep_alive });
                 return None;
             }
+            Request::Order { body } => return self.take_order(id, keep_alive, &body, now),
             Request::Account(command) => {
                 let answer = self.carry_out_account(&command, now);
                 let number = self.talk.chat().registry().changes();
@@ -292,7 +294,7 @@ impl<N: Net> Server<N> {
         self.answer_late(id, export.keep_alive, answer, now);
     }
 
-    fn answer_late(&mut self, id: ConnId, keep_alive: bool, answer: &Answer, now: Tick) {
+    pub(super) fn answer_late(&mut self, id: ConnId, keep_alive: bool, answer: &Answer, now: Tick) {
         self.log_connection(id, format_args!("is answered with {}", answer.status()));
         // Nothing happens if the connection is gone.
         let response = answer.render(keep_alive);

@@ -47,6 +47,7 @@ const fn kind_of(ask: &Ask<'_>) -> Option<Kind> {
         Ask::Chat(Command::Nick(_)) => Some(Kind::Nick),
         Ask::History { .. } | Ask::Letters { .. } => Some(Kind::Read),
         Ask::Search { .. } => Some(Kind::Search),
+        Ask::Chat(Command::Report { .. }) => Some(Kind::Report),
         _ => None,
     }
 }

@@ -106,6 +106,19 @@ impl<N: Net> Server<N> {
             Effect::RoomIsEmpty { room } => self.log.member_left(room, now),
             Effect::Enforce { room, ban } => self.enforce(room, &ban, now),
             Effect::Vacate { room, by, reason } => self.vacate(room, &by, &reason, now),
+            Effect::Purge {
+                from,
+                room,
+                writer,
+                seconds,
+                is_answer,
+            } => self.purge((from, room), *writer, seconds, is_answer, now),
+            Effect::Report {
+                from,
+                room,
+                of,
+                reason,
+            } => self.report_message((from, room), of, reason, now),
             Effect::ReadAudit {
                 to,
                 room,
@@ -316,6 +329,7 @@ impl<N: Net> Server<N> {
         self.catch_up.forget(id);
         self.seats.forget(id);
         self.readings.forget(id);
+        self.errands.forget(id);
         self.audits.forget(id);
         self.waiting.remove(id);
         self.letters.forget(id);
@@ -327,6 +341,9 @@ impl<N: Net> Server<N> {
 
     /// Shows a client something that is never dropped: a reply, a report, a last line.
     pub(super) fn show(&mut self, id: ConnId, shown: &Shown<'_>, now: Tick) {
+        if self.orders.has(id) {
+            return self.order_is_shown(id, shown, now);
+        }
         // It must not overtake what a room of the client was sent earlier.
         self.settle_rooms_of(id, now);
         let Some(connection) = self.connections.get_mut(id) else {

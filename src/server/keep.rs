@@ -45,12 +45,14 @@ impl<N: Net> Server<N> {
             Notification::Page { room } => {
                 self.page_came(room);
                 self.go_on_reading(room, now);
+                self.go_on_errands(room, now);
                 self.retry_amendments(now);
             }
             Notification::ReadFailed { room, why } => {
                 warn!(target: "parlor::store", "entries could not be read: {why}");
                 self.page_came(room);
                 self.go_on_reading(room, now);
+                self.go_on_errands(room, now);
                 self.retry_amendments(now);
             }
             Notification::Keys { .. } => self.retry_parked(now),
@@ -94,6 +96,7 @@ impl<N: Net> Server<N> {
         if waits.has(Wait::Page) {
             self.reading_fails(id, now);
             self.audit_is_late(id, now);
+            self.errand_is_late(id, now);
         }
         if waits.has(Wait::Password) {
             self.password_fails(id, now);

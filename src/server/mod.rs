@@ -18,6 +18,7 @@ mod deliver;
 mod direct;
 mod doors;
 mod drained;
+mod errands;
 mod expire;
 mod flood;
 mod flush;
@@ -28,6 +29,7 @@ mod keep;
 mod message;
 mod moderate;
 mod opening;
+mod orders;
 mod park;
 mod reap;
 mod receive;
@@ -68,11 +70,13 @@ use changes::Changes;
 use connection::{Connection, Connections};
 use deliver::Encoder;
 use direct::Letters;
+use errands::Errands;
 use flood::Pauses;
 use guesses::Guesses;
 use history::Readings;
 use log::debug;
 use opening::Waiting;
+use orders::Orders;
 use park::Parked;
 use seats::Seats;
 use std::collections::BTreeSet;
@@ -104,6 +108,7 @@ pub struct Server<N: Net> {
     connections: Connections<N::Stream>,
     addresses: Addresses,
     admin: Admin,
+    orders: Orders,
     guesses: Guesses,
     budgets: Budgets,
     pauses: Pauses,
@@ -131,6 +136,7 @@ pub struct Server<N: Net> {
     accounts: Accounts,
     audits: Audits,
     readings: Readings,
+    errands: Errands,
     /// The request that is being handled.
     asking: Asking,
     /// What is held behind a refused message is being handled: further messages are refused.
@@ -233,6 +239,7 @@ impl<N: Net> Server<N> {
             connections: Connections::new(conn.outbox, net.now()),
             addresses: Addresses::default(),
             admin: Admin::default(),
+            orders: Orders::default(),
             guesses: Guesses::new(seed),
             budgets,
             pauses: Pauses::default(),
@@ -255,6 +262,7 @@ impl<N: Net> Server<N> {
             accounts: Accounts::new(policy, seed),
             audits: Audits::default(),
             readings: Readings::default(),
+            errands: Errands::default(),
             asking: Asking::default(),
             is_refusing: false,
             sessions,
@@ -416,6 +424,7 @@ impl<N: Net> Server<N> {
             && self.parked.is_empty()
             && self.acks.is_empty()
             && self.readings.is_empty()
+            && self.errands.is_empty()
             && self.audits.is_empty()
             && self.sessions.is_empty()
             && self.accounts.is_empty()

@@ -4,7 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
-use crate::chat::{Author, Claim, Content, Draft, Event, Form, Pair, Refused};
+use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original};
@@ -281,7 +281,8 @@ impl<N: Net> Server<N> {
         {
             Ok((seq, at)) => {
                 if let Some(original) = original {
-                    self.was_amended(room, seq, &append.draft.content, &original);
+                    let before = original.form.edit();
+                    self.was_amended(room, seq, &append.draft.content, before);
                 }
                 self.ordered(room, &append.draft.numbered(seq, at), now);
                 if let (Content::Deleted { of }, Some(original)) = (&append.draft.content, original)
@@ -347,22 +348,19 @@ impl<N: Net> Server<N> {
         Ok(Some(original))
     }
 
-    /// A message was changed: what was encoded and read of it before is not shown any more.
-    fn was_amended(
+    /// A message was changed, which the edit `before` had changed last: what was encoded and read of
+    /// it before is not shown any more.
+    pub(super) fn was_amended(
         &mut self,
         room: RoomId,
         by: Seq,
         content: &Content<String>,
-        original: &Original,
+        before: Option<Seq>,
     ) {
         let (of, text) = match content {
             Content::Edited { of, text } => (*of, Some(text.as_str())),
             Content::Deleted { of } => (*of, None),
             Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => return,
-        };
-        let before = match original.form {
-            Form::Edited { by } => Some(by),
-            Form::Original | Form::Deleted => None,
         };
         for seq in [Some(of), before].into_iter().flatten() {
             self.blocks.drop_entry(room, seq, |(_, upto)| *upto);
@@ -374,6 +372,7 @@ impl<N: Net> Server<N> {
             before,
         };
         self.readings.amend(room, &amendment);
+        self.errands.amend(room, &amendment);
     }
 
     /// A message is stored already: its sender is answered as the first time.

@@ -24,6 +24,7 @@ mod outbox;
 mod pages;
 mod program;
 mod programs;
+mod purges;
 mod room;
 mod rooms;
 #[path = "../schema/mod.rs"]

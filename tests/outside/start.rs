@@ -66,6 +66,8 @@ fn completions_and_manual_pages_have_the_options() {
             "export",
             "check",
             "admin-socket",
+            "close-room",
+            "purge",
         ] {
             contains(&output, name);
         }
@@ -82,6 +84,8 @@ fn completions_and_manual_pages_have_the_options() {
         ("backup", "copies the history"),
         ("export", "JSON lines"),
         ("store-check", "looks for damage"),
+        ("ban", "keeps a user out"),
+        ("close-room", "closes a room"),
     ] {
         let (status, output, _) = finish(command().args(["man", page]));
         assert_eq!(status.code(), Some(0));

@@ -1,16 +1,20 @@
 //! How order is kept: who becomes an operator, and who is removed from a room; bans and mutes
-//! (`sanction`, `bans`), the topic (`topic`), what a room is
-//! like (`rules`), roles (`roles`). The members that an entry removes are
-//! removed when the entry has its number, not when it is asked for. Knows no address but as values.
+//! (`sanction`, `bans`), the topic (`topic`), what a room is like (`rules`), roles (`roles`), reports
+//! (`report`) and what is done about them (`purge`). The members that an entry removes are removed
+//! when the entry has its number, not when it is asked for. Knows no address but as values.
 
 mod bans;
 mod lists;
+mod purge;
+mod report;
 mod roles;
 mod rules;
 mod sanction;
 mod topic;
 
 pub(super) use bans::silenced;
+pub use purge::{PURGE_SECONDS_MAX, Writer};
+pub use report::Report;
 pub use rules::{Maker, NotMade};
 
 use super::registry::Audit;

@@ -15,14 +15,16 @@ impl Chat {
         match (self.user(id), self.room_name(room)) {
             (Some(user), None) if user.operator != 0 => Role::Admin,
             (Some(_), Some(name)) => self.role_in_room(id, name),
-            (Some(_) | None, _) => Role::Member,
+            (Some(_), None) => Role::Member,
+            // A host, perhaps.
+            (None, _) => self.role_on_server(id),
         }
     }
 
     /// The same in a room of this name, which need not have members.
     pub(in super::super) fn role_in_room(&self, id: ConnId, name: &SmolStr) -> Role {
         let Some(user) = self.user(id) else {
-            return Role::Member;
+            return self.role_on_server(id);
         };
         if user.operator != 0 {
             return Role::Admin;
@@ -40,6 +42,7 @@ impl Chat {
             Some(user) => user.account.map_or(Role::Member, |account| {
                 self.role_of_account(account, &Scope::Server)
             }),
+            None if self.is_host(id) => Role::Admin,
             None => Role::Member,
         }
     }
@@ -76,11 +79,16 @@ impl Chat {
         may
     }
 
+    /// As which a room knows a user who has done something.
+    pub fn shown_as(&self, id: ConnId) -> Option<SmolStr> {
+        self.nick_of(id).map(|nick| nick.as_smol_str().clone())
+    }
+
     /// As whom the audit log knows a user: by its account, or by its nick and its name as an
     /// operator.
     pub(in super::super) fn known_as(&self, id: ConnId) -> SmolStr {
         let Some(user) = self.user(id) else {
-            return SmolStr::default();
+            return self.shown_as(id).unwrap_or_default();
         };
         if let Some(operator) = self
             .operators

@@ -8,6 +8,7 @@ use super::super::{
     Act, Action, Chat, Content, Draft, Effect, Effects, Event, Nick, Now, Order, Reach, Refused,
     Role, Whom, may, refuse, text,
 };
+use super::PURGE_SECONDS_MAX;
 use crate::id::{ConnId, Millis, RoomId};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use std::net::IpAddr;
@@ -50,10 +51,43 @@ impl Chat {
         effects: &mut Effects,
     ) {
         let place = self.place(id, room, order.kind, order.reach);
-        match self.target(id, &place, order, now.address) {
-            Ok(target) => self.impose(id, &place, order, &target, now, effects),
+        let target = self.target(id, &place, order, now.address);
+        let target = target.and_then(|target| Ok((self.purged(id, &place, order)?, target)));
+        match target {
+            Ok((purge, target)) => {
+                self.impose(id, &place, order, &target, now, effects);
+                // Before those who are banned are gone, and behind the change, whose number is given.
+                let is_end = |effect: &Effect| matches!(effect, Effect::Enforce { .. });
+                let end = effects.iter().position(is_end).unwrap_or(effects.len());
+                if let Some(purge) = purge {
+                    effects.insert(end, purge);
+                }
+            }
             Err(why) => effects.push(refuse(id, why)),
         }
+    }
+
+    /// What is to be deleted with a ban, if that is wanted.
+    fn purged(
+        &self,
+        id: ConnId,
+        place: &Place,
+        order: &Order<'_>,
+    ) -> Result<Option<Effect>, Refused> {
+        let (Some(seconds), Some(room)) = (order.purge_seconds, place.room) else {
+            return Ok(None);
+        };
+        let (Whom::Nick(nick) | Whom::Account(nick)) = order.whom else {
+            return Ok(None);
+        };
+        let writer = self.writer(id, room, nick)?;
+        Ok(Some(Effect::Purge {
+            from: id,
+            room,
+            writer: Box::new(writer),
+            seconds: seconds.min(PURGE_SECONDS_MAX),
+            is_answer: false,
+        }))
     }
 
     fn place(&self, id: ConnId, room: Option<RoomId>, kind: SanctionKind, reach: Reach) -> Place {
@@ -182,7 +216,7 @@ impl Chat {
     }
 
     /// Whether another connection has the same user: of an account, any of its own.
-    fn is_oneself(&self, id: ConnId, other: ConnId) -> bool {
+    pub(super) fn is_oneself(&self, id: ConnId, other: ConnId) -> bool {
         let account = self.account_of(id);
         other == id || account.is_some() && account == self.account_of(other)
     }

@@ -281,6 +281,7 @@ fn muted_on_the_server_is_muted_alone_with_another() {
         whom: Whom::Nick("eve"),
         address: None,
         seconds: None,
+        purge_seconds: None,
         reason: "",
     };
     scene.asks(CAT, Command::Sanction(mute));

@@ -283,6 +283,7 @@ impl Game {
             whom: Whom::Nick(name),
             address: worn_by.map(address),
             seconds,
+            purge_seconds: None,
             reason: "",
         };
         let was_in = worn.is_some_and(|id| self.chat.is_member(id, LOBBY));

@@ -111,6 +111,7 @@ const fn sanction<'a>(kind: SanctionKind, whom: Whom<'a>, seconds: Option<u32>) 
         whom,
         address: None,
         seconds,
+        purge_seconds: None,
         reason: "loud",
     })
 }
@@ -167,6 +168,97 @@ fn role_is_the_higher_one_of_the_room_and_the_server() {
     scene.asks(CAT, Command::Op { token: "secret" });
     let lobby = scene.room("lobby");
     assert_eq!(scene.chat.role_of(CAT, lobby), Role::Admin);
+}
+
+#[test]
+fn only_those_who_keep_order_purge_and_no_equal_or_higher_one() {
+    let ranks = [
+        (ANN, "ann", 3),
+        (BOB, "bob", 2),
+        (CAT, "cat", 1),
+        (DAN, "dan", 0),
+    ];
+    for (actor, _, rank) in ranks {
+        for (target, nick, other) in ranks {
+            // The same whether the target is there or only its account.
+            for is_there in [true, false] {
+                let mut scene = all_in_the_lobby();
+                if !is_there && actor != target {
+                    scene.after(|chat, now, effects| chat.exit(target, now, effects));
+                }
+                let lobby = scene.room("lobby");
+                let mut effects = Effects::new();
+                let purge = Command::Purge { nick, seconds: 60 };
+                scene.chat.handle(actor, None, purge, Tick(0), &mut effects);
+                let is_asked = matches!(effects[..], [Effect::Purge { .. }]);
+                let may = rank >= 2 && (rank > other || actor == target);
+                assert_eq!(is_asked, may, "{nick} by {actor:?}");
+                let claim = (actor == target, Some(account(4 - other)));
+                assert_eq!(scene.chat.may_purge(actor, lobby, claim), may);
+            }
+        }
+    }
+}
+
+#[test]
+fn report_is_seen_by_those_who_keep_order_in_the_room_and_by_no_other() {
+    let mut scene = all_in_the_lobby();
+    let report = |reason| Command::Report { of: Seq(7), reason };
+    scene.asks(CAT, report("rude"));
+    let is_report = |seen: &Seen| matches!(seen, Seen::Event(Event::Reported(_)));
+    for (id, sees) in [(ANN, true), (BOB, true), (CAT, false), (DAN, false)] {
+        let heard = scene.heard(id);
+        assert_eq!(heard.iter().any(is_report), sees, "{id:?}");
+        let kept = Seen::Event(Event::ReportKept { moderators: 2 });
+        assert_eq!(heard.contains(&kept), id == CAT, "{id:?}");
+    }
+    // A moderator does not notify itself.
+    scene.asks(BOB, report(""));
+    let kept = Seen::Event(Event::ReportKept { moderators: 1 });
+    assert_eq!(scene.heard(BOB), [kept]);
+}
+
+#[test]
+fn host_keeps_order_as_an_admin_does_and_is_one_until_it_is_answered() {
+    const HOST: ConnId = ConnId::new(50, 1);
+    let mut scene = all_in_the_lobby();
+    let lobby = scene.room("lobby");
+    let name = SmolStr::new_static("lobby");
+    let hosted = |scene: &mut Scene, room, command| {
+        scene.after(|chat, now, effects| {
+            chat.handle_host(HOST, room, command, now.into(), effects);
+        });
+    };
+    let place = Some((Some(lobby), &name));
+    hosted(&mut scene, place, ban("bob"));
+    assert!(!scene.is_in(BOB));
+    let banned = Seen::Entry(Draft {
+        nick: "bob".into(),
+        content: Content::Act {
+            act: Act::Ban,
+            by: String::from("operator"),
+            detail: String::from("loud"),
+            until: None,
+        },
+    });
+    assert!(scene.heard(CAT).contains(&banned));
+    // An admin is its equal.
+    scene.asks(DAN, Command::Op { token: "secret" });
+    hosted(&mut scene, place, mute("dan"));
+    let outranked =
+        |seen: &Seen| matches!(seen, Seen::Event(Event::Refused(Refused::Outranked { .. })));
+    assert!(scene.heard(HOST).iter().any(outranked));
+    // In a room without members, and on the server.
+    let den = SmolStr::new_static("den");
+    hosted(&mut scene, Some((None, &den)), ban("cat"));
+    let scope = Scope::Room(den.clone());
+    assert_eq!(scene.chat.registry().sanctions(&scope).count(), 2);
+    hosted(&mut scene, None, everywhere(mute("cat")));
+    assert_eq!(scene.chat.registry().sanctions(&Scope::Server).count(), 2);
+    assert_eq!(scene.chat.role_on_server(HOST), Role::Admin);
+    scene.chat.host_is_answered(HOST);
+    assert_eq!(scene.chat.role_on_server(HOST), Role::Member);
+    assert_eq!(scene.chat.role_of(HOST, lobby), Role::Member);
 }
 
 #[test]
@@ -293,6 +385,7 @@ fn ban_of_a_guest_covers_the_address_and_the_room_is_not_shown_it() {
             whom: Whom::Nick("dolly"),
             address: Some(address),
             seconds: None,
+            purge_seconds: None,
             reason: "",
         })
     };
@@ -380,6 +473,7 @@ fn neighbour_at_the_address_of_the_author_is_banned_by_nick_alone() {
             whom: Whom::Nick("dolly"),
             address: Some(address),
             seconds: None,
+            purge_seconds: None,
             reason: "",
         };
         scene.from(NOON, Some(own), BOB, Command::Sanction(order));

@@ -4,7 +4,10 @@
 use super::read::{Field, Message, Value};
 use super::write::{self, Object};
 use crate::chat::registry::{AuditRow, Prefix, Rules, SanctionKind};
-use crate::chat::{Act, BanNotice, Command, Listed, Order, Part, Reach, RoomChange, Whom};
+use crate::chat::{
+    Act, BanNotice, Command, Listed, Order, PURGE_SECONDS_MAX, Part, Reach, Report, RoomChange,
+    Whom,
+};
 use crate::id::Millis;
 use crate::wire::request::{Ask, Problem, room};
 use smol_str::{SmolStr, format_smolstr};
@@ -21,6 +24,22 @@ impl Message<'_> {
             "mute" => Command::Sanction(self.order(SanctionKind::Mute)?),
             "unban" => self.lift(SanctionKind::Ban)?,
             "unmute" => self.lift(SanctionKind::Mute)?,
+            "purge" => {
+                self.needs(Field::Room)?;
+                let nick = self.needs(Field::Nick)?;
+                let seconds = self.reach_back(Field::Seconds)?;
+                let seconds = seconds.ok_or(Problem::Missing {
+                    field: Field::Seconds.name(),
+                })?;
+                Command::Purge { nick, seconds }
+            }
+            "report" => {
+                self.needs(Field::Room)?;
+                Command::Report {
+                    of: self.needs_entry()?,
+                    reason: self.text(Field::Reason)?.unwrap_or_default(),
+                }
+            }
             "sanctions" => Command::Sanctions {
                 reach: self.reach()?,
                 part: Some(Part {
@@ -81,14 +100,43 @@ impl Message<'_> {
     }
 
     fn order(&self, kind: SanctionKind) -> Result<Order<'_>, Problem<'static>> {
+        let (reach, whom) = (self.reach()?, self.whom()?);
+        let purge_seconds = match kind {
+            SanctionKind::Ban => self.reach_back(Field::PurgeSeconds)?,
+            SanctionKind::Mute => None,
+        };
+        if purge_seconds.is_some() && reach == Reach::Server {
+            return Err(Problem::Missing {
+                field: Field::Room.name(),
+            });
+        }
+        if purge_seconds.is_some() && matches!(whom, Whom::Address(_)) {
+            return Err(Problem::Both {
+                field: Field::Address.name(),
+                other: Field::PurgeSeconds.name(),
+            });
+        }
         Ok(Order {
             kind,
-            reach: self.reach()?,
-            whom: self.whom()?,
+            reach,
+            whom,
             address: None,
             seconds: self.number(Field::Seconds, 1, "a number of seconds")?,
+            purge_seconds,
             reason: self.text(Field::Reason)?.unwrap_or_default(),
         })
+    }
+
+    /// The seconds that a purge reaches back.
+    fn reach_back(&self, field: Field) -> Result<Option<u32>, Problem<'static>> {
+        const EXPECTED: &str = "a number of seconds, at most 604800, a week";
+        match self.number(field, 1, EXPECTED)? {
+            Some(seconds) if seconds > PURGE_SECONDS_MAX => Err(Problem::Wrong {
+                field: field.name(),
+                expected: EXPECTED,
+            }),
+            seconds => Ok(seconds),
+        }
     }
 
     fn lift(&self, kind: SanctionKind) -> Result<Command<'_>, Problem<'static>> {
@@ -206,6 +254,18 @@ pub(super) fn banned(room: Option<&str>, notice: &BanNotice, text: &mut String) 
         .bool("you", true)
         .some("reason", &notice.reason)
         .until(notice.until)
+        .end();
+}
+
+/// A message was reported, to one who keeps order.
+pub(super) fn reported(report: &Report, text: &mut String) {
+    Object::of_type("reported", text)
+        .string("room", &report.room)
+        .number("seq", report.seq.0)
+        .string("by", &report.by)
+        .string("nick", &report.nick)
+        .string("text", &report.text)
+        .some("reason", &report.reason)
         .end();
 }
 

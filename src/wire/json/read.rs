@@ -45,6 +45,7 @@ pub(super) enum Field {
     Topic,
     Address,
     Seconds,
+    PurgeSeconds,
     Role,
     SlowSeconds,
     Moderated,
@@ -58,7 +59,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::Type,
         Self::Id,
         Self::Room,
@@ -83,6 +84,7 @@ impl Field {
         Self::Topic,
         Self::Address,
         Self::Seconds,
+        Self::PurgeSeconds,
         Self::Role,
         Self::SlowSeconds,
         Self::Moderated,
@@ -120,6 +122,7 @@ impl Field {
             Self::Topic => "topic",
             Self::Address => "address",
             Self::Seconds => "seconds",
+            Self::PurgeSeconds => "purge_seconds",
             Self::Role => "role",
             Self::SlowSeconds => "slow_seconds",
             Self::Moderated => "moderated",
@@ -439,7 +442,7 @@ impl<'a> Message<'a> {
     }
 
     /// The number of the entry that the request is about.
-    fn needs_entry(&self) -> Result<Seq, Problem<'static>> {
+    pub(super) fn needs_entry(&self) -> Result<Seq, Problem<'static>> {
         self.seq(Field::Entry)?.ok_or(Problem::Missing {
             field: Field::Entry.name(),
         })

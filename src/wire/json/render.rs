@@ -460,6 +460,15 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
             let object = Object::of_type("settings", text).re(re);
             moderation::settings(object, room, rules);
         }
+        Event::Reported(report) => moderation::reported(report, text),
+        Event::Purged { count, more, .. } if re.is_some() => {
+            let ok = Object::of_type("ok", text).re(re).number("count", *count);
+            if *more { ok.bool("more", true) } else { ok }.end();
+        }
+        Event::ReportKept { moderators } if re.is_some() => Object::of_type("ok", text)
+            .re(re)
+            .number("moderators", *moderators)
+            .end(),
         Event::Audit { rows, more } => {
             let list = Object::of_type("audit", text).re(re);
             moderation::audit(list, rows, *more);
@@ -513,8 +522,11 @@ fn event(re: Option<&RequestId>, event: &Event, text: &mut String) -> bool {
         // These have forms of their own, or answer what only the plain protocol can ask.
         Event::Welcome { .. }
         | Event::Help
+        | Event::HelpOn { .. }
         | Event::YouAreOperator
         | Event::Done(_)
+        | Event::Purged { .. }
+        | Event::ReportKept { .. }
         | Event::PasswordChanged
         | Event::Unregistered => return false,
     }

@@ -1,8 +1,4 @@
-//! What slash commands have behind their names: a nick, an account or an address, a length of time,
-//! a remark. Knows no command.
-
-use crate::chat::Whom;
-use crate::chat::registry::Prefix;
+//! What slash commands have behind their names: words, a length of time, a remark. Knows no command.
 
 /// The longest time that a command can name: a year and a day.
 const SECONDS_MAX: u32 = 366 * 24 * 3600;
@@ -14,17 +10,6 @@ pub(super) fn split_word(text: &str) -> (&str, &str) {
         Some((word, rest)) => (word, rest.trim_start()),
         None => (text, ""),
     }
-}
-
-/// `NICK`, `@ACCOUNT`, `ADDRESS` or `ADDRESS/BITS`. What can be read as an address is one.
-pub(super) fn whom(word: &str) -> Option<Whom<'_>> {
-    if let Some(account) = word.strip_prefix('@') {
-        return (!account.is_empty()).then_some(Whom::Account(account));
-    }
-    if let Ok(prefix) = word.parse::<Prefix>() {
-        return Some(Whom::Address(prefix));
-    }
-    (!word.is_empty()).then_some(Whom::Nick(word))
 }
 
 /// A length of time, `90s`, `10m`, `2h`, `7d` or `4w`, in seconds. `None`: the word is none.
@@ -88,18 +73,5 @@ mod tests {
         assert_eq!(split_seconds(" too loud "), (None, "too loud"));
         assert_eq!(split_seconds("7d"), (Some(604_800), ""));
         assert_eq!(split_seconds(""), (None, ""));
-    }
-
-    #[test]
-    fn word_names_a_nick_an_account_or_an_address() {
-        let prefix = |text: &str| Some(Whom::Address(text.parse().expect("an address")));
-        assert_eq!(whom("bob"), Some(Whom::Nick("bob")));
-        assert_eq!(whom("@bob"), Some(Whom::Account("bob")));
-        for text in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {
-            assert_eq!(whom(text), prefix(text), "{text}");
-        }
-        assert_eq!(whom("1.2.3"), Some(Whom::Nick("1.2.3")));
-        assert_eq!(whom(""), None);
-        assert_eq!(whom("@"), None);
     }
 }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod direct;
+mod help;
 mod moderation;
 
 use super::request::{Ask, HISTORY_MAX, Range, Send};
@@ -61,6 +62,9 @@ const HELP: &str = "* what you write is said to the room; with a slash it is a c
 * /room password WORD|off, /room keep DAYS|off - who joins it, and how long messages are kept (owners)
 * /audit [NUMBER] - what was done to keep order (moderators)
 * /topic [WORDS] - say what the room is about (moderators)
+* /report NUMBER [REASON] - show a message to the moderators; /numbers has the numbers
+* /purge NICK 10m|2h|7d - delete all that NICK said lately (moderators)
+* /help COMMAND - more about a command
 * //WORDS - say something that begins with a slash";
 
 /// What a member asks with a message.
@@ -72,7 +76,10 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
         return say(Manner::Message, command);
     }
     let (name, rest) = split_word(command);
-    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let Some(known) = help::known(name) else {
+        return Ask::Chat(Command::Unknown { name });
+    };
+    let is = |name: &str| name == known;
     if is("me") {
         if rest.is_empty() {
             return Ask::Chat(Command::Incomplete { usage: ME_USAGE });
@@ -94,9 +101,9 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     if is("search") {
         return search(rest);
     }
-    if let Some(ask) = direct::parse(name, rest)
-        .or_else(|| account(name, rest))
-        .or_else(|| moderation::parse(name, rest))
+    if let Some(ask) = direct::parse(known, rest)
+        .or_else(|| account(known, rest))
+        .or_else(|| moderation::parse(known, rest))
     {
         return ask;
     }
@@ -107,7 +114,7 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     } else if is("rooms") {
         Command::Rooms(None)
     } else if is("help") {
-        Command::Help
+        help_on(rest)
     } else if is("quit") {
         Command::Quit(rest)
     } else if is("op") {
@@ -118,6 +125,17 @@ pub(super) fn parse(message: &str) -> Ask<'_> {
     } else {
         Command::Unknown { name }
     })
+}
+
+/// `/help`, or about one command, with its slash or without.
+fn help_on(rest: &str) -> Command<'_> {
+    let name = split_word(rest).0;
+    let name = name.strip_prefix('/').unwrap_or(name);
+    match help::known(name) {
+        _ if name.is_empty() => Command::Help,
+        Some(command) => Command::HelpOn { command },
+        None => Command::Unknown { name },
+    }
 }
 
 /// Commands about accounts. A password is the rest of the line where it is the last word, and may
@@ -435,6 +453,11 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
         } => moderation::write_sanctions(room.as_deref(), sanctions, *more, text),
         Event::Settings { room, rules } => moderation::write_settings(room, rules, text),
         Event::Audit { rows, more } => moderation::write_audit(rows, *more, text),
+        Event::Purged {
+            nick, count, more, ..
+        } => moderation::write_purged(nick, *count, *more, text),
+        Event::Reported(report) => moderation::write_reported(report, text),
+        Event::ReportKept { moderators } => moderation::write_report_kept(*moderators, text),
         Event::Who {
             room,
             members,
@@ -453,6 +476,7 @@ fn write_event(event: &Event, text: &mut String) -> fmt::Result {
             write_more(*more, text)
         }
         Event::Help => text.write_str(HELP),
+        Event::HelpOn { command } => help::write(command, text),
         Event::YouAreOperator => text.write_str("* you are an operator now"),
         Event::LoggedIn {
             account,
@@ -524,7 +548,11 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             write!(
                 text,
                 "* there is no command /{name}; /help lists them, // says a slash"
-            )
+            )?;
+            match help::nearest(name) {
+                Some(nearest) => write!(text, "; is it /{nearest}?"),
+                None => Ok(()),
+            }
         }
         Refused::Incomplete { usage } => write!(text, "* something is missing: {usage}"),
         Refused::EmptyMessage => text.write_str("* there was nothing in that message to be said"),

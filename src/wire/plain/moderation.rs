@@ -1,17 +1,22 @@
 //! The slash commands of those who keep order, and the lines that they and others are shown of it.
 
-use super::arguments::{seconds, split_seconds, split_word, whom};
+use super::arguments::{seconds, split_seconds, split_word};
 use crate::chat::registry::{AuditRow, Rules, SanctionKind};
-use crate::chat::{Act, BanNotice, Command, Listed, Order, Reach, Refused, RoomChange};
-use crate::id::Millis;
+use crate::chat::{
+    Act, BanNotice, Command, Listed, Order, PURGE_SECONDS_MAX, Reach, Refused, Report, RoomChange,
+    Whom,
+};
+use crate::id::{Millis, Seq};
 use crate::wire::request::{self, Ask};
 use std::fmt::{self, Write};
 
-const BAN_USAGE: &str = "/ban [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REASON]";
+const BAN_USAGE: &str = "/ban [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [purge 1h] [REASON]";
 const MUTE_USAGE: &str = "/mute [-s] NICK|@ACCOUNT|ADDRESS[/BITS] [10m|2h|7d] [REASON]";
 const UNBAN_USAGE: &str = "/unban [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
 const UNMUTE_USAGE: &str = "/unmute [-s] NICK|@ACCOUNT|ADDRESS[/BITS]";
 
+const PURGE_USAGE: &str = "/purge NICK 10m|2h|7d, of the last 7 days at most";
+const REPORT_USAGE: &str = "/report NUMBER [REASON]; see /numbers";
 const ROLE_USAGE: &str = "/role [-s] @ACCOUNT owner|moderator|voiced|member";
 const ROOM_USAGE: &str = "/room [slow 10s|off] [moderated|locked|hidden|newcomers on|off] \
                           [password WORD|off] [keep DAYS|off]";
@@ -39,6 +44,10 @@ fn command<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
         lift(SanctionKind::Ban, rest, UNBAN_USAGE)
     } else if is("unmute") {
         lift(SanctionKind::Mute, rest, UNMUTE_USAGE)
+    } else if is("purge") {
+        purge(rest)
+    } else if is("report") {
+        report(rest)
     } else if is("sanctions") {
         Command::Sanctions {
             reach: reach(rest).0,
@@ -58,6 +67,35 @@ fn command<'a>(name: &str, rest: &'a str) -> Option<Command<'a>> {
     } else {
         return None;
     })
+}
+
+fn purge(rest: &str) -> Command<'_> {
+    let (nick, time) = split_word(rest);
+    let nick = nick.strip_prefix('@').unwrap_or(nick);
+    match reach_back(time) {
+        Some(seconds) if !nick.is_empty() => Command::Purge { nick, seconds },
+        Some(_) | None => Command::Incomplete { usage: PURGE_USAGE },
+    }
+}
+
+/// The seconds that a purge reaches back.
+fn reach_back(word: &str) -> Option<u32> {
+    seconds(word).filter(|seconds| (1..=PURGE_SECONDS_MAX).contains(seconds))
+}
+
+fn report(rest: &str) -> Command<'_> {
+    let (number, reason) = split_word(rest);
+    let digits = number.strip_prefix('#').unwrap_or(number);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse() {
+        Ok(of) if is_number && of > 0 => Command::Report {
+            of: Seq(of),
+            reason,
+        },
+        Ok(_) | Err(_) => Command::Incomplete {
+            usage: REPORT_USAGE,
+        },
+    }
 }
 
 fn role(rest: &str) -> Command<'_> {
@@ -118,22 +156,42 @@ fn order<'a>(kind: SanctionKind, rest: &'a str, usage: &'static str) -> Command<
     let (reach, rest) = reach(rest);
     let (word, rest) = split_word(rest);
     let (seconds, reason) = split_seconds(rest);
-    match whom(word) {
-        Some(whom) if seconds != Some(0) => Command::Sanction(Order {
-            kind,
-            reach,
-            whom,
-            address: None,
-            seconds,
-            reason,
-        }),
+    let (purge_seconds, reason) = match kind {
+        SanctionKind::Ban => split_purge(reason),
+        SanctionKind::Mute => (None, reason),
+    };
+    let whom = Whom::parse(word);
+    // What an address said is not known, and a ban from the server is about no room.
+    let is_purge = reach == Reach::Room && !matches!(whom, Some(Whom::Address(_)));
+    match whom {
+        Some(whom) if seconds != Some(0) && (is_purge || purge_seconds.is_none()) => {
+            Command::Sanction(Order {
+                kind,
+                reach,
+                whom,
+                address: None,
+                seconds,
+                purge_seconds,
+                reason,
+            })
+        }
         Some(_) | None => Command::Incomplete { usage },
+    }
+}
+
+/// `purge TIME` before the reason.
+fn split_purge(text: &str) -> (Option<u32>, &str) {
+    let (word, rest) = split_word(text);
+    let (time, reason) = split_word(rest);
+    match reach_back(time) {
+        Some(seconds) if word.eq_ignore_ascii_case("purge") => (Some(seconds), reason),
+        Some(_) | None => (None, text),
     }
 }
 
 fn lift<'a>(kind: SanctionKind, rest: &'a str, usage: &'static str) -> Command<'a> {
     let (reach, rest) = reach(rest);
-    match whom(split_word(rest).0) {
+    match Whom::parse(split_word(rest).0) {
         Some(whom) => Command::Lift { kind, reach, whom },
         None => Command::Incomplete { usage },
     }
@@ -186,6 +244,39 @@ pub(super) fn write_banned(
         None => text.write_str("* you are banned from this server")?,
     }
     write_end(notice.until, &notice.reason, text)
+}
+
+pub(super) fn write_purged(nick: &str, count: u32, more: bool, text: &mut String) -> fmt::Result {
+    match count {
+        1 => write!(text, "* 1 message of {nick} was deleted")?,
+        count => write!(text, "* {count} messages of {nick} were deleted")?,
+    }
+    if more {
+        text.write_str("; there may be more: say that again")?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_reported(report: &Report, text: &mut String) -> fmt::Result {
+    let Report {
+        seq,
+        by,
+        nick,
+        text: words,
+        reason,
+        ..
+    } = report;
+    write!(text, "* {by} reports message {} of {nick}", seq.0)?;
+    write_end(None, reason, text)?;
+    write!(text, ": {words}")
+}
+
+pub(super) fn write_report_kept(moderators: u32, text: &mut String) -> fmt::Result {
+    match moderators {
+        0 => text.write_str("* no moderator is here; your report is kept for them"),
+        1 => text.write_str("* a moderator sees your report"),
+        _ => write!(text, "* {moderators} moderators see your report"),
+    }
 }
 
 pub(super) fn write_sanctions(
@@ -336,7 +427,6 @@ impl fmt::Display for Length {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Whom;
 
     #[test]
     fn ban_names_whom_for_how_long_and_why() {
@@ -347,6 +437,7 @@ mod tests {
                 whom,
                 address: None,
                 seconds,
+                purge_seconds: None,
                 reason,
             }))
         };
@@ -419,6 +510,65 @@ mod tests {
         for rest in ["password", "keep", "keep long", "newcomers perhaps", "loud"] {
             let incomplete = Ask::Chat(Command::Incomplete { usage: ROOM_USAGE });
             assert_eq!(parse("room", rest), Some(incomplete), "{rest}");
+        }
+    }
+
+    #[test]
+    fn ban_may_say_what_is_to_be_deleted_with_it() {
+        let purge = |rest: &'static str| match command("ban", rest) {
+            Some(Command::Sanction(order)) => {
+                Some((order.seconds, order.purge_seconds, order.reason))
+            }
+            _ => None,
+        };
+        for (rest, expected) in [
+            ("bob purge 1h", Some((None, Some(3_600), ""))),
+            (
+                "bob 2h purge 10m too loud",
+                Some((Some(7_200), Some(600), "too loud")),
+            ),
+            ("@bob purge 7d", Some((None, Some(604_800), ""))),
+            ("bob purge", Some((None, None, "purge"))),
+            ("bob purge 8d", Some((None, None, "purge 8d"))),
+            ("bob purge them all", Some((None, None, "purge them all"))),
+            ("-s bob purge 1h", None),
+            ("192.0.2.7 purge 1h", None),
+        ] {
+            assert_eq!(purge(rest), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn purge_names_whom_and_how_far_back() {
+        let purge = |nick, seconds| Some(Command::Purge { nick, seconds });
+        assert_eq!(command("purge", "bob 10m"), purge("bob", 600));
+        assert_eq!(command("PURGE", "@bob 7d"), purge("bob", 604_800));
+        for rest in ["", "bob", "bob 0s", "bob 8d", "bob 10", "bob 1h more"] {
+            let incomplete = Some(Command::Incomplete { usage: PURGE_USAGE });
+            assert_eq!(command("purge", rest), incomplete, "{rest}");
+        }
+    }
+
+    #[test]
+    fn report_names_a_message_and_perhaps_why() {
+        let report = |of, reason| {
+            Some(Command::Report {
+                of: Seq(of),
+                reason,
+            })
+        };
+        assert_eq!(command("report", "12"), report(12, ""));
+        assert_eq!(
+            command("report", "#12 it is rude"),
+            report(12, "it is rude")
+        );
+        for rest in ["", "0", "+1", "twelve", "#", "4294967296"] {
+            let usage = REPORT_USAGE;
+            assert_eq!(
+                command("report", rest),
+                Some(Command::Incomplete { usage }),
+                "{rest}"
+            );
         }
     }
 

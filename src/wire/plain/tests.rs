@@ -51,7 +51,9 @@ fn commands_are_parsed_in_any_case_and_spacing() {
     );
     assert_eq!(command("/who"), Command::Who(None));
     assert_eq!(command("/rooms\n"), Command::Rooms(None));
-    assert_eq!(command("/help me"), Command::Help);
+    assert_eq!(command("/help"), Command::Help);
+    assert_eq!(command("/help me"), Command::HelpOn { command: "me" });
+    assert_eq!(command("/help /ME"), Command::HelpOn { command: "me" });
     assert_eq!(command("/quit"), Command::Quit(""));
     assert_eq!(command("/quit good night"), Command::Quit("good night"));
     assert_eq!(command("/op a b"), Command::Op { token: "a b" });

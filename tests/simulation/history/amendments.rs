@@ -7,7 +7,7 @@ use parlor::config::Config;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::default();
     config.chat.message_rate = 0;
     config.chat.edit_window = Duration::from_secs(60);
@@ -15,15 +15,15 @@ fn config() -> Config {
     config
 }
 
-type Asked = (&'static str, Vec<(&'static str, Value)>);
+pub(super) type Asked = (&'static str, Vec<(&'static str, Value)>);
 
-fn asked(kind: &'static str, fields: &[(&'static str, Value)]) -> Asked {
+pub(super) fn asked(kind: &'static str, fields: &[(&'static str, Value)]) -> Asked {
     let mut all = vec![("room", json!("lobby"))];
     all.extend(fields.iter().cloned());
     (kind, all)
 }
 
-fn says(text: &str) -> Asked {
+pub(super) fn says(text: &str) -> Asked {
     asked("send", &[("text", json!(text))])
 }
 
@@ -37,7 +37,7 @@ fn deletes(seq: u32) -> Asked {
 
 impl Scene {
     /// Asks, and returns the answer.
-    fn ask(&mut self, who: usize, id: u64, asked: Asked) -> Value {
+    pub(super) fn ask(&mut self, who: usize, id: u64, asked: Asked) -> Value {
         self.asks(who, id, &[asked]);
         let mut heard = self.clients[who].heard.iter();
         heard
@@ -47,7 +47,7 @@ impl Scene {
     }
 
     /// The code of an error, or `ok`.
-    fn answer(&mut self, who: usize, id: u64, asked: Asked) -> String {
+    pub(super) fn answer(&mut self, who: usize, id: u64, asked: Asked) -> String {
         let answer = self.ask(who, id, asked);
         answer["code"].as_str().unwrap_or("ok").to_owned()
     }
@@ -65,7 +65,7 @@ impl Scene {
     }
 }
 
-fn entries(page: &Value) -> Vec<String> {
+pub(super) fn entries(page: &Value) -> Vec<String> {
     let entries = page["entries"].as_array().expect("a page");
     entries.iter().filter_map(short).collect()
 }

@@ -11,6 +11,7 @@ mod follower;
 mod game;
 pub(crate) mod json;
 mod program;
+mod purges;
 mod reader;
 mod refusals;
 pub(crate) mod store;

@@ -21,6 +21,10 @@ pub(crate) enum Act {
     Impose(SanctionKind, Whom, Option<u32>),
     Lift(SanctionKind, Whom),
     Topic,
+    /// Of a nick, in the last so many seconds.
+    Purge(String, u32),
+    /// Of the entry with this number.
+    Report(u32),
 }
 
 /// Something that is done in a room, or on the server.
@@ -48,6 +52,8 @@ impl Deed {
             Act::Lift(SanctionKind::Ban, _) => "unban",
             Act::Lift(SanctionKind::Mute, _) => "unmute",
             Act::Topic => "topic",
+            Act::Purge(..) => "purge",
+            Act::Report(_) => "report",
         }
     }
 
@@ -74,6 +80,14 @@ impl Deed {
             }
             Act::Lift(_, one) => fields.push(whom(one)),
             Act::Topic => fields.push(("topic", json!(self.mark))),
+            Act::Purge(nick, seconds) => {
+                fields.push(("nick", json!(nick)));
+                fields.push(("seconds", json!(seconds)));
+            }
+            Act::Report(seq) => {
+                fields.push(("seq", json!(seq)));
+                fields.push(("reason", json!(self.mark)));
+            }
         }
         (self.word(), fields)
     }
@@ -83,15 +97,20 @@ impl Deed {
         let is_marked = match &self.act {
             Act::Kick(_) | Act::Impose(..) | Act::Topic => audit.detail == self.mark,
             Act::Lift(..) => true,
+            Act::Purge(nick, _) => look(&audit.target) == look(nick),
+            Act::Report(seq) => {
+                audit.target == format!("#{seq}") && audit.detail.ends_with(&self.mark)
+            }
         };
         audit.action == self.word() && audit.room.as_deref() == self.room && is_marked
     }
 
     /// The lowest role that may do it.
     fn least(&self) -> Role {
-        match self.room {
-            None => Role::ServerModerator,
-            Some(_) => Role::Moderator,
+        match (self.room, &self.act) {
+            (None, _) => Role::ServerModerator,
+            (Some(_), Act::Report(_)) => Role::Member,
+            (Some(_), _) => Role::Moderator,
         }
     }
 
@@ -117,14 +136,30 @@ impl Deed {
                 roles.chain(of_account(nick)).collect()
             }
             Act::Impose(_, Whom::Account(name), _) => of_account(name).into_iter().collect(),
-            Act::Impose(_, Whom::Address(_), _) | Act::Lift(..) | Act::Topic => Vec::new(),
+            Act::Purge(nick, _) => {
+                let is_meant = |one: &&Present<'_>| look(&one.who.nick) == look(nick);
+                let meant = present.iter().filter(is_meant);
+                let roles = meant.map(|one| model.role(&one.who, self.room));
+                roles.chain(of_account(nick)).collect()
+            }
+            Act::Impose(_, Whom::Address(_), _) | Act::Lift(..) | Act::Topic | Act::Report(_) => {
+                Vec::new()
+            }
         }
+    }
+
+    /// Whether it is a purge of what the actor said itself, which every moderator may.
+    fn is_about(&self, actor: &Who) -> bool {
+        matches!(&self.act, Act::Purge(nick, _) if look(nick) == look(&actor.nick))
     }
 
     /// Whether somebody may do it.
     pub(crate) fn is_allowed(&self, actor: &Who, model: &Model, present: &[Present<'_>]) -> bool {
         let role = model.role(actor, self.room);
         let targets = self.targets(model, present);
+        if self.is_about(actor) {
+            return role >= self.least();
+        }
         role >= self.least() && targets.iter().all(|target| *target < role)
     }
 }

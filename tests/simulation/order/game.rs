@@ -13,6 +13,7 @@ use super::deed::{Act, Deed, Present, Whom};
 use super::model::{Model, Who, look};
 use super::passwords::{SimPasswords, hashed};
 use super::person::{Asked, Person};
+use super::purged::{self, Messages};
 use super::seats::{self, Seats};
 use parlor::chat::registry::{Account, Change, Fact, FactKey, SanctionKind, Scope, Subject};
 use parlor::chat::{Content, Draft, Role};
@@ -43,6 +44,12 @@ struct Pending {
     actor: Who,
     /// The change that it led to.
     done: Option<u64>,
+    /// When it was asked for, the newest entry of its room, and who had its nick then.
+    from: Millis,
+    head: u32,
+    wearers: BTreeSet<usize>,
+    /// Messages that it has deleted.
+    deleted: usize,
 }
 
 struct Game {
@@ -62,6 +69,7 @@ struct Game {
     entries: BTreeMap<(String, u32), Draft>,
     /// Who said what.
     said: BTreeMap<String, Who>,
+    messages: Messages,
     pending: Option<Pending>,
     /// Those whose connection was lost in this turn.
     gone: Vec<Present<'static>>,
@@ -122,6 +130,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         chance,
         entries: BTreeMap::new(),
         said: BTreeMap::new(),
+        messages: Messages::default(),
         pending: None,
         gone: Vec::new(),
         seats: Seats::default(),
@@ -429,13 +438,33 @@ impl Game {
         if !self.all_are_themselves() || one.open().is_none_or(|one| !one.asked.is_empty()) {
             return;
         }
+        // What one asked for that is cut off may still be done in this turn.
+        if !self.gone.is_empty() {
+            return;
+        }
         let actor = one.who().expect("it is open");
         let deed = self.any_deed();
+        let wearers = match &deed.act {
+            Act::Purge(nick, _) => {
+                let wears =
+                    |one: &&Person| one.who().is_some_and(|who| look(&who.nick) == look(nick));
+                self.people
+                    .iter()
+                    .filter(wears)
+                    .map(|one| one.number)
+                    .collect()
+            }
+            _ => BTreeSet::new(),
+        };
         self.pending = Some(Pending {
             person,
-            deed: deed.clone(),
             actor,
             done: None,
+            from: self.server.net().wall(),
+            head: deed.room.map_or(0, |room| self.messages.head(room)),
+            wearers,
+            deleted: 0,
+            deed: deed.clone(),
         });
         let (kind, fields) = deed.request();
         self.asks(person, kind, &fields, Asked::Deed(deed));
@@ -445,7 +474,15 @@ impl Game {
         self.marks += 1;
         let room = ROOMS[self.chance.below(ROOMS.len())];
         let kind = [SanctionKind::Ban, SanctionKind::Mute][self.chance.below(2)];
-        let act = match self.chance.below(10) {
+        let act = match self.chance.below(13) {
+            10..12 => {
+                let other = self.chance.below(PEOPLE);
+                Act::Purge(self.nick_of(other), 1 + self.chance.below(60) as u32)
+            }
+            12 => {
+                let head = self.messages.head(room) as usize;
+                Act::Report(1 + self.chance.below(head + 1) as u32)
+            }
             0..2 => {
                 let other = self.chance.below(PEOPLE);
                 Act::Kick(self.nick_of(other))
@@ -458,7 +495,10 @@ impl Game {
             }
             _ => Act::Lift(kind, self.whom()),
         };
-        let is_of_room = matches!(act, Act::Kick(_) | Act::Topic) || self.chance.percent(75);
+        let is_of_room = matches!(
+            act,
+            Act::Kick(_) | Act::Topic | Act::Purge(..) | Act::Report(_)
+        ) || self.chance.percent(75);
         Deed {
             room: is_of_room.then_some(room),
             act,
@@ -534,8 +574,13 @@ impl Game {
             return assert_eq!(known, &record.draft, "another entry with the same number");
         }
         self.entries.insert(key, record.draft.clone());
+        if let Content::Deleted { of } = record.draft.content {
+            self.taps_deletion(record, of.0);
+        }
         if let Content::Said { text, .. } = &record.draft.content {
             let who = &self.said[text];
+            self.messages
+                .takes(&record.name, record.seq.0, record.at, &record.draft, who);
             let room = record.name.as_str();
             assert!(
                 who.nick.is_empty() || who.nick == record.draft.nick,
@@ -552,6 +597,28 @@ impl Game {
                 "{text:?} in the moderated room {room}"
             );
         }
+    }
+
+    /// Only a purge deletes, and only what it is about.
+    fn taps_deletion(&mut self, record: &Record, of: u32) {
+        let pending = self.pending.as_mut().expect("a purge is under way");
+        let Act::Purge(nick, seconds) = &pending.deed.act else {
+            panic!("{:?} deletes message {of}", pending.deed);
+        };
+        assert_eq!(pending.deed.room, Some(record.name.as_str()));
+        pending.deleted += 1;
+        let asked = purged::Asked {
+            room: &record.name,
+            nick,
+            seconds: *seconds,
+            actor: &pending.actor,
+            from: pending.from,
+            to: record.at,
+            head: pending.head,
+            wearers: &pending.wearers,
+        };
+        self.messages.check_deleted(&asked, of, &self.model);
+        self.messages.are_deleted(&record.name, of, self.turns);
     }
 
     fn taps_change(&mut self, change: &Change) {
@@ -579,6 +646,9 @@ impl Game {
             pending.deed,
             pending.actor
         );
+        if let Act::Purge(..) = pending.deed.act {
+            assert_eq!(audit.detail, pending.deleted.to_string(), "{audit:?}");
+        }
         pending.done = Some(change.number);
     }
 
@@ -704,7 +774,9 @@ impl Game {
                 for entry in object["entries"].as_array().expect("entries") {
                     self.may_read(person, room, entry);
                 }
+                self.has_read(room, &object);
             }
+            ("reported", None) => self.is_shown_a_report(person, &object),
             ("error", Some(asked)) => {
                 let code = object["code"].as_str().expect("a code").to_owned();
                 self.is_refused(person, &asked, &code, text);
@@ -777,6 +849,60 @@ impl Game {
         );
     }
 
+    /// What was purged before this turn is shown nowhere.
+    fn has_read(&self, room: usize, page: &Value) {
+        for entry in page["entries"].as_array().expect("a page") {
+            let seq = entry["seq"].as_u64().expect("a number") as u32;
+            let deleted = self.messages.deleted_in(ROOMS[room], seq);
+            let is_gone = deleted.is_some_and(|turn| turn < self.turns);
+            if entry["type"] == "message" && is_gone {
+                assert_eq!(entry["text"], "", "{entry} was purged");
+            }
+        }
+    }
+
+    /// Only those who keep order in a room see what is reported there.
+    fn is_shown_a_report(&self, person: usize, report: &Value) {
+        let who = self.people[person].who().expect("it is open");
+        let room = report["room"].as_str();
+        assert!(
+            self.model.role(&who, room) >= Role::Moderator,
+            "{who:?} is shown {report}"
+        );
+        let pending = self.pending.as_ref().expect("a report is made");
+        assert!(
+            matches!(pending.deed.act, Act::Report(seq) if report["seq"] == seq),
+            "{report} is not {:?}",
+            pending.deed
+        );
+    }
+
+    /// A purge is answered: all that it was about is gone, unless the answer says that there may be
+    /// more.
+    fn has_purged(&self, object: &Value) {
+        let pending = self.pending.as_ref().expect("a purge is done");
+        let Act::Purge(nick, seconds) = &pending.deed.act else {
+            return;
+        };
+        assert_eq!(object["count"], pending.deleted, "{object}");
+        if object["more"] == true {
+            return;
+        }
+        let asked = purged::Asked {
+            room: pending.deed.room.expect("it is of a room"),
+            nick,
+            seconds: *seconds,
+            actor: &pending.actor,
+            from: pending.from,
+            to: self.server.net().wall(),
+            head: pending.head,
+            wearers: &pending.wearers,
+        };
+        let kept = self.engine.disk.kept(asked.room);
+        let oldest = kept.map_or(0, |kept| kept.oldest.0);
+        self.messages.check_left(&asked, oldest, &self.model);
+    }
+
     fn is_done(&mut self, person: usize, asked: &Asked, object: &Value) {
         let connection = self.people[person].connection.as_mut();
         let connection = connection.expect("it hears something");
@@ -816,6 +942,15 @@ impl Game {
                 let pending = self.pending.as_ref().expect("a deed is done");
                 assert_eq!(pending.person, person);
                 let done = pending.done;
+                if let Act::Purge(..) = deed.act {
+                    self.has_purged(object);
+                    if object["count"] == 0 {
+                        return assert_eq!(
+                            done, None,
+                            "nothing was purged, and is in the audit log"
+                        );
+                    }
+                }
                 let number = done.unwrap_or_else(|| panic!("{deed:?} is not in the audit log"));
                 assert!(
                     number <= self.engine.disk.changes(),
@@ -955,7 +1090,7 @@ impl Game {
     fn is_special(&self, deed: &Deed, actor: &Who) -> bool {
         let whom = match &deed.act {
             Act::Impose(_, whom, _) | Act::Lift(_, whom) => whom,
-            Act::Kick(_) | Act::Topic => return false,
+            Act::Kick(_) | Act::Topic | Act::Purge(..) | Act::Report(_) => return false,
         };
         let is_oneself = match whom {
             Whom::Nick(nick) => look(nick) == look(&actor.nick),
@@ -1030,6 +1165,27 @@ impl Game {
         self.is_quiet = false;
         self.engine.misbehaves(self.faults);
         self.check_audit();
+        self.check_disk();
+    }
+
+    /// The disk has nothing of what was purged, and all else.
+    fn check_disk(&self) {
+        let text = |room: &str, seq: u32| {
+            let draft = self.engine.disk.present(room, seq)?;
+            match draft.content {
+                Content::Said { text, .. } => Some(text),
+                _ => None,
+            }
+        };
+        for (room, seq) in self.messages.deleted() {
+            let text = text(room, *seq).unwrap_or_default();
+            assert_eq!(text, "", "message {seq} of {room} was purged");
+        }
+        for (room, seq) in self.messages.there() {
+            // None where the disk keeps it no more.
+            let text = text(room, *seq);
+            assert_ne!(text.as_deref(), Some(""), "message {seq} of {room} is gone");
+        }
     }
 
     /// All that was done is in the audit log of the disk, once.
@@ -1057,6 +1213,16 @@ impl Game {
         let disk = &self.engine.disk;
         self.entries
             .retain(|(room, seq), _| disk.kept(room).is_some_and(|kept| *seq <= kept.head.0));
+        let entries = &self.entries;
+        let is_kept = |room: &str, seq: u32| entries.contains_key(&(room.to_owned(), seq));
+        self.messages.fall_back(|room, seq| !is_kept(room, seq));
+        self.messages.undelete(|room, of| {
+            let is_it = |((known, _), draft): (&(String, u32), &Draft)| {
+                known == room
+                    && matches!(draft.content, Content::Deleted { of: other } if other.0 == of)
+            };
+            entries.iter().any(is_it)
+        });
         self.check_audit();
     }
 

@@ -2,13 +2,15 @@
 //! network and a simulated store, which crash and start again. Nobody who is banned is in, nobody who
 //! is muted was heard, nobody does what the role does not allow, the audit log has every action once,
 //! a reserved nick is worn by its owner alone, nobody is in a room whose password it has not shown, and
-//! no member reads an entry below its floor.
+//! no member reads an entry below its floor. What is purged is shown nowhere, nothing else is gone, and
+//! reports are shown to those alone who keep order.
 
 mod deed;
 mod game;
 mod model;
 mod passwords;
 mod person;
+mod purged;
 mod seats;
 
 /// The games of a test run.
