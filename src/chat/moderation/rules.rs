@@ -50,7 +50,7 @@ impl Chat {
             return self.show_rules(id, room, effects);
         }
         // Since the password was asked to be hashed, the user may have left.
-        if !self.is_member(id, room) {
+        if !self.is_member(id, room) && !self.is_host(id) {
             return effects.push(refuse(id, Refused::NotAMember));
         }
         let wants_pace =
