@@ -120,7 +120,10 @@ fn write(file: &Path, rows: &[Row<'_>]) {
     let names = |sql: &str, column| -> Vec<String> {
         let mut statement = db.prepare(sql).expect("a query");
         let names = statement.query_map([], |row| row.get(column));
-        names.expect("rows").map(|name| name.expect("a name")).collect()
+        names
+            .expect("rows")
+            .map(|name| name.expect("a name"))
+            .collect()
     };
     let tables = names(tables, 0);
     for row in rows {
