@@ -251,7 +251,7 @@ fn host_keeps_order_as_an_admin_does_and_is_one_until_it_is_answered() {
     // In a room without members, and on the server.
     let den = SmolStr::new_static("den");
     hosted(&mut scene, Some((None, &den)), ban("cat"));
-    let scope = Scope::Room(den.clone());
+    let scope = Scope::Room(SmolStr::new_static("den"));
     assert_eq!(scene.chat.registry().sanctions(&scope).count(), 2);
     hosted(&mut scene, None, everywhere(mute("cat")));
     assert_eq!(scene.chat.registry().sanctions(&Scope::Server).count(), 2);

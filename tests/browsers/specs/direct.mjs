@@ -15,12 +15,9 @@ async function menuOf(person, text) {
 everywhere("two people talk alone", async (scene) => {
   const ann = await scene.person("ann");
   const bob = await scene.person("bob");
-  if (!await ann.count("#members")) await ann.click("#members-open");
-  await ann.sees({ in: "#member-list", role: "button", name: /^bob/ });
-  const { x, y } = await ann.rect({ in: "#member-list", role: "button", name: /^bob/ });
-  await ann.view.move?.(x + 5, y + 5);
-  await ann.evaluate(() => document.querySelector('#member-list [data-nick="bob"]').focus());
-  await ann.press("ArrowRight", "Enter");
+  await says(bob, "good morning");
+  await ann.reads("good morning", "#log");
+  await menuOf(ann, "good morning");
   await choose(ann, "Message bob");
   await ann.reads("@bob", "#room-name");
   await says(ann, "only for you");
@@ -33,6 +30,19 @@ everywhere("two people talk alone", async (scene) => {
   await ann.reads("I see", "#log");
   await says(ann, "I am back");
   await bob.reads("I am back", "#log");
+});
+
+spec("a conversation is begun with the keyboard from the list of members", async (scene) => {
+  const ann = await scene.person("ann");
+  await scene.person("bob");
+  if (!await ann.count("#members")) await ann.click("#members-open");
+  await ann.sees({ in: "#member-list", role: "button", name: /^bob/ });
+  const { x, y } = await ann.rect({ in: "#member-list", role: "button", name: /^bob/ });
+  await ann.view.move?.(x + 5, y + 5);
+  await ann.evaluate(() => document.querySelector('#member-list [data-nick="bob"]').focus());
+  await ann.press("ArrowRight", "Enter");
+  await choose(ann, "Message bob");
+  await ann.reads("@bob", "#room-name");
 });
 
 spec("what came while an account was away is counted when it comes back", async (scene) => {
