@@ -169,6 +169,8 @@ impl Memory {
         let mut seen = BTreeMap::new();
         for said in self.view.values() {
             match &said.what {
+                // A later change was not seen, which has replaced this one.
+                What::Edited { of, text } if text.is_empty() => seen.remove(of),
                 What::Edited { of, text } => seen.insert(*of, text.clone()),
                 What::Deleted { of } => seen.insert(*of, String::new()),
                 _ => None,
