@@ -17,10 +17,10 @@ WAIT = 10
 ERRORS = {
     "resume": "no_such_session",
     "op": "login_failed",
-    **dict.fromkeys(["edit", "delete"], "no_such_message"),
+    **dict.fromkeys(["edit", "delete", "report"], "no_such_message"),
     **dict.fromkeys(["logout", "password", "unregister", "account"], "login_required"),
     **dict.fromkeys(["kick", "topic", "ban", "unban", "mute", "unmute", "sanctions"], "not_allowed"),
-    **dict.fromkeys(["role", "room", "close_room", "audit"], "not_allowed"),
+    **dict.fromkeys(["role", "room", "close_room", "audit", "purge"], "not_allowed"),
 }
 NEEDS_NO_ROOM = {"resume", "join", "nick", "op", "rooms", "ping"}
 
@@ -36,6 +36,8 @@ async def answer(socket, re):
 def error_of(request):
     if request["type"] == "login" and "token" in request:
         return "not_allowed"
+    if request.get("room", "").startswith("@"):
+        return "no_such_member"  # The other of the conversation is not here.
     if request["type"] == "room" and request.keys() == {"type", "id", "room"}:
         return None  # Only asks.
     return ERRORS.get(request["type"])
