@@ -426,7 +426,7 @@ impl Person {
         let (words, asked) = match chance.below(14) {
             0 => ("/who".to_owned(), reply("* in ")),
             1 => ("/rooms".to_owned(), reply("* rooms: ")),
-            2 => ("/HELP please".to_owned(), reply("* what you write ")),
+            2 => ("/HELP".to_owned(), reply("* what you write ")),
             3 => (
                 format!("/no-{tag}"),
                 Asked::Reply(format!("* there is no command /no-{tag};")),
