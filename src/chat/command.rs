@@ -31,7 +31,7 @@ pub enum Command<'a> {
         nick: &'a str,
         seconds: u32,
     },
-    /// Show a message to those who keep order.
+    /// Show a message to the moderators.
     Report {
         of: Seq,
         reason: &'a str,
@@ -145,7 +145,7 @@ impl Command<'_> {
 }
 
 impl Command<'_> {
-    /// Whether it is one by which order is kept, and so is open to those who ask from outside.
+    /// Whether it keeps order: such a command may come from the command line as well.
     pub const fn keeps_order(&self) -> bool {
         matches!(
             self,

@@ -84,11 +84,11 @@ pub enum Event {
         /// There may be more that are as new: so many are looked at, and deleted, at once.
         more: bool,
     },
-    /// A message was reported: to one who keeps order.
+    /// A message was reported: to a moderator.
     Reported(Box<Report>),
     /// The same to the one who reported it.
     ReportKept {
-        /// Those who have seen it.
+        /// How many have seen it.
         moderators: u32,
     },
     /// Rows of the audit log, the newest first, to the user who asked.

@@ -407,7 +407,7 @@ impl Chat {
 }
 
 /// Has a change kept, and a user answered then.
-fn keep(change: Change, answer: Option<(ConnId, Event)>) -> Effect {
+pub(super) fn keep(change: Change, answer: Option<(ConnId, Event)>) -> Effect {
     let (to, event) = answer.map_or((None, None), |(to, event)| (Some(to), Some(event)));
     Effect::Change {
         change: Box::new(change),

@@ -26,9 +26,9 @@ impl Chat {
         now: Now,
         effects: &mut Effects,
     ) {
-        let Some((subject, name)) = self.ignorable(nick) else {
-            let nick = text::excerpt(nick);
-            return effects.push(refuse(id, Refused::NoSuchMember { nick }));
+        let (subject, name) = match self.ignorable(nick) {
+            Ok(ignorable) => ignorable,
+            Err(why) => return effects.push(refuse(id, why)),
         };
         let own = self.account_of(id);
         if own.is_some_and(|own| subject == Subject::Account(own)) {
@@ -58,9 +58,9 @@ impl Chat {
         now: Now,
         effects: &mut Effects,
     ) {
-        let Some((subject, name)) = self.ignorable(nick) else {
-            let nick = text::excerpt(nick);
-            return effects.push(refuse(id, Refused::NoSuchMember { nick }));
+        let (subject, name) = match self.ignorable(nick) {
+            Ok(ignorable) => ignorable,
+            Err(why) => return effects.push(refuse(id, why)),
         };
         let wanted = Nick::parse(&name).ok();
         let is_it = |ignored: &Subject| match ignored {
@@ -108,13 +108,19 @@ impl Chat {
         ignored.iter().filter_map(name).collect()
     }
 
-    /// As what one is ignored, and what it is called.
-    fn ignorable(&self, nick: &str) -> Option<(Subject, SmolStr)> {
-        let nick = Nick::parse(nick.strip_prefix('@').unwrap_or(nick)).ok()?;
-        Some(match self.registry.account_like(&nick) {
+    /// As what a user is ignored, and what it is called.
+    ///
+    /// # Errors
+    /// No user can have this nick.
+    fn ignorable(&self, nick: &str) -> Result<(Subject, SmolStr), Refused> {
+        let parsed = Nick::parse(nick.strip_prefix('@').unwrap_or(nick));
+        let parsed = parsed.map_err(|_| Refused::NoSuchMember {
+            nick: text::excerpt(nick),
+        })?;
+        Ok(match self.registry.account_like(&parsed) {
             Some(account) => (Subject::Account(account.id), account.name.clone()),
             None => {
-                let name = nick.as_smol_str().clone();
+                let name = parsed.as_smol_str().clone();
                 (Subject::Nick(name.clone()), name)
             }
         })

@@ -28,7 +28,7 @@ use smol_str::{SmolStr, format_smolstr};
 pub const DIRECTS_MAX: usize = 32;
 
 impl Chat {
-    // Who is who
+    // The two parties
 
     /// The user as one of a pair; `None`: a guest that has talked to no other alone.
     fn party_of(&self, id: ConnId) -> Option<Party> {
@@ -216,7 +216,7 @@ impl Chat {
         Ok(())
     }
 
-    // Who is a member
+    // Members
 
     /// A user becomes a live member of a conversation, which the log has opened. The other sees
     /// nothing of it.

@@ -17,6 +17,7 @@ pub use purge::{PURGE_SECONDS_MAX, Writer};
 pub use report::Report;
 pub use rules::{Maker, NotMade};
 
+use super::accounts::keep;
 use super::registry::Audit;
 use super::{
     Action, Chat, Content, Draft, Effect, Effects, Entry, Event, Farewell, Nick, Now, Refused, may,
@@ -27,6 +28,19 @@ use smol_str::SmolStr;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 impl Chat {
+    /// Keeps a row of the audit log for what changes nothing else that is kept.
+    fn note_act(
+        &mut self,
+        audit: Audit,
+        answer: Option<(ConnId, Event)>,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let (puts, forgets) = (Vec::new(), Vec::new());
+        let change = self.registry.change(now.wall, puts, forgets, Some(audit));
+        effects.push(keep(change, answer));
+    }
+
     pub(super) fn make_operator(&mut self, id: ConnId, token: &str, effects: &mut Effects) {
         // In constant time: the time of an answer must not depend on how much of a guess was right,
         // nor on whose token it was.

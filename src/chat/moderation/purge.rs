@@ -136,14 +136,8 @@ impl Chat {
             detail: format_smolstr!("{count}"),
             until: None,
         };
-        let change = self
-            .registry
-            .change(now.wall, Vec::new(), Vec::new(), Some(audit));
-        effects.push(Effect::Change {
-            change: Box::new(change),
-            to: is_answer.then_some(id),
-            event: is_answer.then(|| event.clone()),
-        });
+        let answer = is_answer.then(|| (id, event.clone()));
+        self.note_act(audit, answer, now, effects);
         if !is_answer {
             effects.push(Effect::Tell { to: id, event });
         }

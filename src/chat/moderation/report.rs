@@ -1,4 +1,4 @@
-//! Reports of messages to those who keep order in a room. Knows no log: the server reads what is
+//! Reports of messages to the moderators of a room. Knows no log: the server reads what is
 //! reported.
 
 use super::super::registry::Audit;
@@ -80,14 +80,8 @@ impl Chat {
             detail: format_smolstr!("{nick}{colon}{reason}"),
             until: None,
         };
-        let change = self
-            .registry
-            .change(now.wall, Vec::new(), Vec::new(), Some(audit));
-        effects.push(Effect::Change {
-            change: Box::new(change),
-            to: Some(id),
-            event: Some(Event::ReportKept { moderators: count }),
-        });
+        let kept = Event::ReportKept { moderators: count };
+        self.note_act(audit, Some((id, kept)), now, effects);
         for moderator in moderators {
             effects.push(tell(moderator, Event::Reported(Box::new(report.clone()))));
         }
