@@ -474,6 +474,18 @@ fn settings_that_do_not_go_together_are_named_with_where_they_are_set() {
 }
 
 #[test]
+fn place_is_that_of_the_value_that_counts() {
+    let text = "silent-timeout = \"20s\"\nping-after = \"10s\"\n";
+    let all = in_file(text, &[], &["--ping-after", "30s"]).problems;
+    let [only] = &all[..] else {
+        panic!("{all:?}");
+    };
+    let only = only.to_string();
+    assert!(only.contains("silent-timeout is set by p.toml:1"), "{only}");
+    assert!(!only.contains("p.toml:2"), "the option counts: {only}");
+}
+
+#[test]
 fn listing_is_a_file_with_the_same_settings_and_without_secrets() {
     let text = "listen = [\"127.0.0.1:1\", \"unix:/tmp/a\\\"b\"]\nbacklog = 7\nrequire-origin = true\n\
                 operator-token = \"hidden\"\n";

@@ -32,7 +32,7 @@ impl<C> Table<C> {
 
 fn list<C>(text: &mut String, row: &'static Row<C>, given: &Given<C>, defaults: &mut C) {
     let name = row.name;
-    let _ = match given.newest(row) {
+    let _ = match given.newest(name) {
         None => {
             let default = row.show(defaults).unwrap_or_default();
             let words: Vec<String> = match row.field {

@@ -249,20 +249,13 @@ impl<C> Given<C> {
 
     /// The last value that is given for the option of this name.
     pub fn value_of(&self, name: &str) -> Option<&str> {
-        let of_name = self
-            .values
-            .iter()
-            .rev()
-            .find(|value| value.row.name == name)?;
-        of_name.values.last().map(String::as_str)
+        self.newest(name)?.values.last().map(String::as_str)
     }
 
-    /// What was given for a row by the source that counts.
-    pub(super) fn newest(&self, row: &Row<C>) -> Option<&Value<C>> {
-        self.values
-            .iter()
-            .rev()
-            .find(|value| value.row.name == row.name)
+    /// What was given for the option of this name by the source that counts.
+    pub(super) fn newest(&self, name: &str) -> Option<&Value<C>> {
+        let mut newest_first = self.values.iter().rev();
+        newest_first.find(|value| value.row.name == name)
     }
 
     /// Adds what a file sets, which the environment and the options win over. Returns all that is
@@ -313,23 +306,23 @@ impl<C> Given<C> {
         bad
     }
 
-    /// A sentence about options, with where those of them are set that are none.
+    /// A sentence about options, with where those of them are set that a file or a variable sets.
     pub fn with_places(&self, sentence: String) -> String {
-        let is_named = |row: &Row<C>| {
-            let option = format!("--{}", row.name);
-            sentence
-                .split([' ', ';', ':', ','])
-                .any(|word| word == option)
+        let is_named = |name: &str| {
+            let mut words = sentence.split([' ', ';', ':', ',']);
+            words.any(|word| word.strip_prefix("--") == Some(name))
         };
-        let mut places: Vec<String> = Vec::new();
-        for value in self.values.iter().rev().filter(|value| is_named(value.row)) {
-            let (name, place) = (value.row.name, value.source.place(value.row));
-            let set = format!("{name} is set by {place}");
-            let is_first = !places
-                .iter()
-                .any(|one| one.starts_with(&format!("{name} ")));
-            if is_first && !matches!(value.source, Source::Option) {
-                places.push(set);
+        let mut places = Vec::new();
+        for value in self.values.iter().filter(|value| is_named(value.row.name)) {
+            let name = value.row.name;
+            let counts = self
+                .newest(name)
+                .is_some_and(|one| std::ptr::eq(one, value));
+            if counts && !matches!(value.source, Source::Option) {
+                places.push(format!(
+                    "{name} is set by {}",
+                    value.source.place(value.row)
+                ));
             }
         }
         match places.len() {
