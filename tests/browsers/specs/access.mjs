@@ -1,11 +1,13 @@
 // For everybody: axe-core on every view in both themes, contrast, keyboard, zoom, motion, and what a
 // screen reader is given.
+import { rests } from "../court.mjs";
 import { source } from "../packages.mjs";
 import { equal, everywhere, ok, spec } from "../spec.mjs";
 
 const AXE = source("axe-core/axe.min.js");
 
 async function axe(person, where) {
+  await rests(person);
   await person.view.evaluate(`(() => { ${AXE}; return 0; })()`);
   const found = await person.evaluate(async () => {
     const { violations } = await axe.run(document, { resultTypes: ["violations"] });

@@ -1,16 +1,7 @@
 // Talking to one alone in the page: begun from the menu of a member, received with a badge, and by
 // an account that was away; and members that are ignored.
-import { says } from "../court.mjs";
+import { choose, menuOf, says } from "../court.mjs";
 import { equal, everywhere, ok, spec } from "../spec.mjs";
-
-const choose = (person, name) => person.click({ role: "menuitem", name });
-
-async function menuOf(person, text) {
-  const { x, y } = await person.rectOfText("#log", text);
-  await person.view.move(x + 5, y + 5);
-  await person.click({ in: "#row-actions", role: "button", name: "More" });
-  await person.sees({ role: "menu" });
-}
 
 everywhere("two people talk alone", async (scene) => {
   const ann = await scene.person("ann");

@@ -1,27 +1,11 @@
 // Keeping order in the page: menus with what one's role allows, bans and mutes with time and reason
 // and how they are lifted, lists of them, the audit log.
 import { Program } from "../client.mjs";
-import { court, says } from "../court.mjs";
+import { choose, court, inDialog, menuOf, openRoomMenu, rests, says } from "../court.mjs";
 import { source } from "../packages.mjs";
 import { equal, everywhere, ok, spec } from "../spec.mjs";
 
 const AXE = source("axe-core/axe.min.js");
-
-async function menuOf(person, text) {
-  const { x, y } = await person.rectOfText("#log", text);
-  await person.view.move(x + 5, y + 5);
-  await person.click({ in: "#row-actions", role: "button", name: "More" });
-  await person.sees({ role: "menu" });
-}
-
-const choose = (person, name) => person.click({ role: "menuitem", name });
-const inDialog = (more) => ({ in: { role: "dialog" }, ...more });
-
-async function openRoomMenu(person, name) {
-  await person.click("#room-menu-open");
-  await choose(person, name);
-  await person.sees({ role: "dialog" });
-}
 
 everywhere("an owner bans from the menu, the other learns why, and the ban is lifted where it is shown", async (scene) => {
   const { ann, eve } = await court(scene);
@@ -93,6 +77,7 @@ for (const theme of ["light", "dark"]) {
     await says(eve, "a message");
     await ann.reads("a message", "#log");
     const axe = async (where) => {
+      await rests(ann);
       await ann.view.evaluate(`(() => { ${AXE}; return 0; })()`);
       const found = await ann.evaluate(async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
         .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 200)).join(" | ")}`));
@@ -135,7 +120,7 @@ for (const [name, options] of [["desktop", {}], ["phone", { width: 390, height: 
     await says(ann, "/topic tea at five");
     await ann.reads("tea at five", "#topic");
     const shows = async (what) => {
-      await ann.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished)).then(() => 0));
+      await rests(ann);
       await ann.screenshot(`${scene.shots}/order-${name}-${what}.png`);
     };
     const { x, y } = await ann.rectOfText("#log", "cheap watches");

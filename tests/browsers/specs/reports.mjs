@@ -1,16 +1,6 @@
 // Reports to those who keep order, and messages of a member that are deleted together, in the page.
-import { court, says } from "../court.mjs";
+import { choose, court, inDialog, menuOf, says } from "../court.mjs";
 import { equal, ok, spec } from "../spec.mjs";
-
-async function menuOf(person, text) {
-  const { x, y } = await person.rectOfText("#log", text);
-  await person.view.move(x + 5, y + 5);
-  await person.click({ in: "#row-actions", role: "button", name: "More" });
-  await person.sees({ role: "menu" });
-}
-
-const choose = (person, name) => person.click({ role: "menuitem", name });
-const inDialog = (more) => ({ in: { role: "dialog" }, ...more });
 
 spec("a member without a role is offered no power, and reports instead", async (scene) => {
   const { ann, eve } = await court(scene);

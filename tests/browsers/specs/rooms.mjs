@@ -1,15 +1,6 @@
 // What rooms are like, in the page: settings, slow mode, owners and the roles that they give.
-import { court, says } from "../court.mjs";
+import { choose, court, inDialog, openRoomMenu, says } from "../court.mjs";
 import { equal, ok, spec } from "../spec.mjs";
-
-const choose = (person, name) => person.click({ role: "menuitem", name });
-const inDialog = (more) => ({ in: { role: "dialog" }, ...more });
-
-async function openRoomMenu(person, name) {
-  await person.click("#room-menu-open");
-  await choose(person, name);
-  await person.sees({ role: "dialog" });
-}
 
 spec("slow mode is set in a dialog, counts down at the field, and lets words stay", async (scene) => {
   const { ann, eve } = await court(scene);

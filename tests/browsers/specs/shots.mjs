@@ -1,5 +1,6 @@
 // Screenshots to look at, in target/browsers: the page with all that it shows, on a desktop, a phone,
 // from right to left, in Chinese, dark, and at twice the size.
+import { rests } from "../court.mjs";
 import { ok, spec } from "../spec.mjs";
 
 const texts = {
@@ -27,9 +28,6 @@ async function filled(scene, language) {
   await b.say("attic", "ann: are you there?");
   return { people, last: t[4] };
 }
-
-/** Nothing moves any more. */
-const rests = (person) => person.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished)).then(() => 0));
 
 const looks = [
   ["desktop", { width: 1280, height: 800 }, "en", {}],
