@@ -58,22 +58,22 @@ fn text_of(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The `File` of this name as an expression.
+/// The `File` of this name as an expression. Paths are relative to the table, so that a folder of
+/// builds can be moved or copied, and the place of a build is not part of it.
 fn row(name: &str, content_type: &str, body: &[u8], out: &Path) -> String {
-    let served = out.join(name);
-    write_file(&served, body);
+    write_file(&out.join(name), body);
     let etag = fnv_1a(body);
     let short = gzip(body);
     let gzip = if short.len() < body.len() {
-        let copy = out.join(format!("{name}.gz"));
-        write_file(&copy, &short);
+        let copy = format!("{name}.gz");
+        write_file(&out.join(&copy), &short);
         format!("Some(include_bytes!({copy:?}))")
     } else {
         String::from("None")
     };
     format!(
         "    File {{ name: {name:?}, content_type: {content_type:?}, etag: \"\\\"{etag:016x}\\\"\", \
-         gzip_etag: \"\\\"{etag:016x}-gzip\\\"\", body: include_bytes!({served:?}), gzip: {gzip} }},\n"
+         gzip_etag: \"\\\"{etag:016x}-gzip\\\"\", body: include_bytes!({name:?}), gzip: {gzip} }},\n"
     )
 }
 
