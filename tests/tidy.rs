@@ -68,6 +68,16 @@ const BELONGS: [(&str, &[&str]); 19] = [
     ("tungstenite", &["ws", "http"]),
 ];
 
+/// Calls that print or end the process, and who may make them. `net` asks for secrets on a terminal.
+const PRINTS: [(&str, &[&str]); 5] = [
+    // eprintln!( has it too.
+    ("println!(", &["program"]),
+    ("print!(", &["program"]),
+    ("process::exit(", &["program"]),
+    ("io::stdout(", &["program"]),
+    ("io::stderr(", &["program", "net"]),
+];
+
 /// Every word directly after `crate::`, also in the braces of a list, with its line.
 fn crate_paths(source: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -145,10 +155,27 @@ fn violations(module: &str, source: &str) -> Vec<String> {
             let names_it = line.match_indices(&path).any(|(at, _)| {
                 !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
             });
-            if names_it && !places.contains(&module) && module != "main" {
+            if names_it && !places.contains(&module) && module != "program" {
                 wrong.push(format!(
                     "{}: {name} belongs in {}",
                     number + 1,
+                    places.join(" and ")
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Where one file of the module `module`, which is none of tests, prints or ends the process.
+fn outputs(module: &str, source: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (number, line) in source.lines().enumerate() {
+        for (call, places) in PRINTS {
+            if line.contains(call) && !places.contains(&module) {
+                let number = number + 1;
+                wrong.push(format!(
+                    "{number}: only {} may {call}",
                     places.join(" and ")
                 ));
             }
@@ -184,7 +211,15 @@ fn every_file_keeps_the_house_rules() {
             .unwrap_or_default();
         let module = module.trim_end_matches(".rs");
         let source = fs::read_to_string(&path).expect("a source is text");
-        for sentence in violations(module, &source) {
+        let is_of_tests = relative
+            .iter()
+            .any(|part| part == "tests" || part == "tests.rs");
+        let outputs = if is_of_tests {
+            Vec::new()
+        } else {
+            outputs(module, &source)
+        };
+        for sentence in violations(module, &source).into_iter().chain(outputs) {
             wrong.push(format!("src/{}:{sentence}", relative.display()));
         }
     }
@@ -217,6 +252,13 @@ fn a_crate_outside_its_place_is_found() {
         violations("server", "//! x\nuse crate::net::mio::MioNet;\n"),
         [""; 0]
     );
+}
+
+#[test]
+fn a_line_that_prints_outside_the_program_is_found() {
+    let source = "//! x\nfn f() {\n    eprintln!(\"x\");\n}\n";
+    assert_eq!(outputs("chat", source), ["3: only program may println!("]);
+    assert_eq!(outputs("program", source), [""; 0]);
 }
 
 #[test]
