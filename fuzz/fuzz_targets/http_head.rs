@@ -80,7 +80,7 @@ fn check(request: &Request<'_>, bytes: &[u8], max_head_bytes: usize) -> bool {
         Request::Get { get, consumed } => {
             assert!((1..=max_head_bytes).contains(consumed) && *consumed <= bytes.len());
             assert_eq!(get.method == Method::Head, is_head);
-            match Pages::new(&page::Settings::default()).answer(get, date) {
+            match Pages::new(&page::Settings::default()).answer(get, Ok(()), date) {
                 Ok(response) => {
                     let status = check_response(&response, is_head);
                     assert_eq!(status == 204, get.method == Method::Options);

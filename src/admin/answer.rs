@@ -11,12 +11,20 @@ pub(super) const NEXT: &str = "Parlor-Next";
 pub struct Answer {
     status: u16,
     body: Body,
+    is_head: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Body {
     Json(Value),
-    Lines { lines: String, next: Option<u64> },
+    Text {
+        content_type: &'static str,
+        text: String,
+    },
+    Lines {
+        lines: String,
+        next: Option<u64>,
+    },
 }
 
 /// How the store is.
@@ -35,6 +43,25 @@ impl Answer {
         Self {
             status,
             body: Body::Json(body),
+            is_head: false,
+        }
+    }
+
+    /// A text for people or for programs that read no JSON.
+    pub const fn text(status: u16, content_type: &'static str, text: String) -> Self {
+        Self {
+            status,
+            body: Body::Text { content_type, text },
+            is_head: false,
+        }
+    }
+
+    /// Its head alone, which is all that may answer a HEAD request (RFC 9110 §9.3.2).
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        Self {
+            is_head: true,
+            ..self
         }
     }
 
@@ -67,6 +94,7 @@ impl Answer {
         Self {
             status: 200,
             body: Body::Lines { lines, next },
+            is_head: false,
         }
     }
 
@@ -99,12 +127,14 @@ impl Answer {
             404 => "Not Found",
             405 => "Method Not Allowed",
             409 => "Conflict",
+            503 => "Service Unavailable",
             // A client reads the number (RFC 9112 §4); the phrase may be empty.
             _ => "",
         };
         let mut fields = String::new();
         let (content_type, body) = match &self.body {
             Body::Json(value) => ("application/json", format!("{value}\n")),
+            Body::Text { content_type, text } => (*content_type, text.clone()),
             Body::Lines { lines, next } => {
                 if let Some(next) = next {
                     fields += &format!("{NEXT}: {}\r\n", next);
@@ -115,13 +145,16 @@ impl Answer {
         if !keep_alive {
             fields += "Connection: close\r\n";
         }
-        format!(
+        let mut response = format!(
             "HTTP/1.1 {} {phrase}\r\nContent-Type: {content_type}\r\nContent-Length: \
-             {}\r\n{fields}\r\n{body}",
+             {}\r\n{fields}\r\n",
             self.status,
             body.len()
-        )
-        .into_bytes()
+        );
+        if !self.is_head {
+            response.push_str(&body);
+        }
+        response.into_bytes()
     }
 }
 

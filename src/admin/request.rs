@@ -20,6 +20,10 @@ const HEADERS_MAX: usize = 32;
 /// What an operator asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
+    /// `GET /healthz`: does the server answer?
+    Health,
+    /// `GET /readyz`: does it serve everything?
+    Readiness,
     /// `GET /status`
     Status,
     /// `POST /backup {"file": PATH}`
@@ -51,6 +55,8 @@ pub enum Received {
         request: Request,
         consumed: usize,
         keep_alive: bool,
+        /// The answer is sent without its body.
+        to_head: bool,
     },
     /// It is answered with an error, but the next one may be right.
     Refused {
@@ -103,14 +109,20 @@ pub fn receive(bytes: &[u8]) -> Received {
     let closes = |value: &&[u8]| value.eq_ignore_ascii_case(b"close");
     let keep_alive = head.version == Some(1) && !field("Connection").iter().any(closes);
     let (method, target) = (head.method.unwrap_or(""), head.path.unwrap_or(""));
+    let to_head = method == "HEAD";
     match route(method, target, body) {
         Ok(request) => Received::Request {
             request,
             consumed,
             keep_alive,
+            to_head,
         },
         Err(answer) => Received::Refused {
-            answer,
+            answer: if to_head {
+                answer.without_body()
+            } else {
+                answer
+            },
             consumed,
             keep_alive,
         },
@@ -128,6 +140,8 @@ fn number(digits: &[u8]) -> Option<usize> {
 fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match (method, path) {
+        ("GET" | "HEAD", "/healthz") => Ok(Request::Health),
+        ("GET" | "HEAD", "/readyz") => Ok(Request::Readiness),
         ("GET", "/status") => Ok(Request::Status),
         ("GET", "/backup") => Ok(Request::Backup),
         ("POST", "/backup") => begin_backup(body),
@@ -144,12 +158,13 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
         },
         (
             _,
-            "/status" | "/backup" | "/check" | "/export" | "/audit" | "/accounts" | "/requests",
+            "/healthz" | "/readyz" | "/status" | "/backup" | "/check" | "/export" | "/audit"
+            | "/accounts" | "/requests",
         ) => Err(Answer::error(405, "this method is not allowed here")),
         _ => Err(Answer::error(
             404,
-            "there is nothing here; there are /status, /backup, /check, /export, /audit, /accounts \
-             and /requests",
+            "there is nothing here; there are /healthz, /readyz, /status, /backup, /check, /export, \
+             /audit, /accounts and /requests",
         )),
     }
 }
@@ -256,6 +271,8 @@ mod tests {
 
     #[test]
     fn each_request_is_understood_whole_and_in_parts() {
+        assert_eq!(request(&get("/healthz")), Request::Health);
+        assert_eq!(request(&get("/readyz")), Request::Readiness);
         assert_eq!(request(&get("/status")), Request::Status);
         assert_eq!(request(&get("/backup")), Request::Backup);
         assert_eq!(request(&get("/check")), Request::Check);
@@ -282,10 +299,27 @@ mod tests {
     }
 
     #[test]
+    fn answers_to_head_have_no_body() {
+        let head = |target: &str| get(target).replace("GET", "HEAD");
+        for (target, expected) in [("/healthz", true), ("/readyz", true)] {
+            let Received::Request { to_head, .. } = received(head(target).as_bytes()) else {
+                panic!("{target}");
+            };
+            assert_eq!(to_head, expected);
+        }
+        let Received::Refused { answer, .. } = received(head("/status").as_bytes()) else {
+            panic!("HEAD is answered");
+        };
+        assert_eq!(answer.status(), 405);
+        assert!(answer.render(true).ends_with(b"\r\n\r\n"));
+    }
+
+    #[test]
     fn wrong_requests_are_refused_with_a_status() {
         for (bytes, expected) in [
             (get("/"), 404),
             (post("/status", ""), 405),
+            (post("/readyz", ""), 405),
             (get("/accounts"), 405),
             (get("/requests"), 405),
             (post("/accounts", "{\"do\":\"add\",\"name\":\"ann\"}"), 400),

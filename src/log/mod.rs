@@ -51,6 +51,9 @@ const SEARCHES_MAX: usize = 64;
 const PAGE_ENTRIES: u32 = 128;
 const PAGE_BYTES: u32 = 16 * 1024;
 
+/// What a message of a line or two takes in the tail, about.
+const SHORT_ENTRY_BYTES: usize = 256;
+
 /// From when nothing pins a room any more to when it is dropped.
 const IDLE_TICKS: u32 = 60 * 10;
 /// What failed to be read is a gap for so long; then the store is asked again.
@@ -522,8 +525,11 @@ impl Log {
         let bytes = Tail::size_of(&entry);
         let has_store = !open.is_in_memory;
         if has_store {
-            let reserved = if is_said { self.unstored_max / 8 } else { 0 };
-            let space = self.unstored_max - reserved;
+            let space = if is_said {
+                self.space_for_said()
+            } else {
+                self.unstored_max
+            };
             // Alone, an entry of any length may wait.
             if self.unstored_bytes > 0 && self.unstored_bytes + bytes > space {
                 return Err(AppendRefused::Full);
@@ -638,6 +644,25 @@ impl Log {
     pub fn failing(&self) -> Option<(u32, &str)> {
         let failing = self.failing.as_ref()?;
         Some((self.now.0.saturating_sub(failing.since.0), &failing.why))
+    }
+
+    /// Why what members say would be refused in every room; `None`: it would not.
+    pub fn refuses(&self) -> Option<AppendRefused> {
+        if self.failing.is_some() {
+            Some(AppendRefused::StoreFailing)
+        } else if self.unstored_bytes > 0
+            && self.unstored_bytes + SHORT_ENTRY_BYTES > self.space_for_said()
+        {
+            Some(AppendRefused::Full)
+        } else {
+            None
+        }
+    }
+
+    /// Bytes that may wait to be stored before what is said is refused: an eighth is kept for the
+    /// rest, such as deletions.
+    const fn space_for_said(&self) -> usize {
+        self.unstored_max - self.unstored_max / 8
     }
 
     // Readers

@@ -319,6 +319,7 @@ fn messages_are_refused_when_too_much_waits_and_a_kick_is_not() {
     let mut log = disk.start(&small(), NOW);
     let room = open(&disk, &mut log, "lobby");
     disk.inner().is_full = true;
+    assert_eq!(log.refuses(), None);
     let mut count = 0;
     while log
         .append(room, &said("ann", "some text"), None, Millis(1))
@@ -328,6 +329,7 @@ fn messages_are_refused_when_too_much_waits_and_a_kick_is_not() {
     }
     let refused = log.append(room, &said("ann", "some text"), None, Millis(1));
     assert_eq!(refused, Err(AppendRefused::Full));
+    assert_eq!(log.refuses(), Some(AppendRefused::Full));
     assert!(log.summary().unstored_bytes <= 4096 / 2 / 8 * 7);
     let kick = Draft {
         nick: SmolStr::new("eve"),
@@ -362,6 +364,7 @@ fn messages_are_refused_while_the_store_fails() {
     ));
     let refused = log.append(room, &said("ann", "a"), None, Millis(1));
     assert_eq!(refused, Err(AppendRefused::StoreFailing));
+    assert_eq!(log.refuses(), Some(AppendRefused::StoreFailing));
     disk.inner().answers.push(Answer::Health(Health::Good));
     disk.settle(&mut log, NOW);
     assert_eq!(say(&mut log, room, "a"), Seq(1));

@@ -1,4 +1,4 @@
-//! The chat page and its files, embedded in the binary, and `/healthz`.
+//! The chat page and its files, embedded in the binary, `/healthz` and `/readyz`.
 //! Knows nothing of WebSockets. Every file in this folder but the Rust sources is served, also
 //! compressed; the modules of its scripts are one file: `build.rs` collects them.
 
@@ -30,9 +30,14 @@ enum Page {
     /// May be stored, and must be revalidated before each use: after an update of the server every
     /// browser loads the new page at once.
     File(&'static File),
-    /// That the server answers. Describes this moment and must not be stored.
+    /// That the server answers.
     Health,
+    /// Whether it serves everything that it is asked.
+    Readiness,
 }
+
+/// Whether the server serves everything: as an error, a sentence that says what it does not.
+pub type Readiness = Result<(), &'static str>;
 
 /// What an operator sets about the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,12 +78,17 @@ impl Pages {
     ///
     /// # Errors
     /// There is nothing at its path.
-    pub fn answer(&self, get: &Get<'_>, date: Date) -> Result<Vec<u8>, Refusal> {
+    pub fn answer(
+        &self,
+        get: &Get<'_>,
+        readiness: Readiness,
+        date: Date,
+    ) -> Result<Vec<u8>, Refusal> {
         if get.method == Method::Options {
             return options(get, date);
         }
         let page = find(get.path).ok_or(Refusal::NoSuchPath)?;
-        Ok(page.answer(get, &self.policy, date))
+        Ok(page.answer(get, &self.policy, readiness, date))
     }
 }
 
@@ -103,6 +113,7 @@ fn options(get: &Get<'_>, date: Date) -> Result<Vec<u8>, Refusal> {
 fn find(path: &str) -> Option<Page> {
     let name = match path.strip_prefix('/')? {
         "healthz" => return Some(Page::Health),
+        "readyz" => return Some(Page::Readiness),
         "" => "index.html",
         // Browsers request it without a link, and go by the type, not by the name.
         "favicon.ico" => "icon.svg",
@@ -114,20 +125,31 @@ fn find(path: &str) -> Option<Page> {
 }
 
 impl Page {
-    /// 200, or 304 if the client has this version already (RFC 9110 §13.1.2).
-    fn answer(self, get: &Get<'_>, policy: &str, date: Date) -> Vec<u8> {
+    /// 200, or 304 if the client has this version already (RFC 9110 §13.1.2); 503 if the server is
+    /// not ready and that is what was asked.
+    fn answer(self, get: &Get<'_>, policy: &str, readiness: Readiness, date: Date) -> Vec<u8> {
         let mut fields = vec![
             ("Content-Security-Policy", policy),
             ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
         ];
         let mut is_known = false;
+        let mut status = 200;
+        let sentence;
         let content = match self {
-            Self::Health => {
+            Self::Health | Self::Readiness => {
+                sentence = match (self, readiness) {
+                    (Self::Readiness, Err(why)) => {
+                        status = 503;
+                        format!("{why}\n")
+                    }
+                    _ => String::from("ok\n"),
+                };
+                // It describes this moment.
                 fields.push(("Cache-Control", "no-store"));
                 Content {
                     content_type: "text/plain; charset=utf-8",
-                    body: b"ok\n",
+                    body: sentence.as_bytes(),
                 }
             }
             Self::File(file) => {
@@ -149,7 +171,7 @@ impl Page {
             }
         };
         Response {
-            status: if is_known { 304 } else { 200 },
+            status: if is_known { 304 } else { status },
             fields: &fields,
             content: (!is_known).then_some(content),
         }

@@ -14,9 +14,17 @@ const UNIX_SECONDS: u64 = 784_111_777;
 /// The response to a request, and whether the connection is kept.
 #[track_caller]
 fn respond(request: &str) -> (Result<Vec<u8>, Refusal>, bool) {
+    respond_when(Ok(()), request)
+}
+
+#[track_caller]
+fn respond_when(readiness: Readiness, request: &str) -> (Result<Vec<u8>, Refusal>, bool) {
     let pages = Pages::new(&Settings::default());
     match http::receive(request.as_bytes(), 0, false, &http::Settings::default()) {
-        Request::Get { get, .. } => (pages.answer(&get, Date::at(UNIX_SECONDS)), get.keep_alive),
+        Request::Get { get, .. } => {
+            let date = Date::at(UNIX_SECONDS);
+            (pages.answer(&get, readiness, date), get.keep_alive)
+        }
         outcome => panic!("{outcome:?}: {request}"),
     }
 }
@@ -201,8 +209,25 @@ fn health_check_is_never_cached() {
 }
 
 #[test]
+fn readiness_is_answered_with_503_and_the_reason_and_health_is_not() {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (ready, _) = fetch(&get("/readyz"));
+    assert_eq!((ready.status, ready.text()), (200, "ok\n"));
+    assert_eq!(ready.field("Cache-Control"), Some("no-store"));
+    let when = |request: &str| respond_when(Err("It is stopping."), request);
+    let (response, keep_alive) = when(&get("/readyz"));
+    let response = Parsed::from(&response.unwrap());
+    assert_eq!((response.status, keep_alive), (503, true));
+    assert_eq!(response.text(), "It is stopping.\n");
+    assert_eq!(response.field("Cache-Control"), Some("no-store"));
+    let head = when(&get("/readyz").replace("GET", "HEAD")).0.unwrap();
+    assert_eq!(Parsed::from_head(&head).fields, response.fields);
+    assert_eq!(Parsed::from(&when(&get("/healthz")).0.unwrap()).status, 200);
+}
+
+#[test]
 fn head_is_get_without_the_body() {
-    for path in ["/", "/style.css", "/healthz"] {
+    for path in ["/", "/style.css", "/healthz", "/readyz"] {
         let (head, keep_alive) = respond(&format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let head = Parsed::from_head(&head.unwrap());
         let (get, _) = fetch(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
@@ -232,6 +257,7 @@ fn options_are_the_methods_allowed_at_the_path() {
         ("*", "GET, HEAD, OPTIONS"),
         ("/", "GET, HEAD, OPTIONS"),
         ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/readyz", "GET, HEAD, OPTIONS"),
         ("/ws", "GET, OPTIONS"),
         ("/ws/den", "GET, OPTIONS"),
     ] {

@@ -13,6 +13,8 @@ use crate::net::Net;
 const BACKUP: u64 = u64::MAX;
 const CHECK: u64 = u64::MAX - 1;
 
+const PLAIN: &str = "text/plain; charset=utf-8";
+
 /// What is known of operators and of what they began.
 #[derive(Default)]
 pub(super) struct Admin {
@@ -76,11 +78,19 @@ impl<N: Net> Server<N> {
                 request,
                 consumed,
                 keep_alive,
+                to_head,
             } => {
                 self.stats.answered += 1;
                 let rest = bytes.get(consumed..).unwrap_or_default();
                 match self.admin_asks(request, id, keep_alive, now) {
-                    Some(answer) => self.answer_admin(id, &answer, keep_alive.then_some(rest), now),
+                    Some(answer) => {
+                        let answer = if to_head {
+                            answer.without_body()
+                        } else {
+                            answer
+                        };
+                        self.answer_admin(id, &answer, keep_alive.then_some(rest), now)
+                    }
                     None => self.await_answer(id, rest, now),
                 }
             }
@@ -109,6 +119,11 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) -> Option<Answer> {
         Some(match request {
+            Request::Health => Answer::text(200, PLAIN, String::from("ok\n")),
+            Request::Readiness => match self.readiness() {
+                Ok(()) => Answer::text(200, PLAIN, String::from("ok\n")),
+                Err(why) => Answer::text(503, PLAIN, format!("{why}\n")),
+            },
             Request::Status => {
                 let store = StoreReport {
                     directory: self.admin.store.as_deref(),

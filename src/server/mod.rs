@@ -23,6 +23,7 @@ mod expire;
 mod flood;
 mod flush;
 mod guesses;
+mod health;
 mod history;
 mod hold;
 mod keep;

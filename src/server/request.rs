@@ -81,7 +81,9 @@ impl<N: Net> Server<N> {
 
     /// Answers a plain request. `rest` came after it.
     fn answer(&mut self, id: ConnId, get: &Get<'_>, rest: &[u8], now: Tick) -> Flow {
-        let response = match self.pages.answer(get, self.date.at(self.net.wall())) {
+        let readiness = self.readiness();
+        let date = self.date.at(self.net.wall());
+        let response = match self.pages.answer(get, readiness, date) {
             Ok(response) => response,
             Err(why) => {
                 self.refuse_request(id, &why, get.method == Method::Head, now);

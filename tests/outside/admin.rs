@@ -136,7 +136,6 @@ fn admin_socket_has_no_pages_and_no_websockets_and_clients_have_no_admin_request
     let socket = folder.path("admin.sock");
     for request in [
         get("/"),
-        get("/healthz"),
         super::support::upgrade_request("/ws").replace("Connection: ", "Connection: close, "),
     ] {
         let (status, _) = ask(&socket, &request);
@@ -150,6 +149,23 @@ fn admin_socket_has_no_pages_and_no_websockets_and_clients_have_no_admin_request
         let mut client = server.connect();
         client.send(request.as_bytes());
         assert_eq!(client.response().status, expected, "{request}");
+    }
+}
+
+#[test]
+fn health_and_readiness_are_answered_for_clients_and_operators() {
+    let folder = Folder::new("admin-health");
+    let server = keeping_in(&folder.0);
+    let socket = folder.path("admin.sock");
+    for path in ["/healthz", "/readyz"] {
+        let asked = ask(&socket, &get(path));
+        assert_eq!(asked, (200, String::from("ok\n")), "{path}");
+        let head = ask(&socket, &get(path).replace("GET", "HEAD"));
+        assert_eq!(head, (200, String::new()), "{path}");
+        let mut client = server.connect();
+        client.send(get(path).as_bytes());
+        let response = client.response();
+        assert_eq!((response.status, &*response.body), (200, "ok\n"), "{path}");
     }
 }
 

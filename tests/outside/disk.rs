@@ -40,6 +40,10 @@ fn fault_of(folder: &Folder) -> Option<String> {
     body["store_fault"].as_str().map(str::to_owned)
 }
 
+fn readiness(folder: &Folder) -> (u16, String) {
+    ask(&folder.path("admin.sock"), &get("/readyz"))
+}
+
 /// A member that speaks plain text gets its line, past what others do.
 fn hears_line(client: &mut Client, part: &str) {
     while !client.line().contains(part) {}
@@ -92,6 +96,7 @@ fn refuses_and_recovers(name: &str, rule: &str, why: &str) {
     assert_eq!(ann.says("den", "before"), 1);
     bob.hears("ann: before");
     assert_eq!(fault_of(&folder), None);
+    assert_eq!(readiness(&folder).0, 200);
 
     let fault = Fault::inject_into_store(&server, rule);
     // Numbered and delivered, before the disk was asked.
@@ -100,6 +105,8 @@ fn refuses_and_recovers(name: &str, rule: &str, why: &str) {
     bob.hears("ann: during");
     eventually("operators are informed", || fault_of(&folder).is_some());
     contains(fault_of(&folder).expect("a reason"), why);
+    let unready = (503, String::from("The store takes no writes.\n"));
+    assert_eq!(readiness(&folder), unready);
     let second = ann.send("den", "refused");
     is_refused(&ann.answer(second));
     bob.says("refused as well");
@@ -110,6 +117,7 @@ fn refuses_and_recovers(name: &str, rule: &str, why: &str) {
     assert!(fault.ends() > 0);
     assert_eq!(seq_of(&ann.answer(first)), 2);
     eventually("operators are informed", || fault_of(&folder).is_none());
+    assert_eq!(readiness(&folder).0, 200);
     assert_eq!(ann.says("den", "after"), 3);
     hears_line(&mut bob, "ann: after");
     bob.says("bob as well");

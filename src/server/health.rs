@@ -1,0 +1,25 @@
+//! Whether the server serves everything, as load balancers and operators ask. Knows the states that
+//! exclude it, not who asks.
+
+use super::Server;
+use super::stop::Lifecycle;
+use crate::log::AppendRefused;
+use crate::net::Net;
+use crate::page::Readiness;
+
+impl<N: Net> Server<N> {
+    /// As an error, a sentence that names the reason and nothing of the machine.
+    pub(super) fn readiness(&self) -> Readiness {
+        match self.lifecycle {
+            Lifecycle::Serving => {}
+            Lifecycle::Stopping { .. } | Lifecycle::Aborted => {
+                return Err("The server is stopping.");
+            }
+        }
+        match self.log.refuses() {
+            None => Ok(()),
+            Some(AppendRefused::Full) => Err("Too much waits to be stored."),
+            Some(_) => Err("The store takes no writes."),
+        }
+    }
+}
