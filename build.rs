@@ -3,6 +3,9 @@
 //! are put into one file, `main.js`, and scripts and styles lose their comments: a first visit
 //! fetches few files and few bytes. Knows no HTTP but the types of files. A new file is served
 //! without being named anywhere.
+//!
+//! A release also knows the commit that it was built from. No time and no place of the build gets
+//! in, so that the same sources make the same binary.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 const FOLDER: &str = "src/page";
@@ -21,7 +25,14 @@ fn main() {
     #[expect(clippy::disallowed_methods, reason = "so cargo says where to write")]
     let variable = |name| PathBuf::from(env::var_os(name).expect("cargo sets it"));
     let out = variable("OUT_DIR");
-    let mut paths: Vec<PathBuf> = fs::read_dir(variable("CARGO_MANIFEST_DIR").join(FOLDER))
+    let root = variable("CARGO_MANIFEST_DIR");
+    // Without it in builds for development, which a commit would make anew.
+    if variable("PROFILE").ends_with("release")
+        && let Some(commit) = commit(&root)
+    {
+        println!("cargo::rustc-env=PARLOR_COMMIT={commit}");
+    }
+    let mut paths: Vec<PathBuf> = fs::read_dir(root.join(FOLDER))
         .expect("the folder of the page")
         .map(|entry| entry.expect("an entry of the folder").path())
         .filter(|path| path.extension().is_none_or(|extension| extension != "rs"))
@@ -47,6 +58,59 @@ fn main() {
     }
     table.push_str("]\n");
     write_file(&out.join("page_files.rs"), table.as_bytes());
+}
+
+/// What `cargo package` writes into a package: `"sha1": "…"` among other things.
+const PACKAGED: &str = ".cargo_vcs_info.json";
+
+/// How many hexadecimal digits of a commit's name are shown.
+const COMMIT_DIGITS: usize = 12;
+
+/// The commit of the sources, with a plus sign if they were changed since. `None`: they come neither
+/// from `cargo package` nor from a clone, or git is not installed.
+fn commit(root: &Path) -> Option<String> {
+    let packaged = root.join(PACKAGED);
+    if packaged.exists() {
+        println!("cargo::rerun-if-changed={PACKAGED}");
+        let text = text_of(&packaged);
+        let (_, after) = text.split_once("\"sha1\"")?;
+        let digits = after.trim_start_matches([':', ' ', '"']);
+        let mark = if text.contains("\"dirty\": true") {
+            "+"
+        } else {
+            ""
+        };
+        return Some(format!("{}{mark}", digits.get(..COMMIT_DIGITS)?));
+    }
+    // The sources may lie in a clone of something else.
+    if !root.join(".git").exists() {
+        return None;
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .current_dir(root)
+            .args(arguments)
+            .output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        Some(String::from(text.trim_end()))
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    for name in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", name])?;
+        if root.join(&path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    let built = ["src", "Cargo.toml", "Cargo.lock", "build.rs"];
+    for path in built {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    let mut status = vec!["--no-optional-locks", "status", "--porcelain", "--"];
+    status.extend(built);
+    let is_changed = !git(&status)?.is_empty();
+    let mark = if is_changed { "+" } else { "" };
+    Some(format!("{}{mark}", commit.get(..COMMIT_DIGITS)?))
 }
 
 fn name_of(path: &Path) -> String {

@@ -70,6 +70,7 @@
 //!   [`chance`]: random numbers from a seed. [`stats`]: what is counted.
 //!
 //! - [`load`]: the load tester, a client of any WebSocket server. Shares only what is below.
+//!   [`health`]: asks a server whether it is well. [`version`]: which parlor this is.
 //!
 //! # What is deliberately absent
 //!
@@ -95,6 +96,7 @@ pub mod chat;
 pub mod config;
 pub mod conn;
 pub mod frame;
+pub mod health;
 pub mod http;
 pub mod id;
 pub mod load;
@@ -109,6 +111,7 @@ pub mod session;
 pub mod stats;
 pub mod store;
 pub mod token;
+pub mod version;
 pub mod wheel;
 pub mod wire;
 pub mod ws;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 24] = [
+const MAY_NAME: [(&str, &[&str]); 26] = [
     (
         "server",
         &[
@@ -42,6 +42,8 @@ const MAY_NAME: [(&str, &[&str]); 24] = [
     ("id", &[]),
     ("options", &[]),
     ("stats", &[]),
+    ("version", &[]),
+    ("health", &["net"]),
     ("load", &["net", "http", "frame", "id", "options"]),
 ];
 

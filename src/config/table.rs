@@ -51,6 +51,7 @@ parlor ban|mute|kick|purge|...     keeps order on a running server: see parlor b
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor config [OPTION]...          the settings, and where each comes from
 parlor check [OPTION]...           looks for mistakes in the settings, without starting
+parlor health [alive] [OPTION]...  exit code 0 if the server of these settings is ready
 parlor completions SHELL           a script for bash, elvish, fish, powershell or zsh
 parlor man [COMMAND]               the manual page, for man -l -",
     intro: "\

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod commands;
+mod health;
 mod keep;
 mod lists;
 mod load;
@@ -42,6 +43,7 @@ pub(crate) fn run() -> ExitCode {
         Some("token") => token::run_token(rest(&mut arguments)),
         Some("audit") => commands::run_command(StoreCommand::Audit, rest(&mut arguments)),
         Some("store") => commands::run_store(rest(&mut arguments)),
+        Some("health") => health::run_health(rest(&mut arguments)),
         Some("config") => settings::show_settings(rest(&mut arguments)),
         Some("check") => settings::check_settings(rest(&mut arguments)),
         Some(word) => match OrderCommand::named(word) {
@@ -57,7 +59,7 @@ fn start(arguments: Vec<OsString>) -> ExitCode {
         Ok(Invocation::Serve(config)) => serve::serve(*config),
         Ok(Invocation::Help) => print(config::TABLE.help().as_bytes()),
         Ok(Invocation::Version) => {
-            print(concat!("parlor ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
+            print(format!("parlor {}\n", parlor::version::version()).as_bytes())
         }
         Err(bad) => {
             eprintln!("parlor: {bad}");

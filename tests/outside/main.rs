@@ -14,6 +14,7 @@ mod frames;
 #[path = "../framing/mod.rs"]
 mod framing;
 mod handshake;
+mod health;
 mod heartbeat;
 mod keeping_up;
 mod kills;
