@@ -24,6 +24,10 @@ pub struct Stats {
     /// Requests that were answered with an error, also for coming too late or while the server
     /// stops; those because of a limit are in `turned_away`.
     pub refused: u64,
+    /// Connections that were closed without an answer because `--proxy-protocol` requires a header
+    /// of the PROXY protocol: theirs was wrong or not complete in time, or they came from a peer that
+    /// is no trusted proxy.
+    pub unproxied: u64,
     /// Text messages that were received whole from members, whatever became of them.
     pub messages: u64,
     /// Requests that were refused because a connection or an address asks for that too often.
@@ -54,6 +58,7 @@ impl fmt::Display for Stats {
             upgraded,
             answered,
             refused,
+            unproxied,
             messages,
             limited,
             paused,
@@ -66,9 +71,9 @@ impl fmt::Display for Stats {
         write!(
             f,
             "accepted={accepted} turned_away={turned_away} exhausted={exhausted} \
-             upgraded={upgraded} answered={answered} refused={refused} messages={messages} \
-             limited={limited} paused={paused} violations={violations} silent={silent} stalled={stalled} \
-             missed={missed} closed={closed}"
+             upgraded={upgraded} answered={answered} refused={refused} unproxied={unproxied} \
+             messages={messages} limited={limited} paused={paused} violations={violations} \
+             silent={silent} stalled={stalled} missed={missed} closed={closed}"
         )
     }
 }

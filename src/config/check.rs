@@ -18,7 +18,18 @@ impl Config {
         self.check_rate()?;
         self.check_outbox()?;
         self.check_tail()?;
-        self.check_history()
+        self.check_history()?;
+        self.check_proxies()
+    }
+
+    fn check_proxies(&self) -> Result<(), String> {
+        if self.http.proxy_protocol && self.http.trusted_proxies.is_empty() {
+            return Err(String::from(
+                "--proxy-protocol needs a --trusted-proxy: with none, every connection would be \
+                 closed",
+            ));
+        }
+        Ok(())
     }
 
     /// A ping needs a tick of its own before the connection is given up.

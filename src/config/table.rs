@@ -152,6 +152,12 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     },
                     |c| words(&c.http.trusted_proxies),
                 ),
+                switch(
+                    "proxy-protocol",
+                    "every connection must come from a trusted proxy and begin with a header of the \
+                     PROXY protocol, version 1 or 2, that names the client",
+                    |c| &mut c.http.proxy_protocol,
+                ),
                 list(
                     "allow-origin",
                     "ORIGIN",

@@ -381,6 +381,17 @@ fn newcomer_begins_within_what_can_be_caught_up() {
     assert!(parse(&["--history-lines", "20", "--catch-up-max", "20"]).is_ok());
 }
 
+#[test]
+fn proxy_protocol_needs_a_proxy() {
+    let sentence = parse(&["--proxy-protocol", "--trusted-proxy", "none"]).unwrap_err();
+    assert!(
+        sentence.starts_with("--proxy-protocol needs a --trusted-proxy: "),
+        "{sentence}"
+    );
+    let config = parse(&["--proxy-protocol"]).unwrap();
+    assert!(config.http.proxy_protocol);
+}
+
 // The file
 
 fn in_file(text: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Examined {

@@ -2,13 +2,15 @@
 //! Knows no socket and no clock, no page, and nothing of rooms but that they have a name.
 //!
 //! `head` finds the end of a request's head and parses it, [`receive`] sorts requests by method and
-//! path, `upgrade` checks the request for a WebSocket (with `origin` and `forwarded`). [`Response`]
+//! path, `upgrade` checks the request for a WebSocket (with `origin` and `forwarded`). Before the first
+//! request a proxy may name its client by a [`proxy_header()`]. [`Response`]
 //! and [`Refusal::response`] render what goes back; no response repeats anything of a request.
 
 mod date;
 mod forwarded;
 mod head;
 mod origin;
+mod proxy_header;
 mod response;
 mod settings;
 mod upgrade;
@@ -19,6 +21,7 @@ pub use self::date::{Date, DateCache};
 pub use self::forwarded::{Forwarded, is_trusted};
 pub use self::head::HEADERS_MAX;
 pub use self::origin::AllowedOrigin;
+pub use self::proxy_header::{ProxyHeader, V1_BYTES_MAX, V2_BYTES_MAX, proxy_header};
 pub use self::response::{Content, Refusal, Response};
 pub use self::settings::{Settings, TrustedProxy};
 pub use self::upgrade::{DEFAULT_ROOM, Upgrade, UrlSecret, accept_key, new_key};

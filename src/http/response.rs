@@ -123,8 +123,8 @@ impl Refusal {
             Self::SpeaksTls => "This port speaks plain HTTP; TLS belongs in front of it.",
             Self::SpeaksHttp2 => "This port speaks HTTP/1.1, not HTTP/2.",
             Self::SpeaksProxyProtocol => {
-                "These bytes are a PROXY protocol header, which is not understood here: turn it \
-                 off in the proxy and let it send X-Forwarded-For."
+                "These bytes are a PROXY protocol header, which is not expected here: turn it off \
+                 in the proxy, or start the server with --proxy-protocol."
             }
             Self::BadHead { reason } | Self::RoomName { reason } => reason,
             Self::TargetTooLong => "The request line is longer than 2048 bytes.",
@@ -374,8 +374,8 @@ mod tests {
             (
                 Refusal::SpeaksProxyProtocol,
                 400,
-                "proxy protocol header, which is not understood here: turn it off in the proxy \
-                 and let it send x-forwarded-for",
+                "proxy protocol header, which is not expected here: turn it off in the proxy, or \
+                 start the server with --proxy-protocol",
             ),
             (Refusal::BadHead { reason }, 400, "a reason."),
             (Refusal::TargetTooLong, 414, "2048"),

@@ -11,6 +11,8 @@ pub struct Settings {
     /// The proxies whose `X-Forwarded-For` is believed. A connection from one of them counts for
     /// the address that the proxy names.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// Every connection must come from one of them and begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Origins that may connect besides the server's own.
     pub allow_origins: Vec<AllowedOrigin>,
     /// Refuse requests without an Origin, which come from clients that are no browsers.
@@ -36,6 +38,7 @@ impl Default for Settings {
                 },
                 TrustedProxy::Unix,
             ],
+            proxy_protocol: false,
             allow_origins: Vec::new(),
             require_origin: false,
             max_head_bytes: 16 * 1024,

@@ -169,6 +169,8 @@ impl<N: Net> Server<N> {
         let is_admin = self.admin.is_at(listener);
         let source = if is_admin {
             Source::Admin
+        } else if self.http.proxy_protocol {
+            Source::Unnamed(peer)
         } else if from_proxy {
             Source::Proxy(peer)
         } else {
@@ -186,17 +188,22 @@ impl<N: Net> Server<N> {
             self.connections.end(id);
             return;
         }
+        if matches!(source, Source::Unnamed(_)) && !from_proxy {
+            return self.unproxied(id, "it comes from no trusted proxy");
+        }
         // An operator can look at a full server.
-        let surplus = if self.connections.len() > self.listeners.max_connections && !is_admin {
-            Surplus::Connections
+        if self.connections.len() > self.listeners.max_connections && !is_admin {
+            self.is_surplus(id, Surplus::Connections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy
             && !self.count_for(id, address, now)
         {
-            Surplus::OfAddress
-        } else {
-            return;
-        };
+            self.is_surplus(id, Surplus::OfAddress, now);
+        }
+    }
+
+    /// The connection is above a limit: its request decides how it is refused.
+    pub(super) fn is_surplus(&mut self, id: ConnId, surplus: Surplus, now: Tick) {
         self.stats.turned_away += 1;
         if let Some(connection) = self.connections.get_mut(id) {
             connection.source = Source::Surplus(surplus);

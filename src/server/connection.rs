@@ -61,6 +61,9 @@ pub(super) enum Source {
     Admin,
     /// It comes from a trusted proxy, and for what it counts is known with its request.
     Proxy(Peer),
+    /// It comes from this trusted proxy, and must begin with a header of the PROXY protocol, which
+    /// decides for what it counts.
+    Unnamed(Peer),
     /// For this address.
     Counted(IpAddr),
     /// For no address, since it is above a limit: to be refused when its request shows how.
@@ -88,7 +91,11 @@ impl Source {
     pub(super) const fn counted_for(self) -> Option<IpAddr> {
         match self {
             Self::Counted(address) => Some(address),
-            Self::Uncounted | Self::Admin | Self::Proxy(_) | Self::Surplus(_) => None,
+            Self::Uncounted
+            | Self::Admin
+            | Self::Proxy(_)
+            | Self::Unnamed(_)
+            | Self::Surplus(_) => None,
         }
     }
 }

@@ -57,6 +57,9 @@ impl<N: Net> Server<N> {
             }
             // It has had the time in which a refused connection must end.
             Expired::Refuse if matches!(connection.source, Source::Surplus(_)) => self.give_up(id),
+            Expired::Refuse if matches!(connection.source, Source::Unnamed(_)) => {
+                self.unproxied(id, "its PROXY header did not come in time");
+            }
             Expired::Refuse => self.refuse(id, &Refusal::HandshakeTimeout, now),
             Expired::Drain => self.drain(id, now),
             Expired::Resume => {

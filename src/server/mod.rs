@@ -32,6 +32,7 @@ mod moderate;
 mod opening;
 mod orders;
 mod park;
+mod proxied;
 mod reap;
 mod receive;
 mod request;

@@ -24,7 +24,7 @@ const ROOM_IS_NOT_JOINED: &str =
 
 /// What connections count for that come through a Unix socket and whose client the proxy names by
 /// something that is no address. No client has this address.
-const UNIX_PROXY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+pub(super) const UNIX_PROXY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 impl<N: Net> Server<N> {
     /// `bytes` is all that came of the head so far, of which `searched` were looked at before.
@@ -40,6 +40,9 @@ impl<N: Net> Server<N> {
         };
         if matches!(connection.source, Source::Admin) {
             return self.take_admin(id, bytes, now);
+        }
+        if let Source::Unnamed(proxy) = connection.source {
+            return self.take_proxy_header(id, proxy, bytes, now);
         }
         if let Source::Surplus(limit) = connection.source {
             return self.turn_away_request(id, bytes, &limit.refusal(), now);
@@ -68,6 +71,7 @@ impl<N: Net> Server<N> {
     /// Refuses a connection above a limit: its request decides whether by a status or by a close
     /// frame. A head that comes in parts is not waited for, so that nothing is kept of it.
     fn turn_away_request(&mut self, id: ConnId, bytes: &[u8], why: &Refusal, now: Tick) -> Flow {
+        let bytes = self.without_proxy_header(bytes, why);
         match http::receive(bytes, 0, false, &self.http) {
             Request::Upgrade { upgrade, .. } => self.refuse_upgrade(id, &upgrade, why, now),
             Request::Get { get, .. } => {

@@ -1,6 +1,7 @@
 //! How a server ends: it stops listening, closes every connection with a reason, and sends what is
 //! queued within the grace time.
 
+use super::connection::Source;
 use super::{Server, Turn};
 use crate::conn::state::Stop;
 use crate::frame::Frame;
@@ -66,6 +67,10 @@ impl<N: Net> Server<N> {
                 Stop::Close => {
                     let reason = goodbye(id, connection.protocol);
                     self.part(id, &reason, now);
+                }
+                // Nothing is answered to a connection before its header of the PROXY protocol.
+                Stop::Refuse if matches!(connection.source, Source::Unnamed(_)) => {
+                    self.drain(id, now);
                 }
                 Stop::Refuse => self.refuse(id, &Refusal::Stopping, now),
                 Stop::Drain => self.drain(id, now),

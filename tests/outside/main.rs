@@ -25,6 +25,7 @@ mod outbox;
 mod pages;
 mod program;
 mod programs;
+mod proxied;
 mod purges;
 mod room;
 mod rooms;

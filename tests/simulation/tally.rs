@@ -86,6 +86,7 @@ impl Tally {
             upgraded,
             answered,
             refused,
+            unproxied,
             messages,
             limited,
             paused,
@@ -96,6 +97,7 @@ impl Tally {
             closed,
         } = *stats;
 
+        assert_eq!(unproxied, 0, "no game has the PROXY protocol");
         assert_eq!(limited, 0, "no client of a game has a budget");
         let seen = &*self;
         for (name, counted, seen) in [
@@ -199,13 +201,14 @@ mod tests {
 
     #[test]
     fn every_counter_that_is_one_too_high_is_found() {
-        let wrong: [fn(&mut Stats); 13] = [
+        let wrong: [fn(&mut Stats); 14] = [
             |stats| stats.accepted += 1,
             |stats| stats.turned_away += 1,
             |stats| stats.exhausted += 1,
             |stats| stats.upgraded += 1,
             |stats| stats.answered += 1,
             |stats| stats.refused += 1,
+            |stats| stats.unproxied += 1,
             |stats| stats.messages += 1,
             |stats| stats.paused += 1,
             |stats| stats.violations += 1,
