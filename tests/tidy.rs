@@ -272,8 +272,45 @@ fn a_file_without_a_word_about_itself_is_found() {
 }
 
 #[test]
-fn the_readme_lists_the_options_as_the_help_does() {
+fn the_page_of_options_lists_them_as_the_help_does() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.md"))
+        .expect("there is a page of options");
+    assert!(page.contains(&parlor::config::TABLE.help()));
+}
+
+/// The targets of the links in a page that are no addresses and no places in the page itself.
+fn links(page: &str) -> Vec<&str> {
+    let targets = page.split("](").skip(1);
+    let targets = targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
+    let files = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    files
+        .map(|target| target.split('#').next().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn links_between_pages_lead_to_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("SECURITY.md")];
+    let docs = fs::read_dir(root.join("docs")).expect("a folder of pages");
+    pages.extend(docs.map(|entry| entry.expect("an entry").path()));
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    assert!(pages.len() > 5, "the pages are not where they were");
+    for path in pages {
+        let page = fs::read_to_string(&path).expect("a page is text");
+        for target in links(&page) {
+            let file = path.parent().expect("a folder").join(target);
+            assert!(file.exists(), "{}: {target}", path.display());
+        }
+    }
+}
+
+#[test]
+fn readme_is_short() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
         .expect("there is a README");
-    assert!(readme.contains(&parlor::config::TABLE.help()));
+    assert!(
+        readme.lines().count() < 250,
+        "move what is too long to docs/"
+    );
 }

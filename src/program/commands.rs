@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Where systemd puts it for the unit of the README. An operator's shell has no RUNTIME_DIRECTORY.
+/// Where systemd puts it for the unit in docs/systemd. An operator's shell has no RUNTIME_DIRECTORY.
 const SERVICE_RUNTIME: &str = "/run/parlor";
 
 /// A command that keeps order on a running server.

@@ -1,5 +1,5 @@
 //! What a disk does to a server that keeps its history on it: it is full, fails, stalls, is
-//! read-only, or has damaged a file. Such a fault costs what the README says and nothing else: what
+//! read-only, or has damaged a file. Such a fault costs what docs/operating.md says and nothing else: what
 //! was acknowledged is there, new messages are refused, everything else goes on, and so do messages
 //! when the disk works again.
 //!
@@ -668,7 +668,7 @@ fn client_forgets_what_went_with_a_damaged_write_ahead_log() {
     }
 }
 
-/// Replaces the store by its backup, as the README says.
+/// Replaces the store by its backup, as docs/operating.md says.
 fn restore(folder: &Folder) {
     fs::remove_dir_all(folder.path("state")).expect("it is removed");
     fs::create_dir(folder.path("state")).expect("a folder");
