@@ -215,7 +215,7 @@ fn is_16_bytes_in_base64(key: &[u8]) -> bool {
 }
 
 /// What the URL of a WebSocket asks for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Wishes {
     room: Option<String>,
     nick: Option<String>,
@@ -229,49 +229,54 @@ impl Wishes {
         let room = (!room.is_empty()).then(|| decode(room.as_bytes()));
         Ok(Self {
             room: room.transpose()?,
-            nick: nick(query)?,
-            token: secret(query, "token")?,
-            password: secret(query, "password")?,
-            history: history(query)?,
+            ..Self::of_query(query)?
         })
     }
-}
 
-/// The first value of a name in a query that is not empty, as it was sent.
-fn value<'b>(query: &'b str, name: &str) -> Option<&'b str> {
-    let of_name = |pair: &'b str| pair.strip_prefix(name)?.strip_prefix('=');
-    query
-        .split('&')
-        .filter_map(of_name)
-        .find(|value| !value.is_empty())
-}
-
-/// The nick of a query, encoded as forms do it, a space as `+` (URL Standard §5.1).
-fn nick(query: &str) -> Result<Option<String>, Refusal> {
-    match value(query, "nick") {
-        None => Ok(None),
-        Some(nick) if nick.contains('+') => decode(nick.replace('+', " ").as_bytes()).map(Some),
-        Some(nick) => decode(nick.as_bytes()).map(Some),
+    /// Of several values of a name the first that is not empty counts. Other names are ignored.
+    fn of_query(query: &str) -> Result<Self, Refusal> {
+        let mut wishes = Self::default();
+        for pair in query.split('&') {
+            let Some((name, value)) = pair.split_once('=') else {
+                continue;
+            };
+            if value.is_empty() {
+                continue;
+            }
+            match name {
+                "nick" if wishes.nick.is_none() => wishes.nick = Some(nick(value)?),
+                "token" if wishes.token.is_none() => wishes.token = Some(secret(value)?),
+                "password" if wishes.password.is_none() => wishes.password = Some(secret(value)?),
+                "history" if wishes.history.is_none() => wishes.history = Some(count(value)?),
+                _ => {}
+            }
+        }
+        Ok(wishes)
     }
 }
 
-/// A secret of a query. A `+` in it is one.
-fn secret(query: &str, name: &str) -> Result<Option<UrlSecret>, Refusal> {
-    let value = value(query, name);
-    let decoded = value.map(|value| decode(value.as_bytes()).map(UrlSecret));
-    decoded.transpose()
+/// A nick is encoded as forms do it, a space as `+` (URL Standard §5.1).
+fn nick(value: &str) -> Result<String, Refusal> {
+    if value.contains('+') {
+        decode(value.replace('+', " ").as_bytes())
+    } else {
+        decode(value.as_bytes())
+    }
 }
 
-/// The `history` of a query. Only digits are a number; one that is too large is taken for the
-/// largest, for the server shows what it has.
-fn history(query: &str) -> Result<Option<u32>, Refusal> {
-    let Some(digits) = value(query, "history") else {
-        return Ok(None);
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::BadHistory);
+/// A `+` in a secret is one.
+fn secret(value: &str) -> Result<UrlSecret, Refusal> {
+    decode(value.as_bytes()).map(UrlSecret)
+}
+
+/// Only digits are a number; one that is too large is taken for the largest, for the server shows
+/// what it has.
+fn count(digits: &str) -> Result<u32, Refusal> {
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(digits.parse().unwrap_or(u32::MAX))
+    } else {
+        Err(Refusal::BadHistory)
     }
-    Ok(Some(digits.parse().unwrap_or(u32::MAX)))
 }
 
 /// Undoes percent-encoding. A `%` without two digits remains, and the rules for names judge it.
@@ -324,20 +329,24 @@ mod tests {
             ("nickname=ann", None),
             ("", None),
         ] {
-            assert_eq!(nick(query).unwrap().as_deref(), expected, "{query}");
+            let wishes = Wishes::of_query(query).expect("UTF-8");
+            assert_eq!(wishes.nick.as_deref(), expected, "{query}");
         }
-        assert_eq!(nick("nick=%ff"), Err(Refusal::NotUtf8));
-        assert_eq!(nick("nick=%ff+"), Err(Refusal::NotUtf8));
+        for query in ["nick=%ff", "nick=%ff+"] {
+            assert_eq!(Wishes::of_query(query), Err(Refusal::NotUtf8));
+        }
     }
 
     #[test]
     fn secrets_of_a_url_are_decoded_and_not_in_its_debug_form() {
-        let password = secret("nick=ann&password=a%20b+c", "password");
-        let password = password.expect("UTF-8").expect("a password");
+        let wishes = Wishes::of_query("nick=ann&password=a%20b+c").expect("UTF-8");
+        let password = wishes.password.expect("a password");
         assert_eq!(password.as_str(), "a b+c");
         assert_eq!(format!("{password:?}"), "UrlSecret");
-        assert_eq!(secret("nick=ann", "password"), Ok(None));
-        assert_eq!(secret("password=%ff", "password"), Err(Refusal::NotUtf8));
+        let wishes = Wishes::of_query("nick=ann").expect("UTF-8");
+        assert_eq!(wishes.password, None);
+        let wrong = Wishes::of_query("password=%ff");
+        assert_eq!(wrong, Err(Refusal::NotUtf8));
     }
 
     #[test]
@@ -359,7 +368,8 @@ mod tests {
             ("history=1.5", Err(Refusal::BadHistory)),
             ("history=%31", Err(Refusal::BadHistory)),
         ] {
-            assert_eq!(history(query), expected, "{query}");
+            let wishes = Wishes::of_query(query);
+            assert_eq!(wishes.map(|wishes| wishes.history), expected, "{query}");
         }
     }
 }

@@ -9,14 +9,16 @@ use crate::id::{ConnId, Millis, Peer, Tick};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
-use rustix::io::Errno;
+use rustix::io::{Errno, writev};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, ErrorKind, IoSlice, Read as _};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -298,7 +300,7 @@ impl Net for MioNet {
         };
         self.reserve = None;
         let outcome = match listener.accept() {
-            Ok((mut stream, _)) => {
+            Ok((stream, _)) => {
                 stream.say_last(last_words);
                 TurnAway::Done
             }
@@ -326,10 +328,7 @@ impl Net for MioNet {
     }
 
     fn write_vectored(&mut self, stream: &mut Stream, slices: &[IoSlice<'_>]) -> Write {
-        sort_write(|| match stream {
-            Stream::Tcp(stream) => stream.write_vectored(slices),
-            Stream::Unix(stream) => stream.write_vectored(slices),
-        })
+        sort_write(|| writev(&*stream, slices))
     }
 
     fn shutdown_write(&mut self, stream: &mut Stream) {
@@ -353,14 +352,14 @@ impl Net for MioNet {
     }
 }
 
-fn sort_write(mut write: impl FnMut() -> io::Result<usize>) -> Write {
+fn sort_write(write: impl Fn() -> Result<usize, Errno>) -> Write {
     loop {
         match write() {
             Ok(0) => return Write::Gone,
             Ok(count) => return Write::Bytes(count),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Write::Blocked,
-            Err(error) if is_passing(&error) => return Write::Retry,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Write::Blocked,
+            Err(error) if is_passing(error) => return Write::Retry,
             Err(_) => return Write::Gone,
         }
     }
@@ -368,9 +367,8 @@ fn sort_write(mut write: impl FnMut() -> io::Result<usize>) -> Write {
 
 /// An error that says nothing about the peer: the system is short of memory for a moment. epoll
 /// reports no edge when it has some again.
-fn is_passing(error: &io::Error) -> bool {
-    let raw = error.raw_os_error();
-    raw == Some(Errno::NOBUFS.raw_os_error()) || raw == Some(Errno::NOMEM.raw_os_error())
+fn is_passing(error: Errno) -> bool {
+    matches!(error, Errno::NOBUFS | Errno::NOMEM)
 }
 
 /// Why no connection was accepted.
@@ -414,37 +412,38 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// The bare system calls: those of libc are cancellation points, which cost two atomic operations
+/// each as soon as the process has a second thread, and the store is one.
 impl Stream {
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Read {
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Read {
         loop {
-            let outcome = match self {
-                Self::Tcp(stream) => stream.read(buffer),
-                Self::Unix(stream) => stream.read(buffer),
-            };
-            match outcome {
-                Ok(0) => return Read::End,
-                Ok(count) => return Read::Bytes(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::Blocked,
-                Err(error) if is_passing(&error) => return Read::Retry,
+            match recv(self, &mut *buffer, RecvFlags::empty()) {
+                Ok((_, 0)) => return Read::End,
+                Ok((_, count)) => return Read::Bytes(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Read::Blocked,
+                Err(error) if is_passing(error) => return Read::Retry,
                 Err(_) => return Read::Gone,
             }
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Write {
-        sort_write(|| match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        })
+    pub(super) fn write(&self, bytes: &[u8]) -> Write {
+        sort_write(|| send(self, bytes, SendFlags::NOSIGNAL))
     }
 
     pub(super) fn shutdown_write(&self) {
         // An error means that the peer is gone already, which the next read reports.
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-        };
+        let _ = shutdown(self, Shutdown::Write);
     }
 
     /// What a Unix socket has accepted is in the peer's queue already, and goes with the peer.
@@ -464,12 +463,11 @@ impl Stream {
 
     /// Best effort for a connection that is closed at once: what the client already sent is read,
     /// because a close with unread input resets the connection, and the words could be lost.
-    fn say_last(&mut self, words: &[u8]) {
-        let mut unread = [0; 4096];
-        let _ = match self {
-            Self::Tcp(stream) => stream.write(words).and_then(|_| stream.read(&mut unread)),
-            Self::Unix(stream) => stream.write(words).and_then(|_| stream.read(&mut unread)),
-        };
+    fn say_last(&self, words: &[u8]) {
+        if let Write::Bytes(_) = self.write(words) {
+            // Nothing of it is used.
+            let _ = self.read(&mut [0; 4096]);
+        }
         self.shutdown_write();
     }
 }

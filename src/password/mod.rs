@@ -2,7 +2,7 @@
 //! out; neither side waits for the other. Owns the parameters and the rule for what a password may
 //! be. Knows no account, no connection and no store.
 //!
-//! The seam is [`Passwords`]: behind it is the thread ([`start`]), or the stand-in of the simulator.
+//! The seam is [`Passwords`]: behind it is the thread ([`Handle`]), or the stand-in of the simulator.
 
 mod hash;
 mod thread;
@@ -10,7 +10,7 @@ mod thread;
 use std::fmt;
 
 pub use hash::{COST, Cost, SALT_BYTES, hashed, is_kept};
-pub use thread::{Handle, start};
+pub use thread::Handle;
 
 /// Work that may wait for the thread. With one hash in some 25 ms it is done within two seconds;
 /// more is refused ([`Busy`]), so that a crowd of logins costs its senders and not the memory.

@@ -3,28 +3,53 @@
 
 use super::hash::{self, SALT_BYTES};
 use super::{Busy, Outcome, Passwords, QUEUE_MAX, Work};
+use log::warn;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-/// The thread, as the loop has it. When it is dropped, the thread ends with the work in hand.
+/// The thread, as the loop has it. It starts with the first work: a server without accounts runs as one
+/// thread but for its store, and each system call of a process with several costs more. When this is
+/// dropped, the thread ends with the work in hand.
 pub struct Handle {
+    wake: Arc<dyn Fn() + Send + Sync>,
+    thread: Option<Thread>,
+}
+
+struct Thread {
     work: SyncSender<(u64, Work)>,
     outcomes: Receiver<(u64, Outcome)>,
 }
 
-/// Starts the thread. `wake` is called after each outcome.
-///
-/// # Errors
-/// No thread can be started.
-pub fn start(wake: Box<dyn Fn() + Send>) -> io::Result<Handle> {
-    let (work, coming) = sync_channel(QUEUE_MAX);
-    let (done, outcomes) = channel();
-    thread::Builder::new()
-        .name(String::from("parlor-passwords"))
-        .spawn(move || run(&coming, &done, &wake))?;
-    Ok(Handle { work, outcomes })
+impl Handle {
+    /// `wake` is called after each outcome.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            wake: Arc::new(wake),
+            thread: None,
+        }
+    }
+
+    fn thread(&mut self) -> io::Result<&Thread> {
+        let thread = match self.thread.take() {
+            Some(thread) => thread,
+            None => Thread::start(Arc::clone(&self.wake))?,
+        };
+        Ok(self.thread.insert(thread))
+    }
+}
+
+impl Thread {
+    fn start(wake: Arc<dyn Fn() + Send + Sync>) -> io::Result<Self> {
+        let (work, coming) = sync_channel(QUEUE_MAX);
+        let (done, outcomes) = channel();
+        thread::Builder::new()
+            .name(String::from("parlor-passwords"))
+            .spawn(move || run(&coming, &done, &*wake))?;
+        Ok(Self { work, outcomes })
+    }
 }
 
 fn run(coming: &Receiver<(u64, Work)>, done: &Sender<(u64, Outcome)>, wake: &dyn Fn()) {
@@ -53,12 +78,18 @@ fn carry_out(work: &Work) -> Outcome {
 
 impl Passwords for Handle {
     fn begin(&mut self, tag: u64, work: Work) -> Result<(), Busy> {
+        let thread = self.thread().map_err(|error| {
+            warn!(target: "parlor::account", "no thread for passwords can be started: {error}");
+            Busy
+        })?;
         // A thread that has ended takes nothing either.
-        self.work.try_send((tag, work)).map_err(|_| Busy)
+        thread.work.try_send((tag, work)).map_err(|_| Busy)
     }
 
     fn receive(&mut self, outcomes: &mut Vec<(u64, Outcome)>) {
-        outcomes.extend(self.outcomes.try_iter());
+        if let Some(thread) = &self.thread {
+            outcomes.extend(thread.outcomes.try_iter());
+        }
     }
 }
 
@@ -76,7 +107,7 @@ mod tests {
     /// A handle whose thread wakes a test.
     fn started() -> (Handle, Receiver<()>) {
         let (wake, woken) = channel();
-        let handle = start(Box::new(move || wake.send(()).unwrap_or_default())).unwrap();
+        let handle = Handle::new(move || wake.send(()).unwrap_or_default());
         (handle, woken)
     }
 
@@ -85,6 +116,18 @@ mod tests {
         let mut outcomes = Vec::new();
         handle.receive(&mut outcomes);
         outcomes.pop().expect("it wakes with an outcome")
+    }
+
+    #[test]
+    fn thread_starts_with_the_first_work() {
+        let (mut handle, woken) = started();
+        assert!(handle.thread.is_none());
+        handle.receive(&mut Vec::new());
+        assert!(handle.thread.is_none());
+        let password = Secret::new("correct horse");
+        handle.begin(7, Work::Hash { password }).unwrap();
+        assert!(handle.thread.is_some());
+        assert!(matches!(next(&mut handle, &woken), (7, Outcome::Hashed(_))));
     }
 
     #[test]
@@ -112,7 +155,9 @@ mod tests {
     fn more_work_than_may_wait_is_refused() {
         let (work, coming) = sync_channel(QUEUE_MAX);
         let (_, outcomes) = channel();
-        let mut handle = Handle { work, outcomes };
+        let thread = Some(Thread { work, outcomes });
+        let wake = Arc::new(|| {});
+        let mut handle = Handle { wake, thread };
         let mut begin = |tag| {
             let password = Secret::new("correct horse");
             handle.begin(tag, Work::Hash { password })

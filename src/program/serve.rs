@@ -82,8 +82,7 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
         None => None,
     };
     let waker = net.waker();
-    let passwords = password::start(Box::new(move || waker.wake()));
-    let passwords = passwords.map_err(|error| format!("no thread can be started: {error}"))?;
+    let passwords = password::Handle::new(move || waker.wake());
     let seed = u64::from_ne_bytes(seed);
     let mut server = Server::new(config, net, max_connections, seed, keeping);
     server.use_passwords(Box::new(passwords));

@@ -76,6 +76,9 @@ impl Letters {
 
     /// Takes the letter of a connection that has ended, or waited too long.
     fn remove(&mut self, id: ConnId) -> Option<Letter> {
+        if self.by_room.is_empty() {
+            return None;
+        }
         let mut found = None;
         self.by_room.retain(|_, letters| {
             if let Some(at) = letters.iter().position(|letter| letter.id == id) {

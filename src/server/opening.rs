@@ -86,6 +86,9 @@ impl Waiting {
 
     /// Takes the client out, for it has ended or waited too long.
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Waiter> {
+        if self.by_room.is_empty() {
+            return None;
+        }
         let mut found = None;
         self.by_room.retain(|_, waiters| {
             if let Some(at) = waiters.iter().position(|waiter| waiter.id == id) {
