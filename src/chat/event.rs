@@ -86,7 +86,7 @@ pub enum Event {
     },
     /// A message was reported: to a moderator.
     Reported(Box<Report>),
-    /// The same to the one who reported it.
+    /// The same to the member that reported it.
     ReportKept {
         /// How many have seen it.
         moderators: u32,

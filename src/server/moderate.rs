@@ -43,7 +43,7 @@ impl<N: Net> Server<N> {
         Command::Sanction(Order { address, ..order })
     }
 
-    /// Removes those who are banned since from a room, or from the server.
+    /// Removes the members that are banned since from a room, or from the server.
     pub(super) fn enforce(&mut self, room: Option<RoomId>, ban: &Sanction, now: Tick) {
         let users = match &ban.subject {
             Subject::Address(prefix) => {

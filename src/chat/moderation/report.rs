@@ -41,7 +41,7 @@ impl Chat {
     }
 
     /// The message is there: the moderators who are in the room see the report, and the audit log
-    /// keeps it, without the text, for those who are not. The room sees nothing.
+    /// keeps it, without the text, for the absent ones. The room sees nothing.
     pub fn has_reported(
         &mut self,
         (id, room): (ConnId, RoomId),

@@ -132,7 +132,7 @@ impl Chat {
         if slow_seconds == 0 || may(role, Action::SpeakFast, None) {
             return None;
         }
-        // By nick, so that one who comes again waits as long.
+        // By nick, so that a member that leaves and returns waits as long.
         let nick = self.nick_of(id)?.keys().next()?;
         let spoke = &mut self.rooms.get_mut(room)?.spoke;
         let pause = slow_seconds.saturating_mul(1000 / Tick::MILLIS as u32);

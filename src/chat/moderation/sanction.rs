@@ -56,7 +56,7 @@ impl Chat {
         match target {
             Ok((purge, target)) => {
                 self.impose(id, &place, order, &target, now, effects);
-                // Before those who are banned are gone, and behind the change, whose number is given.
+                // Before the banned members are gone, and behind the change, whose number is given.
                 let is_end = |effect: &Effect| matches!(effect, Effect::Enforce { .. });
                 let end = effects.iter().position(is_end).unwrap_or(effects.len());
                 if let Some(purge) = purge {

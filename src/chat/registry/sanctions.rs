@@ -191,7 +191,7 @@ impl Place {
 
 /// The keys of a nick as it is in a sanction.
 fn keys(nick: &str) -> Vec<SmolStr> {
-    // A store may have one that is no nick any more, which nobody can have.
+    // A store may have one that is no valid nick any more: no user can have it.
     Nick::parse(nick).map_or_else(|_| Vec::new(), |nick| nick.keys().collect())
 }
 

@@ -239,7 +239,7 @@ impl Game {
             }
             5 => self.asks(person, Command::Quit("you hear me")),
             _ => {
-                // Most often one who may act on somebody.
+                // Most often a person whose role lets it act on another.
                 let actor = [person, 0, 1][self.chance.below(3) as usize];
                 self.acts(actor);
             }
@@ -249,7 +249,7 @@ impl Game {
             let is_in = self.open[person].is_some_and(|id| self.chat.is_member(id, LOBBY));
             assert!(
                 !is_in || !self.is_kept_from(person, SanctionKind::Ban),
-                "one who is banned is in"
+                "a banned person is in"
             );
         }
     }
@@ -257,7 +257,7 @@ impl Game {
     fn speaks(&mut self, person: usize) {
         let is_muted = self.is_kept_from(person, SanctionKind::Mute);
         self.asks(person, say("hello"));
-        assert_eq!(self.said.is_empty(), is_muted, "one who is muted is heard");
+        assert_eq!(self.said.is_empty(), is_muted, "a muted person is heard");
     }
 
     fn acts(&mut self, person: usize) {
@@ -316,7 +316,10 @@ impl Game {
         let rank = |person: usize| ACCOUNTS.get(person).map_or(Role::Member, |one| one.2);
         let reserved = ACCOUNTS.iter().position(|(known, ..)| *known == name);
         let target = reserved.or(worn_by);
-        assert!(rank(person) >= Role::Moderator, "one who may not has acted");
+        assert!(
+            rank(person) >= Role::Moderator,
+            "a person without the role has acted"
+        );
         if what != 1 {
             assert!(target.is_none_or(|target| rank(target) < rank(person)));
         }

@@ -359,7 +359,7 @@ fn ban_ends_by_the_clock_or_when_it_is_lifted() {
     assert!(!joins(&mut scene, NOON));
     assert!(!joins(&mut scene, Millis(NOON.0 + 59_999)));
     assert!(joins(&mut scene, Millis(NOON.0 + 60_000)));
-    // What has ended is forgotten though nobody speaks.
+    // What has ended is forgotten though no member speaks.
     assert_eq!(scene.chat.next_end(), Some(Millis(NOON.0 + 60_000)));
     scene.after(|chat, _, effects| chat.end_sanctions(Millis(NOON.0 + 60_000), effects));
     assert_eq!(scene.chat.registry().sanction_count(), 0);

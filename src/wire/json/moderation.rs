@@ -1,4 +1,4 @@
-//! The requests of those who keep order, and what they and others are shown of it. The fields of
+//! The requests of moderators, and what they and others are shown of it. The fields of
 //! every type are in docs/protocol.md.
 
 use super::read::{Field, Message, Value};
@@ -257,7 +257,7 @@ pub(super) fn banned(room: Option<&str>, notice: &BanNotice, text: &mut String) 
         .end();
 }
 
-/// A message was reported, to one who keeps order.
+/// A message was reported, to a moderator.
 pub(super) fn reported(report: &Report, text: &mut String) {
     Object::of_type("reported", text)
         .string("room", &report.room)

@@ -1,4 +1,4 @@
-//! The slash commands of those who keep order, and the lines that they and others are shown of it.
+//! The slash commands of moderators, and the lines that they and others are shown of it.
 
 use super::arguments::{seconds, split_seconds, split_word};
 use crate::chat::registry::{AuditRow, Rules, SanctionKind};
