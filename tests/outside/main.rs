@@ -8,6 +8,7 @@ mod clients;
 mod crowd;
 mod direct;
 mod disk;
+mod docs;
 mod faults;
 mod floods;
 mod frames;
