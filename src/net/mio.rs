@@ -2,6 +2,8 @@
 //! `dial.rs` is its counterpart for clients and uses its clock.
 
 use super::defer::defer_accept;
+use super::notify::Manager;
+use super::passed::{Passed, PassedError};
 use super::unix::{self, SocketFile, UnixError};
 use super::unsent::{reset_on_close, unsent_bytes};
 use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Waker, Write, heap};
@@ -18,7 +20,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read as _};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -52,6 +54,7 @@ pub enum StartError {
         path: PathBuf,
         error: UnixError,
     },
+    Passed(PassedError),
     Poll(io::Error),
     Signals(io::Error),
 }
@@ -74,6 +77,7 @@ impl fmt::Display for StartError {
                 write!(f, "cannot make the admin socket {}: ", path.display())?;
                 error.say("--admin-socket", f)
             }
+            Self::Passed(error) => write!(f, "{error}"),
             Self::Poll(error) => write!(f, "cannot set up the poll: {error}"),
             Self::Signals(error) => write!(f, "cannot watch for signals: {error}"),
         }
@@ -107,22 +111,23 @@ pub struct MioNet {
     waker: Waker,
     /// Closed for a moment to accept a connection and turn it away when no other descriptor is left.
     reserve: Option<File>,
+    /// The service manager, if there is one that wants to be informed.
+    manager: Option<Manager>,
     start: Instant,
 }
 
 impl MioNet {
-    /// Listens on all addresses of the settings and watches for signals.
-    pub fn bind(settings: &Settings) -> Result<Self, StartError> {
+    /// Listens on the sockets that were passed to this process or, if none was, on all addresses of
+    /// the settings, and watches for signals.
+    pub fn bind(settings: &Settings, passed: Vec<Passed>) -> Result<Self, StartError> {
         let poll = Poll::new().map_err(StartError::Poll)?;
         // First, so that a signal during the start does not leave a socket's file behind.
         let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
         let waker = mio::Waker::new(poll.registry(), token(WAKER)).map_err(StartError::Poll)?;
-        let mut listeners = Vec::new();
-        for address in &settings.listen {
-            let mut listener = Listener::bind(address, settings)?;
-            let id = ConnId::new(listeners.len() as u32, OURS);
+        let mut listeners = Listener::all(settings, passed)?;
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            let id = ConnId::new(number as u32, OURS);
             listener.watch(&poll, id).map_err(StartError::Poll)?;
-            listeners.push(listener);
         }
         Ok(Self {
             poll,
@@ -131,8 +136,21 @@ impl MioNet {
             signals,
             waker: Waker::new(waker),
             reserve: reserve(),
+            manager: None,
             start: clock(),
         })
+    }
+
+    /// Informs a service manager from here on: of a stop, and of each turn if it has a watchdog.
+    pub fn informs(&mut self, manager: Manager) {
+        self.manager = Some(manager);
+    }
+
+    /// Sends assignments of sd_notify(3), one a line, to the service manager if there is one.
+    pub fn notify(&self, assignments: &str) {
+        if let Some(manager) = &self.manager {
+            manager.notify(assignments);
+        }
     }
 
     /// Listens for operators at `path`, where only the user of this process may connect, and
@@ -260,6 +278,10 @@ impl Net for MioNet {
             tick.since_start()
                 .saturating_sub(clock().duration_since(self.start))
         });
+        let timeout = match &mut self.manager {
+            Some(manager) => manager.keep_alive(clock, timeout),
+            None => timeout,
+        };
         if !wait(&mut self.poll, &mut self.events, timeout) {
             // The signal's byte is waiting in the signal stream.
             return;
@@ -344,6 +366,7 @@ impl Net for MioNet {
     }
 
     fn stop_listening(&mut self) {
+        self.notify("STOPPING=1\nSTATUS=closing all connections");
         self.listeners.clear();
     }
 
@@ -475,8 +498,9 @@ impl Stream {
 /// One listening socket.
 enum Listener {
     Tcp(TcpListener),
-    /// The file comes first: it is removed while the socket is still open.
-    Unix(SocketFile, UnixListener),
+    /// The file comes first: it is removed while the socket is still open. A socket that was passed
+    /// has none here, and keeps its own.
+    Unix(Option<SocketFile>, UnixListener),
     /// The same, for operators.
     Admin(
         #[expect(dead_code, reason = "its drop removes the file")] SocketFile,
@@ -485,6 +509,31 @@ enum Listener {
 }
 
 impl Listener {
+    fn all(settings: &Settings, passed: Vec<Passed>) -> Result<Vec<Self>, StartError> {
+        if passed.is_empty() {
+            let addresses = settings.listen.iter();
+            return addresses
+                .map(|address| Self::bind(address, settings))
+                .collect();
+        }
+        let adopt = |passed| Self::adopt(passed, settings).map_err(StartError::Passed);
+        passed.into_iter().map(adopt).collect()
+    }
+
+    fn adopt(passed: Passed, settings: &Settings) -> Result<Self, PassedError> {
+        if let Err(error) = passed.prepare(settings) {
+            return Err(passed.refused(error));
+        }
+        let is_unix = passed.is_unix();
+        let socket = OwnedFd::from(passed.socket);
+        Ok(if is_unix {
+            let listener = std::os::unix::net::UnixListener::from(socket);
+            Self::Unix(None, UnixListener::from_std(listener))
+        } else {
+            Self::Tcp(TcpListener::from_std(socket.into()))
+        })
+    }
+
     fn bind(address: &ListenAddr, settings: &Settings) -> Result<Self, StartError> {
         match address {
             ListenAddr::Tcp(address) => match bind_tcp(*address, settings) {
@@ -497,7 +546,7 @@ impl Listener {
             ListenAddr::Unix(path) => match unix::bind(path, settings) {
                 Ok((socket, file)) => {
                     let listener = std::os::unix::net::UnixListener::from(socket);
-                    Ok(Self::Unix(file, UnixListener::from_std(listener)))
+                    Ok(Self::Unix(Some(file), UnixListener::from_std(listener)))
                 }
                 Err(error) => Err(StartError::Unix {
                     path: path.clone(),
@@ -520,7 +569,8 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
-                Ok((Stream::Tcp(stream), Peer::Ip(address.ip())))
+                // A socket that was passed may serve IPv4 as well, in IPv4-mapped addresses.
+                Ok((Stream::Tcp(stream), Peer::Ip(address.ip().to_canonical())))
             }
             Self::Unix(_, listener) | Self::Admin(_, listener) => {
                 let (stream, _) = listener.accept()?;
@@ -535,10 +585,23 @@ impl Listener {
                 Ok(address) => format!("http://{address}/"),
                 Err(error) => format!("an unknown address: {error}"),
             }),
-            Self::Unix(file, _) => Some(format!("unix:{}", file.path().display())),
+            Self::Unix(Some(file), _) => Some(format!("unix:{}", file.path().display())),
+            Self::Unix(None, listener) => Some(passed_address(listener)),
             Self::Admin(..) => None,
         }
     }
+}
+
+/// Where a Unix socket that was passed listens.
+fn passed_address(listener: &UnixListener) -> String {
+    let address = listener.local_addr().ok();
+    let path = address
+        .as_ref()
+        .and_then(|address| Some(address.as_pathname()?.display().to_string()));
+    format!(
+        "unix:{}",
+        path.as_deref().unwrap_or("a socket without a path")
+    )
 }
 
 /// Accepted connections inherit the send buffer, the low-water mark and no-delay, which saves three

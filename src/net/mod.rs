@@ -12,6 +12,8 @@ mod defer;
 pub mod dial;
 mod heap;
 pub mod mio;
+mod notify;
+mod passed;
 mod settings;
 mod terminal;
 mod unix;
@@ -19,6 +21,8 @@ mod unsent;
 mod waker;
 
 pub use call::Caller;
+pub use notify::Manager;
+pub use passed::{Passed, PassedError, take_passed};
 pub use settings::{ListenAddr, Settings, parse_mode};
 pub use terminal::ask_secret;
 pub use waker::Waker;

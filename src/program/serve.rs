@@ -10,6 +10,7 @@ use log::LevelFilter;
 use parlor::admin::AdminSocket;
 use parlor::config::{Config, runtime_directory};
 use parlor::net::mio::{MioNet, raise_descriptor_limit};
+use parlor::net::{Manager, take_passed};
 use parlor::password;
 use parlor::server::{Server, Turn, connections_within};
 use parlor::token;
@@ -18,7 +19,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -45,7 +46,13 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
         ));
     }
     read_lists(&mut config)?;
-    let mut net = MioNet::bind(&config.net).map_err(|error| error.to_string())?;
+    let passed = take_passed(variable, process::id()).map_err(|error| error.to_string())?;
+    let mut net = MioNet::bind(&config.net, passed).map_err(|error| error.to_string())?;
+    match Manager::find(variable, process::id()) {
+        Ok(Some(manager)) => net.informs(manager),
+        Ok(None) => {}
+        Err(error) => eprintln!("parlor: warning: NOTIFY_SOCKET in the environment: {error}"),
+    }
     let mut seed = [0; 8];
     fill(&mut seed)?;
     let directory = store_directory(&config);
@@ -68,6 +75,7 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
         AdminSocket::None | AdminSocket::At(_) => Err(why),
     })?;
     let mut output = io::stdout();
+    let addresses = net.addresses().join(" ");
     for address in net.addresses() {
         let _ = writeln!(output, "parlor is listening on {address}");
     }
@@ -89,9 +97,11 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
     if let Some(verifier) = verifier {
         server.accept_tokens(verifier);
     }
+    let status = format!("listening on {addresses}; its history is in {shown}");
     if let Some(listener) = listener {
         server.serve_admin(listener, kept_in.is_some().then_some(shown));
     }
+    server.net().notify(&format!("READY=1\nSTATUS={status}"));
     Ok(server)
 }
 

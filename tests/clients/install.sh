@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the independent clients that the tests use into target/clients: Python's websockets and
 # kosoku, node's ws and what drives browsers, in exact versions. The browsers (Chromium, Firefox and
-# WebKitGTK's MiniBrowser), curl, ip and strace come from the system; as root on Debian the script
-# installs them too. Does nothing if all are installed.
+# WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), systemd's tools, openssl, curl, ip and
+# strace come from the system; as root on Debian the script installs them too. Does nothing if all are
+# installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 clients=target/clients
@@ -14,11 +15,23 @@ need() { # PROGRAM-OR-FILE PACKAGE
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "tests: installing $2"
         [ -n "${updated:-}" ] || { apt-get update -qq && updated=1; }
+        no_services
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
     else
         echo "tests: $1 is missing; install the package $2" >&2
         exit 1
     fi
+}
+
+# The tests start the proxies by themselves: Debian starts no service while this file says so.
+no_services() {
+    local policy=/usr/sbin/policy-rc.d
+    [ -z "${quiet:-}" ] && [ ! -e "$policy" ] || return 0
+    quiet=1
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    # shellcheck disable=SC2064
+    trap "rm -f '$policy'" EXIT
 }
 
 need python3 python3
@@ -27,6 +40,11 @@ need npm npm
 need curl curl
 need strace strace
 need ip iproute2
+need systemd-socket-activate systemd
+need openssl openssl
+need nginx nginx-light
+need haproxy haproxy
+need caddy caddy
 command -v chromium-browser >/dev/null || need chromium chromium
 command -v firefox >/dev/null || need firefox-esr firefox-esr
 need WebKitWebDriver webkit2gtk-driver

@@ -28,6 +28,11 @@ impl Program {
         let field = format!("Sec-WebSocket-Protocol: parlor.v1.json\r\n{fields}Host:");
         client.send(request.replace("Host:", &field).as_bytes());
         assert_eq!(client.response().status, 101);
+        Self::greeted(client)
+    }
+
+    /// A client that has asked for the subprotocol and read the response.
+    pub(crate) fn greeted(client: Client) -> Self {
         let mut program = Self {
             client,
             schema: Schema::new(),

@@ -455,13 +455,9 @@ impl Client {
 
     /// Reads the response to a request for an upgrade. False: the connection ended before that.
     pub(crate) fn is_upgraded(&mut self) -> bool {
-        let deadline = now() + PATIENCE;
-        while !self.received.windows(4).any(|end| end == b"\r\n\r\n") {
-            if !self.read_more(deadline) {
-                return false;
-            }
-        }
-        let response = self.response();
+        let Some(response) = self.try_response() else {
+            return false;
+        };
         assert_eq!(response.status, 101, "{}", response.head);
         true
     }
@@ -520,6 +516,17 @@ impl Client {
             ),
             Err(_) => false,
         }
+    }
+
+    /// One HTTP response; `None`: the connection ended before its head was complete.
+    pub(crate) fn try_response(&mut self) -> Option<Response> {
+        let deadline = now() + PATIENCE;
+        while !self.received.windows(4).any(|end| end == b"\r\n\r\n") {
+            if !self.read_more(deadline) {
+                return None;
+            }
+        }
+        Some(self.response())
     }
 
     /// One HTTP response.
