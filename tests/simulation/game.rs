@@ -16,7 +16,7 @@ use parlor::id::Tick;
 use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
-use parlor::{chat, conn, log, ws};
+use parlor::{chat, conn, http, log, ws};
 use std::time::Duration;
 
 /// The rooms. The first `WITNESSED` have a witness each, so that they exist until the game ends.
@@ -85,6 +85,10 @@ fn config(chance: &mut Chance) -> Config {
             ..log::Settings::default()
         },
         grace_timeout: seconds(2),
+        http: http::Settings {
+            proxy_protocol: chance.percent(25),
+            ..http::Settings::default()
+        },
         max_connections_per_address: if chance.percent(50) { 0 } else { 3 },
         budget: budget::Settings::UNLIMITED,
         ..Config::default()
@@ -242,14 +246,19 @@ impl Game {
     /// Connects a witness to each of the first rooms, before any other client.
     fn seat_witnesses(&mut self) {
         for (room, name) in ROOMS.iter().enumerate().take(WITNESSED) {
-            let origin = Origin::own(room as u8);
+            let origin = if self.config.http.proxy_protocol {
+                Origin::own_announced(room as u8)
+            } else {
+                Origin::own(room as u8)
+            };
             let net = self.server.net_mut();
             let socket = net
                 .connect_spared(origin.door, origin.peer)
                 .expect("the server listens");
             let mut person = Person::new(socket, Manner::Witness, room, origin);
             let request = client::upgrade(&format!("{name}?nick=witness-{room}"));
-            let bytes = person.sends(request, Asked::Upgrade);
+            let mut bytes = person.announces();
+            bytes.extend(person.sends(request, Asked::Upgrade));
             net.send(socket, &bytes);
             self.people.push(person);
             self.watches.push(None);
@@ -357,7 +366,11 @@ impl Game {
     }
 
     fn newcomer(&mut self) {
-        let origin = Origin::any(&mut self.chance);
+        let origin = if self.config.http.proxy_protocol {
+            Origin::announced(&mut self.chance)
+        } else {
+            Origin::any(&mut self.chance)
+        };
         let net = self.server.net_mut();
         let Some(socket) = net.connect(origin.door, origin.peer) else {
             return;
@@ -376,7 +389,8 @@ impl Game {
             )
         });
         let mut person = Person::new(socket, manner, room, origin);
-        let bytes = self.first_words(&mut person);
+        let mut bytes = person.announces();
+        bytes.extend(self.first_words(&mut person));
         self.send(socket, &bytes);
         self.people.push(person);
         self.watches.push(None);

@@ -11,7 +11,7 @@ use super::game::{Game, ROOMS, Unsettled, WITNESSED};
 use super::ledger::said;
 use super::limits::{Allowance, Burden, Consequence, Fate, Passage, Watch};
 use super::net::Happened;
-use super::person::{Asked, Person, Stay};
+use super::person::{Announced, Asked, Person, Stay};
 use super::tally::Doubt;
 use parlor::id::Tick;
 use parlor::net::Signal;
@@ -74,14 +74,16 @@ impl Game {
         match happened {
             Happened::Accepted(socket) => {
                 self.tally.accepts();
-                let origin = &self.people[socket].origin;
-                let household = origin.household.filter(|_| !origin.is_proxied);
-                self.admission.accepted(socket, household);
+                self.was_accepted(socket);
                 let is_browser = self.people[socket].manner == Manner::Browser;
                 self.watches[socket] = Some(Watch::new(is_browser, now));
             }
             Happened::TurnedAway { exhausted } => self.admission.turned_away(exhausted),
-            Happened::Unwatched(socket) => self.admission.unwatched(socket),
+            Happened::Unwatched(socket) => {
+                self.admission.unwatched(socket);
+                let is_stranger = self.people[socket].origin.announced == Announced::Stranger;
+                self.tally.unproxied -= u64::from(is_stranger);
+            }
             Happened::Exhausted => self.tally.is_exhausted(),
             Happened::Read { socket, upto } => self.was_read(socket, upto),
             Happened::End(socket) | Happened::Gone(socket) => {
@@ -138,6 +140,53 @@ impl Game {
             }
             Happened::Signalled(Signal::Report) => {}
         }
+    }
+
+    fn was_accepted(&mut self, socket: usize) {
+        let origin = &self.people[socket].origin;
+        match origin.announced {
+            Announced::Never => {
+                let household = origin.household.filter(|_| !origin.is_proxied);
+                self.admission.accepted(socket, household);
+            }
+            // The household is named later, if at all.
+            Announced::Household | Announced::Proxy | Announced::Wrong => {
+                self.admission.accepted(socket, None);
+            }
+            Announced::Stranger => {
+                self.tally.unproxied += 1;
+                self.admission.unproxied(socket);
+            }
+        }
+    }
+
+    /// The server has read the header of the PROXY protocol.
+    fn is_announced(&mut self, socket: usize) {
+        let is_late = self.watches[socket].is_none_or(|watch| watch.is_late());
+        let origin = &self.people[socket].origin;
+        if is_late || self.stop_signals > 0 || origin.announced == Announced::Wrong {
+            return;
+        }
+        if let Some(household) = origin.household
+            && origin.announced == Announced::Household
+        {
+            self.admission.named(socket, household);
+        }
+        self.people[socket].is_announced = true;
+    }
+
+    /// Whether the server has closed a connection because it did not begin as it must.
+    fn was_unproxied(&self, socket: usize) -> bool {
+        let person = &self.people[socket];
+        let is_expected = matches!(
+            person.origin.announced,
+            Announced::Household | Announced::Proxy | Announced::Wrong
+        );
+        is_expected
+            && !person.is_announced
+            && !person.has_ended
+            && self.stop_signals == 0
+            && self.admission.fate(socket) == Fate::Served
     }
 
     fn was_read(&mut self, socket: usize, upto: u64) {
@@ -210,6 +259,7 @@ impl Game {
     /// The server has closed its socket.
     fn was_dropped(&mut self, socket: usize) {
         self.note(|_| format!("{socket} is closed"));
+        self.tally.unproxied += u64::from(self.was_unproxied(socket));
         self.admission.closed(socket);
         self.tally.closed += 1;
         let is_behind = self.server.net().is_behind(socket);
@@ -258,6 +308,7 @@ impl Game {
 
     fn consider(&mut self, socket: usize, asked: Asked) {
         match asked {
+            Asked::Header => return self.is_announced(socket),
             Asked::Upgrade => return self.upgrades(socket),
             Asked::Nothing => return,
             _ => {}
@@ -282,7 +333,12 @@ impl Game {
             return;
         }
         match asked {
-            Asked::Upgrade | Asked::Message | Asked::Pong | Asked::Fragment | Asked::Nothing => {}
+            Asked::Header
+            | Asked::Upgrade
+            | Asked::Message
+            | Asked::Pong
+            | Asked::Fragment
+            | Asked::Nothing => {}
             Asked::Ping(payload) => self.people[socket].last_ping = Some(payload),
             Asked::Say(number) => self.says(socket, number),
             Asked::Nick { wanted, is_own } => self.renames(socket, wanted, is_own),
@@ -451,6 +507,9 @@ impl Game {
             return;
         }
         let origin = &self.people[socket].origin;
+        if origin.announced != Announced::Never && !self.people[socket].is_announced {
+            return;
+        }
         let fate = match origin.household {
             Some(household) if origin.is_proxied => self.admission.named(socket, household),
             _ => self.admission.fate(socket),

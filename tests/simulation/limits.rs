@@ -83,6 +83,21 @@ impl Admission {
         }
     }
 
+    /// The connection is closed as soon as it is accepted.
+    pub(crate) fn unproxied(&mut self, socket: usize) {
+        assert!(
+            self.open < self.max_connections + SURPLUS_MAX,
+            "accepted above the limit"
+        );
+        self.open += 1;
+        let seat = Seat {
+            fate: Fate::Away,
+            counts_for: None,
+            is_open: true,
+        };
+        self.seats.insert(socket, seat);
+    }
+
     pub(crate) fn turned_away(&mut self, exhausted: bool) {
         self.turned_away += 1;
         assert!(

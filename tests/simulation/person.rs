@@ -12,6 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Something that a client sends, with the consequence it has once its last byte is read.
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
+    /// The header of the PROXY protocol, right or not.
+    Header,
     /// A request for an upgrade that must be granted within the limits on connections.
     Upgrade,
     /// A message or an action to the room, with its number.
@@ -50,7 +52,8 @@ impl Asked {
     pub(crate) const fn is_message(&self) -> bool {
         !matches!(
             self,
-            Self::Upgrade
+            Self::Header
+                | Self::Upgrade
                 | Self::Ping(_)
                 | Self::Pong
                 | Self::Fragment
@@ -63,7 +66,8 @@ impl Asked {
     pub(crate) const fn is_counted(&self) -> bool {
         !matches!(
             self,
-            Self::Upgrade
+            Self::Header
+                | Self::Upgrade
                 | Self::Quit { .. }
                 | Self::Ping(_)
                 | Self::Pong
@@ -93,6 +97,24 @@ pub(crate) struct Origin {
     pub(crate) is_proxied: bool,
     /// Header fields that name an address, truthfully or not.
     pub(crate) fields: String,
+    /// What the connection begins with where a header of the PROXY protocol is expected.
+    pub(crate) header: Vec<u8>,
+    pub(crate) announced: Announced,
+}
+
+/// What the header of the PROXY protocol means, where one is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// None is expected.
+    Never,
+    /// The connection counts for its household as soon as the header is read.
+    Household,
+    /// The connection is one of a trusted proxy, whose request may name the household.
+    Proxy,
+    /// There is none: the connection is closed without an answer.
+    Wrong,
+    /// The peer is no trusted proxy: the connection is closed when it is accepted.
+    Stranger,
 }
 
 impl Origin {
@@ -109,6 +131,7 @@ impl Origin {
                 household: Some(u32::from(house)),
                 is_proxied: false,
                 fields: String::from("X-Forwarded-For: 203.0.113.77\r\n"),
+                ..Self::local()
             },
             // Addresses of one subscriber's network count as one.
             1 => Self {
@@ -126,6 +149,7 @@ impl Origin {
                 household: Some(100 + u32::from(house)),
                 is_proxied: false,
                 fields: String::new(),
+                ..Self::local()
             },
             2 if is_named => Self {
                 door: 1,
@@ -133,6 +157,7 @@ impl Origin {
                 household: Some(200 + u32::from(house)),
                 is_proxied: true,
                 fields: format!("X-Forwarded-For: 10.1.1.1, {}\r\n", v4([203, 0, 113])),
+                ..Self::local()
             },
             2 => Self {
                 door: 1,
@@ -140,6 +165,7 @@ impl Origin {
                 household: None,
                 is_proxied: true,
                 fields: String::new(),
+                ..Self::local()
             },
             _ => Self {
                 door: 0,
@@ -147,7 +173,83 @@ impl Origin {
                 household: Some(u32::from(house)),
                 is_proxied: true,
                 fields: format!("X-Forwarded-For: {}:4711\r\n", v4([192, 0, 2])),
+                ..Self::local()
             },
+        }
+    }
+
+    /// A trusted proxy on the server's machine, which names no client.
+    fn local() -> Self {
+        Self {
+            door: 0,
+            peer: Peer::Ip(Ipv4Addr::LOCALHOST.into()),
+            household: None,
+            is_proxied: false,
+            fields: String::new(),
+            header: Vec::new(),
+            announced: Announced::Never,
+        }
+    }
+
+    /// A random origin where every connection must begin with a header of the PROXY protocol.
+    pub(crate) fn announced(chance: &mut Chance) -> Self {
+        let house = chance.below(5) as u8;
+        // What the client says of itself does not count where the header names it.
+        let fields = String::from("X-Forwarded-For: 203.0.113.77\r\n");
+        let names = |header, household: u32| Self {
+            household: Some(household),
+            fields,
+            header,
+            announced: Announced::Household,
+            ..Self::local()
+        };
+        match chance.below(8) {
+            0 | 1 => names(line("TCP4", &format!("192.0.2.{house}")), u32::from(house)),
+            2 => names(block(1, 0x11, &[192, 0, 2, house]), u32::from(house)),
+            3 => {
+                let last = chance.next() as u16;
+                let source = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(house), last, 0, 0, 1);
+                names(block(1, 0x21, &source.octets()), 100 + u32::from(house))
+            }
+            // It has no address, and counts for the proxy.
+            4 => names(b"PROXY UNKNOWN\r\n".to_vec(), 400),
+            5 => Self {
+                household: Some(200 + u32::from(house)),
+                is_proxied: true,
+                fields: format!("X-Forwarded-For: 203.0.113.{house}\r\n"),
+                header: if chance.percent(50) {
+                    block(0, 0, &[])
+                } else {
+                    line("TCP4", "127.9.9.9")
+                },
+                announced: Announced::Proxy,
+                ..Self::local()
+            },
+            6 => Self {
+                header: if chance.percent(50) {
+                    line("TCP4", "nonsense")
+                } else {
+                    Vec::new()
+                },
+                announced: Announced::Wrong,
+                ..Self::local()
+            },
+            _ => Self {
+                peer: Peer::Ip(Ipv4Addr::new(192, 0, 2, house).into()),
+                header: line("TCP4", "198.51.100.1"),
+                announced: Announced::Stranger,
+                ..Self::local()
+            },
+        }
+    }
+
+    /// The origin of a witness where every connection must begin with a header.
+    pub(crate) fn own_announced(room: u8) -> Self {
+        Self {
+            household: Some(300 + u32::from(room)),
+            header: line("TCP4", &format!("198.51.100.{room}")),
+            announced: Announced::Household,
+            ..Self::local()
         }
     }
 
@@ -158,9 +260,23 @@ impl Origin {
             peer: Peer::Ip(Ipv4Addr::new(198, 51, 100, room).into()),
             household: Some(300 + u32::from(room)),
             is_proxied: false,
-            fields: String::new(),
+            ..Self::local()
         }
     }
+}
+
+/// A header of the PROXY protocol, version 1.
+fn line(family: &str, source: &str) -> Vec<u8> {
+    format!("PROXY {family} {source} 192.0.2.200 50000 8080\r\n").into_bytes()
+}
+
+/// A header of version 2; the destination has the form of the source, which may be missing.
+fn block(command: u8, family: u8, source: &[u8]) -> Vec<u8> {
+    // Two ports and an extension of one byte.
+    let rest = [source, source, &[0xC3, 0x50, 0x1F, 0x90, 0x04, 0, 1, 0]].concat();
+    let length = u8::try_from(rest.len()).expect("it is short");
+    let fixed = [0x20 | command, family, 0, length];
+    [&b"\r\n\r\n\0\r\nQUIT\n"[..], &fixed, &rest].concat()
 }
 
 /// Whether a person is a member of the room.
@@ -196,6 +312,8 @@ pub(crate) struct Person {
     pub(crate) unsure_pauses: u64,
     /// What the member must receive; only for well-behaved members of a room with a witness.
     pub(crate) account: Option<Account>,
+    /// The server has read its header of the PROXY protocol.
+    pub(crate) is_announced: bool,
     ear: Ear,
     /// What the server has written, read by the client or not, and where each part ends.
     pub(crate) seen: Vec<(u64, Seen)>,
@@ -273,6 +391,7 @@ impl Person {
             burden: Burden::default(),
             unsure_pauses: 0,
             account: None,
+            is_announced: false,
             ear: Ear::default(),
             seen: Vec::new(),
             examined: 0,
@@ -305,6 +424,15 @@ impl Person {
             half_read: None,
             was_too_slow: false,
         }
+    }
+
+    /// The header that the connection begins with, if one is expected.
+    pub(crate) fn announces(&mut self) -> Vec<u8> {
+        if self.origin.announced == Announced::Never {
+            return Vec::new();
+        }
+        let header = self.origin.header.clone();
+        self.sends(header, Asked::Header)
     }
 
     /// Adds bytes that the server wrote; all that they complete is added to `seen`.
