@@ -2,6 +2,7 @@
 //! Knows the form of a response and where the server listens, not why it is well or not: the server
 //! says that.
 
+use crate::http::LOCAL_HEADER;
 use crate::net::{Caller, ListenAddr};
 use httparse::{EMPTY_HEADER, Status};
 use std::time::Duration;
@@ -30,11 +31,12 @@ impl Question {
     }
 }
 
-/// Asks the server that listens there, and returns what it answers if it is well.
+/// Asks the server that listens there, and returns what it answers if it is well. `announces`: it
+/// expects a header of the PROXY protocol (`--proxy-protocol`), and this process is a trusted proxy.
 ///
 /// # Errors
 /// A sentence: it is not, says why, or does not answer.
-pub fn ask(question: Question, listener: &ListenAddr) -> Result<String, String> {
+pub fn ask(question: Question, listener: &ListenAddr, announces: bool) -> Result<String, String> {
     if let ListenAddr::Tcp(address) = listener
         && address.port() == 0
     {
@@ -42,19 +44,25 @@ pub fn ask(question: Question, listener: &ListenAddr) -> Result<String, String> 
             "{listener} names no port; name the one that the server took with --listen"
         ));
     }
-    let answer = call(question, listener).map_err(|why| format!("{listener}: {why}"))?;
+    let answer = call(question, listener, announces).map_err(|why| format!("{listener}: {why}"))?;
     match answer {
         (200, text) => Ok(text),
         (status, text) => Err(format!("{listener}: {status} {text}")),
     }
 }
 
-fn call(question: Question, listener: &ListenAddr) -> Result<(u16, String), String> {
+fn call(
+    question: Question,
+    listener: &ListenAddr,
+    announces: bool,
+) -> Result<(u16, String), String> {
     let mut caller = Caller::call(listener, PATIENCE).map_err(|error| error.to_string())?;
     let path = question.path();
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let broken = |error| format!("it did not answer: {error}");
-    caller.send(request.as_bytes()).map_err(broken)?;
+    let header: &[u8] = if announces { LOCAL_HEADER } else { b"" };
+    let request = [header, request.as_bytes()].concat();
+    caller.send(&request).map_err(broken)?;
     let mut received = Vec::new();
     loop {
         caller.receive(&mut received).map_err(broken)?;
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn port_0_is_no_address_to_ask() {
         let listener = "127.0.0.1:0".parse().unwrap();
-        let why = ask(Question::Ready, &listener).unwrap_err();
+        let why = ask(Question::Ready, &listener, false).unwrap_err();
         assert!(why.contains("--listen"), "{why}");
     }
 }

@@ -43,7 +43,7 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
     ("options", &[]),
     ("stats", &[]),
     ("version", &[]),
-    ("health", &["net"]),
+    ("health", &["net", "http"]),
     ("load", &["net", "http", "frame", "id", "options"]),
 ];
 

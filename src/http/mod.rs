@@ -21,7 +21,7 @@ pub use self::date::{Date, DateCache};
 pub use self::forwarded::{Forwarded, is_trusted};
 pub use self::head::HEADERS_MAX;
 pub use self::origin::AllowedOrigin;
-pub use self::proxy_header::{ProxyHeader, V1_BYTES_MAX, V2_BYTES_MAX, proxy_header};
+pub use self::proxy_header::{LOCAL_HEADER, ProxyHeader, V1_BYTES_MAX, V2_BYTES_MAX, proxy_header};
 pub use self::response::{Content, Refusal, Response};
 pub use self::settings::{Settings, TrustedProxy};
 pub use self::upgrade::{DEFAULT_ROOM, Upgrade, UrlSecret, accept_key, new_key};

@@ -19,6 +19,9 @@ const V2_START: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The signature, version and command, family and transport, and the length of the rest.
 const V2_FIXED_BYTES: usize = 16;
 
+/// A header of version 2 by which a peer says that the connection is its own and no client's (LOCAL).
+pub const LOCAL_HEADER: &[u8; V2_FIXED_BYTES] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// What the first bytes of a connection amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
@@ -294,6 +297,7 @@ mod tests {
             ),
             // The proxy's own connection, whatever else it says.
             (v2(0, 0x00, &[]), Forwarded::Unnamed),
+            (LOCAL_HEADER.to_vec(), Forwarded::Unnamed),
             (v2(0, 0x11, &v4_addresses()), Forwarded::Unnamed),
             (v2(0, 0x11, &[1]), Forwarded::Unnamed),
             // Clients without an address of the Internet, or not over a stream.

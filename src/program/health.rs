@@ -31,7 +31,7 @@ pub(super) fn run_health(mut arguments: Vec<OsString>) -> ExitCode {
         eprintln!("parlor health: the server listens nowhere");
         return misused();
     };
-    match health::ask(question, listener) {
+    match health::ask(question, listener, config.http.proxy_protocol) {
         Ok(answer) => print(format!("{answer}\n").as_bytes()),
         Err(why) => {
             eprintln!("parlor health: {why}");

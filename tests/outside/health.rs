@@ -55,6 +55,17 @@ fn health_of_a_server_that_runs_is_exit_code_0_over_tcp_and_unix() {
 }
 
 #[test]
+fn health_begins_with_the_header_that_the_server_expects() {
+    let server = Server::start(&["--proxy-protocol"]);
+    let listener = server.address().to_string();
+    let mut check = health(&listener, &["alive", "--proxy-protocol"]);
+    let (status, _, errors) = finish(&mut check);
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+    let (status, ..) = finish(&mut health(&listener, &["alive"]));
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn health_finds_the_address_in_the_file_and_in_the_options_of_the_server() {
     let folder = Folder::new("health-file");
     let server = Server::start(&[]);

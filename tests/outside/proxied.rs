@@ -52,6 +52,24 @@ fn client_that_is_named_in_either_version_is_limited() {
 }
 
 #[test]
+fn client_is_banned_by_the_address_that_its_proxy_names() {
+    let server = server(&["--operator-token", "sesame"]);
+    let join = |address: &str, nick: &str| {
+        let request = upgrade_request(&format!("/ws?nick={nick}"));
+        let mut client = asks(&server, &v1(address), &request);
+        (client.response().status, client)
+    };
+    let (_, mut ann) = join("203.0.113.1", "ann");
+    let (_, mut mallory) = join("203.0.113.7", "mallory");
+    ann.hears_at_last("* mallory joined");
+    ann.says("/op sesame");
+    ann.says("/ban mallory 2h");
+    mallory.is_closed_with(4002);
+    assert_eq!(join("203.0.113.7", "eve").0, 403);
+    assert_eq!(join("203.0.113.8", "bob").0, 101);
+}
+
+#[test]
 fn client_that_is_a_proxy_itself_names_its_own() {
     let server = server(&["--max-connections-per-address", "1"]);
     let field = "X-Forwarded-For: 203.0.113.7\r\n";
