@@ -73,6 +73,17 @@ impl Settings {
     };
 }
 
+impl Settings {
+    /// The same with so many messages of a connection a second.
+    #[must_use]
+    pub fn with_messages(self, per_second: u32) -> Self {
+        Self {
+            messages_per_minute: per_second.saturating_mul(60),
+            ..self
+        }
+    }
+}
+
 impl Default for Settings {
     /// A person who is in a hurry stays within these, and 20 behind one address.
     fn default() -> Self {
@@ -116,6 +127,12 @@ impl Budgets {
             whole_at: HashMap::new(),
             sweep_at: SWEEP_MIN,
         }
+    }
+
+    /// Other settings count from here on. What was taken stays taken: where a budget is used up, it
+    /// is a single one of the new pace until the next is there.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// Takes one from the budget of a connection and from that of its address. `address`: `None` if

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::ops::Add;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// One connection: its slot in the slab and the generation of that slot.
@@ -41,6 +42,25 @@ impl ConnId {
             slot: word as u32,
             generation: (word >> 32) as u32,
         }
+    }
+}
+
+impl fmt::Display for ConnId {
+    /// As the log and operators name a connection: `7.3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot, self.generation)
+    }
+}
+
+impl FromStr for ConnId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ids = text.split_once('.');
+        let ids = ids.and_then(|(slot, generation)| {
+            Some(Self::new(slot.parse().ok()?, generation.parse().ok()?))
+        });
+        ids.ok_or_else(|| String::from("expected the id of a connection, like 7.3"))
     }
 }
 
@@ -91,6 +111,16 @@ impl Millis {
     /// The second in which it falls.
     pub const fn unix_seconds(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+impl Millis {
+    /// A second of UTC as in RFC 3339: `2026-11-26T07:04:09Z`.
+    pub fn to_rfc3339(self) -> String {
+        let seconds = self.0 / 1_000;
+        let (year, month, day) = date(seconds / (24 * 3600));
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 

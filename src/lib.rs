@@ -61,7 +61,8 @@
 //! - [`chat`]: users, rooms, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
 //! - [`store`]: keeps them in SQLite, on a thread of its own. [`admin`]: what operators ask of a
-//!   running server. [`session`]: by which a client that returns is known as the one of an earlier
+//!   running server. [`reload`]: reading the settings again. [`logging`]: the lines of the log.
+//!   [`session`]: by which a client that returns is known as the one of an earlier
 //!   connection. [`password`]: argon2id, on a thread of its own. [`token`]: what a site signs to let
 //!   its own users in.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
@@ -101,11 +102,13 @@ pub mod http;
 pub mod id;
 pub mod load;
 pub mod log;
+pub mod logging;
 pub mod net;
 pub mod options;
 pub mod page;
 pub mod password;
 pub mod rate;
+pub mod reload;
 pub mod server;
 pub mod session;
 pub mod stats;

@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 26] = [
+const MAY_NAME: [(&str, &[&str]); 28] = [
     (
         "server",
         &[
             "net", "http", "page", "ws", "wire", "chat", "conn", "frame", "wheel", "chance", "id",
             "rate", "config", "stats", "log", "admin", "session", "budget", "password", "token",
+            "reload", "options", "logging",
         ],
     ),
     (
         "config",
         &[
             "net", "http", "page", "ws", "conn", "chat", "log", "store", "admin", "id", "options",
-            "budget",
+            "budget", "token", "logging",
         ],
     ),
     ("net", &["id"]),
@@ -33,7 +34,9 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
     ("admin", &["net", "store", "chat", "password", "id"]),
     ("session", &["chance", "id"]),
     ("password", &[]),
+    ("reload", &["config", "options", "token"]),
     ("token", &["id"]),
+    ("logging", &["id"]),
     ("wheel", &["id"]),
     ("rate", &["id"]),
     ("budget", &["id"]),
@@ -48,13 +51,14 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 19] = [
+const BELONGS: [(&str, &[&str]); 20] = [
     ("argon2", &["password"]),
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
     ("clap_mangen", &["options"]),
     ("data_encoding", &["session", "password", "token"]),
     ("ed25519_compact", &["token"]),
+    ("env_filter", &["logging"]),
     ("hmac", &["token"]),
     ("libc", &["net"]),
     ("mio", &["net"]),

@@ -75,6 +75,17 @@ impl Answer {
         Self::json(200, body)
     }
 
+    /// What was done or found.
+    pub const fn done(body: Value) -> Self {
+        Self::json(200, body)
+    }
+
+    /// The settings are wrong: a sentence for each mistake.
+    pub fn wrong(problems: &[String]) -> Self {
+        let first = problems.first().map_or("", String::as_str);
+        Self::json(409, json!({ "error": first, "problems": problems }))
+    }
+
     /// What came of a request for order.
     pub const fn order(body: Value) -> Self {
         Self::json(200, body)

@@ -43,7 +43,7 @@ pub fn order(
 }
 
 /// The first server that answers.
-fn reach(place: &Place) -> Result<Client, String> {
+pub(super) fn reach(place: &Place) -> Result<Client, String> {
     let mut tried = Vec::new();
     for socket in &place.sockets {
         match Client::connect(socket) {

@@ -1,6 +1,7 @@
 //! The requests of operators: bytes in, a [`Request`] out, or the refusal that answers them. Unlike
 //! the requests of clients (`http`), they may have a short body. Knows no socket.
 
+use super::operation::{self, Operation};
 use super::{AccountCommand, Answer};
 use crate::id::Seq;
 use httparse::{EMPTY_HEADER, Status};
@@ -38,6 +39,8 @@ pub enum Request {
     Export { room: String, after: Seq },
     /// `GET /audit?room=NAME&before=NUMBER`
     Audit { room: Option<String>, before: u64 },
+    /// What the server is to do or say about itself.
+    Operate(Operation),
     /// `POST /accounts {"do": WHAT, "name": NAME}`
     Account(AccountCommand),
     /// `POST /requests`, and a request of `parlor.v1.json`
@@ -139,6 +142,9 @@ fn number(digits: &[u8]) -> Option<usize> {
 
 fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if let Some(operation) = Operation::parse(method, path, query, body) {
+        return operation.map(Request::Operate);
+    }
     match (method, path) {
         ("GET" | "HEAD", "/healthz") => Ok(Request::Health),
         ("GET" | "HEAD", "/readyz") => Ok(Request::Readiness),
@@ -163,8 +169,11 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
         ) => Err(Answer::error(405, "this method is not allowed here")),
         _ => Err(Answer::error(
             404,
-            "there is nothing here; there are /healthz, /readyz, /status, /backup, /check, /export, \
-             /audit, /accounts and /requests",
+            &format!(
+                "there is nothing here; there are /healthz, /readyz, /status, /backup, /check, \
+                 /export, /audit, {}, /accounts and /requests",
+                operation::PATHS
+            ),
         )),
     }
 }

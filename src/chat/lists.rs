@@ -111,6 +111,16 @@ impl Chat {
 }
 
 impl Chat {
+    /// The room with members in a slot of the table, for lists that come in pages.
+    pub fn room_at(&self, slot: u32) -> Option<RoomId> {
+        self.rooms.at(slot)
+    }
+
+    /// Above every slot that is in use.
+    pub fn room_slots(&self) -> u32 {
+        u32::try_from(self.rooms.slots()).unwrap_or(u32::MAX)
+    }
+
     /// The rooms with an owner that have no members now, as far as a user is shown them.
     fn empty_rooms(&self, id: ConnId) -> impl Iterator<Item = &SmolStr> {
         let owned = self.registry.owned_rooms();

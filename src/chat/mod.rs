@@ -28,6 +28,7 @@ pub mod registry;
 mod role;
 mod room;
 mod rooms;
+mod set;
 mod settings;
 mod speech;
 mod text;
@@ -98,6 +99,8 @@ pub struct Chat {
     /// Rooms whose joins and leaves wait to be summed up.
     summing: Vec<RoomId>,
     rooms_per_user: usize,
+    /// The most that it was before, of which users may still be in as many.
+    most_rooms_per_user: usize,
     room_policy: RoomPolicy,
     listed_rooms: BTreeSet<SmolStr>,
     message_rate: Rate,
@@ -129,6 +132,7 @@ impl Chat {
             rooms: Rooms::default(),
             summing: Vec::new(),
             rooms_per_user: settings.rooms_per_connection,
+            most_rooms_per_user: 0,
             room_policy: settings.rooms,
             listed_rooms: names(&settings.listed_rooms),
             message_rate: Rate::new(settings.message_rate, settings.message_burst),
@@ -446,7 +450,8 @@ impl Chat {
             }
             let own = user.memberships.as_slice();
             let rooms = self.rooms_joined(id);
-            assert!(rooms <= self.rooms_per_user, "more rooms than allowed");
+            let rooms_max = self.rooms_per_user.max(self.most_rooms_per_user);
+            assert!(rooms <= rooms_max, "more rooms than allowed");
             assert!(own.len() - rooms <= DIRECTS_MAX, "too many conversations");
             memberships += own.len();
             for (index, membership) in own.iter().enumerate() {

@@ -47,6 +47,16 @@ impl Rooms {
         self.slots.get_mut(id.slot() as usize)?.take()
     }
 
+    /// The room in a slot.
+    pub(super) fn at(&self, slot: u32) -> Option<RoomId> {
+        let room = self.slots.get(slot as usize)?.as_ref()?;
+        Some(RoomId::new(slot, room.generation))
+    }
+
+    pub(super) const fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.count
     }

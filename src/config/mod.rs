@@ -5,9 +5,12 @@
 mod account;
 mod check;
 mod commands;
+mod contents;
 mod file;
+mod operate;
 mod order;
 mod place;
+mod reload;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,16 +18,21 @@ mod token;
 
 use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption, Given};
-use crate::{budget, chat, conn, http, log, net, page, store, ws};
+use crate::{budget, chat, conn, http, log, logging, net, page, store, ws};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use account::{AccountAction, AccountInvocation, AccountOptions, with_account_commands};
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
+pub use contents::{CONTENTS_BYTES_MAX, Contents, Digests, ReadBytes, read_key};
 pub use file::{ConfigFile, FILE_BYTES_MAX, Read, find_file};
+pub use operate::{
+    ADMIN, AdminCommand, OperateInvocation, OperateOptions, RELOAD, admin_help, with_admin_commands,
+};
 pub use order::{ORDERS, OrderCommand, OrderInvocation, OrderOptions, with_orders};
 pub use place::{StorePlace, runtime_directory, state_directory};
+pub use reload::{Reread, Running};
 pub use table::TABLE;
 pub use token::{TOKEN, TokenInvocation, TokenOptions};
 
@@ -48,8 +56,9 @@ pub struct Config {
     pub max_connections_per_address: u32,
     /// From the signal to stop to the exit.
     pub grace_timeout: Duration,
-    /// Filters in the form of env_logger: `warn`, `parlor=debug`.
+    /// Filters in the form of env_logger (see the crate env_filter): `warn`, `parlor=debug`.
     pub log_filters: String,
+    pub log_format: logging::Format,
     pub store_place: StorePlace,
     pub admin_socket: AdminSocket,
     /// The file with the key of signed tokens; `None`: none is accepted.
@@ -79,7 +88,8 @@ impl Default for Config {
             max_connections: None,
             max_connections_per_address: 256,
             grace_timeout: Duration::from_secs(5),
-            log_filters: String::from("warn"),
+            log_filters: String::from("warn,parlor::reload=info"),
+            log_format: logging::Format::default(),
             store_place: StorePlace::default(),
             admin_socket: AdminSocket::default(),
             token_key: None,
@@ -92,9 +102,8 @@ impl Default for Config {
 }
 
 /// What the command line asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
-    Serve(Box<Config>),
+    Serve(Box<Running>),
     Help,
     Version,
 }
@@ -107,6 +116,7 @@ pub struct Examined {
     /// The settings as a file, each with where it came from. Without secrets.
     pub listing: String,
     pub problems: Vec<BadOption>,
+    given: Given<Config>,
 }
 
 impl Invocation {
@@ -121,16 +131,18 @@ impl Invocation {
         variable: impl Fn(&str) -> Option<OsString>,
         read: Read<'_>,
     ) -> Result<Self, BadOption> {
-        let given = match TABLE.read(arguments, &variable)? {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let given = match TABLE.read(arguments.clone(), &variable)? {
             Asked::Help => return Ok(Self::Help),
             Asked::Version => return Ok(Self::Version),
             Asked::Run(given) => given,
         };
         let examined = examine(given, variable, read)?;
-        match examined.problems.into_iter().next() {
-            Some(first) => Err(first),
-            None => Ok(Self::Serve(Box::new(examined.config))),
+        if let Some(first) = examined.problems.into_iter().next() {
+            return Err(first);
         }
+        let running = Running::new(examined.config, arguments, examined.given);
+        Ok(Self::Serve(Box::new(running)))
     }
 }
 
@@ -175,6 +187,7 @@ fn examine(
         file: file.map(|file| file.path),
         listing: TABLE.listing(&given),
         problems,
+        given,
     })
 }
 

@@ -3,10 +3,11 @@
 
 use super::Config;
 use crate::chat::RoomName;
+use crate::logging::parse_filters;
 use crate::net::parse_mode;
 use crate::options::{
-    Group, Table, count, count32, custom, help, hidden, list, outside_files, parse_count, secret,
-    switch, time, version,
+    Group, Table, count, count32, custom, help, hidden, list, outside_files, parse_count,
+    reloadable, secret, switch, time, version,
 };
 use std::path::PathBuf;
 
@@ -49,6 +50,8 @@ parlor store check [FILE]          looks for damage in the history or a backup
 parlor account WHAT [NAME]         list, add, password, role, delete or sessions of accounts
 parlor ban|mute|kick|purge|...     keeps order on a running server: see parlor ban --help
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
+parlor reload                      has a running server read its settings again
+parlor admin WHAT                  connections, rooms, members and more of a running server
 parlor config [OPTION]...          the settings, and where each comes from
 parlor check [OPTION]...           looks for mistakes in the settings, without starting
 parlor health [alive] [OPTION]...  exit code 0 if the server of these settings is ready
@@ -62,8 +65,9 @@ by commas or spaces, an option without a value as on or off; and in a file, with
 TOML. An option wins over its variable, a variable over the file.
 ",
     outro: "\
-Signals: SIGTERM, SIGINT and SIGHUP close every connection with 1001 and exit, a second one exits at
-once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ignored.
+Signals: SIGTERM and SIGINT close every connection with 1001 and exit, a second one exits at once;
+SIGHUP reads file and environment again, as parlor reload does: what is not marked (restart) is
+taken over; SIGUSR1 writes a line of counters to stderr.
 ",
     positional: None,
     environment: Some("PARLOR_"),
@@ -118,7 +122,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
         Group {
             title: "Who may connect",
             rows: &[
-                custom(
+                reloadable(custom(
                     "max-connections",
                     "N",
                     "connections at the same time",
@@ -130,14 +134,14 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Some(count) => count.to_string(),
                         None => String::from("what the descriptor limit allows"),
                     },
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "max-connections-per-address",
                     (0, COUNT32_MAX),
                     "connections from one address; 0: no limit",
                     |c| &mut c.max_connections_per_address,
-                ),
-                list(
+                )),
+                reloadable(list(
                     "trusted-proxy",
                     "WHO",
                     "the proxies whose X-Forwarded-For is believed: ADDRESS, ADDRESS/BITS, unix or \
@@ -151,14 +155,14 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| words(&c.http.trusted_proxies),
-                ),
-                switch(
+                )),
+                reloadable(switch(
                     "proxy-protocol",
                     "every connection must come from a trusted proxy and begin with a header of the \
                      PROXY protocol, version 1 or 2, that names the client",
                     |c| &mut c.http.proxy_protocol,
-                ),
-                list(
+                )),
+                reloadable(list(
                     "allow-origin",
                     "ORIGIN",
                     "a web page's origin that may connect besides the server's own, like \
@@ -173,8 +177,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
-                list(
+                )),
+                reloadable(list(
                     "frame-ancestor",
                     "ORIGIN",
                     "a site that may show the chat page in a frame, like https://example.org or \
@@ -187,187 +191,187 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
-                switch(
+                )),
+                reloadable(switch(
                     "require-origin",
                     "refuse clients that send no Origin (those that are no browsers)",
                     |c| &mut c.http.require_origin,
-                ),
+                )),
             ],
         },
         Group {
             title: "Deadlines",
             rows: &[
-                time(
+                reloadable(time(
                     "handshake-timeout",
                     DEADLINE_MILLIS,
                     "from accept to the end of the request's head",
                     |c| &mut c.conn.handshake_timeout,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "ping-after",
                     TICK_MILLIS,
                     "silence after which a ping is sent",
                     |c| &mut c.conn.ping_after,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "silent-timeout",
                     DEADLINE_MILLIS,
                     "silence after which a connection is closed",
                     |c| &mut c.conn.silent_timeout,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "stall-timeout",
                     DEADLINE_MILLIS,
                     "how long a client may accept no bytes",
                     |c| &mut c.conn.stall_timeout,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "message-timeout",
                     DEADLINE_MILLIS,
                     "from the first to the last byte of a message",
                     |c| &mut c.conn.message_timeout,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "close-timeout",
                     DEADLINE_MILLIS,
                     "how long the server waits for the answer to its close frame",
                     |c| &mut c.conn.close_timeout,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "grace-timeout",
                     DEADLINE_MILLIS,
                     "from the signal to stop to the exit",
                     |c| &mut c.grace_timeout,
-                ),
+                )),
             ],
         },
         Group {
             title: "Limits of one connection",
             rows: &[
-                count(
+                reloadable(count(
                     "max-head-bytes",
                     (1024, 256 * 1024),
                     "the longest head of a request: its first line, fields and cookies",
                     |c| &mut c.http.max_head_bytes,
-                ),
-                count(
+                )),
+                reloadable(count(
                     "max-message-bytes",
                     (1, BYTES_MAX),
                     "the longest message a client may send",
                     |c| &mut c.ws.max_message_bytes,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "max-fragments",
                     (1, COUNT32_MAX),
                     "fragments one message may come in",
                     |c| &mut c.ws.max_fragments,
-                ),
-                count(
+                )),
+                reloadable(count(
                     "outbox-frames",
                     (1, 65_535),
                     "frames that may wait to be sent; a client for which more would wait gets them \
                      later, from the history",
                     |c| &mut c.conn.outbox.frames_max,
-                ),
-                count(
+                )),
+                reloadable(count(
                     "outbox-bytes",
                     (1, BYTES_MAX),
                     "bytes that may wait to be sent",
                     |c| &mut c.conn.outbox.bytes_max,
-                ),
+                )),
                 count(
                     "send-buffer-bytes",
                     (2048, BYTES_MAX),
                     "what the kernel may hold as well",
                     |c| &mut c.net.send_buffer_bytes,
                 ),
-                count32(
+                reloadable(count32(
                     "message-rate",
                     (0, RATE_MAX),
                     "messages a second; 0: no limit",
                     |c| &mut c.chat.message_rate,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "message-burst",
                     (1, RATE_MAX),
                     "messages that may come at once before the rate counts",
                     |c| &mut c.chat.message_burst,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "joins-per-minute",
                     (0, RATE_MAX),
                     "rooms joined; 0: no limit. As many may come at once, here and below",
                     |c| &mut c.budget.joins_per_minute,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "nicks-per-minute",
                     (0, RATE_MAX),
                     "other nicks asked for; 0: no limit",
                     |c| &mut c.budget.nicks_per_minute,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "reads-per-minute",
                     (0, RATE_MAX),
                     "pages of history read; 0: no limit",
                     |c| &mut c.budget.reads_per_minute,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "searches-per-minute",
                     (0, RATE_MAX),
                     "searches; 0: no limit",
                     |c| &mut c.budget.searches_per_minute,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "directs-per-minute",
                     (0, RATE_MAX),
                     "direct messages, of which a third may come at once; 0: no limit",
                     |c| &mut c.budget.directs_per_minute,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "reports-per-minute",
                     (0, RATE_MAX),
                     "messages reported to moderators; 0: no limit",
                     |c| &mut c.budget.reports_per_minute,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "address-factor",
                     (0, RATE_MAX),
                     "all connections of one address (IPv6: of a /64) may together do as much of \
                      each, messages too, as so many; 0: no limit",
                     |c| &mut c.budget.address_factor,
-                ),
+                )),
             ],
         },
         Group {
             title: "Rooms",
             rows: &[
-                count(
+                reloadable(count(
                     "notice-members",
                     (0, COUNT_MAX),
                     "up to this many members, each join and leave is announced; above it they are \
                      summed up",
                     |c| &mut c.chat.notice_members,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "notice-interval",
                     TICK_MILLIS,
                     "how often they are summed up",
                     |c| &mut c.chat.notice_interval,
-                ),
-                time(
+                )),
+                reloadable(time(
                     "edit-window",
                     NONE_MILLIS,
                     "for how long members may edit and delete what they said; 0: never",
                     |c| &mut c.chat.edit_window,
-                ),
-                count(
+                )),
+                reloadable(count(
                     "rooms-per-connection",
                     (1, 1000),
                     "rooms that one connection may be in",
                     |c| &mut c.chat.rooms_per_connection,
-                ),
-                custom(
+                )),
+                reloadable(custom(
                     "rooms",
                     "WHO",
                     "open: any user makes a room by joining it; listed: only operators and moderators \
@@ -377,8 +381,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| c.chat.rooms.name().to_owned(),
-                ),
-                list(
+                )),
+                reloadable(list(
                     "listed-room",
                     "NAME",
                     "a room that is there without being made, and that belongs to the operators, \
@@ -392,21 +396,21 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "max-rooms",
                     (1, COUNT32_MAX),
                     "rooms that may be in use at the same time, and rooms that may have an owner",
                     |c| &mut c.log.rooms_max,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "rooms-per-address-hour",
                     (0, RATE_MAX),
                     "rooms that all connections of one address may make in an hour; 0: no limit. As \
                      many may come at once",
                     |c| &mut c.budget.rooms_per_address_hour,
-                ),
-                secret(custom(
+                )),
+                reloadable(secret(custom(
                     "operator-token",
                     "TOKEN",
                     "makes /op TOKEN work, and then /kick; better set in the environment, because \
@@ -419,8 +423,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                )),
-                custom(
+                ))),
+                reloadable(custom(
                     "operators",
                     "FILE",
                     "the tokens of several operators, one a line: a NAME, which the audit log has, \
@@ -430,8 +434,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
-                custom(
+                )),
+                reloadable(custom(
                     "word-filter",
                     "FILE",
                     "words that members do not say, one a line; * before or after one means longer \
@@ -441,8 +445,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
-                custom(
+                )),
+                reloadable(custom(
                     "word-filter-mode",
                     "HOW",
                     "replace: such a word is said as asterisks; refuse: the message is not said",
@@ -451,13 +455,13 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| c.chat.filtering.to_string(),
-                ),
+                )),
             ],
         },
         Group {
             title: "Accounts",
             rows: &[
-                custom(
+                reloadable(custom(
                     "accounts",
                     "WHO",
                     "open: guests may register; closed: operators and tokens make accounts; \
@@ -467,14 +471,14 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| c.chat.accounts.name().to_owned(),
-                ),
-                count(
+                )),
+                reloadable(count(
                     "max-accounts",
                     (0, COUNT_MAX),
                     "accounts in all; each takes some 500 bytes of memory",
                     |c| &mut c.chat.accounts_max,
-                ),
-                custom(
+                )),
+                reloadable(custom(
                     "token-key",
                     "FILE",
                     "accepts signed tokens (JSON Web Tokens): a secret of at least 32 bytes for \
@@ -484,8 +488,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
-                custom(
+                )),
+                reloadable(custom(
                     "token-audience",
                     "NAME",
                     "the audience (aud) that tokens must have; without it, tokens must have none",
@@ -494,7 +498,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |_| String::from("none"),
-                ),
+                )),
             ],
         },
         Group {
@@ -522,7 +526,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     },
                     |c| c.store.sync.to_string(),
                 ),
-                custom(
+                reloadable(custom(
                     "max-store-mib",
                     "N",
                     "MiB that the history may take on the disk: beyond it the oldest messages of \
@@ -532,8 +536,8 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| mib(c.store.max_bytes),
-                ),
-                custom(
+                )),
+                reloadable(custom(
                     "low-disk-mib",
                     "N",
                     "MiB that are free on that disk below which the log has a warning; 0: never",
@@ -542,46 +546,46 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| mib(c.store.low_disk_bytes),
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "keep-days",
                     (0, DAYS_MAX),
                     "days for which messages are kept, unless a room has a time of its own; 0: for \
                      ever",
                     |c| &mut c.store.keep_days,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "keep-messages",
                     (0, u32::MAX),
                     "messages that are kept of each room; 0: all",
                     |c| &mut c.store.keep_messages,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "audit-days",
                     (0, DAYS_MAX),
                     "days for which the audit log has what was done to keep order; 0: for ever",
                     |c| &mut c.store.audit_days,
-                ),
+                )),
                 count(
                     "tail-bytes",
                     (4096, TAIL_BYTES_MAX),
                     "memory for the newest messages of all rooms",
                     |c| &mut c.log.tail_bytes,
                 ),
-                count32(
+                reloadable(count32(
                     "catch-up-max",
                     (2, COUNT32_MAX),
                     "messages that a client which was slow or away gets by itself; beyond that it \
                      is informed of a gap",
                     |c| &mut c.log.catch_up_max,
-                ),
-                count32(
+                )),
+                reloadable(count32(
                     "history-lines",
                     (0, HISTORY_LINES_MAX),
                     "earlier messages that a newcomer who speaks plain text gets, unless ?history=N \
                      asks for another number",
                     |c| &mut c.log.history_lines,
-                ),
+                )),
             ],
         },
         Group {
@@ -605,7 +609,7 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                     },
                     |_| String::from(ADMIN_SOCKET_DEFAULT),
                 ),
-                custom(
+                reloadable(custom(
                     "log",
                     "FILTER",
                     "error, warn, info, debug or off, also by target, as in \
@@ -615,7 +619,18 @@ once; SIGUSR1 writes a line of counters to stderr. Under nohup, SIGHUP stays ign
                         Ok(())
                     },
                     |c| c.log_filters.clone(),
-                ),
+                )),
+                reloadable(custom(
+                    "log-format",
+                    "FORM",
+                    "text: lines for people, and with priorities for the journal of systemd; json: \
+                     an object a line",
+                    |c, value| {
+                        c.log_format = value.parse()?;
+                        Ok(())
+                    },
+                    |c| c.log_format.to_string(),
+                )),
                 hidden(switch(
                     "echo",
                     "send every message back to its sender: for conformance suites",
@@ -651,24 +666,5 @@ fn words(elements: &[impl ToString]) -> String {
         String::from("none")
     } else {
         words.join(" ")
-    }
-}
-
-/// Checks filters in the form of env_logger, which would warn about a wrong level and go on, and
-/// take a misspelt level for the name of a target.
-fn parse_filters(value: &str) -> Result<String, String> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let is_filter = |filter: &str| match filter.split_once('=') {
-        Some((_, level)) => is_level(level),
-        None => is_level(filter) || filter == "parlor" || filter.contains("::"),
-    };
-    let (filters, _text) = value.split_once('/').unwrap_or((value, ""));
-    if filters.split(',').map(str::trim).all(is_filter) {
-        Ok(value.to_owned())
-    } else {
-        Err(String::from(
-            "expected error, warn, info, debug, trace or off, or TARGET=LEVEL, separated by commas",
-        ))
     }
 }

@@ -358,6 +358,11 @@ impl State {
         &self.phase
     }
 
+    /// When bytes last came from the peer, or its silence was answered for it.
+    pub const fn seen(&self) -> Tick {
+        self.seen
+    }
+
     pub const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
     }

@@ -21,7 +21,7 @@ pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
 pub use settings::Settings;
 pub use store::{
-    Answer, DEDUPE_MS, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record,
+    Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record,
     Request, Started, Store, StoredRoom, is_enough,
 };
 pub use words::Words;
@@ -349,6 +349,11 @@ impl Log {
     }
 
     // Rooms
+
+    /// So many may be open from here on. Those that are stay.
+    pub const fn set_rooms_max(&mut self, count: usize) {
+        self.rooms_max = count;
+    }
 
     /// Opens a room, or finds it open. Of several calls for one name, the first asks the store.
     pub fn open(&mut self, name: &SmolStr, now: Tick) -> Opening {

@@ -108,8 +108,25 @@ pub enum Request {
         room: Option<SmolStr>,
         before: u64,
     },
+    /// Keep as much as this from here on. Not answered.
+    Bounds(Bounds),
     /// Check all that is kept, on a copy beside it. Answered by [`Answer::Checked`].
     Check { tag: u64 },
+}
+
+/// How much a store keeps. 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Days for which entries are kept.
+    pub keep_days: u32,
+    /// Entries that are kept of each room.
+    pub keep_messages: u32,
+    /// Days for which the audit log is kept.
+    pub audit_days: u32,
+    /// Bytes of the file.
+    pub max_bytes: u64,
+    /// Free bytes of the disk below which there is a warning.
+    pub low_disk_bytes: u64,
 }
 
 /// An entry to be kept.

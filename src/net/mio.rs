@@ -32,6 +32,7 @@ const OURS: u32 = u32::MAX;
 const STOP: ConnId = ConnId::new(u32::MAX, OURS);
 const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
 const WAKER: ConnId = ConnId::new(u32::MAX - 2, OURS);
+const RELOAD: ConnId = ConnId::new(u32::MAX - 3, OURS);
 
 /// Only the user of the server may connect.
 const ADMIN_MODE: u32 = 0o600;
@@ -291,6 +292,10 @@ impl Net for MioNet {
             if id == STOP {
                 let count = Self::count_signals(&mut self.signals.stop);
                 ready.extend(std::iter::repeat_n(Ready::Signal(Signal::Stop), count));
+            } else if id == RELOAD {
+                if Self::count_signals(&mut self.signals.reload) > 0 {
+                    ready.push(Ready::Signal(Signal::Reload));
+                }
             } else if id == REPORT {
                 if Self::count_signals(&mut self.signals.report) > 0 {
                     ready.push(Ready::Signal(Signal::Report));
@@ -632,21 +637,21 @@ fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener>
 /// Signals as bytes in streams that the poll watches.
 struct Signals {
     stop: UnixStream,
+    reload: UnixStream,
     report: UnixStream,
 }
 
 impl Signals {
     fn watch(poll: &Poll) -> io::Result<Self> {
-        // There is nothing to reload, so SIGHUP stops the server, unless nohup(1) or the like
-        // started it with that signal ignored.
-        let stop: &[i32] = if is_ignored(SIGHUP) {
-            &[SIGTERM, SIGINT]
-        } else {
-            &[SIGTERM, SIGINT, SIGHUP]
-        };
-        let stop = Self::stream(poll, STOP, stop)?;
+        let stop = Self::stream(poll, STOP, &[SIGTERM, SIGINT])?;
+        // Also where nohup(1) started the server with it ignored: it ends no server.
+        let reload = Self::stream(poll, RELOAD, &[SIGHUP])?;
         let report = Self::stream(poll, REPORT, &[SIGUSR1])?;
-        Ok(Self { stop, report })
+        Ok(Self {
+            stop,
+            reload,
+            report,
+        })
     }
 
     fn stream(poll: &Poll, id: ConnId, signals: &[i32]) -> io::Result<UnixStream> {
@@ -659,14 +664,4 @@ impl Signals {
         watch(poll, &mut receiver, id, Interest::READABLE)?;
         Ok(receiver)
     }
-}
-
-/// Whether the process was started with a signal ignored. Without /proc it counts as not ignored.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

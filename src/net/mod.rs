@@ -108,8 +108,10 @@ pub enum Ready {
 /// A signal to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, SIGINT or SIGHUP.
+    /// SIGTERM or SIGINT.
     Stop,
+    /// SIGHUP: read the settings again.
+    Reload,
     /// SIGUSR1: write the counters.
     Report,
 }

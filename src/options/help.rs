@@ -22,7 +22,8 @@ impl<C> Table<C> {
         for group in self.groups {
             let _ = write!(text, "\n{}\n", group.title);
             for row in group.rows.iter().filter(|row| !row.is_hidden) {
-                explain(&mut text, row, &mut defaults);
+                let help = self.describe(row, &mut defaults);
+                explain(&mut text, row, &help);
             }
         }
         if !self.outro.is_empty() {
@@ -30,17 +31,22 @@ impl<C> Table<C> {
         }
         text
     }
-}
 
-/// The help of a row with its default.
-pub(super) fn describe<C>(row: &Row<C>, defaults: &mut C) -> String {
-    match row.show(defaults) {
-        Some(default) => format!("{} [{default}]", row.help),
-        None => row.help.to_owned(),
+    /// The help of a row with its default, and whether it takes a restart.
+    pub(super) fn describe(&self, row: &Row<C>, defaults: &mut C) -> String {
+        let mark = if self.can_reload() && !row.is_reloadable {
+            " (restart)"
+        } else {
+            ""
+        };
+        match row.show(defaults) {
+            Some(default) => format!("{}{mark} [{default}]", row.help),
+            None => row.help.to_owned(),
+        }
     }
 }
 
-fn explain<C>(text: &mut String, row: &Row<C>, defaults: &mut C) {
+fn explain<C>(text: &mut String, row: &Row<C>, help: &str) {
     let mut line = format!("  --{} {}", row.name, row.value);
     line.truncate(line.trim_end().len());
     if line.len() >= COLUMN - 1 {
@@ -49,7 +55,7 @@ fn explain<C>(text: &mut String, row: &Row<C>, defaults: &mut C) {
         line.clear();
     }
     let mut is_first = true;
-    for word in describe(row, defaults).split_whitespace() {
+    for word in help.split_whitespace() {
         if !is_first && line.len() + 1 + word.len() > WIDTH {
             text.push_str(&line);
             text.push('\n');

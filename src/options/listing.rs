@@ -23,14 +23,25 @@ impl<C> Table<C> {
                         group.title
                     );
                 }
-                list(&mut text, row, given, &mut defaults);
+                let mark = if self.can_reload() && !row.is_reloadable {
+                    ", restart"
+                } else {
+                    ""
+                };
+                list(&mut text, row, given, &mut defaults, mark);
             }
         }
         text
     }
 }
 
-fn list<C>(text: &mut String, row: &'static Row<C>, given: &Given<C>, defaults: &mut C) {
+fn list<C>(
+    text: &mut String,
+    row: &'static Row<C>,
+    given: &Given<C>,
+    defaults: &mut C,
+    mark: &str,
+) {
     let name = row.name;
     let _ = match given.newest(name) {
         None => {
@@ -39,7 +50,7 @@ fn list<C>(text: &mut String, row: &'static Row<C>, given: &Given<C>, defaults: 
                 Field::List { .. } => default.split(' ').map(str::to_owned).collect(),
                 _ => vec![default],
             };
-            writeln!(text, "# {name} = {}  # default", literal(row, &words))
+            writeln!(text, "# {name} = {}  # default{mark}", literal(row, &words))
         }
         Some(value) if row.is_secret => {
             writeln!(
@@ -50,7 +61,11 @@ fn list<C>(text: &mut String, row: &'static Row<C>, given: &Given<C>, defaults: 
         }
         Some(value) => {
             let literal = literal(row, &value.values);
-            writeln!(text, "{name} = {literal}  # {}", value.source.place(row))
+            writeln!(
+                text,
+                "{name} = {literal}  # {}{mark}",
+                value.source.place(row)
+            )
         }
     };
 }

@@ -10,15 +10,17 @@ mod file;
 mod help;
 mod listing;
 mod parse;
+mod reload;
 mod row;
 mod shell;
 mod walk;
 
 pub use clap::Command;
 pub use parse::{parse_count, parse_duration};
+pub use reload::Change;
 pub use row::{
-    Field, Group, Row, count, count32, custom, help, hidden, list, outside_files, secret,
-    show_duration, switch, time, version,
+    Field, Group, Row, count, count32, custom, help, hidden, list, outside_files, reloadable,
+    secret, show_duration, switch, time, version,
 };
 pub use shell::{completions, manual, with_printers};
 pub use walk::{Asked, BadOption, Given};

@@ -9,7 +9,7 @@ pub struct Group<C: 'static> {
     pub rows: &'static [Row<C>],
 }
 
-/// One setting of `C`. Whether it can be reloaded belongs here as well.
+/// One setting of `C`.
 pub struct Row<C> {
     /// Without the hyphens: `ping-after`.
     pub(super) name: &'static str,
@@ -20,6 +20,7 @@ pub struct Row<C> {
     pub(super) is_secret: bool,
     pub(super) is_hidden: bool,
     pub(super) is_for_files: bool,
+    pub(super) is_reloadable: bool,
 }
 
 /// Where a value goes, and what is allowed.
@@ -70,6 +71,7 @@ const fn row<C>(
         is_secret: false,
         is_hidden: false,
         is_for_files: true,
+        is_reloadable: false,
     }
 }
 
@@ -162,6 +164,12 @@ pub const fn hidden<C>(mut row: Row<C>) -> Row<C> {
 /// A row that no configuration file has.
 pub const fn outside_files<C>(mut row: Row<C>) -> Row<C> {
     row.is_for_files = false;
+    row
+}
+
+/// A row that a running program takes over when its settings are read again.
+pub const fn reloadable<C>(mut row: Row<C>) -> Row<C> {
+    row.is_reloadable = true;
     row
 }
 

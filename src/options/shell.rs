@@ -1,6 +1,6 @@
 //! Completions for shells and manual pages, from the same rows as the options themselves.
 
-use super::{Field, Table, help::describe};
+use super::{Field, Table};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command};
 use clap_complete::aot::{Shell, generate};
@@ -35,7 +35,7 @@ impl<C> Table<C> {
             for row in group.rows.iter().filter(|row| !row.is_hidden) {
                 let mut arg = row
                     .argument()
-                    .help(describe(row, &mut defaults))
+                    .help(self.describe(row, &mut defaults))
                     .help_heading(group.title);
                 if matches!(row.field, Field::Switch(_)) {
                     arg = arg

@@ -16,10 +16,10 @@ pub enum Asked<C: 'static> {
 
 /// The values that were given, not yet understood.
 pub struct Given<C: 'static> {
-    program: &'static str,
-    positional: Option<String>,
+    pub(super) program: &'static str,
+    pub(super) positional: Option<String>,
     /// By the file, then by the environment, then by the options.
-    values: Vec<Value<C>>,
+    pub(super) values: Vec<Value<C>>,
 }
 
 /// All values of one row from one source.
@@ -29,7 +29,43 @@ pub(super) struct Value<C: 'static> {
     pub(super) values: Vec<String>,
 }
 
+impl<C> Value<C> {
+    /// Puts it into `settings`. Returns what is wrong.
+    pub(super) fn apply(&self, program: &'static str, settings: &mut C) -> Vec<BadOption> {
+        let row = self.row;
+        if let Field::List { clear, .. } = row.field {
+            clear(settings);
+        }
+        let mut bad = Vec::new();
+        for value in &self.values {
+            if let Err(why) = row.set(settings, value) {
+                let named = self.source.named(row);
+                bad.push(BadOption {
+                    sentence: if row.is_secret {
+                        format!("{named}: {why}")
+                    } else {
+                        format!("{named} {value:?}: {why}")
+                    },
+                    program,
+                });
+            }
+        }
+        bad
+    }
+}
+
+impl<C> Clone for Value<C> {
+    fn clone(&self) -> Self {
+        Self {
+            row: self.row,
+            source: self.source.clone(),
+            values: self.values.clone(),
+        }
+    }
+}
+
 /// Where a value comes from.
+#[derive(Clone)]
 pub(super) enum Source {
     /// The file and the line: `parlor.toml:3`.
     File {
@@ -279,31 +315,8 @@ impl<C> Given<C> {
 
     /// The same, and returns all that is wrong.
     pub fn apply_all(&self, settings: &mut C) -> Vec<BadOption> {
-        let mut bad = Vec::new();
-        for Value {
-            row,
-            source,
-            values,
-        } in &self.values
-        {
-            if let Field::List { clear, .. } = row.field {
-                clear(settings);
-            }
-            for value in values {
-                if let Err(why) = row.set(settings, value) {
-                    let named = source.named(row);
-                    bad.push(BadOption {
-                        sentence: if row.is_secret {
-                            format!("{named}: {why}")
-                        } else {
-                            format!("{named} {value:?}: {why}")
-                        },
-                        program: self.program,
-                    });
-                }
-            }
-        }
-        bad
+        let apply = |value: &Value<C>| value.apply(self.program, settings);
+        self.values.iter().flat_map(apply).collect()
     }
 
     /// A sentence about options, with where those of them are set that a file or a variable sets.

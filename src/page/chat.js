@@ -224,6 +224,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
   function event(object) {
     if (object.type === "error") return errorWithoutRequest(object);
+    if (object.type === "announcement") return say("announcement", { text: object.text });
     if (object.type === "joined") return ignoring.actions.isIgnored(object.room.slice(1)) || joining.taken(object);
     if (object.type === "conversations") return object.conversations.forEach(remembered);
     const room = state.rooms.get(object.room);

@@ -129,6 +129,7 @@ export default {
   "local.help": "Commands:",
   "local.logged_in": "You are logged in as {account}.",
   "local.logged_out": "You are logged out.",
+  "local.announcement": "Notice from the operator: {text}",
   "local.ignored": "You do not see messages of {nicks}.",
   "local.ignored_none": "You ignore no one.",
   "local.unignored": "You see messages of {nick} again.",

@@ -287,6 +287,7 @@ export function createRender(t, lookup, act) {
     const others = (more) => (more ? [t("local.more", { count: more })] : []);
     switch (key) {
       case "error": return [t.error(values)];
+      case "announcement": return [t("local.announcement", { text: isolated(values.text) })];
       case "ignored": return [t("local.ignored", { nicks: nicks(values.nicks) })];
       case "unknown_command": return [t("local.unknown_command", { name: isolated(`/${values.name}`) })];
       case "incomplete": return [t("local.incomplete", { usage: isolated(usageOf(t, values)) })];

@@ -128,6 +128,7 @@ export default {
   "local.help": "命令：",
   "local.logged_in": "已登录为 {account}。",
   "local.logged_out": "已退出登录。",
+  "local.announcement": "管理员通知：{text}",
   "local.ignored": "不再显示 {nicks} 的消息。",
   "local.ignored_none": "你没有屏蔽任何人。",
   "local.unignored": "重新显示 {nick} 的消息。",

@@ -17,7 +17,7 @@ pub(super) fn run_health(mut arguments: Vec<OsString>) -> ExitCode {
         _ => Question::Ready,
     };
     let config = match Invocation::parse(arguments, variable, &read_config) {
-        Ok(Invocation::Serve(config)) => config,
+        Ok(Invocation::Serve(running)) => running.config,
         Ok(Invocation::Help | Invocation::Version) => {
             return print(config::TABLE.help().as_bytes());
         }

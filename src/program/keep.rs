@@ -2,8 +2,10 @@
 
 use super::fill;
 use super::settings::variable;
+use log::Level;
 use parlor::config::{Config, StorePlace, state_directory};
 use parlor::log::Keeping;
+use parlor::logging;
 use parlor::net::mio::{MioNet, clock, wall_clock};
 use parlor::store::{self, StoreError};
 use std::path::PathBuf;
@@ -32,9 +34,8 @@ pub(super) fn keep(
     fill(&mut random)?;
     let in_memory = |why: &str| {
         if !why.is_empty() {
-            eprintln!(
-                "parlor: warning: the history is kept in memory only and ends with the server: {why}"
-            );
+            let why = format!("the history is kept in memory only and ends with the server: {why}");
+            logging::say(Level::Warn, &why);
         }
         Ok((Keeping::in_memory(random), None))
     };
@@ -52,7 +53,7 @@ pub(super) fn keep(
         },
         random,
         wake: Box::new(move || waker.wake()),
-        report: |sentence| eprintln!("parlor: warning: {sentence}"),
+        report: |sentence| logging::say(Level::Warn, sentence),
     };
     match store::open(&config.store, surroundings) {
         Ok((started, handle)) => {

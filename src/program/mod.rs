@@ -7,6 +7,7 @@ mod health;
 mod keep;
 mod lists;
 mod load;
+mod operate;
 mod printers;
 mod serve;
 mod settings;
@@ -40,6 +41,8 @@ pub(crate) fn run() -> ExitCode {
         Some("backup") => commands::run_command(StoreCommand::Backup, rest(&mut arguments)),
         Some("export") => commands::run_command(StoreCommand::Export, rest(&mut arguments)),
         Some("account") => accounts::run_account(rest(&mut arguments)),
+        Some("reload") => operate::run(&config::RELOAD, rest(&mut arguments)),
+        Some("admin") => operate::run_admin(rest(&mut arguments)),
         Some("token") => token::run_token(rest(&mut arguments)),
         Some("audit") => commands::run_command(StoreCommand::Audit, rest(&mut arguments)),
         Some("store") => commands::run_store(rest(&mut arguments)),
@@ -56,7 +59,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn start(arguments: Vec<OsString>) -> ExitCode {
     match Invocation::parse(arguments, variable, &read_config) {
-        Ok(Invocation::Serve(config)) => serve::serve(*config),
+        Ok(Invocation::Serve(running)) => serve::serve(*running),
         Ok(Invocation::Help) => print(config::TABLE.help().as_bytes()),
         Ok(Invocation::Version) => {
             print(format!("parlor {}\n", parlor::version::version()).as_bytes())

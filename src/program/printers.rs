@@ -2,7 +2,7 @@
 //! with a manual page is named in `PAGES`.
 
 use super::{FAILED, misused, print};
-use parlor::config::{self, OrderCommand, StoreCommand};
+use parlor::config::{self, AdminCommand, OrderCommand, StoreCommand};
 use parlor::load;
 use parlor::options;
 use std::ffi::OsString;
@@ -28,6 +28,14 @@ const PAGES: &[&str] = &[
     "close-room",
     "role",
     "room",
+    "reload",
+    "admin-connections",
+    "admin-show",
+    "admin-close",
+    "admin-rooms",
+    "admin-members",
+    "admin-notice",
+    "admin-log-level",
 ];
 
 pub(super) fn completions(arguments: &[OsString]) -> ExitCode {
@@ -42,6 +50,7 @@ pub(super) fn completions(arguments: &[OsString]) -> ExitCode {
     let program = config::with_store_commands(program);
     let program = config::with_account_commands(program);
     let program = config::with_orders(program);
+    let program = config::with_admin_commands(program);
     let program = options::with_printers(program, PAGES);
     match options::completions(program, &shell.to_string_lossy()) {
         Ok(script) => print(&script),
@@ -66,6 +75,10 @@ pub(super) fn manual(arguments: &[OsString]) -> ExitCode {
                 let order = OrderCommand::named(word).expect("it was found");
                 order.described(order.page)
             }
+            Some(word) if arguments.len() == 1 && operating(word).is_some() => {
+                let command = operating(word).expect("it was found");
+                command.described(command.page)
+            }
             _ => {
                 let pages = PAGES.join(", ");
                 eprintln!("parlor man: expected nothing more, or one of {pages}");
@@ -79,5 +92,13 @@ pub(super) fn manual(arguments: &[OsString]) -> ExitCode {
             eprintln!("parlor man: {error}");
             FAILED
         }
+    }
+}
+
+/// `reload`, or a command behind `admin`.
+fn operating(page: &str) -> Option<&'static AdminCommand> {
+    match page.strip_prefix("admin-") {
+        Some(word) => AdminCommand::named(word),
+        None => (page == config::RELOAD.name).then_some(&config::RELOAD),
     }
 }

@@ -2,56 +2,60 @@
 //! ends it. Comes in: a configuration. Goes out: an exit code.
 
 use super::keep::{keep, store_directory};
-use super::lists::read_lists;
-use super::settings::variable;
-use super::token::token_key;
+use super::lists::read_bytes;
+use super::settings::{read_config, variable};
 use super::{ADMIN_SOCKET, FAILED, fill};
-use log::LevelFilter;
+use log::Level;
 use parlor::admin::AdminSocket;
-use parlor::config::{Config, runtime_directory};
-use parlor::net::mio::{MioNet, raise_descriptor_limit};
+use parlor::config::{Config, Running, runtime_directory};
+use parlor::logging::{self, Sink};
+use parlor::net::mio::{MioNet, raise_descriptor_limit, wall_clock};
 use parlor::net::{Manager, take_passed};
 use parlor::password;
+use parlor::reload::{self, fitting};
 use parlor::server::{Server, Turn, connections_within};
-use parlor::token;
 use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::mem;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-pub(super) fn serve(config: Config) -> ExitCode {
-    start_logging(&config.log_filters);
-    match set_up(config) {
+pub(super) fn serve(running: Running) -> ExitCode {
+    let config = &running.config;
+    let surroundings = logging::Surroundings {
+        clock: wall_clock,
+        // The reader of standard error may be gone, which is no reason to end.
+        write: |line| drop(io::stderr().write_all(line.as_bytes())),
+    };
+    logging::start(&config.log_filters, sink(config), surroundings);
+    match set_up(running) {
         Ok(server) => run(server),
         Err(why) => {
-            eprintln!("parlor: {why}");
+            logging::say(Level::Info, &why);
             FAILED
         }
     }
 }
 
-fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
+fn set_up(running: Running) -> Result<Server<MioNet>, String> {
+    let mut config = running.config.clone();
     let descriptors = raise_descriptor_limit();
-    let fitting = connections_within(descriptors);
-    let max_connections = config.max_connections.unwrap_or(fitting);
-    if max_connections > fitting {
-        return Err(format!(
-            "--max-connections {max_connections} is more than the limit of {descriptors} open \
-             files leaves room for ({fitting}); raise it with ulimit -n or LimitNOFILE="
-        ));
-    }
-    read_lists(&mut config)?;
+    let room = (descriptors, connections_within(descriptors));
+    let max_connections = fitting(&config, room)?;
+    let contents = config.read_contents(&read_bytes)?;
     let passed = take_passed(variable, process::id()).map_err(|error| error.to_string())?;
     let mut net = MioNet::bind(&config.net, passed).map_err(|error| error.to_string())?;
     match Manager::find(variable, process::id()) {
         Ok(Some(manager)) => net.informs(manager),
         Ok(None) => {}
-        Err(error) => eprintln!("parlor: warning: NOTIFY_SOCKET in the environment: {error}"),
+        Err(error) => {
+            let why = format!("NOTIFY_SOCKET in the environment: {error}");
+            logging::say(Level::Warn, &why);
+        }
     }
     let mut seed = [0; 8];
     fill(&mut seed)?;
@@ -68,7 +72,8 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
         AdminSocket::Unnamed => {
             // Without a store there is nothing to command.
             if kept_in.is_some() {
-                eprintln!("parlor: warning: operators' commands cannot reach this server: {why}");
+                let why = format!("operators' commands cannot reach this server: {why}");
+                logging::say(Level::Warn, &why);
             }
             Ok(None)
         }
@@ -82,19 +87,26 @@ fn set_up(mut config: Config) -> Result<Server<MioNet>, String> {
     let shown = kept_in.as_deref().map(Path::display);
     let shown = shown.map_or_else(|| String::from("memory"), |path| path.to_string());
     let _ = writeln!(output, "parlor keeps its history in {shown}");
-    let verifier = match &config.token_key {
-        Some(file) => {
-            let audience = config.token_audience.clone();
-            Some(token::Verifier::new(token_key(file)?, audience))
-        }
-        None => None,
-    };
     let waker = net.waker();
     let passwords = password::Handle::new(move || waker.wake());
     let seed = u64::from_ne_bytes(seed);
+    let waker = net.waker();
+    let surroundings = reload::Surroundings {
+        variable,
+        read_config,
+        read_bytes,
+        room,
+        wake: Box::new(move || waker.wake()),
+        taken_over: |config| {
+            logging::set_sink(sink(config));
+            logging::set_filters(&config.log_filters);
+        },
+    };
+    let reload = reload::Handle::new(running, contents.digests, surroundings);
     let mut server = Server::new(config, net, max_connections, seed, keeping);
     server.use_passwords(Box::new(passwords));
-    if let Some(verifier) = verifier {
+    server.use_reload(Box::new(reload));
+    if let Some(verifier) = contents.verifier {
         server.accept_tokens(verifier);
     }
     let status = format!("listening on {addresses}; its history is in {shown}");
@@ -133,13 +145,13 @@ fn bind_admin(
 
 fn run(mut server: Server<MioNet>) -> ExitCode {
     loop {
-        match server.turn() {
+        let turn = server.turn();
+        logging::settle(false);
+        match turn {
             Turn::Again => {}
-            Turn::Report => {
-                // The reader of standard error may be gone, which is no reason to end.
-                let _ = writeln!(io::stderr(), "parlor: {}", server.summary());
-            }
+            Turn::Report => logging::say(Level::Info, &server.summary()),
             Turn::Stopped => {
+                logging::settle(true);
                 end(server);
                 return ExitCode::SUCCESS;
             }
@@ -160,7 +172,10 @@ fn end(server: Server<MioNet>) {
     let (is_over, over) = mpsc::channel::<()>();
     let watcher = thread::spawn(move || {
         if over.recv_timeout(COMMIT_EXPECTED) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("parlor: waiting for the disk to take the last messages");
+            logging::say(
+                Level::Info,
+                "waiting for the disk to take the last messages",
+            );
         }
     });
     drop(server);
@@ -169,10 +184,21 @@ fn end(server: Server<MioNet>) {
     let _ = watcher.join();
 }
 
-fn start_logging(filters: &str) {
-    env_logger::Builder::new()
-        .parse_filters(filters)
-        // Its trace and debug lines contain what members write.
-        .filter_module("tungstenite", LevelFilter::Warn)
-        .init();
+/// What the log is written for.
+fn sink(config: &Config) -> Sink {
+    Sink {
+        format: config.log_format,
+        is_journal: is_journal(),
+    }
+}
+
+/// Whether standard error is the journal: systemd names its socket by device and inode.
+fn is_journal() -> bool {
+    let Some(stream) = variable("JOURNAL_STREAM") else {
+        return false;
+    };
+    std::fs::metadata("/proc/self/fd/2").is_ok_and(|errors| {
+        let named = format!("{}:{}", errors.dev(), errors.ino());
+        stream.to_str() == Some(named.as_str())
+    })
 }

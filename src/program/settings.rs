@@ -1,8 +1,7 @@
 //! Where settings come from: the environment and the configuration file. `parlor config` lists them
 //! and `parlor check` judges them. Does not know what a setting means: the library's rows do.
 
-use super::lists::read_lists;
-use super::token::token_key;
+use super::lists::read_bytes;
 use super::{misused, print};
 use parlor::config::{self, Examined, FILE_BYTES_MAX, find_file, variables_of};
 use std::ffi::{OsStr, OsString};
@@ -74,9 +73,7 @@ pub(super) fn check_settings(arguments: Vec<OsString>) -> ExitCode {
     };
     let mut problems: Vec<String> = examined.problems.iter().map(ToString::to_string).collect();
     if problems.is_empty() {
-        problems.extend(read_lists(&mut examined.config).err());
-        let key = examined.config.token_key.as_deref();
-        problems.extend(key.and_then(|file| token_key(file).err()));
+        problems.extend(examined.config.read_contents(&read_bytes).err());
     }
     if !problems.is_empty() {
         return report(&problems);

@@ -1,13 +1,13 @@
-//! `parlor token`: signs one, and reads the file with the key for the server too.
+//! `parlor token`: signs one.
 
+use super::lists::read_bytes;
 use super::settings::setting;
 use super::{FAILED, misused, print};
-use parlor::config::{TokenInvocation, TokenOptions};
+use parlor::config::{TokenInvocation, TokenOptions, read_key};
 use parlor::id::Millis;
 use parlor::net::mio::wall_clock;
 use parlor::token;
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) fn run_token(arguments: Vec<OsString>) -> ExitCode {
@@ -30,7 +30,7 @@ pub(super) fn run_token(arguments: Vec<OsString>) -> ExitCode {
 
 fn signed_token(options: TokenOptions) -> Result<String, String> {
     let file = options.key.unwrap_or_default();
-    let key = token_key(&file)?;
+    let (key, _) = read_key(&file, &read_bytes)?;
     let lasts = u64::try_from(options.expires.as_millis()).unwrap_or(u64::MAX);
     let claims = token::Claims {
         subject: options.subject,
@@ -50,11 +50,4 @@ fn signed_token(options: TokenOptions) -> Result<String, String> {
         Ok(_) => Ok(signed),
         Err(why) => Err(format!("such a token would be refused: {why}")),
     }
-}
-
-/// The key in a file.
-pub(super) fn token_key(file: &Path) -> Result<token::Key, String> {
-    let contents = std::fs::read(file);
-    let contents = contents.map_err(|error| format!("--token-key {}: {error}", file.display()))?;
-    token::Key::parse(&contents).map_err(|why| format!("--token-key {}: {why}", file.display()))
 }

@@ -63,6 +63,11 @@ impl Listeners {
         }
     }
 
+    /// Connections above it stay, and newcomers are refused.
+    pub(super) const fn set_max_connections(&mut self, count: usize) {
+        self.max_connections = count;
+    }
+
     pub(super) fn has_waiting(&mut self, listener: usize) {
         if !self.waiting.contains(&listener) {
             self.waiting.push(listener);

@@ -192,6 +192,11 @@ impl<N: Net> Server<N> {
         self.accounts.verifier = Some(verifier);
     }
 
+    /// Signed tokens are verified with this from here on, or refused.
+    pub(super) fn set_verifier(&mut self, verifier: Option<Verifier>) {
+        self.accounts.verifier = verifier;
+    }
+
     /// Whether a client must log in before it may do this.
     pub(super) fn must_log_in(&self, id: ConnId, ask: &Ask<'_>) -> bool {
         if self.accounts.policy != AccountPolicy::Required

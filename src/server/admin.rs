@@ -61,7 +61,7 @@ impl<N: Net> Server<N> {
     /// `bytes` is all that came of an operator's request so far.
     pub(super) fn take_admin(&mut self, id: ConnId, bytes: &[u8], now: Tick) -> Flow {
         let is_changing = self.admin.changing.iter().any(|changing| changing.id == id);
-        let is_ordering = self.orders.has(id);
+        let is_ordering = self.orders.has(id) || self.reloading.has(id);
         if is_changing || is_ordering || self.admin.exporting.iter().any(|export| export.id == id) {
             let answer = Answer::error(409, "the answer to the last request is under way");
             return self.answer_admin(id, &answer, None, now);
@@ -178,6 +178,7 @@ impl<N: Net> Server<N> {
                 self.admin.exporting.push(Export { id, keep_alive });
                 return None;
             }
+            Request::Operate(operation) => return self.operate(operation, id, keep_alive, now),
             Request::Order { body } => return self.take_order(id, keep_alive, &body, now),
             Request::Account(command) => {
                 let answer = self.carry_out_account(&command, now);

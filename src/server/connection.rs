@@ -251,6 +251,11 @@ impl<S> Connections<S> {
         Some(ConnId::new(slot, connection.generation))
     }
 
+    /// Above every slot that is in use.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.slab.capacity()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn ids(&self) -> Vec<ConnId> {
         let id = |(slot, connection): (usize, &Connection<S>)| {
             ConnId::new(slot as u32, connection.generation)
@@ -271,6 +276,11 @@ impl<S> Connections<S> {
 
     pub(super) const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// What outboxes hold beyond it stays.
+    pub(super) const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Sets the connection's one deadline.

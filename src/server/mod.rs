@@ -30,11 +30,13 @@ mod keep;
 mod message;
 mod moderate;
 mod opening;
+mod operate;
 mod orders;
 mod park;
 mod proxied;
 mod reap;
 mod receive;
+mod reload;
 mod request;
 mod seats;
 mod session;
@@ -43,10 +45,10 @@ mod talk;
 mod terms;
 mod trim;
 
-use crate::budget::{self, Budgets};
-use crate::chat::Chat;
+use crate::budget::Budgets;
+use crate::chat::{self, Chat};
 use crate::config::Config;
-use crate::conn::{Deadlines, Wait};
+use crate::conn::{self, Deadlines, Wait};
 use crate::frame::{Frame, HEADER_BYTES_MAX};
 use crate::http::{self, DateCache};
 use crate::id::{ConnId, Seq, Tick, ticks};
@@ -80,6 +82,7 @@ use log::debug;
 use opening::Waiting;
 use orders::Orders;
 use park::Parked;
+use reload::Reloading;
 use seats::Seats;
 use std::collections::BTreeSet;
 use std::{fmt, mem};
@@ -136,6 +139,7 @@ pub struct Server<N: Net> {
     acks: Acks,
     changes: Changes,
     accounts: Accounts,
+    reloading: Reloading,
     audits: Audits,
     readings: Readings,
     errands: Errands,
@@ -202,6 +206,7 @@ impl<N: Net> Server<N> {
             net: _,
             max_connections: _,
             log_filters: _,
+            log_format: _,
             store: _,
             store_place: _,
             admin_socket: _,
@@ -222,17 +227,8 @@ impl<N: Net> Server<N> {
             chat.rooms_per_connection,
             (keeping.dedupe_ms(), chat.edit_window_millis()),
         );
-        let messages = Rate::new(chat.message_rate, chat.message_burst);
-        let lengths = Deadlines::new(&conn, messages);
-        let deadlines = if echo {
-            lengths.with_any_excess()
-        } else {
-            lengths
-        };
-        let budgets = Budgets::new(budget::Settings {
-            messages_per_minute: chat.message_rate.saturating_mul(60),
-            ..budget
-        });
+        let deadlines = lengths(&conn, &chat, echo);
+        let budgets = Budgets::new(budget.with_messages(chat.message_rate));
         let policy = chat.accounts;
         let mut chat = Chat::new(&chat, seed);
         chat.restore(mem::take(&mut keeping.started.registry));
@@ -262,6 +258,7 @@ impl<N: Net> Server<N> {
             acks: Acks::default(),
             changes: Changes::new(changes),
             accounts: Accounts::new(policy, seed),
+            reloading: Reloading::default(),
             audits: Audits::default(),
             readings: Readings::default(),
             errands: Errands::default(),
@@ -310,6 +307,7 @@ impl<N: Net> Server<N> {
 
         self.hear_store(now);
         self.hear_passwords(now);
+        self.hear_reload(now);
         self.go_on(now);
         self.receive(now);
         self.expire(now);
@@ -377,6 +375,7 @@ impl<N: Net> Server<N> {
                 }
             }
             Ready::Signal(Signal::Stop) => self.stop_signal(now),
+            Ready::Signal(Signal::Reload) => self.begin_reload(),
             Ready::Signal(Signal::Report) => self.report_wanted = true,
             // What another thread has is asked for in every turn.
             Ready::Woken => {}
@@ -536,6 +535,17 @@ impl<N: Net> Server<N> {
 
     /// One line per event of a connection. Never what a member wrote.
     fn log_connection(&self, id: ConnId, what: fmt::Arguments<'_>) {
-        debug!(target: "parlor::connection", "{}.{} {what}", id.slot(), id.generation());
+        debug!(target: "parlor::connection", connection:% = id; "{id} {what}");
+    }
+}
+
+/// The lengths of all deadlines.
+fn lengths(conn: &conn::Settings, chat: &chat::Settings, echoes: bool) -> Deadlines {
+    let messages = Rate::new(chat.message_rate, chat.message_burst);
+    let lengths = Deadlines::new(conn, messages);
+    if echoes {
+        lengths.with_any_excess()
+    } else {
+        lengths
     }
 }

@@ -11,7 +11,7 @@ use super::schema::{millis, pragma};
 use crate::chat::Pair;
 use crate::chat::registry::{Change, Fact, FactKey};
 use crate::id::{Millis, Seq};
-use crate::log::{DEDUPE_MS, StoredRoom};
+use crate::log::{Bounds, DEDUPE_MS, StoredRoom};
 use rusqlite::{Connection, OptionalExtension, params};
 use smol_str::SmolStr;
 use std::collections::VecDeque;
@@ -91,6 +91,16 @@ impl Retention {
             audit_days: settings.audit_days,
             may_have_free_pages: true,
         }
+    }
+
+    /// So much is kept from here on: all rooms are looked at soon.
+    pub(super) fn set(&mut self, bounds: &Bounds) {
+        self.keep_days = bounds.keep_days;
+        self.keep_messages = bounds.keep_messages;
+        self.max_bytes = bounds.max_bytes;
+        self.audit_days = bounds.audit_days;
+        self.is_audit_due = true;
+        self.begin_sweep();
     }
 
     /// A room has grown.

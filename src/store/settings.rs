@@ -1,5 +1,6 @@
 //! What an operator sets about the store.
 
+use crate::log::Bounds;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -35,6 +36,19 @@ impl Settings {
             audit_days: 365,
             max_bytes: 0,
             low_disk_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Settings {
+    /// What can change while the store is open.
+    pub const fn bounds(&self) -> Bounds {
+        Bounds {
+            keep_days: self.keep_days,
+            keep_messages: self.keep_messages,
+            audit_days: self.audit_days,
+            max_bytes: self.max_bytes,
+            low_disk_bytes: self.low_disk_bytes,
         }
     }
 }

@@ -287,6 +287,11 @@ impl<'c> Thread<'c> {
                         });
                     }
                 }
+                Request::Bounds(bounds) => {
+                    self.settings.low_disk_bytes = bounds.low_disk_bytes;
+                    self.disk_at = (self.clocks.moment)();
+                    self.retention.set(&bounds);
+                }
                 Request::Backup { tag, path } => {
                     self.copies.push_back(Copying::Backup { tag, path });
                 }
@@ -537,6 +542,7 @@ impl<'c> Thread<'c> {
             Request::Append(_)
             | Request::Change(_)
             | Request::Search { .. }
+            | Request::Bounds(_)
             | Request::Backup { .. }
             | Request::Check { .. } => return None,
         };

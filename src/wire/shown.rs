@@ -65,6 +65,8 @@ pub enum Shown<'a> {
     },
     /// Members came and left unseen while the client was behind.
     Lost { room: &'a str },
+    /// The operator of the server says something to all.
+    Announcement { text: &'a str },
     /// A request was carried out.
     Ok {
         re: Option<&'a RequestId>,

@@ -22,6 +22,7 @@ mod kills;
 mod limits;
 mod load;
 mod moderation;
+mod operate;
 mod outbox;
 mod pages;
 mod program;
@@ -29,6 +30,7 @@ mod programs;
 mod proxied;
 mod proxies;
 mod purges;
+mod reload;
 mod room;
 mod rooms;
 #[path = "../schema/mod.rs"]

@@ -7,6 +7,7 @@ use super::ledger::Ledger;
 use super::limits::{Admission, Excess, Lengths, Watch};
 use super::net::{Faults, SimNet};
 use super::person::{Asked, Origin, Person, Stay};
+use super::reload::{SimReload, Variants};
 use super::tally::Tally;
 use super::trace::Trace;
 use parlor::budget;
@@ -17,6 +18,8 @@ use parlor::log::Keeping;
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
 use parlor::{chat, conn, http, log, ws};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The rooms. The first `WITNESSED` have a witness each, so that they exist until the game ends.
@@ -95,6 +98,20 @@ fn config(chance: &mut Chance) -> Config {
     }
 }
 
+/// What may be set while a game is played. The first is what it begins with.
+fn variants(first: &Config, max_connections: usize, chance: &mut Chance) -> Variants {
+    let mut variants = vec![(first.clone(), max_connections)];
+    for _ in 0..3 {
+        let mut config = first.clone();
+        config.max_connections_per_address = [0, 2, 3, 5][chance.below(4)];
+        config.chat.message_rate = [0, 5, 8][chance.below(3)];
+        config.chat.message_burst = [5, 15][chance.below(2)];
+        config.log.catch_up_max = [5, 1000][chance.below(2)];
+        variants.push((config, WITNESSED + 1 + chance.below(62)));
+    }
+    variants
+}
+
 fn faults(chance: &mut Chance) -> Faults {
     if chance.percent(15) {
         return Faults::NONE;
@@ -159,6 +176,10 @@ pub(super) struct Game {
     newcomers_left: usize,
     ending: Ending,
     turns: usize,
+    variants: Variants,
+    /// Which of them holds in the server, and which for the judge.
+    holds: Rc<Cell<usize>>,
+    held: usize,
 }
 
 /// A reply, or the beginning of a membership, whose place between the lines of a room is not yet
@@ -184,14 +205,23 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         _ => Ending::Emptied,
     };
     let net = SimNet::new(chance.next(), Faults::NONE, DOORS);
+    let is_woken = net.waker();
+    let mut server = Server::new(
+        config.clone(),
+        net,
+        max_connections,
+        chance.next(),
+        Keeping::in_memory([7; 36]),
+    );
+    let variants = variants(&config, max_connections, &mut chance);
+    let holds = Rc::new(Cell::new(0));
+    let reload = SimReload::new(chance.next(), variants.clone(), holds.clone(), is_woken);
+    server.use_reload(Box::new(reload));
     let mut game = Game {
-        server: Server::new(
-            config.clone(),
-            net,
-            max_connections,
-            chance.next(),
-            Keeping::in_memory([7; 36]),
-        ),
+        server,
+        variants,
+        holds,
+        held: 0,
         lengths: Lengths::new(&config),
         excess: Excess::new(&config),
         admission: Admission::new(max_connections, config.max_connections_per_address),
@@ -282,8 +312,30 @@ impl Game {
         let mut going_on: Vec<usize> = going_on.filter_map(|id| net.socket_of(*id)).collect();
         going_on.dedup();
         let outcome = self.server.turn();
+        self.notice_reload();
         self.judge(outcome, &going_on);
         outcome
+    }
+
+    /// Other limits hold from the beginning of this turn on.
+    fn notice_reload(&mut self) {
+        let holds = self.holds.get();
+        if std::mem::replace(&mut self.held, holds) == holds {
+            return;
+        }
+        let (config, max_connections) = self.variants[holds].clone();
+        self.note(|_| {
+            format!(
+                "other settings: connections {max_connections}, by address {}, rate {} of {}",
+                config.max_connections_per_address,
+                config.chat.message_rate,
+                config.chat.message_burst
+            )
+        });
+        self.admission
+            .set(max_connections, config.max_connections_per_address);
+        self.excess = Excess::new(&config);
+        self.config = config;
     }
 
     /// Plays until the server stops or all clients have gone.
@@ -362,6 +414,9 @@ impl Game {
         }
         if self.chance.percent(2) {
             self.server.net_mut().signal(Signal::Report);
+        }
+        if self.chance.percent(2) {
+            self.server.net_mut().signal(Signal::Reload);
         }
     }
 

@@ -77,6 +77,8 @@ impl Game {
                 self.was_accepted(socket);
                 let is_browser = self.people[socket].manner == Manner::Browser;
                 self.watches[socket] = Some(Watch::new(is_browser, now));
+                // Counted from the beginning, whatever is set before the upgrade.
+                self.people[socket].burden = Burden::new(self.excess, now);
             }
             Happened::TurnedAway { exhausted } => self.admission.turned_away(exhausted),
             Happened::Unwatched(socket) => {
@@ -138,7 +140,7 @@ impl Game {
                 self.stop_signals += 1;
                 self.stopping_since.get_or_insert(now);
             }
-            Happened::Signalled(Signal::Report) => {}
+            Happened::Signalled(Signal::Report | Signal::Reload) => {}
         }
     }
 
@@ -523,7 +525,6 @@ impl Game {
         self.tally.upgraded += 1;
         let person = &mut self.people[socket];
         person.stay = Stay::In;
-        person.burden = Burden::new(self.excess, now);
         person.allowance = Allowance::new(self.config.chat.message_burst, now);
         if person.manner != Manner::Witness {
             self.granted[person.room] += 1;

@@ -52,6 +52,12 @@ impl Admission {
         }
     }
 
+    /// Other limits hold for those that come from here on.
+    pub(crate) fn set(&mut self, max_connections: usize, max_per_household: u32) {
+        self.max_connections = max_connections;
+        self.max_per_household = max_per_household;
+    }
+
     pub(crate) fn fate(&self, socket: usize) -> Fate {
         self.seats.get(&socket).map_or(Fate::Away, |seat| seat.fate)
     }
@@ -231,11 +237,16 @@ impl Allowance {
 
     /// Counts a message. `rate` is in messages a second; 0 is no limit.
     pub(crate) fn message(&mut self, rate: u32, burst: u32, now: Tick) -> Passage {
+        if rate == 0 {
+            // Nothing is counted, so what was left before is left after.
+            self.is_warned = false;
+            return Passage::Passes;
+        }
         let gained = u64::from(now.since(self.at)) * u64::from(rate);
         let tenths = (u64::from(self.tenths) + gained).min(u64::from(burst) * 10);
         self.tenths = u32::try_from(tenths).expect("a burst is small");
         self.at = now;
-        if rate == 0 || self.tenths >= 10 {
+        if self.tenths >= 10 {
             self.tenths = self.tenths.saturating_sub(10);
             self.is_warned = false;
             Passage::Passes

@@ -24,6 +24,7 @@ mod limits;
 mod net;
 mod order;
 mod person;
+mod reload;
 mod scene;
 #[path = "../schema/mod.rs"]
 mod schema;

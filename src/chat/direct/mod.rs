@@ -264,7 +264,7 @@ impl Chat {
     }
 
     /// How many rooms a user is in, conversations not counted.
-    pub(super) fn rooms_joined(&self, id: ConnId) -> usize {
+    pub fn rooms_joined(&self, id: ConnId) -> usize {
         let all = self.rooms_of(id);
         all.filter(|room| self.pair_of(*room).is_none()).count()
     }

@@ -143,7 +143,8 @@ impl Inner {
                     page,
                 }
             }
-            Request::Backup { .. }
+            Request::Bounds(_)
+            | Request::Backup { .. }
             | Request::Export { .. }
             | Request::Audit { .. }
             | Request::AuditExport { .. }

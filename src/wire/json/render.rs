@@ -53,6 +53,9 @@ pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
             .string("room", room)
             .bool("lost", true)
             .end(),
+        Shown::Announcement { text: words } => Object::of_type("announcement", text)
+            .string("text", words)
+            .end(),
         Shown::Ok { re, done } => ok(re, done, text),
         Shown::Error { re, why } => {
             let about = (why.retry_millis(), why.suggestion());

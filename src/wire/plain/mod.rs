@@ -328,6 +328,9 @@ fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
         | Shown::Hello(_)
         | Shown::Joined(_)
         | Shown::Lost { .. } => Ok(()),
+        Shown::Announcement { text: words } => {
+            write!(text, "* notice from the operator: {words}")
+        }
         Shown::Error { why, .. } => write!(text, "* {why}"),
     }
 }

@@ -311,6 +311,7 @@ impl Engine {
         match request {
             Request::Append(_)
             | Request::Change(_)
+            | Request::Bounds(_)
             | Request::Backup { .. }
             | Request::Export { .. }
             | Request::Audit { .. }

@@ -1,0 +1,108 @@
+//! What is in the files that the settings name: operators, words, the key of tokens. Pure: the files
+//! come in as a function.
+
+use super::Config;
+use crate::chat::{Filter, Operator};
+use crate::options::Change;
+use crate::token::{Key, Verifier};
+use siphasher::sip::SipHasher13;
+use std::fmt;
+use std::hash::Hasher;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The longest file of these that is read, in bytes: a million words.
+pub const CONTENTS_BYTES_MAX: u64 = 16 << 20;
+
+/// Reads a file of the machine.
+pub type ReadBytes<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
+
+/// What was in the files, but for what is in the settings of the chat from here on.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub verifier: Option<Verifier>,
+    pub digests: Digests,
+}
+
+/// By which a file is known that has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Digests {
+    operators: Option<u64>,
+    words: Option<u64>,
+    key: Option<u64>,
+}
+
+impl Config {
+    /// Reads the files, and puts operators and words into the settings of the chat.
+    ///
+    /// # Errors
+    /// A sentence about the first file that is wrong, with the line.
+    pub fn read_contents(&mut self, read: ReadBytes<'_>) -> Result<Contents, String> {
+        let mut contents = Contents::default();
+        if let Some(path) = &self.operators {
+            let (text, digest) = read_text("--operators", path, read)?;
+            let operators = Operator::parse_list(&text);
+            self.chat.operators = operators.map_err(wrong("--operators", path))?;
+            contents.digests.operators = Some(digest);
+        }
+        if let Some(path) = &self.word_filter {
+            let (text, digest) = read_text("--word-filter", path, read)?;
+            let filter = Filter::parse(&text);
+            self.chat.filter = Some(filter.map_err(wrong("--word-filter", path))?);
+            contents.digests.words = Some(digest);
+        }
+        if let Some(path) = &self.token_key {
+            let (key, digest) = read_key(path, read)?;
+            contents.verifier = Some(Verifier::new(key, self.token_audience.clone()));
+            contents.digests.key = Some(digest);
+        }
+        Ok(contents)
+    }
+
+    /// The files that are the same as before and have something else in them.
+    pub(crate) fn changed_contents(&self, old: &Digests, new: &Digests) -> Vec<Change> {
+        let files = [
+            ("operators", &self.operators, old.operators, new.operators),
+            ("word-filter", &self.word_filter, old.words, new.words),
+            ("token-key", &self.token_key, old.key, new.key),
+        ];
+        let changed = |(name, path, old, new): (_, &Option<PathBuf>, Option<u64>, Option<u64>)| {
+            let path = path.as_deref()?.display();
+            let is_other = old.is_some() && new.is_some() && old != new;
+            is_other.then(|| Change {
+                name,
+                old: path.to_string(),
+                new: format!("{path} as it is now"),
+                is_reloadable: true,
+            })
+        };
+        files.into_iter().filter_map(changed).collect()
+    }
+}
+
+/// The key of signed tokens.
+///
+/// # Errors
+/// A sentence.
+pub fn read_key(path: &Path, read: ReadBytes<'_>) -> Result<(Key, u64), String> {
+    let bytes = read(path).map_err(wrong("--token-key", path))?;
+    let key = Key::parse(&bytes).map_err(wrong("--token-key", path))?;
+    Ok((key, digest(&bytes)))
+}
+
+fn read_text(option: &str, path: &Path, read: ReadBytes<'_>) -> Result<(String, u64), String> {
+    let bytes = read(path).map_err(wrong(option, path))?;
+    let digest = digest(&bytes);
+    let text = String::from_utf8(bytes).map_err(|_| wrong(option, path)("it is not UTF-8"))?;
+    Ok((text, digest))
+}
+
+fn wrong<E: fmt::Display>(option: &str, path: &Path) -> impl Fn(E) -> String {
+    move |why| format!("{option} {}: {why}", path.display())
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
