@@ -4,9 +4,24 @@
 # WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), systemd's tools, openssl, curl, ip and
 # strace come from the system; as root on Debian the script installs them too. Does nothing if all are
 # installed.
+#
+#   tests/clients/install.sh             all of it
+#   tests/clients/install.sh cargo-deb   what builds the .deb, into target/clients/cargo-deb
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 clients=target/clients
+
+# With gzip alone, and not optimized: it is built more often than it is used.
+cargo_deb=3.8.0
+if [ "${1:-}" = cargo-deb ]; then
+    if ! "$clients/cargo-deb/bin/cargo-deb" --version 2>/dev/null | grep -qx "cargo-deb $cargo_deb"; then
+        echo "tests: installing cargo-deb into $clients"
+        cargo install --quiet --debug --locked --version "$cargo_deb" --no-default-features \
+            --features gzip --target-dir "$clients/cargo-deb/build" --root "$clients/cargo-deb" cargo-deb
+        rm -rf "$clients/cargo-deb/build"
+    fi
+    exit 0
+fi
 wanted=$(cat tests/clients/requirements.txt tests/clients/package-lock.json | cksum)
 
 need() { # PROGRAM-OR-FILE PACKAGE

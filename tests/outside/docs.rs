@@ -12,8 +12,19 @@ use std::process::Command;
 /// Commands that are not run, by their beginning, and why. If it is one of parlor's, its help is asked
 /// for with all options that are given, so that those at least are known.
 const NOT_RUN: &[(&str, &str)] = &[
+    (
+        "apt install",
+        "changes the machine; tests/packages/run installs the package in a copy",
+    ),
+    (
+        "docker ",
+        "is not there; tests/packages/run runs the folder of the image",
+    ),
+    (
+        "docs/packaging/build",
+        "builds for minutes; tests/packages/run runs it",
+    ),
     ("cargo bench", "measures for minutes"),
-    ("cargo build", "builds for minutes"),
     (
         "cargo run",
         "builds a release for minutes; every test here runs what it would run",
