@@ -1,5 +1,5 @@
-//! Connections that have sent nothing yet stay in the kernel. With `heap.rs`, `passed.rs` and `unsent.rs`
-//! the only unsafe code: an option that has no safe name.
+//! Connections that have sent nothing yet stay in the kernel. With `heap.rs`, `notify.rs`, `passed.rs`
+//! and `unsent.rs` the only unsafe code: an option that has no safe name.
 
 use std::ffi::c_int;
 use std::io;

@@ -375,6 +375,12 @@ impl Net for MioNet {
         self.listeners.clear();
     }
 
+    fn reloads(&mut self, begins: bool) {
+        if let Some(manager) = &self.manager {
+            manager.reloads(begins);
+        }
+    }
+
     fn trim_memory(&mut self) {
         heap::trim();
     }

@@ -83,6 +83,10 @@ pub trait Net {
     /// Closes all listeners, for good.
     fn stop_listening(&mut self);
 
+    /// Informs the service manager, where there is one, that the settings are being read again or,
+    /// with `false`, that this is over.
+    fn reloads(&mut self, _begins: bool) {}
+
     /// Gives memory that the process does not use back to the system, where there is such a thing.
     fn trim_memory(&mut self) {}
 }

@@ -51,6 +51,16 @@ impl Manager {
             .send_to_addr(assignments.as_bytes(), &self.address);
     }
 
+    /// A reload begins or is over. A manager compares the moment with that at which it asked for one.
+    pub(super) fn reloads(&self, begins: bool) {
+        if begins {
+            let micros = monotonic_micros();
+            self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        } else {
+            self.notify("READY=1");
+        }
+    }
+
     /// To be called once a turn, with the time that the turn may wait: sends what keeps the watchdog
     /// calm if that is due, and returns how long the turn may wait at most.
     pub(super) fn keep_alive(
@@ -73,6 +83,24 @@ impl Manager {
         };
         let left = due.saturating_duration_since(now);
         Some(wait.map_or(left, |wait| wait.min(left)))
+    }
+}
+
+/// The clock that the manager compares with (CLOCK_MONOTONIC), which std's `Instant` does not show.
+fn monotonic_micros() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    #[expect(unsafe_code, reason = "no library in the tree asks this clock by name")]
+    // SAFETY: the pointer is to a timespec, which the call fills and does not keep.
+    let outcome = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(now.tv_nsec / 1000).unwrap_or(0);
+    if outcome == 0 {
+        seconds * 1_000_000 + micros
+    } else {
+        0
     }
 }
 

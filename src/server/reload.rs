@@ -65,6 +65,7 @@ impl<N: Net> Server<N> {
         }
         reloading.waiting.append(&mut reloading.next);
         reload.begin();
+        self.net.reloads(true);
     }
 
     /// An operator asks for it. `None`: the answer comes with the outcome.
@@ -104,6 +105,7 @@ impl<N: Net> Server<N> {
         for Waiting { id, keep_alive } in mem::take(&mut self.reloading.waiting) {
             self.answer_late(id, keep_alive, &answer, now);
         }
+        self.net.reloads(false);
         if mem::take(&mut self.reloading.is_wanted) {
             self.begin_reload();
         }

@@ -119,6 +119,24 @@ fn watchdog_hears_of_an_idle_server_and_nothing_of_a_blocked_one() {
 }
 
 #[test]
+fn manager_is_informed_of_a_reload() {
+    let folder = Folder::new("systemd-reload");
+    let path = folder.path("notify");
+    let manager = Manager::at(&path);
+    let server = Server::spawn(parlor().env("NOTIFY_SOCKET", &path), 1);
+    manager.awaits("READY=1");
+    server.signal("HUP");
+    let begins = manager.awaits("RELOADING=1");
+    let moment = begins
+        .lines()
+        .find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+    let moment: u64 = moment.expect("a moment").parse().expect("a number");
+    assert!(moment > 0);
+    manager.awaits("READY=1");
+    server.join("ann");
+}
+
+#[test]
 fn watchdog_of_another_process_hears_nothing() {
     let folder = Folder::new("systemd-other");
     let path = folder.path("notify");
