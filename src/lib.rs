@@ -68,7 +68,8 @@
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
 //! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
 //!   can be set: each module's own settings, and how [`options`] are written.
-//!   [`chance`]: random numbers from a seed. [`stats`]: what is counted.
+//!   [`chance`]: random numbers from a seed. [`stats`]: what is counted. [`histogram`]: how often
+//!   values fell below bounds. [`metrics`]: the text in which an operator's monitor reads them.
 //!
 //! - [`load`]: the load tester, a client of any WebSocket server. Shares only what is below.
 //!   [`health`]: asks a server whether it is well. [`version`]: which parlor this is.
@@ -98,11 +99,13 @@ pub mod config;
 pub mod conn;
 pub mod frame;
 pub mod health;
+pub mod histogram;
 pub mod http;
 pub mod id;
 pub mod load;
 pub mod log;
 pub mod logging;
+pub mod metrics;
 pub mod net;
 pub mod options;
 pub mod page;

@@ -4,6 +4,7 @@
 //! the number of all of them. The simulator checks every counter after every turn against what its
 //! network saw.
 
+use crate::histogram::Histogram;
 use std::fmt;
 
 /// How often things happened. Written by SIGUSR1 and at the exit.
@@ -75,5 +76,91 @@ impl fmt::Display for Stats {
              messages={messages} limited={limited} paused={paused} violations={violations} \
              silent={silent} stalled={stalled} missed={missed} closed={closed}"
         )
+    }
+}
+
+/// What is counted besides, for the metrics alone: by kinds, and as histograms.
+#[derive(Debug)]
+pub struct Tallies {
+    /// Requests that were turned away or refused, by [`crate::http::Refusal::label`]: together as
+    /// many as the two counters in [`Stats`] say.
+    pub refusals: Counted<&'static str>,
+    /// WebSockets that the server closed, by the code of its close frame.
+    pub closes: Counted<u16>,
+    /// WebSockets that their client closed, by its code: those that are known, else 0.
+    pub closed_by_client: Counted<u16>,
+    /// Messages and notices of rooms, times the members for which they were queued. Counted once for
+    /// each run that a room was sent.
+    pub deliveries: u64,
+    /// Times that a member fell behind and reads on from the log.
+    pub catch_ups: u64,
+    /// Gaps that members were informed of.
+    pub gaps: u64,
+    /// Microseconds from the end of a wait for events to the begin of the next: the work of a turn.
+    pub turns: Histogram,
+}
+
+/// Microseconds. A turn of a calm server takes less than the first.
+const TURN_BOUNDS: &[u64] = &[
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000,
+];
+
+impl Tallies {
+    /// All that can be counted is there from the start, since a monitor sees no
+    /// increase in the first value of a series.
+    pub fn new(refusals: &[&'static str], closes: &[u16], of_clients: &[u16]) -> Self {
+        Self {
+            refusals: Counted::new(refusals),
+            closes: Counted::new(closes),
+            closed_by_client: Counted::new(of_clients),
+            deliveries: 0,
+            catch_ups: 0,
+            gaps: 0,
+            turns: Histogram::new(TURN_BOUNDS),
+        }
+    }
+}
+
+/// A count for each of a few kinds.
+#[derive(Clone, Debug)]
+pub struct Counted<K>(Vec<(K, u64)>);
+
+impl<K: Copy + PartialEq> Counted<K> {
+    pub fn new(kinds: &[K]) -> Self {
+        Self(kinds.iter().map(|kind| (*kind, 0)).collect())
+    }
+
+    /// One more. A kind that is not known yet gets a count of its own.
+    pub fn count(&mut self, kind: K) {
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((kind, 1)),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (K, u64)> {
+        self.0.iter().copied()
+    }
+
+    /// Of all kinds.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_count_from_the_start() {
+        let mut counted = Counted::new(&[1000, 1001]);
+        for kind in [1001, 1001, 4001] {
+            counted.count(kind);
+        }
+        let counts: Vec<(u16, u64)> = counted.iter().collect();
+        assert_eq!(counts, [(1000, 0), (1001, 2), (4001, 1)]);
+        assert_eq!(counted.total(), 3);
     }
 }

@@ -6,6 +6,7 @@
 //! due time, and the entry moves when its old spoke passes: the usual case, a connection from which
 //! bytes keep coming, costs one store. Everything else is a list operation.
 
+use crate::histogram::Histogram;
 use crate::id::Tick;
 
 /// A round of the wheel is 51.2 s: longer than most heartbeats.
@@ -44,7 +45,12 @@ pub struct Wheel {
     /// Every tick before this one was handled.
     next: u32,
     armed: usize,
+    /// Ticks by which deadlines came late.
+    late: Box<Histogram>,
 }
+
+/// Ticks.
+const LATE_BOUNDS: &[u64] = &[0, 1, 2, 5, 10, 20, 50, 100, 300];
 
 impl Wheel {
     pub fn new(now: Tick) -> Self {
@@ -54,6 +60,7 @@ impl Wheel {
             occupied: [0; WORDS],
             next: now.0,
             armed: 0,
+            late: Box::new(Histogram::new(LATE_BOUNDS)),
         }
     }
 
@@ -128,6 +135,12 @@ impl Wheel {
             .map(Tick)
     }
 
+    /// By how many ticks the deadlines that came were late: a loop that is slow shows here, and so
+    /// does a crowd of deadlines that comes in portions.
+    pub fn late(&self) -> &Histogram {
+        &self.late
+    }
+
     /// How many slots have a deadline.
     pub fn len(&self) -> usize {
         self.armed
@@ -155,6 +168,7 @@ impl Wheel {
                     return false;
                 }
                 self.unlink(slot);
+                self.late.record(u64::from(now - due));
                 fired.push(slot);
             } else if due as usize % SPOKES != spoke {
                 self.unlink(slot);

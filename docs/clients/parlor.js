@@ -10,13 +10,14 @@ export function connect(url, rooms, show, storage = globalThis.sessionStorage) {
   function open() {
     socket = new WebSocket(url, ["parlor.v1.json"]);
     socket.onmessage = ({ data }) => { heard = true; receive(JSON.parse(data)); };
-    socket.onclose = ({ code }) => ended(code >= 4000 || FINAL.includes(code));
+    socket.onclose = ({ code, reason }) => ended(code >= 4000 || FINAL.includes(code), reason);
   }
-  function ended(isFinal) {
+  function ended(isFinal, reason) {
     clearInterval(probing);
     socket.onmessage = socket.onclose = null, socket.close();
     if ((stopped ||= isFinal)) return show({ type: "closed" });
-    setTimeout(open, pause * (0.5 + Math.random()));
+    const asked = /^{"retry_ms":(\d+)}$/.exec(reason)?.[1] ?? 0; // 1012: the server starts again.
+    setTimeout(open, +asked + pause * (0.5 + Math.random()));
     pause = Math.min(2 * pause, 60000);
   }
   function probe() { // Nothing since the last: the connection is dead, no close would be answered.

@@ -1,7 +1,7 @@
 """A client of parlor.v1.json, with Python's websockets: it comes back and loses or repeats nothing.
 `show` gets what the server sends, and {"type": "forget", "room", "above"}: remove what is shown of
 a room above that number. `run` returns when there is no coming back."""
-import asyncio, contextlib, json, random, websockets
+import asyncio, contextlib, json, random, re, websockets
 FINAL = {1002, 1003, 1007, 1008, 1009, *range(4000, 5000)}
 
 class Client:
@@ -16,7 +16,10 @@ class Client:
                 self.socket = await websockets.connect(self.url, subprotocols=["parlor.v1.json"])
                 async for message in self.socket:
                     await self.receive(json.loads(message))
-            await asyncio.sleep(self.pause * random.uniform(0.5, 1.5))
+            reason = self.socket and self.socket.close_reason or ""  # Of 1012: it starts again.
+            asked = re.fullmatch(r'{"retry_ms":(\d+)}', reason)
+            pause = self.pause * random.uniform(0.5, 1.5)
+            await asyncio.sleep(pause + (int(asked[1]) / 1000 if asked else 0))
             self.pause = min(2 * self.pause, 60)
 
     async def send(self, room, text):  # Wait while limits.unacknowledged of them have no answer.

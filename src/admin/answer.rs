@@ -96,6 +96,11 @@ impl Answer {
         Self::json(202, Progress::BEGUN.to_json())
     }
 
+    /// The server drains: so many members are to be sent away, within so many seconds.
+    pub fn draining(members: usize, seconds: u32) -> Self {
+        Self::json(202, json!({ "members": members, "seconds": seconds }))
+    }
+
     pub fn progress(progress: &Progress) -> Self {
         Self::json(200, progress.to_json())
     }

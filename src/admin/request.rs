@@ -25,8 +25,12 @@ pub enum Request {
     Health,
     /// `GET /readyz`: does it serve everything?
     Readiness,
+    /// `GET /metrics`
+    Metrics,
     /// `GET /status`
     Status,
+    /// `POST /drain`
+    Drain,
     /// `POST /backup {"file": PATH}`
     BeginBackup { file: PathBuf },
     /// `GET /backup`
@@ -148,7 +152,9 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
     match (method, path) {
         ("GET" | "HEAD", "/healthz") => Ok(Request::Health),
         ("GET" | "HEAD", "/readyz") => Ok(Request::Readiness),
+        ("GET" | "HEAD", "/metrics") => Ok(Request::Metrics),
         ("GET", "/status") => Ok(Request::Status),
+        ("POST", "/drain") => Ok(Request::Drain),
         ("GET", "/backup") => Ok(Request::Backup),
         ("POST", "/backup") => begin_backup(body),
         ("GET", "/check") => Ok(Request::Check),
@@ -164,14 +170,14 @@ fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Answer> {
         },
         (
             _,
-            "/healthz" | "/readyz" | "/status" | "/backup" | "/check" | "/export" | "/audit"
-            | "/accounts" | "/requests",
+            "/healthz" | "/readyz" | "/metrics" | "/drain" | "/status" | "/backup" | "/check"
+            | "/export" | "/audit" | "/accounts" | "/requests",
         ) => Err(Answer::error(405, "this method is not allowed here")),
         _ => Err(Answer::error(
             404,
             &format!(
-                "there is nothing here; there are /healthz, /readyz, /status, /backup, /check, \
-                 /export, /audit, {}, /accounts and /requests",
+                "there is nothing here; there are /healthz, /readyz, /metrics, /drain, /status, \
+                 /backup, /check, /export, /audit, {}, /accounts and /requests",
                 operation::PATHS
             ),
         )),
@@ -282,7 +288,9 @@ mod tests {
     fn each_request_is_understood_whole_and_in_parts() {
         assert_eq!(request(&get("/healthz")), Request::Health);
         assert_eq!(request(&get("/readyz")), Request::Readiness);
+        assert_eq!(request(&get("/metrics")), Request::Metrics);
         assert_eq!(request(&get("/status")), Request::Status);
+        assert_eq!(request(&post("/drain", "")), Request::Drain);
         assert_eq!(request(&get("/backup")), Request::Backup);
         assert_eq!(request(&get("/check")), Request::Check);
         assert_eq!(request(&post("/check", "")), Request::BeginCheck);
@@ -329,6 +337,7 @@ mod tests {
             (get("/"), 404),
             (post("/status", ""), 405),
             (post("/readyz", ""), 405),
+            (get("/drain"), 405),
             (get("/accounts"), 405),
             (get("/requests"), 405),
             (post("/accounts", "{\"do\":\"add\",\"name\":\"ann\"}"), 400),

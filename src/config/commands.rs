@@ -21,6 +21,8 @@ pub enum StoreCommand {
     Export,
     Audit,
     Check,
+    /// Asks the running server alone.
+    Drain,
 }
 
 /// What a command is to do.
@@ -134,6 +136,22 @@ static CHECK: Table<Whereabouts> = Table {
     defaults: Whereabouts::default,
 };
 
+static DRAIN: Table<Whereabouts> = Table {
+    program: "parlor drain",
+    about: "sends the members of a running server away, a few at a time, and ends it",
+    usage: "parlor drain [OPTION]...",
+    intro: "\
+The server accepts no client any more, closes its connections within --drain-timeout (of the server)
+and exits. Programs are closed with 1012 and a time after which to come back, others with 1001.
+--store and --admin-socket can be set in the environment, as for the server.
+",
+    groups: GROUPS,
+    outro: "",
+    positional: None,
+    environment: Some("PARLOR_"),
+    defaults: Whereabouts::default,
+};
+
 impl StoreCommand {
     fn table(self) -> &'static Table<Whereabouts> {
         match self {
@@ -141,6 +159,7 @@ impl StoreCommand {
             Self::Export => &EXPORT,
             Self::Audit => &AUDIT,
             Self::Check => &CHECK,
+            Self::Drain => &DRAIN,
         }
     }
 
@@ -196,6 +215,7 @@ pub fn with_store_commands(program: Command) -> Command {
         .subcommand(StoreCommand::Backup.described("backup"))
         .subcommand(StoreCommand::Export.described("export"))
         .subcommand(StoreCommand::Audit.described("audit"))
+        .subcommand(StoreCommand::Drain.described("drain"))
         .subcommand(store)
 }
 
@@ -242,6 +262,7 @@ mod tests {
             StoreCommand::Export,
             StoreCommand::Audit,
             StoreCommand::Check,
+            StoreCommand::Drain,
         ] {
             let Ok(CommandInvocation::Help(help)) = parse(command, &["--help"]) else {
                 panic!("no help");

@@ -21,6 +21,8 @@ pub type ReadBytes<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 #[derive(Debug, Default)]
 pub struct Contents {
     pub verifier: Option<Verifier>,
+    /// By which clients read the metrics.
+    pub metrics_token: Option<String>,
     pub digests: Digests,
 }
 
@@ -56,6 +58,9 @@ impl Config {
             contents.verifier = Some(Verifier::new(key, self.token_audience.clone()));
             contents.digests.key = Some(digest);
         }
+        if let Some(path) = &self.metrics_token_file {
+            contents.metrics_token = Some(read_metrics_token(path, read)?);
+        }
         Ok(contents)
     }
 
@@ -88,6 +93,22 @@ pub fn read_key(path: &Path, read: ReadBytes<'_>) -> Result<(Key, u64), String> 
     let bytes = read(path).map_err(wrong("--token-key", path))?;
     let key = Key::parse(&bytes).map_err(wrong("--token-key", path))?;
     Ok((key, digest(&bytes)))
+}
+
+/// What is shorter can be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+
+fn read_metrics_token(path: &Path, read: ReadBytes<'_>) -> Result<String, String> {
+    const OPTION: &str = "--metrics-token-file";
+    let (text, _) = read_text(OPTION, path, read)?;
+    let token = text.trim();
+    let is_token = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.len() < TOKEN_CHARS_MIN || !is_token {
+        return Err(wrong(OPTION, path)(format!(
+            "expected one token of at least {TOKEN_CHARS_MIN} letters, digits and punctuation marks"
+        )));
+    }
+    Ok(token.to_owned())
 }
 
 fn read_text(option: &str, path: &Path, read: ReadBytes<'_>) -> Result<(String, u64), String> {

@@ -20,6 +20,7 @@ use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption, Given};
 use crate::{budget, chat, conn, http, log, logging, net, page, store, ws};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub max_connections_per_address: u32,
     /// From the signal to stop to the exit.
     pub grace_timeout: Duration,
+    /// From a request to drain to the exit.
+    pub drain_timeout: Duration,
     /// Filters in the form of env_logger (see the crate env_filter): `warn`, `parlor=debug`.
     pub log_filters: String,
     pub log_format: logging::Format,
@@ -64,6 +67,10 @@ pub struct Config {
     /// The file with the key of signed tokens; `None`: none is accepted.
     pub token_key: Option<PathBuf>,
     pub token_audience: Option<String>,
+    /// Where monitors read the metrics without a token; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The file with the token by which clients read the metrics; `None`: they do not.
+    pub metrics_token_file: Option<PathBuf>,
     /// Lines with a name and a token: the owner reads them into the settings of the chat.
     pub operators: Option<PathBuf>,
     /// A word a line; likewise.
@@ -88,12 +95,15 @@ impl Default for Config {
             max_connections: None,
             max_connections_per_address: 256,
             grace_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
             log_filters: String::from("warn,parlor::reload=info"),
             log_format: logging::Format::default(),
             store_place: StorePlace::default(),
             admin_socket: AdminSocket::default(),
             token_key: None,
             token_audience: None,
+            metrics_listen: None,
+            metrics_token_file: None,
             operators: None,
             word_filter: None,
             echo: false,

@@ -9,6 +9,7 @@ use crate::options::{
     Group, Table, count, count32, custom, help, hidden, list, outside_files, parse_count,
     reloadable, secret, switch, time, version,
 };
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Bounds that keep sums of lengths far away from an overflow.
@@ -52,6 +53,7 @@ parlor ban|mute|kick|purge|...     keeps order on a running server: see parlor b
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor reload                      has a running server read its settings again
 parlor admin WHAT                  connections, rooms, members and more of a running server
+parlor drain [OPTION]...           sends the members away, a few at a time, and ends the server
 parlor config [OPTION]...          the settings, and where each comes from
 parlor check [OPTION]...           looks for mistakes in the settings, without starting
 parlor health [alive] [OPTION]...  exit code 0 if the server of these settings is ready
@@ -243,6 +245,12 @@ taken over; SIGUSR1 writes a line of counters to stderr.
                     DEADLINE_MILLIS,
                     "from the signal to stop to the exit",
                     |c| &mut c.grace_timeout,
+                )),
+                reloadable(time(
+                    "drain-timeout",
+                    DEADLINE_MILLIS,
+                    "from parlor drain to the exit",
+                    |c| &mut c.drain_timeout,
                 )),
             ],
         },
@@ -609,6 +617,32 @@ taken over; SIGUSR1 writes a line of counters to stderr.
                     },
                     |_| String::from(ADMIN_SOCKET_DEFAULT),
                 ),
+                custom(
+                    "metrics-listen",
+                    "ADDR",
+                    "IP:PORT where a monitor reads /metrics, /healthz and /readyz, and nothing else: \
+                     an address of this machine or of a private network, for no token is asked; \
+                     none: nowhere",
+                    |c, value| {
+                        c.metrics_listen = match value {
+                            "none" => None,
+                            address => Some(parse_socket(address)?),
+                        };
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+                custom(
+                    "metrics-token-file",
+                    "FILE",
+                    "a file with a token of at least 16 characters: who shows it, as Authorization: \
+                     Bearer TOKEN, reads /metrics where clients connect",
+                    |c, value| {
+                        c.metrics_token_file = Some(path(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
                 reloadable(custom(
                     "log",
                     "FILTER",
@@ -648,6 +682,11 @@ pub(super) fn path(value: &str) -> Result<PathBuf, String> {
         return Err(String::from("expected a path"));
     }
     Ok(PathBuf::from(value))
+}
+
+fn parse_socket(value: &str) -> Result<SocketAddr, String> {
+    let wrong = "expected an address like 127.0.0.1:9090 or [::1]:9090";
+    value.parse().map_err(|_| String::from(wrong))
 }
 
 fn parse_mib(value: &str) -> Result<u64, String> {

@@ -32,7 +32,7 @@ fn without_options_it_is_the_default() {
 }
 
 /// Options whose default is no value that could be given.
-const WITHOUT_VALUE: [&str; 10] = [
+const WITHOUT_VALUE: [&str; 11] = [
     "listed-room",
     "max-connections",
     "operator-token",
@@ -43,6 +43,7 @@ const WITHOUT_VALUE: [&str; 10] = [
     "admin-socket",
     "token-key",
     "token-audience",
+    "metrics-token-file",
 ];
 
 /// The names and defaults of the options in the help that have a value to give.

@@ -54,6 +54,11 @@ impl Deadlines {
         }
     }
 
+    /// How long an answer to our close frame is awaited.
+    pub const fn close_ticks(&self) -> u32 {
+        self.close
+    }
+
     /// The same without a limit on what the peer may cause.
     #[must_use]
     pub fn with_any_excess(self) -> Self {

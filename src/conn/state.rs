@@ -339,6 +339,22 @@ pub enum Stop {
 }
 
 impl State {
+    /// The names of all phases, for metrics.
+    pub const PHASES: [&'static str; 6] =
+        ["head", "answering", "idle", "open", "closing", "draining"];
+
+    /// The place of the phase in [`State::PHASES`].
+    pub const fn phase_index(&self) -> usize {
+        match self.phase {
+            Phase::Head { .. } => 0,
+            Phase::Answering { .. } => 1,
+            Phase::Idle { .. } => 2,
+            Phase::Open { .. } => 3,
+            Phase::Closing { .. } => 4,
+            Phase::Draining { .. } => 5,
+        }
+    }
+
     /// A connection that was just accepted.
     pub fn new(lengths: &Deadlines, now: Tick) -> Self {
         Self {

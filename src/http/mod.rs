@@ -56,6 +56,7 @@ pub struct Get<'b> {
     is_http_11: bool,
     if_none_match: Vec<&'b [u8]>,
     accept_encoding: Vec<&'b [u8]>,
+    authorization: Option<&'b [u8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,14 @@ impl Get<'_> {
             .iter()
             .flat_map(|value| head::list(value))
             .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+    }
+
+    /// The token of `Authorization: Bearer` (RFC 6750 §2.1), of which the scheme may be in any case
+    /// (RFC 9110 §11.1).
+    pub fn bearer(&self) -> Option<&[u8]> {
+        let (scheme, token) = self.authorization?.split_at_checked("Bearer ".len())?;
+        let is_bearer = scheme.eq_ignore_ascii_case(b"Bearer ");
+        is_bearer.then(|| token.trim_ascii())
     }
 
     /// Whether the answer may be compressed with gzip (Accept-Encoding, RFC 9110 §12.5.3). Without
@@ -189,6 +198,10 @@ fn route<'b>(
         is_http_11: head.is_http_11,
         if_none_match: head.values("If-None-Match").collect(),
         accept_encoding: head.values("Accept-Encoding").collect(),
+        authorization: match head.only("Authorization") {
+            Field::Once(value) => Some(value),
+            Field::Missing | Field::Repeated => None,
+        },
     }))
 }
 

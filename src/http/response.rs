@@ -109,6 +109,78 @@ impl Refusal {
         }
     }
 
+    /// Its name for metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::SpeaksTls => "speaks_tls",
+            Self::SpeaksHttp2 => "speaks_http2",
+            Self::SpeaksProxyProtocol => "speaks_proxy_protocol",
+            Self::BadHead { .. } => "bad_head",
+            Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLong { .. } => "head_too_long",
+            Self::TooManyHeaders => "too_many_headers",
+            Self::HasBody => "has_body",
+            Self::BadHost => "bad_host",
+            Self::NotUtf8 => "not_utf8",
+            Self::BadHistory => "bad_history",
+            Self::BadSubprotocol => "bad_subprotocol",
+            Self::NoSuchPath => "no_such_path",
+            Self::NoWebSocketHere => "no_websocket_here",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::HttpTooOld => "http_too_old",
+            Self::NoUpgrade => "no_upgrade",
+            Self::NoConnectionUpgrade => "no_connection_upgrade",
+            Self::BadKey => "bad_key",
+            Self::WrongVersion => "wrong_version",
+            Self::RepeatedOrigin => "repeated_origin",
+            Self::NoOrigin => "no_origin",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::BadToken => "bad_token",
+            Self::TokenExpired => "token_expired",
+            Self::RoomName { .. } => "room_name",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::TooManyConnections => "too_many_connections",
+            Self::TooManyFromAddress => "too_many_from_address",
+            Self::Banned => "banned",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// All that [`Refusal::label`] returns.
+    pub const LABELS: [&'static str; 31] = [
+        "speaks_tls",
+        "speaks_http2",
+        "speaks_proxy_protocol",
+        "bad_head",
+        "target_too_long",
+        "head_too_long",
+        "too_many_headers",
+        "has_body",
+        "bad_host",
+        "not_utf8",
+        "bad_history",
+        "bad_subprotocol",
+        "no_such_path",
+        "no_websocket_here",
+        "method_not_allowed",
+        "http_too_old",
+        "no_upgrade",
+        "no_connection_upgrade",
+        "bad_key",
+        "wrong_version",
+        "repeated_origin",
+        "no_origin",
+        "foreign_origin",
+        "bad_token",
+        "token_expired",
+        "room_name",
+        "handshake_timeout",
+        "too_many_connections",
+        "too_many_from_address",
+        "banned",
+        "stopping",
+    ];
+
     /// What was wrong and, where that is known, what helps: whole sentences.
     pub fn text(&self) -> Cow<'static, str> {
         let text = match self {
@@ -419,6 +491,7 @@ mod tests {
                 response.text().to_lowercase().contains(fragment),
                 "{refusal:?}"
             );
+            assert!(Refusal::LABELS.contains(&refusal.label()), "{refusal:?}");
             assert_eq!(response.text(), format!("{}\n", refusal.text()));
             assert_eq!(refusal.to_string(), format!("{status} {}", refusal.text()));
             assert!(response.field("Connection").unwrap().starts_with("close"));

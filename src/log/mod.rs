@@ -21,8 +21,8 @@ pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
 pub use settings::Settings;
 pub use store::{
-    Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Health, Kept, KeptKey, Key, Page, PageEntry, Record,
-    Request, Started, Store, StoredRoom, is_enough,
+    Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
+    PageEntry, Record, Request, Started, Store, StoredRoom, is_enough,
 };
 pub use words::Words;
 
@@ -1116,6 +1116,11 @@ impl Log {
             reads_waiting: self.waiting.len(),
             is_failing: self.failing.is_some(),
         }
+    }
+
+    /// What the store has counted; `None`: there is none, or it counts nothing.
+    pub fn figures(&self) -> Option<Figures> {
+        self.store.as_ref()?.figures()
     }
 
     /// Walks everything.

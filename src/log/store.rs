@@ -4,6 +4,7 @@
 
 use crate::chat::registry::{AuditRow, Change, Snapshot};
 use crate::chat::{Draft, Entry};
+use crate::histogram::Histogram;
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
 use std::path::PathBuf;
@@ -21,6 +22,21 @@ pub trait Store {
 
     /// Appends the answers that have come, in order.
     fn receive(&mut self, answers: &mut Vec<Answer>);
+
+    /// What it has counted, for metrics; `None`: it counts nothing.
+    fn figures(&self) -> Option<Figures> {
+        None
+    }
+}
+
+/// What a store has counted since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Microseconds that commits took.
+    pub commits: Histogram,
+    pub failed_commits: u64,
+    /// What is free on its disk; `None`: the system does not say.
+    pub free_bytes: Option<u64>,
 }
 
 /// The number of a room in the store. Never used for another room.

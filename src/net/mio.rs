@@ -6,7 +6,10 @@ use super::notify::Manager;
 use super::passed::{Passed, PassedError};
 use super::unix::{self, SocketFile, UnixError};
 use super::unsent::{reset_on_close, unsent_bytes};
-use super::{Accept, ListenAddr, Net, Read, Ready, Settings, Signal, TurnAway, Waker, Write, heap};
+use super::{
+    Accept, ListenAddr, Net, Process, Read, Ready, Settings, Signal, TurnAway, Waker, Write, heap,
+    process,
+};
 use crate::id::{ConnId, Millis, Peer, Tick};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -47,6 +50,10 @@ pub enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
+    Metrics {
+        address: SocketAddr,
+        error: io::Error,
+    },
     Unix {
         path: PathBuf,
         error: UnixError,
@@ -70,6 +77,10 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Tcp { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Metrics { address, error } => write!(
+                f,
+                "cannot listen on {address}: {error}; choose another with --metrics-listen"
+            ),
             Self::Unix { path, error } => {
                 write!(f, "cannot listen on unix:{}: ", path.display())?;
                 error.say("--listen", f)
@@ -108,6 +119,8 @@ pub struct MioNet {
     poll: Poll,
     events: Events,
     listeners: Vec<Listener>,
+    /// The one of the listeners that is for monitors.
+    metrics: Option<usize>,
     signals: Signals,
     waker: Waker,
     /// Closed for a moment to accept a connection and turn it away when no other descriptor is left.
@@ -115,6 +128,10 @@ pub struct MioNet {
     /// The service manager, if there is one that wants to be informed.
     manager: Option<Manager>,
     start: Instant,
+    started: Millis,
+    /// When the last wait for events ended.
+    woke: Option<Instant>,
+    worked: Option<Duration>,
 }
 
 impl MioNet {
@@ -134,11 +151,15 @@ impl MioNet {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             listeners,
+            metrics: None,
             signals,
             waker: Waker::new(waker),
             reserve: reserve(),
             manager: None,
             start: clock(),
+            started: wall_clock(),
+            woke: None,
+            worked: None,
         })
     }
 
@@ -176,12 +197,36 @@ impl MioNet {
         Ok(number)
     }
 
+    /// Listens for monitors, and returns the number of the listener.
+    pub fn bind_metrics(
+        &mut self,
+        address: SocketAddr,
+        settings: &Settings,
+    ) -> Result<usize, StartError> {
+        let mut listener = match bind_tcp(address, settings) {
+            Ok(listener) => Listener::Tcp(listener),
+            Err(error) => return Err(StartError::Metrics { address, error }),
+        };
+        let number = self.listeners.len();
+        let id = ConnId::new(number as u32, OURS);
+        listener.watch(&self.poll, id).map_err(StartError::Poll)?;
+        self.listeners.push(listener);
+        self.metrics = Some(number);
+        Ok(number)
+    }
+
+    /// Where monitors read the metrics, in the form of [`MioNet::addresses`].
+    pub fn metrics_address(&self) -> Option<String> {
+        self.listeners.get(self.metrics?)?.address()
+    }
+
     /// The addresses of the listeners for clients, in the form in which a browser or `--listen` takes them; a
     /// port 0 is replaced by the port that the kernel chose.
     pub fn addresses(&self) -> Vec<String> {
-        self.listeners
-            .iter()
-            .filter_map(Listener::address)
+        let is_for_clients = |(number, _): &(usize, &Listener)| self.metrics != Some(*number);
+        let listeners = self.listeners.iter().enumerate().filter(is_for_clients);
+        listeners
+            .filter_map(|(_, listener)| listener.address())
             .collect()
     }
 
@@ -275,15 +320,19 @@ impl Net for MioNet {
     }
 
     fn poll(&mut self, until: Option<Tick>, ready: &mut Vec<Ready>) {
+        let begins = clock();
+        self.worked = self.woke.map(|woke| begins.duration_since(woke));
         let timeout = until.map(|tick| {
             tick.since_start()
-                .saturating_sub(clock().duration_since(self.start))
+                .saturating_sub(begins.duration_since(self.start))
         });
         let timeout = match &mut self.manager {
             Some(manager) => manager.keep_alive(clock, timeout),
             None => timeout,
         };
-        if !wait(&mut self.poll, &mut self.events, timeout) {
+        let has_events = wait(&mut self.poll, &mut self.events, timeout);
+        self.woke = Some(clock());
+        if !has_events {
             // The signal's byte is waiting in the signal stream.
             return;
         }
@@ -370,9 +419,21 @@ impl Net for MioNet {
         stream.reset();
     }
 
-    fn stop_listening(&mut self) {
+    fn worked(&self) -> Option<Duration> {
+        self.worked
+    }
+
+    fn process(&self) -> Process {
+        process::read(self.started)
+    }
+
+    fn stop_listening(&mut self, but: &[usize]) {
         self.notify("STOPPING=1\nSTATUS=closing all connections");
-        self.listeners.clear();
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            if !but.contains(&number) {
+                *listener = Listener::Closed;
+            }
+        }
     }
 
     fn reloads(&mut self, begins: bool) {
@@ -517,6 +578,8 @@ enum Listener {
         #[expect(dead_code, reason = "its drop removes the file")] SocketFile,
         UnixListener,
     ),
+    /// The others keep their numbers.
+    Closed,
 }
 
 impl Listener {
@@ -573,6 +636,7 @@ impl Listener {
             Self::Unix(_, listener) | Self::Admin(_, listener) => {
                 watch(poll, listener, id, Interest::READABLE)
             }
+            Self::Closed => Ok(()),
         }
     }
 
@@ -587,6 +651,7 @@ impl Listener {
                 let (stream, _) = listener.accept()?;
                 Ok((Stream::Unix(stream), Peer::Unix))
             }
+            Self::Closed => Err(ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -598,7 +663,7 @@ impl Listener {
             }),
             Self::Unix(Some(file), _) => Some(format!("unix:{}", file.path().display())),
             Self::Unix(None, listener) => Some(passed_address(listener)),
-            Self::Admin(..) => None,
+            Self::Admin(..) | Self::Closed => None,
         }
     }
 }

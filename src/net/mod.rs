@@ -14,6 +14,7 @@ mod heap;
 pub mod mio;
 mod notify;
 mod passed;
+mod process;
 mod settings;
 mod terminal;
 mod unix;
@@ -29,6 +30,7 @@ pub use waker::Waker;
 
 use crate::id::{ConnId, Millis, Peer, Tick};
 use std::io::IoSlice;
+use std::time::Duration;
 
 /// The sockets, the poll and the clock under a server.
 ///
@@ -80,8 +82,19 @@ pub trait Net {
     /// and reset the connection (RFC 9293 §3.10.4), so that the system holds nothing any more.
     fn reset(&mut self, stream: &mut Self::Stream);
 
-    /// Closes all listeners, for good.
-    fn stop_listening(&mut self);
+    /// How long the last turn worked: from the end of the wait before it to the begin of the next.
+    /// `None`: that is not measured.
+    fn worked(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What the system says of the process, for metrics.
+    fn process(&self) -> Process {
+        Process::default()
+    }
+
+    /// Closes all listeners but these, for good.
+    fn stop_listening(&mut self, but: &[usize]);
 
     /// Informs the service manager, where there is one, that the settings are being read again or,
     /// with `false`, that this is over.
@@ -89,6 +102,19 @@ pub trait Net {
 
     /// Gives memory that the process does not use back to the system, where there is such a thing.
     fn trim_memory(&mut self) {}
+}
+
+/// What the process takes, as far as the system says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// When the server was set up.
+    pub started: Option<Millis>,
+    /// Memory that is not given back or swapped out.
+    pub resident_bytes: Option<u64>,
+    /// What is in use of it, as the allocator counts.
+    pub allocated_bytes: Option<u64>,
+    pub open_descriptors: Option<u64>,
+    pub descriptors_max: Option<u64>,
 }
 
 /// Something that happened.

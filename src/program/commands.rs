@@ -80,6 +80,7 @@ pub(super) fn run_command(command: StoreCommand, arguments: Vec<OsString>) -> Ex
         match command {
             StoreCommand::Backup => admin::backup(&place, Path::new(required), &mut screen),
             StoreCommand::Export => admin::export(&place, required, &mut screen),
+            StoreCommand::Drain => admin::drain(&place, &mut screen),
             StoreCommand::Audit => admin::audit(&place, argument, &mut screen),
             StoreCommand::Check => {
                 let is_whole = admin::check(&place, argument.map(Path::new), &mut screen)?;

@@ -40,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
         Some("man") => printers::manual(&rest(&mut arguments)),
         Some("backup") => commands::run_command(StoreCommand::Backup, rest(&mut arguments)),
         Some("export") => commands::run_command(StoreCommand::Export, rest(&mut arguments)),
+        Some("drain") => commands::run_command(StoreCommand::Drain, rest(&mut arguments)),
         Some("account") => accounts::run_account(rest(&mut arguments)),
         Some("reload") => operate::run(&config::RELOAD, rest(&mut arguments)),
         Some("admin") => operate::run_admin(rest(&mut arguments)),

@@ -16,6 +16,7 @@ const PAGES: &[&str] = &[
     "export",
     "audit",
     "store-check",
+    "drain",
     "kick",
     "ban",
     "unban",
@@ -68,6 +69,7 @@ pub(super) fn manual(arguments: &[OsString]) -> ExitCode {
         [which] if which == "token" => config::TOKEN.described("parlor-token"),
         [which] if which == "backup" => StoreCommand::Backup.described("parlor-backup"),
         [which] if which == "export" => StoreCommand::Export.described("parlor-export"),
+        [which] if which == "drain" => StoreCommand::Drain.described("parlor-drain"),
         [which] if which == "audit" => StoreCommand::Audit.described("parlor-audit"),
         [which] if which == "store-check" => StoreCommand::Check.described("parlor-store-check"),
         _ => match arguments.first().and_then(|which| which.to_str()) {

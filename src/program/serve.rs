@@ -67,6 +67,13 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
         &config,
         directory.as_ref().ok().map(PathBuf::as_path),
     );
+    let monitors = match config.metrics_listen {
+        Some(address) => {
+            let bound = net.bind_metrics(address, &config.net);
+            Some(bound.map_err(|error| error.to_string())?)
+        }
+        None => None,
+    };
     let (keeping, kept_in) = keep(&mut config, &net, directory)?;
     let listener = listener.or_else(|why| match config.admin_socket {
         AdminSocket::Unnamed => {
@@ -83,6 +90,9 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
     let addresses = net.addresses().join(" ");
     for address in net.addresses() {
         let _ = writeln!(output, "parlor is listening on {address}");
+    }
+    if let Some(address) = net.metrics_address() {
+        let _ = writeln!(output, "parlor shows its metrics at {address}metrics");
     }
     let shown = kept_in.as_deref().map(Path::display);
     let shown = shown.map_or_else(|| String::from("memory"), |path| path.to_string());
@@ -110,6 +120,12 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
         server.accept_tokens(verifier);
     }
     let status = format!("listening on {addresses}; its history is in {shown}");
+    if let Some(listener) = monitors {
+        server.serve_metrics(listener);
+    }
+    if let Some(token) = contents.metrics_token {
+        server.show_metrics_to(token);
+    }
     if let Some(listener) = listener {
         server.serve_admin(listener, kept_in.is_some().then_some(shown));
     }

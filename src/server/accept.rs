@@ -19,7 +19,7 @@ const ACCEPTS_PER_TURN: usize = 256;
 const SURPLUS_MAX: usize = 16;
 
 /// Descriptors that are not connections: standard streams, poll, listeners, signals, reserve.
-const OTHER_DESCRIPTORS: usize = 32;
+pub(super) const OTHER_DESCRIPTORS: usize = 32;
 
 /// Ticks until accepting is tried again after not even a descriptor for turning away was left.
 const PAUSE_TICKS: u32 = 5;
@@ -63,6 +63,10 @@ impl Listeners {
         }
     }
 
+    pub(super) const fn max_connections(&self) -> usize {
+        self.max_connections
+    }
+
     /// Connections above it stay, and newcomers are refused.
     pub(super) const fn set_max_connections(&mut self, count: usize) {
         self.max_connections = count;
@@ -88,8 +92,9 @@ impl Listeners {
         may
     }
 
-    pub(super) fn stop(&mut self) {
-        self.waiting.clear();
+    /// Nothing waits any more but at these listeners.
+    pub(super) fn stop(&mut self, kept: &[usize]) {
+        self.waiting.retain(|listener| kept.contains(listener));
     }
 }
 
@@ -160,7 +165,7 @@ impl<N: Net> Server<N> {
         let response = Refusal::TooManyConnections.response(date);
         match self.net.turn_away(listener, &response) {
             TurnAway::Done => {
-                self.stats.turned_away += 1;
+                self.count_refusal(&Refusal::TooManyConnections);
                 Next::Another
             }
             TurnAway::Empty => Next::Empty,
@@ -172,8 +177,11 @@ impl<N: Net> Server<N> {
         self.stats.accepted += 1;
         let from_proxy = http::is_trusted(peer, &self.http.trusted_proxies);
         let is_admin = self.admin.is_at(listener);
+        let is_monitor = self.scrape.is_at(listener);
         let source = if is_admin {
             Source::Admin
+        } else if is_monitor {
+            Source::Monitor
         } else if self.http.proxy_protocol {
             Source::Unnamed(peer)
         } else if from_proxy {
@@ -196,8 +204,11 @@ impl<N: Net> Server<N> {
         if matches!(source, Source::Unnamed(_)) && !from_proxy {
             return self.unproxied(id, "it comes from no trusted proxy");
         }
-        // An operator can look at a full server.
-        if self.connections.len() > self.listeners.max_connections && !is_admin {
+        // An operator can look at a full server, and a monitor.
+        if is_admin || is_monitor {
+            return;
+        }
+        if self.connections.len() > self.listeners.max_connections {
             self.is_surplus(id, Surplus::Connections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy
@@ -209,7 +220,7 @@ impl<N: Net> Server<N> {
 
     /// The connection is above a limit: its request decides how it is refused.
     pub(super) fn is_surplus(&mut self, id: ConnId, surplus: Surplus, now: Tick) {
-        self.stats.turned_away += 1;
+        self.count_refusal(&surplus.refusal());
         if let Some(connection) = self.connections.get_mut(id) {
             connection.source = Source::Surplus(surplus);
             connection.state.ends_without_head(&self.deadlines, now);

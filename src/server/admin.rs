@@ -3,10 +3,12 @@
 
 use super::Server;
 use super::receive::Flow;
+use super::scrape::OPERATOR_REQUEST;
 use crate::admin::{self, AccountCommand, Answer, Progress, Received, Request, StoreReport};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::log;
+use crate::metrics;
 use crate::net::Net;
 
 /// The tags of tasks that are not for one connection: no connection has this generation.
@@ -47,6 +49,10 @@ struct Export {
 impl Admin {
     pub(super) fn is_at(&self, listener: usize) -> bool {
         self.listener == Some(listener)
+    }
+
+    pub(super) const fn listener(&self) -> Option<usize> {
+        self.listener
     }
 }
 
@@ -99,15 +105,20 @@ impl<N: Net> Server<N> {
                 consumed,
                 keep_alive,
             } => {
-                self.stats.refused += 1;
+                self.count_operator_refusal();
                 let rest = bytes.get(consumed..).unwrap_or_default();
                 self.answer_admin(id, &answer, keep_alive.then_some(rest), now)
             }
             Received::Broken { answer } => {
-                self.stats.refused += 1;
+                self.count_operator_refusal();
                 self.answer_admin(id, &answer, None, now)
             }
         }
+    }
+
+    fn count_operator_refusal(&mut self) {
+        self.stats.refused += 1;
+        self.tallies.refusals.count(OPERATOR_REQUEST);
     }
 
     /// The answer; `None`: it comes from the store.
@@ -124,6 +135,7 @@ impl<N: Net> Server<N> {
                 Ok(()) => Answer::text(200, PLAIN, String::from("ok\n")),
                 Err(why) => Answer::text(503, PLAIN, format!("{why}\n")),
             },
+            Request::Metrics => Answer::text(200, metrics::CONTENT_TYPE, self.exposition()),
             Request::Status => {
                 let store = StoreReport {
                     directory: self.admin.store.as_deref(),
@@ -132,6 +144,10 @@ impl<N: Net> Server<N> {
                 };
                 Answer::status_report(&store, &self.summary())
             }
+            Request::Drain => match self.begin_drain() {
+                Some(drain) => Answer::draining(drain.members, drain.ticks.div_ceil(10)),
+                None => Answer::error(409, "the server is stopping already"),
+            },
             Request::Backup => Answer::progress(&self.admin.backup),
             Request::Check => Answer::progress(&self.admin.check),
             Request::BeginBackup { file: path } => {

@@ -199,6 +199,7 @@ impl<N: Net> Server<N> {
         purpose: Purpose,
         lost_notices: bool,
     ) {
+        self.tallies.catch_ups += 1;
         self.talk.falls_behind(id, room);
         let notices = self.talk.chat().notices(room);
         let notices = notices.wrapping_sub(u32::from(lost_notices));
@@ -328,6 +329,7 @@ impl<N: Net> Server<N> {
         let Some(room) = self.talk.chat().room_name_for(id, behind.room) else {
             return;
         };
+        self.tallies.gaps += 1;
         self.connections.missed += u64::from(to.0 - behind.cursor.0);
         let gap = Shown::Gap {
             room: &room,

@@ -28,6 +28,7 @@ impl<N: Net> Server<N> {
         if closed == Closed::NotOpen {
             return;
         }
+        self.tallies.closes.count(why.code());
         self.log_connection(id, format_args!("is closed with {}", why.code()));
         self.connections
             .push_close(id, Frame::close(why.code(), &why.text()));
@@ -98,6 +99,7 @@ impl<N: Net> Server<N> {
         (why, close): (&Refusal, &CloseReason),
         now: Tick,
     ) {
+        self.tallies.closes.count(close.code());
         self.log_connection(id, format_args!("is refused with {}", close.code()));
         let frame = Frame::close(close.code(), &close.text());
         let response = [&upgrade.response, frame.bytes()].concat();
@@ -108,13 +110,9 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        match (connection.source, why) {
-            // It was counted when it came.
-            (Source::Surplus(_), _) => {}
-            (_, Refusal::TooManyConnections | Refusal::TooManyFromAddress) => {
-                self.stats.turned_away += 1;
-            }
-            _ => self.stats.refused += 1,
+        // Otherwise it was counted when it came.
+        if !matches!(connection.source, Source::Surplus(_)) {
+            self.count_refusal(why);
         }
         self.connections.push_control(id, response.clone());
         self.drain(id, now);

@@ -59,6 +59,8 @@ pub(super) enum Source {
     Uncounted,
     /// An operator's, from the admin socket.
     Admin,
+    /// A monitor's, from the listener of the metrics.
+    Monitor,
     /// It comes from a trusted proxy, and for what it counts is known with its request.
     Proxy(Peer),
     /// It comes from this trusted proxy, and must begin with a header of the PROXY protocol, which
@@ -87,12 +89,18 @@ impl Surplus {
 }
 
 impl Source {
+    /// No client's: it is served while the server drains.
+    pub(super) const fn is_aside(self) -> bool {
+        matches!(self, Self::Admin | Self::Monitor)
+    }
+
     /// The address that the connection is counted for.
     pub(super) const fn counted_for(self) -> Option<IpAddr> {
         match self {
             Self::Counted(address) => Some(address),
             Self::Uncounted
             | Self::Admin
+            | Self::Monitor
             | Self::Proxy(_)
             | Self::Unnamed(_)
             | Self::Surplus(_) => None,
@@ -127,6 +135,8 @@ pub(super) struct Connections<S> {
     pub(super) lists: Lists,
     /// Messages that were dropped because a peer did not accept them, over all connections.
     pub(super) missed: u64,
+    /// Connections that are no client's.
+    aside: usize,
 }
 
 /// The connections that need something this turn. Each is on each list at most once.
@@ -184,6 +194,7 @@ impl<S> Connections<S> {
             limits,
             lists: Lists::default(),
             missed: 0,
+            aside: 0,
         }
     }
 
@@ -195,11 +206,17 @@ impl<S> Connections<S> {
         self.slab.is_empty()
     }
 
+    /// How many are no client's.
+    pub(super) const fn aside(&self) -> usize {
+        self.aside
+    }
+
     /// A new connection. Its deadline is to be armed.
     pub(super) fn insert(&mut self, stream: S, source: Source, state: State) -> ConnId {
         let generation = self.next_generation;
         // The last generation marks what is not a connection (net/mio.rs).
         self.next_generation = (generation + 1) % u32::MAX;
+        self.aside += usize::from(source.is_aside());
         let slot = self.slab.insert(Connection {
             stream,
             state,
@@ -219,6 +236,7 @@ impl<S> Connections<S> {
         self.get_mut(id)?;
         self.wheel.disarm(id.slot());
         let connection = self.slab.remove(id.slot() as usize);
+        self.aside -= usize::from(connection.source.is_aside());
         // After a crowd has gone its memory should be too; the vacant entries left are few.
         if self.slab.is_empty() {
             self.slab.shrink_to_fit();

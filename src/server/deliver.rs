@@ -270,6 +270,11 @@ impl<N: Net> Server<N> {
                 self.falls_behind(id, room, head, Purpose::Slow, has_notices);
             }
         }
+        // Once for the run and not for each of its members, so that it costs them nothing.
+        let is_live = |id| self.talk.chat().is_live(id, room);
+        let given = index - usize::from(except.is_some_and(is_live));
+        let messages = frames.iter().flatten().map(Frame::messages).max();
+        self.tallies.deliveries += given as u64 * u64::from(messages.unwrap_or(0));
     }
 
     /// Queues a run. False: it does not fit. A full outbox is flushed first: it may be full only

@@ -12,6 +12,7 @@ impl<N: Net> Server<N> {
     pub(super) fn readiness(&self) -> Readiness {
         match self.lifecycle {
             Lifecycle::Serving => {}
+            Lifecycle::Draining { .. } => return Err("The server is draining."),
             Lifecycle::Stopping { .. } | Lifecycle::Aborted => {
                 return Err("The server is stopping.");
             }

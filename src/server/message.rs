@@ -8,7 +8,7 @@ use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
 use crate::wire::Protocol;
-use crate::ws::{CloseReason, Received, reply_to};
+use crate::ws::{CloseReason, Received, client_code, reply_to};
 
 /// Of the first frames that are handled of a connection in one turn, so many pings are answered by
 /// a pong each.
@@ -71,6 +71,7 @@ impl<N: Net> Server<N> {
             Received::Pong => self.charge(id, Work::Control, now),
             Received::Fragment => self.charge(id, Work::Fragment, now),
             Received::Close(code) => {
+                self.tallies.closed_by_client.count(client_code(code));
                 self.log_connection(id, format_args!("closes with {}", code.unwrap_or(1005)));
                 self.leave(id, now);
                 self.connections.push_close(id, reply_to(code));

@@ -17,9 +17,11 @@ mod connection;
 mod deliver;
 mod direct;
 mod doors;
+mod drain;
 mod drained;
 mod errands;
 mod expire;
+mod families;
 mod flood;
 mod flush;
 mod guesses;
@@ -38,6 +40,7 @@ mod reap;
 mod receive;
 mod reload;
 mod request;
+mod scrape;
 mod seats;
 mod session;
 mod stop;
@@ -57,7 +60,7 @@ use crate::net::{Net, Ready, Signal};
 use crate::page::Pages;
 use crate::rate::Rate;
 use crate::session::Sessions;
-use crate::stats::Stats;
+use crate::stats::{Stats, Tallies};
 use crate::wire::{self, Limits};
 use crate::ws::Spare;
 use accept::Listeners;
@@ -74,6 +77,8 @@ use changes::Changes;
 use connection::{Connection, Connections};
 use deliver::Encoder;
 use direct::Letters;
+use drain::Departures;
+pub use drain::Drain;
 use errands::Errands;
 use flood::Pauses;
 use guesses::Guesses;
@@ -83,6 +88,7 @@ use opening::Waiting;
 use orders::Orders;
 use park::Parked;
 use reload::Reloading;
+use scrape::Scrape;
 use seats::Seats;
 use std::collections::BTreeSet;
 use std::{fmt, mem};
@@ -163,8 +169,13 @@ pub struct Server<N: Net> {
     fired: Vec<u32>,
     trimming: Trimming,
     lifecycle: Lifecycle,
+    departures: Departures,
+    /// From the begin of a drain to the exit.
+    drain_ticks: u32,
     report_wanted: bool,
     stats: Stats,
+    tallies: Tallies,
+    scrape: Scrape,
 }
 
 /// Whether there is another turn.
@@ -201,17 +212,20 @@ impl<N: Net> Server<N> {
             log: history,
             max_connections_per_address,
             grace_timeout,
+            drain_timeout,
             echo,
             // What the owner has done already, or passes by itself.
             net: _,
             max_connections: _,
             log_filters: _,
             log_format: _,
-            store: _,
+            store,
             store_place: _,
             admin_socket: _,
             token_key: _,
             token_audience: _,
+            metrics_listen: _,
+            metrics_token_file: _,
             operators: _,
             word_filter: _,
         } = config;
@@ -276,7 +290,11 @@ impl<N: Net> Server<N> {
             trimming: Trimming::default(),
             report_wanted: false,
             lifecycle: Lifecycle::Serving,
+            departures: Departures::default(),
+            drain_ticks: ticks(drain_timeout),
             stats: Stats::default(),
+            tallies: scrape::tallies(),
+            scrape: Scrape::new(store.low_disk_bytes),
             http,
             pages: Pages::new(&page),
             date: DateCache::new(net.wall()),
@@ -299,6 +317,7 @@ impl<N: Net> Server<N> {
         }
         let mut ready = mem::take(&mut self.ready);
         self.net.poll(self.wake_at(), &mut ready);
+        self.count_turn();
         let now = self.net.now();
         for event in ready.drain(..) {
             self.take_note(event, now);
@@ -311,6 +330,7 @@ impl<N: Net> Server<N> {
         self.go_on(now);
         self.receive(now);
         self.expire(now);
+        self.depart(now);
         self.reap(now);
         self.settle(now);
         self.flush(now);
@@ -513,6 +533,11 @@ impl<N: Net> Server<N> {
             counted,
             self.addresses.total(),
             "addresses count connections"
+        );
+        assert_eq!(
+            self.tallies.refusals.total(),
+            self.stats.turned_away + self.stats.refused,
+            "each refusal has a reason"
         );
         self.log.check_invariants();
         self.blocks.check_invariants();

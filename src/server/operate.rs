@@ -200,13 +200,14 @@ fn source<S>(connection: &Connection<S>) -> (Option<String>, Option<String>) {
     match connection.source {
         Source::Counted(address) => (Some(address.to_string()), None),
         Source::Proxy(peer) | Source::Unnamed(peer) => (None, Some(peer.to_string())),
-        Source::Uncounted | Source::Admin | Source::Surplus(_) => (None, None),
+        Source::Uncounted | Source::Admin | Source::Monitor | Source::Surplus(_) => (None, None),
     }
 }
 
 const fn protocol<S>(connection: &Connection<S>) -> &'static str {
     match (connection.source, connection.protocol) {
         (Source::Admin, _) => "admin",
+        (Source::Monitor, _) => "monitor",
         (_, Protocol::Plain) => "plain",
         (_, Protocol::Json) => "json",
         (_, Protocol::Echo) => "echo",

@@ -137,6 +137,7 @@ impl<N: Net> Server<N> {
             store,
             max_connections_per_address,
             grace_timeout,
+            drain_timeout,
             // What takes a restart, is the owner's, or comes with the contents of files.
             net: _,
             max_connections: _,
@@ -146,6 +147,8 @@ impl<N: Net> Server<N> {
             admin_socket: _,
             token_key: _,
             token_audience: _,
+            metrics_listen: _,
+            metrics_token_file: _,
             operators: _,
             word_filter: _,
             echo: _,
@@ -167,6 +170,8 @@ impl<N: Net> Server<N> {
         self.budgets.set(budget.with_messages(chat.message_rate));
         self.per_address_max = max_connections_per_address;
         self.grace_ticks = ticks(grace_timeout);
+        self.drain_ticks = ticks(drain_timeout);
+        self.scrape.set_low_disk(store.low_disk_bytes);
         self.catch_up_max = history.catch_up_max;
         self.history_lines = history.history_lines;
         self.rooms_max = history.rooms_max as usize;

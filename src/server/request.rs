@@ -38,11 +38,11 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return Flow::Enough;
         };
-        if matches!(connection.source, Source::Admin) {
-            return self.take_admin(id, bytes, now);
-        }
-        if let Source::Unnamed(proxy) = connection.source {
-            return self.take_proxy_header(id, proxy, bytes, now);
+        match connection.source {
+            Source::Admin => return self.take_admin(id, bytes, now),
+            Source::Monitor => return self.take_scrape(id, bytes, searched, now),
+            Source::Unnamed(proxy) => return self.take_proxy_header(id, proxy, bytes, now),
+            Source::Uncounted | Source::Proxy(_) | Source::Counted(_) | Source::Surplus(_) => {}
         }
         if let Source::Surplus(limit) = connection.source {
             return self.turn_away_request(id, bytes, &limit.refusal(), now);
@@ -85,6 +85,20 @@ impl<N: Net> Server<N> {
 
     /// Answers a plain request. `rest` came after it.
     fn answer(&mut self, id: ConnId, get: &Get<'_>, rest: &[u8], now: Tick) -> Flow {
+        if self.may_read_metrics(get) {
+            self.answer_with_metrics(id, get, rest, now)
+        } else {
+            self.answer_page(id, get, rest, now)
+        }
+    }
+
+    pub(super) fn answer_page(
+        &mut self,
+        id: ConnId,
+        get: &Get<'_>,
+        rest: &[u8],
+        now: Tick,
+    ) -> Flow {
         let readiness = self.readiness();
         let date = self.date.at(self.net.wall());
         let response = match self.pages.answer(get, readiness, date) {
@@ -94,10 +108,22 @@ impl<N: Net> Server<N> {
                 return Flow::More;
             }
         };
+        self.respond(id, &response, get.keep_alive, rest, now)
+    }
+
+    /// Queues the response to a plain request that is granted. `rest` came after it.
+    pub(super) fn respond(
+        &mut self,
+        id: ConnId,
+        response: &[u8],
+        keep_alive: bool,
+        rest: &[u8],
+        now: Tick,
+    ) -> Flow {
         self.stats.answered += 1;
         self.log_connection(id, format_args!("is answered"));
-        self.connections.push_control(id, Frame::http(&response));
-        if !get.keep_alive {
+        self.connections.push_control(id, Frame::http(response));
+        if !keep_alive {
             self.drain(id, now);
             return Flow::More;
         }

@@ -1,7 +1,8 @@
 //! How a server ends: it stops listening, closes every connection with a reason, and sends what is
-//! queued within the grace time.
+//! queued within the grace time. Before that it may drain (`drain.rs`).
 
 use super::connection::Source;
+use super::drain::Departures;
 use super::{Server, Turn};
 use crate::conn::state::Stop;
 use crate::frame::Frame;
@@ -23,33 +24,56 @@ const RETRY_STEP_MILLIS: u32 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifecycle {
     Serving,
-    Stopping { until: Tick },
+    /// No client comes any more, and the members are sent away a few at a time.
+    Draining {
+        until: Tick,
+    },
+    /// `by_signal`: by a signal, and not by the end of a drain alone.
+    Stopping {
+        until: Tick,
+        by_signal: bool,
+    },
     Aborted,
 }
 
 impl<N: Net> Server<N> {
     /// The first signal begins the end, the second is the end.
     pub(super) fn stop_signal(&mut self, now: Tick) {
-        self.lifecycle = match self.lifecycle {
-            Lifecycle::Serving => {
-                info!(target: "parlor::stop", "stopping with {} connections", self.connections.len());
-                self.say_goodbye(now);
-                Lifecycle::Stopping {
-                    until: now + self.grace_ticks,
-                }
+        match self.lifecycle {
+            Lifecycle::Serving => self.stop_by(now + self.grace_ticks, true, now),
+            Lifecycle::Draining { until } => {
+                self.stop_by(until.min(now + self.grace_ticks), true, now);
             }
-            Lifecycle::Stopping { .. } | Lifecycle::Aborted => Lifecycle::Aborted,
-        };
+            Lifecycle::Stopping {
+                until,
+                by_signal: false,
+            } => {
+                self.lifecycle = Lifecycle::Stopping {
+                    until,
+                    by_signal: true,
+                };
+            }
+            Lifecycle::Stopping { .. } | Lifecycle::Aborted => {
+                self.lifecycle = Lifecycle::Aborted;
+            }
+        }
     }
 
-    /// Closes every connection with a reason.
-    fn say_goodbye(&mut self, now: Tick) {
-        self.net.stop_listening();
-        self.listeners.stop();
-        let ids = self.connections.ids();
+    /// Closes every connection that is left with a reason.
+    fn stop_by(&mut self, until: Tick, by_signal: bool, now: Tick) {
+        info!(target: "parlor::stop", "stopping with {} connections", self.connections.len());
+        self.net.stop_listening(&[]);
+        self.listeners.stop(&[]);
+        self.send_away(&self.connections.ids(), now);
+        self.departures = Departures::default();
+        self.lifecycle = Lifecycle::Stopping { until, by_signal };
+    }
+
+    /// Closes these connections with a reason, or refuses what they have begun to ask.
+    pub(super) fn send_away(&mut self, ids: &[ConnId], now: Tick) {
         // Queue all close frames before the first member leaves, so that no member gets the leave
         // notices of the others.
-        for id in &ids {
+        for id in ids {
             let Some(connection) = self.connections.get_mut(*id) else {
                 continue;
             };
@@ -59,7 +83,7 @@ impl<N: Net> Server<N> {
                 self.connections.push_close(*id, frame);
             }
         }
-        for id in ids {
+        for id in ids.iter().copied() {
             let Some(connection) = self.connections.get_mut(id) else {
                 continue;
             };
@@ -83,21 +107,29 @@ impl<N: Net> Server<N> {
     pub(super) fn lifecycle_due(&self) -> Option<Tick> {
         match self.lifecycle {
             Lifecycle::Serving => None,
+            Lifecycle::Draining { .. } if self.is_drained() => Some(Tick(0)),
+            Lifecycle::Draining { until } => Some(self.departures.next().unwrap_or(until)),
             Lifecycle::Stopping { .. } if self.connections.is_empty() => Some(Tick(0)),
-            Lifecycle::Stopping { until } => Some(until),
+            Lifecycle::Stopping { until, .. } => Some(until),
             Lifecycle::Aborted => Some(Tick(0)),
         }
     }
 
     pub(super) fn lifecycle_step(&mut self, now: Tick) -> Turn {
         match self.lifecycle {
-            Lifecycle::Serving | Lifecycle::Stopping { .. }
+            Lifecycle::Serving | Lifecycle::Draining { .. } | Lifecycle::Stopping { .. }
                 if mem::take(&mut self.report_wanted) =>
             {
                 Turn::Report
             }
             Lifecycle::Serving => Turn::Again,
-            Lifecycle::Stopping { until } if self.connections.is_empty() || now >= until => {
+            Lifecycle::Draining { until } if self.is_drained() || now >= until => {
+                // The time of the drain bounds this, too.
+                self.stop_by(until.min(now + self.grace_ticks), false, now);
+                Turn::Again
+            }
+            Lifecycle::Draining { .. } => Turn::Again,
+            Lifecycle::Stopping { until, .. } if self.connections.is_empty() || now >= until => {
                 for id in self.connections.ids() {
                     self.reset_unsent(id);
                 }

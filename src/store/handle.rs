@@ -1,7 +1,8 @@
 //! The loop's end of the store: hands requests over and fetches answers. Never waits for the
 //! thread: a lock that is taken is tried again in the next turn.
 
-use crate::log::{Answer, Health, Request, Store};
+use super::figures::Counters;
+use crate::log::{Answer, Figures, Health, Request, Store};
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     is_ended: Mutex<bool>,
     /// For the end of the server: the thread has ended.
     ended: Condvar,
+    pub(super) counters: Counters,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -92,6 +94,7 @@ impl Shared {
             is_refused: AtomicBool::new(false),
             is_ended: Mutex::default(),
             ended: Condvar::new(),
+            counters: Counters::default(),
             wake,
         }
     }
@@ -214,6 +217,10 @@ impl Store for Handle {
             Err(TryLockError::Poisoned(poisoned)) => answers.append(&mut poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => {}
         }
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        Some(self.shared.counters.read())
     }
 }
 

@@ -11,6 +11,7 @@ mod copy;
 mod edit;
 mod error;
 mod export;
+mod figures;
 mod handle;
 mod place;
 mod read;

@@ -318,6 +318,8 @@ impl<'c> Thread<'c> {
         loop {
             match append::append(self.db, &mut self.heads, &mut self.waiting, &self.changes) {
                 Ok(stored) => {
+                    let took = (self.clocks.moment)().saturating_duration_since(now);
+                    self.shared.counters.committed(took);
                     let count = self.waiting.len() + self.changes.len();
                     self.gap = if count < BUSY_ENTRIES {
                         COMMIT_GAP
@@ -410,6 +412,7 @@ impl<'c> Thread<'c> {
     }
 
     fn failed(&mut self, fault: Fault, now: Instant) {
+        self.shared.counters.failed();
         let wait = match &self.failing {
             Some(failing) => (failing.wait * 2).min(RETRY_MAX),
             None => RETRY_MIN,
@@ -649,6 +652,7 @@ impl<'c> Thread<'c> {
             return;
         };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        self.shared.counters.has_free(free);
         let is_low = free < self.settings.low_disk_bytes;
         if is_low && !self.is_disk_low {
             ::log::warn!(

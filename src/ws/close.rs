@@ -125,6 +125,12 @@ impl CloseReason {
         }
     }
 
+    /// The codes that are sent in any case, for metrics; [`CloseReason::Refused`] has others.
+    pub const CODES: [u16; 18] = [
+        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1012, 1013, 4001, 4002, 4003, 4004, 4005, 4006,
+        4400, 4403, 4404,
+    ];
+
     /// The sentence in the close frame; [`Frame::close`] cuts it to what fits.
     pub fn text(&self) -> Cow<'static, str> {
         match self {
@@ -162,6 +168,20 @@ impl CloseReason {
             Self::Restarting { retry_ms } => format!("{{\"retry_ms\":{retry_ms}}}").into(),
             Self::Stalled => "you did not take your messages for too long; come again".into(),
         }
+    }
+}
+
+/// The codes of clients that metrics tell apart: those of browsers and libraries that end in order
+/// (1000, 1001), give none (1005) or found a fault; 0 for all others.
+pub const CLIENT_CODES: [u16; 7] = [1000, 1001, 1002, 1005, 1009, 1011, 0];
+
+/// The one of [`CLIENT_CODES`] that a peer's close frame counts for.
+pub fn client_code(code: Option<u16>) -> u16 {
+    let code = code.unwrap_or(1005);
+    if CLIENT_CODES.contains(&code) {
+        code
+    } else {
+        0
     }
 }
 

@@ -13,7 +13,7 @@ mod input;
 mod scanner;
 mod settings;
 
-pub use close::{CloseReason, Violation, reply_to};
+pub use close::{CLIENT_CODES, CloseReason, Violation, client_code, reply_to};
 pub use decoder::{Decoder, Received, Spare};
 pub use scanner::Scanner;
 pub use settings::Limits;

@@ -49,6 +49,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cp /backups",
         "of a server under systemd; disk.rs restores a backup in this way",
     ),
+    ("parlor drain", "ends the server; drain.rs runs it"),
     (
         "parlor load ",
         "thousands of connections; load.rs has the scenarios with fewer",

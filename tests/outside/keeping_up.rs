@@ -86,6 +86,18 @@ impl Program {
         }
     }
 
+    /// The code and the reason with which the server closes, behind all that it sends before.
+    pub(crate) fn is_closed(&mut self) -> (Option<u16>, String) {
+        let deadline = now() + 2 * PATIENCE;
+        loop {
+            match self.client.frame_or_cut_by(deadline) {
+                Frame::Close(code, reason) => return (code, reason),
+                Frame::End => panic!("the connection ended without a close frame"),
+                Frame::Text(_) | Frame::Ping(_) | Frame::Pong(_) => {}
+            }
+        }
+    }
+
     /// Sends a request, whose `id` is returned.
     pub(crate) fn request(&mut self, mut request: Value) -> u64 {
         let id = self.next_id;

@@ -117,9 +117,14 @@ impl Server {
         }
     }
 
+    /// The next line on standard output.
+    pub(crate) fn output_line(&self) -> String {
+        self.output.recv_timeout(PATIENCE).expect("a line")
+    }
+
     /// Where it said at its start that it keeps its history.
     pub(crate) fn keeps_history_in(&self) -> String {
-        let line = self.output.recv_timeout(PATIENCE).expect("a line");
+        let line = self.output_line();
         let place = line.strip_prefix("parlor keeps its history in ");
         place.expect("the place of the history").to_owned()
     }

@@ -14,6 +14,7 @@
 mod account;
 mod chance;
 mod client;
+mod drains;
 #[path = "../framing/mod.rs"]
 mod framing;
 mod game;

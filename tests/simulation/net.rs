@@ -857,7 +857,7 @@ impl Net for SimNet {
         note(&self.log, Happened::Reset(stream.socket));
     }
 
-    fn stop_listening(&mut self) {
+    fn stop_listening(&mut self, _but: &[usize]) {
         self.listening = false;
         for door in &mut self.doors {
             for socket in door.backlog.drain(..) {

@@ -383,6 +383,14 @@ fn a_reader_that_is_too_slow_gets_one_count_of_what_it_missed_and_then_the_rest(
     assert_eq!(counts, [&format!("* you missed {missed} messages")]);
     assert_eq!(heard.last(), Some(&String::from("ann: number 49")));
     assert_eq!(room.server.stats().missed, missed as u64);
+    let metrics = room.server.exposition();
+    let missed = format!("parlor_missed_total {missed}");
+    for sample in [&*missed, "parlor_gaps_total 1", "parlor_catch_ups_total 1"] {
+        assert!(
+            metrics.lines().any(|line| line == sample),
+            "{sample}\n{metrics}"
+        );
+    }
     room.says(ann, "again");
     assert_eq!(room.heard(bob), ["ann: again"]);
 }

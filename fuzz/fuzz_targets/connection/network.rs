@@ -394,7 +394,7 @@ impl Net for Network {
         socket.outgoing.clear();
     }
 
-    fn stop_listening(&mut self) {
+    fn stop_listening(&mut self, _but: &[usize]) {
         self.listening = false;
         for index in std::mem::take(&mut self.waiting) {
             self.reset(index);
