@@ -53,13 +53,13 @@ pub(super) struct LeftOut {
 impl Repeats {
     /// A line that the filters let through.
     pub(super) fn comes(&mut self, record: &Record<'_>, now: Millis) -> Verdict {
-        let message = record.args().to_string();
+        let message = || record.args().to_string();
         if record.level() > Level::Info || record.target() == UNBOUNDED {
-            return Verdict::Written(message);
+            return Verdict::Written(message());
         }
         let place = (record.file_static(), record.line());
         let (Some(file), Some(line)) = place else {
-            return Verdict::Written(message);
+            return Verdict::Written(message());
         };
         let kind = self.kinds.entry((file, line)).or_insert_with(|| Kind {
             level: record.level(),
@@ -77,6 +77,7 @@ impl Repeats {
             return Verdict::LeftOut;
         }
         kind.written += 1;
+        let message = message();
         if kind.written == WRITTEN_MAX {
             kind.example = message.chars().take(EXAMPLE_CHARS_MAX).collect();
         }

@@ -24,12 +24,6 @@ pub(super) const OTHER_DESCRIPTORS: usize = 32;
 /// Ticks until accepting is tried again after not even a descriptor for turning away was left.
 const PAUSE_TICKS: u32 = 5;
 
-/// Ticks between two lines of the log about that: an attacker could fill a disk with them.
-const WARN_TICKS: u32 = 100;
-
-/// Ticks between two lines of the log about an address at its limit: a minute.
-const WARN_OF_ADDRESS_TICKS: u32 = 600;
-
 /// How many connections fit into `descriptors` open files.
 pub fn connections_within(descriptors: usize) -> usize {
     descriptors
@@ -45,10 +39,6 @@ pub(super) struct Listeners {
     paused_until: Option<Tick>,
     /// Accepting failed for want of descriptors or memory, and has not succeeded since.
     is_exhausted: bool,
-    /// When the log may say again that the system has nothing left.
-    warn_at: Tick,
-    /// When the log may report again that an address is at its limit.
-    warn_of_address_at: Tick,
 }
 
 impl Listeners {
@@ -58,8 +48,6 @@ impl Listeners {
             max_connections,
             paused_until: None,
             is_exhausted: false,
-            warn_at: Tick(0),
-            warn_of_address_at: Tick(0),
         }
     }
 
@@ -81,15 +69,6 @@ impl Listeners {
     /// When the next connection can be accepted, if one may be waiting.
     pub(super) fn next_try(&self) -> Option<Tick> {
         (!self.waiting.is_empty()).then(|| self.paused_until.unwrap_or_default())
-    }
-
-    /// Whether the log may report that an address is at its limit: not more than once a minute.
-    fn may_warn_of_address(&mut self, now: Tick) -> bool {
-        let may = now >= self.warn_of_address_at;
-        if may {
-            self.warn_of_address_at = now + WARN_OF_ADDRESS_TICKS;
-        }
-        may
     }
 
     /// Nothing waits any more but at these listeners.
@@ -147,9 +126,6 @@ impl<N: Net> Server<N> {
             Accept::Exhausted => {
                 if !mem::replace(&mut self.listeners.is_exhausted, true) {
                     self.stats.exhausted += 1;
-                }
-                if now >= self.listeners.warn_at {
-                    self.listeners.warn_at = now + WARN_TICKS;
                     warn!(target: "parlor::accept",
                         "out of descriptors or memory with {} connections; turning newcomers away",
                         self.connections.len());
@@ -212,7 +188,7 @@ impl<N: Net> Server<N> {
             self.is_surplus(id, Surplus::Connections, now);
         } else if let Peer::Ip(address) = peer
             && !from_proxy
-            && !self.count_for(id, address, now)
+            && !self.count_for(id, address)
         {
             self.is_surplus(id, Surplus::OfAddress, now);
         }
@@ -230,7 +206,7 @@ impl<N: Net> Server<N> {
 
     /// Counts the connection for an address. False: the address has too many.
     #[must_use]
-    pub(super) fn count_for(&mut self, id: ConnId, address: IpAddr, now: Tick) -> bool {
+    pub(super) fn count_for(&mut self, id: ConnId, address: IpAddr) -> bool {
         let Some(connection) = self.connections.get_mut(id) else {
             return true;
         };
@@ -241,13 +217,11 @@ impl<N: Net> Server<N> {
             connection.source = Source::Counted(counted_for);
             return true;
         }
-        if self.listeners.may_warn_of_address(now) {
-            warn!(target: "parlor::accept",
-                "{address} has {} connections, the limit of one address \
-                 (--max-connections-per-address); if it is a reverse proxy, name it with \
-                 --trusted-proxy and let it send X-Forwarded-For with its client's address",
-                self.per_address_max);
-        }
+        warn!(target: "parlor::accept",
+            "{address} has {} connections, the limit of one address \
+             (--max-connections-per-address); if it is a reverse proxy, name it with \
+             --trusted-proxy and let it send X-Forwarded-For with its client's address",
+            self.per_address_max);
         false
     }
 }

@@ -65,7 +65,7 @@ impl<N: Net> Server<N> {
 
     fn count_named(&mut self, id: ConnId, address: IpAddr, now: Tick) {
         self.becomes(id, Source::Uncounted);
-        if !self.count_for(id, address, now) {
+        if !self.count_for(id, address) {
             self.is_surplus(id, Surplus::OfAddress, now);
         }
     }

@@ -162,7 +162,7 @@ impl<N: Net> Server<N> {
             Err(why) => return self.refuse_upgrade(id, &upgrade, &why, now),
         };
         if let Some(address) = self.client_address(id, upgrade.forwarded_for)
-            && !self.count_for(id, address, now)
+            && !self.count_for(id, address)
         {
             return self.refuse_upgrade(id, &upgrade, &Refusal::TooManyFromAddress, now);
         }
