@@ -53,7 +53,7 @@ parlor ban|mute|kick|purge|...     keeps order on a running server: see parlor b
 parlor token --sub WHO [OPTION]... signs a token; see parlor token --help
 parlor reload                      has a running server read its settings again
 parlor admin WHAT                  connections, rooms, members and more of a running server
-parlor drain [OPTION]...           sends the members away, a few at a time, and ends the server
+parlor drain [OPTION]...           sends members away, a few at a time, and ends the server
 parlor config [OPTION]...          the settings, and where each comes from
 parlor check [OPTION]...           looks for mistakes in the settings, without starting
 parlor health [alive] [OPTION]...  exit code 0 if the server of these settings is ready

@@ -79,6 +79,7 @@ const VALUES: &[(&str, &str)] = &[
     ("message-timeout", "\"7s\""),
     ("close-timeout", "\"7s\""),
     ("grace-timeout", "\"7s\""),
+    ("drain-timeout", "\"17s\""),
     ("max-head-bytes", "7000"),
     ("max-message-bytes", "7000"),
     ("max-fragments", "7"),
