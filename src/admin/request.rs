@@ -113,7 +113,11 @@ pub fn receive(bytes: &[u8]) -> Received {
     let Some(body) = bytes.get(head_bytes..consumed) else {
         return Received::Partial;
     };
-    let closes = |value: &&[u8]| value.eq_ignore_ascii_case(b"close");
+    // A list of options, which other fields may go on (RFC 9110 §7.6.1).
+    let closes = |value: &&[u8]| {
+        let mut options = value.split(|byte| *byte == b',');
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    };
     let keep_alive = head.version == Some(1) && !field("Connection").iter().any(closes);
     let (method, target) = (head.method.unwrap_or(""), head.path.unwrap_or(""));
     let to_head = method == "HEAD";
@@ -389,12 +393,22 @@ mod tests {
         for (bytes, expected) in [
             ("GET /status HTTP/1.1\r\n\r\n", true),
             ("GET /status HTTP/1.1\r\nConnection: close\r\n\r\n", false),
+            (
+                "GET / HTTP/1.1\r\nConnection: Close, Upgrade\r\n\r\n",
+                false,
+            ),
+            (
+                "GET / HTTP/1.1\r\nConnection: upgrade, enclosed\r\n\r\n",
+                true,
+            ),
             ("GET /status HTTP/1.0\r\n\r\n", false),
         ] {
-            let Received::Request { keep_alive, .. } = received(bytes.as_bytes()) else {
+            let (Received::Request { keep_alive, .. } | Received::Refused { keep_alive, .. }) =
+                received(bytes.as_bytes())
+            else {
                 panic!("{bytes}");
             };
-            assert_eq!(keep_alive, expected);
+            assert_eq!(keep_alive, expected, "{bytes}");
         }
     }
 }
