@@ -184,8 +184,8 @@ impl<N: Net> Server<N> {
         self.chat_step(now, |before, _| before.set(chat));
     }
 
-    /// Deadlines may come earlier than they were armed for. Some 60 ns each: a millisecond with
-    /// 15,000 connections.
+    /// Deadlines may come earlier than they were armed for. The only work of a reload that grows with
+    /// the number of connections; an operator asks for it, and at most one reading is under way.
     fn rearm_all(&mut self) {
         for id in self.connections.ids() {
             self.rearm(id);
