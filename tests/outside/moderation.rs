@@ -60,6 +60,29 @@ fn guest_is_banned_with_its_address_and_others_are_not() {
     contains(page.is_closed_with(4002), "You are banned until ");
 }
 
+/// Bans by address do not count for the accounts of moderators.
+#[test]
+fn moderator_that_logs_out_at_a_banned_address_leaves() {
+    let server = Server::start(&TOKEN);
+    let mut ann = Program::in_room(&server, "ann", "den");
+    ann.asks(json!({"type": "op", "token": "sesame"}));
+    let mut bob = Program::connect_from(&server, "203.0.113.7");
+    let register = json!({"type": "register", "account": "bob",
+                          "password": "correct horse battery"});
+    assert_eq!(bob.asks(register)["type"], "ok");
+    let join = json!({"type": "join", "room": "den"});
+    assert_eq!(bob.asks(join)["type"], "joined");
+    let role = json!({"type": "role", "room": "den", "account": "bob", "role": "moderator"});
+    assert_eq!(ann.asks(role)["type"], "ok");
+    let ban = json!({"type": "ban", "room": "den", "address": "203.0.113.7"});
+    assert_eq!(ann.asks(ban)["type"], "ok");
+    let send = json!({"type": "send", "room": "den", "text": "still here"});
+    assert_eq!(bob.asks(send.clone())["type"], "ok");
+
+    assert_eq!(bob.asks(json!({"type": "logout"}))["type"], "ok");
+    assert_eq!(bob.asks(send)["code"], "not_a_member");
+}
+
 #[test]
 fn program_is_told_why_it_may_not_join() {
     let server = Server::start(&TOKEN);
