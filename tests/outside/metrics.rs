@@ -10,7 +10,7 @@ use super::unix::Folder;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Samples by their name and labels as they are written.
 struct Metrics {
@@ -280,6 +280,12 @@ fn token_that_can_be_guessed_is_refused_at_the_start() {
 fn alert_rules_name_metrics_that_there_are() {
     let folder = Folder::new("metrics-alerts");
     let _server = keeping_in(&folder.0);
+    let looked_at = "parlor_store_disk_free_bytes";
+    eventually("the store has looked at its disk", || {
+        Metrics::of_operators(&folder)
+            .samples
+            .contains_key(looked_at)
+    });
     let metrics = Metrics::of_operators(&folder);
     let name_of = |sample: &String| sample.split('{').next().map(str::to_owned);
     let names: HashSet<String> = metrics.samples.keys().filter_map(name_of).collect();
@@ -317,8 +323,7 @@ fn prometheus_own_parser_reads_the_metrics() {
     let file = folder.path("metrics");
     fs::write(&file, &text).expect("a file");
     let mut python = Command::new(installed("python/bin/python"));
-    python.arg(source("tests/clients/metrics.py"));
-    python.stdin(Stdio::from(fs::File::open(&file).expect("a file")));
+    python.arg(source("tests/clients/metrics.py")).arg(&file);
     let (status, output, errors) = finish(&mut python);
     assert!(status.success(), "{output}{errors}");
     let families = parse(&text).families.len();
