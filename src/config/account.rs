@@ -1,7 +1,7 @@
 //! The options of the commands about accounts: `parlor account add NAME` and its like. Pure, as the
 //! options of the server are.
 
-use super::table::{ADMIN_SOCKET_DEFAULT, STORE_DEFAULT};
+use super::commands::{SOCKET_OF_COMMAND, STORE_OF_COMMAND, admin_socket, store};
 use super::{StorePlace, Whereabouts};
 use crate::admin::parse_role;
 use crate::chat::Role;
@@ -27,6 +27,12 @@ pub struct AccountOptions {
     pub role: Option<Option<Role>>,
 }
 
+impl AsMut<Whereabouts> for AccountOptions {
+    fn as_mut(&mut self) -> &mut Whereabouts {
+        &mut self.whereabouts
+    }
+}
+
 /// What a command is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountInvocation {
@@ -39,27 +45,8 @@ pub enum AccountInvocation {
     Help(String),
 }
 
-const STORE: Row<AccountOptions> = custom(
-    "store",
-    "PATH",
-    "the directory of the history",
-    |c, value| {
-        c.whereabouts.store_place = value.parse()?;
-        Ok(())
-    },
-    |_| String::from(STORE_DEFAULT),
-);
-
-const ADMIN_SOCKET: Row<AccountOptions> = custom(
-    "admin-socket",
-    "PATH",
-    "where the server that uses it answers, if one does",
-    |c, value| {
-        c.whereabouts.admin_socket = value.parse()?;
-        Ok(())
-    },
-    |_| String::from(ADMIN_SOCKET_DEFAULT),
-);
+const STORE: Row<AccountOptions> = store(STORE_OF_COMMAND);
+const ADMIN_SOCKET: Row<AccountOptions> = admin_socket(SOCKET_OF_COMMAND);
 
 const ROLE: Row<AccountOptions> = custom(
     "role",

@@ -4,7 +4,7 @@
 use super::StorePlace;
 use super::table::{ADMIN_SOCKET_DEFAULT, STORE_DEFAULT};
 use crate::admin::AdminSocket;
-use crate::options::{Asked, BadOption, Command, Group, Positional, Table, custom, help};
+use crate::options::{Asked, BadOption, Command, Group, Positional, Row, Table, custom, help};
 use std::ffi::OsString;
 
 /// Where a store is.
@@ -12,6 +12,12 @@ use std::ffi::OsString;
 pub struct Whereabouts {
     pub store_place: StorePlace,
     pub admin_socket: AdminSocket,
+}
+
+impl AsMut<Self> for Whereabouts {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
 }
 
 /// A command on a store.
@@ -37,29 +43,47 @@ pub enum CommandInvocation {
     Help(String),
 }
 
+/// What the two rows say where a command works on the store if no server uses it.
+pub(super) const STORE_OF_COMMAND: &str = "the directory of the history";
+pub(super) const SOCKET_OF_COMMAND: &str = "where the server that uses it answers, if one does";
+/// The same where a command only asks a running server.
+pub(super) const STORE_OF_SERVER: &str =
+    "the directory of the server's history, in which its admin socket may be";
+pub(super) const SOCKET_OF_SERVER: &str = "where the server answers";
+
+/// `--store` of a command.
+pub(super) const fn store<C: AsMut<Whereabouts>>(help: &'static str) -> Row<C> {
+    custom(
+        "store",
+        "PATH",
+        help,
+        |c, value| {
+            c.as_mut().store_place = value.parse()?;
+            Ok(())
+        },
+        |_| String::from(STORE_DEFAULT),
+    )
+}
+
+/// `--admin-socket` of a command.
+pub(super) const fn admin_socket<C: AsMut<Whereabouts>>(help: &'static str) -> Row<C> {
+    custom(
+        "admin-socket",
+        "PATH",
+        help,
+        |c, value| {
+            c.as_mut().admin_socket = value.parse()?;
+            Ok(())
+        },
+        |_| String::from(ADMIN_SOCKET_DEFAULT),
+    )
+}
+
 const GROUPS: &[Group<Whereabouts>] = &[Group {
     title: "Options",
     rows: &[
-        custom(
-            "store",
-            "PATH",
-            "the directory of the history",
-            |c, value| {
-                c.store_place = value.parse()?;
-                Ok(())
-            },
-            |_| String::from(STORE_DEFAULT),
-        ),
-        custom(
-            "admin-socket",
-            "PATH",
-            "where the server that uses it answers, if one does",
-            |c, value| {
-                c.admin_socket = value.parse()?;
-                Ok(())
-            },
-            |_| String::from(ADMIN_SOCKET_DEFAULT),
-        ),
+        store(STORE_OF_COMMAND),
+        admin_socket(SOCKET_OF_COMMAND),
         help(),
     ],
 }];

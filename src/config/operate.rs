@@ -2,11 +2,9 @@
 //! `parlor admin`. One row each. Pure, as the options of the server are.
 
 use super::Whereabouts;
-use super::table::{ADMIN_SOCKET_DEFAULT, STORE_DEFAULT};
+use super::commands::{SOCKET_OF_SERVER, STORE_OF_SERVER, admin_socket, store};
 use crate::admin::Operation;
-use crate::options::{
-    Asked, BadOption, Command, Group, Positional, Row, Table, custom, help, switch,
-};
+use crate::options::{Asked, BadOption, Command, Group, Positional, Row, Table, help, switch};
 use std::ffi::OsString;
 
 /// What is given to one.
@@ -15,6 +13,12 @@ pub struct OperateOptions {
     pub whereabouts: Whereabouts,
     /// What is printed is JSON.
     pub is_json: bool,
+}
+
+impl AsMut<Whereabouts> for OperateOptions {
+    fn as_mut(&mut self) -> &mut Whereabouts {
+        &mut self.whereabouts
+    }
 }
 
 /// What a command is to do.
@@ -36,27 +40,8 @@ pub struct AdminCommand {
     operation: fn(&str) -> Result<Operation, String>,
 }
 
-const STORE: Row<OperateOptions> = custom(
-    "store",
-    "PATH",
-    "the directory of the server's history, in which its admin socket may be",
-    |c, value| {
-        c.whereabouts.store_place = value.parse()?;
-        Ok(())
-    },
-    |_| String::from(STORE_DEFAULT),
-);
-
-const ADMIN_SOCKET: Row<OperateOptions> = custom(
-    "admin-socket",
-    "PATH",
-    "where the server answers",
-    |c, value| {
-        c.whereabouts.admin_socket = value.parse()?;
-        Ok(())
-    },
-    |_| String::from(ADMIN_SOCKET_DEFAULT),
-);
+const STORE: Row<OperateOptions> = store(STORE_OF_SERVER);
+const ADMIN_SOCKET: Row<OperateOptions> = admin_socket(SOCKET_OF_SERVER);
 
 const JSON: Row<OperateOptions> = switch("json", "print JSON, for scripts", |c| &mut c.is_json);
 

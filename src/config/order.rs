@@ -2,7 +2,7 @@
 //! row each. What is given becomes a request of `parlor.v1.json`. Pure, as the options of the server
 //! are.
 
-use super::table::{ADMIN_SOCKET_DEFAULT, STORE_DEFAULT};
+use super::commands::{SOCKET_OF_SERVER, STORE_OF_SERVER, admin_socket, store};
 use super::{StorePlace, Whereabouts};
 use crate::chat::{PURGE_SECONDS_MAX, Whom};
 use crate::options::{
@@ -19,6 +19,12 @@ pub struct OrderOptions {
     pub fields: Map<String, Value>,
     /// Lists are JSON lines.
     pub is_json: bool,
+}
+
+impl AsMut<Whereabouts> for OrderOptions {
+    fn as_mut(&mut self) -> &mut Whereabouts {
+        &mut self.whereabouts
+    }
 }
 
 /// What a command is to do.
@@ -44,27 +50,8 @@ pub struct OrderCommand {
     needs: &'static [(&'static str, &'static str)],
 }
 
-const STORE: Row<OrderOptions> = custom(
-    "store",
-    "PATH",
-    "the directory of the server's history, in which its admin socket may be",
-    |c, value| {
-        c.whereabouts.store_place = value.parse()?;
-        Ok(())
-    },
-    |_| String::from(STORE_DEFAULT),
-);
-
-const ADMIN_SOCKET: Row<OrderOptions> = custom(
-    "admin-socket",
-    "PATH",
-    "where the server answers",
-    |c, value| {
-        c.whereabouts.admin_socket = value.parse()?;
-        Ok(())
-    },
-    |_| String::from(ADMIN_SOCKET_DEFAULT),
-);
+const STORE: Row<OrderOptions> = store(STORE_OF_SERVER);
+const ADMIN_SOCKET: Row<OrderOptions> = admin_socket(SOCKET_OF_SERVER);
 
 const JSON: Row<OrderOptions> = switch("json", "print JSON lines", |c| &mut c.is_json);
 

@@ -1,16 +1,15 @@
 //! `parlor account`: asks for a password where one is needed, and gives the command to a running
 //! server or to the store.
 
-use super::commands::place;
+use super::commands::carry_out;
 use super::settings::setting;
-use super::{FAILED, fill, misused, print};
+use super::{fill, misused, print};
 use parlor::admin::{self, AccountCommand};
 use parlor::config::{AccountAction, AccountInvocation, AccountOptions};
 use parlor::net::ask_secret;
 use parlor::net::mio::wall_clock;
 use parlor::password;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 pub(super) fn run_account(mut arguments: Vec<OsString>) -> ExitCode {
@@ -30,22 +29,10 @@ pub(super) fn run_account(mut arguments: Vec<OsString>) -> ExitCode {
             return misused();
         }
     };
-    let outcome = account_command(action, &options, name).and_then(|command| {
-        let place = place(options.whereabouts)?;
-        let mut screen = admin::Screen {
-            output: &mut io::stdout().lock(),
-            errors: &mut io::stderr(),
-            is_terminal: io::stderr().is_terminal(),
-        };
-        admin::account(&place, &command, wall_clock(), &mut screen)
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{program}: {why}");
-            FAILED
-        }
-    }
+    let command = account_command(action, &options, name);
+    carry_out(program, options.whereabouts, |place, screen| {
+        admin::account(place, &command?, wall_clock(), screen).map(|()| ExitCode::SUCCESS)
+    })
 }
 
 fn account_command(

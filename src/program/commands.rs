@@ -32,21 +32,9 @@ pub(super) fn run_order(order: &OrderCommand, arguments: Vec<OsString>) -> ExitC
         fields,
         is_json,
     } = options;
-    let outcome = place(whereabouts).and_then(|place| {
-        let mut screen = admin::Screen {
-            output: &mut io::stdout().lock(),
-            errors: &mut io::stderr(),
-            is_terminal: io::stderr().is_terminal(),
-        };
-        admin::order(&place, &fields, is_json, &mut screen)
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{}: {why}", order.program());
-            FAILED
-        }
-    }
+    carry_out(order.program(), whereabouts, |place, screen| {
+        admin::order(place, &fields, is_json, screen).map(|()| ExitCode::SUCCESS)
+    })
 }
 
 pub(super) fn run_store(mut arguments: Vec<OsString>) -> ExitCode {
@@ -69,34 +57,45 @@ pub(super) fn run_command(command: StoreCommand, arguments: Vec<OsString>) -> Ex
             return misused();
         }
     };
+    let argument = argument.as_deref();
+    let required = argument.unwrap_or_default();
+    carry_out(command.program(), whereabouts, |place, screen| {
+        match command {
+            StoreCommand::Backup => admin::backup(place, Path::new(required), screen),
+            StoreCommand::Export => admin::export(place, required, screen),
+            StoreCommand::Drain => admin::drain(place, screen),
+            StoreCommand::Audit => admin::audit(place, argument, screen),
+            StoreCommand::Check => {
+                let is_whole = admin::check(place, argument.map(Path::new), screen)?;
+                return Ok(if is_whole { ExitCode::SUCCESS } else { FAILED });
+            }
+        }
+        .map(|()| ExitCode::SUCCESS)
+    })
+}
+
+/// Does the work of a command at its place, and names the program where that fails.
+pub(super) fn carry_out(
+    program: &str,
+    whereabouts: Whereabouts,
+    work: impl FnOnce(&admin::Place, &mut admin::Screen<'_>) -> Result<ExitCode, String>,
+) -> ExitCode {
     let outcome = place(whereabouts).and_then(|place| {
         let mut screen = admin::Screen {
             output: &mut io::stdout().lock(),
             errors: &mut io::stderr(),
             is_terminal: io::stderr().is_terminal(),
         };
-        let argument = argument.as_deref();
-        let required = argument.unwrap_or_default();
-        match command {
-            StoreCommand::Backup => admin::backup(&place, Path::new(required), &mut screen),
-            StoreCommand::Export => admin::export(&place, required, &mut screen),
-            StoreCommand::Drain => admin::drain(&place, &mut screen),
-            StoreCommand::Audit => admin::audit(&place, argument, &mut screen),
-            StoreCommand::Check => {
-                let is_whole = admin::check(&place, argument.map(Path::new), &mut screen)?;
-                return Ok(if is_whole { ExitCode::SUCCESS } else { FAILED });
-            }
-        }
-        .map(|()| ExitCode::SUCCESS)
+        work(&place, &mut screen)
     });
     outcome.unwrap_or_else(|why| {
-        eprintln!("{}: {why}", command.program());
+        eprintln!("{program}: {why}");
         FAILED
     })
 }
 
 /// Where the store of a command is.
-pub(super) fn place(whereabouts: Whereabouts) -> Result<admin::Place, String> {
+fn place(whereabouts: Whereabouts) -> Result<admin::Place, String> {
     let directory = match whereabouts.store_place {
         StorePlace::Directory(directory) => directory,
         StorePlace::Unnamed => state_directory(variable).ok_or(NO_DIRECTORY)?,

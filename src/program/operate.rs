@@ -1,13 +1,12 @@
 //! `parlor reload` and `parlor admin`: finds the command and the server; what is asked is the
 //! library's.
 
-use super::commands::place;
+use super::commands::carry_out;
 use super::settings::setting;
-use super::{FAILED, misused, print};
+use super::{misused, print};
 use parlor::admin;
 use parlor::config::{AdminCommand, OperateInvocation, OperateOptions, admin_help};
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 /// `parlor admin WHAT`
@@ -40,19 +39,7 @@ pub(super) fn run(command: &AdminCommand, arguments: Vec<OsString>) -> ExitCode 
         whereabouts,
         is_json,
     } = options;
-    let outcome = place(whereabouts).and_then(|place| {
-        let mut screen = admin::Screen {
-            output: &mut io::stdout().lock(),
-            errors: &mut io::stderr(),
-            is_terminal: io::stderr().is_terminal(),
-        };
-        admin::operate(&place, &operation, is_json, &mut screen)
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{}: {why}", command.program());
-            FAILED
-        }
-    }
+    carry_out(command.program(), whereabouts, |place, screen| {
+        admin::operate(place, &operation, is_json, screen).map(|()| ExitCode::SUCCESS)
+    })
 }
