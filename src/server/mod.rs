@@ -234,13 +234,7 @@ impl<N: Net> Server<N> {
             ..http
         };
         let sessions = Sessions::new(&keeping.started.session_key, seed);
-        let limits = session::limits(
-            ws.max_message_bytes,
-            (chat.message_rate, chat.message_burst),
-            history.catch_up_max,
-            chat.rooms_per_connection,
-            (keeping.dedupe_ms(), chat.edit_window_millis()),
-        );
+        let limits = session::limits(&ws, &chat, &history, keeping.dedupe_ms());
         let deadlines = lengths(&conn, &chat, echo);
         let budgets = Budgets::new(budget.with_messages(chat.message_rate));
         let policy = chat.accounts;

@@ -158,13 +158,8 @@ impl<N: Net> Server<N> {
             ..http
         };
         self.pages = Pages::new(&page);
-        self.limits = session::limits(
-            ws.max_message_bytes,
-            (chat.message_rate, chat.message_burst),
-            history.catch_up_max,
-            chat.rooms_per_connection,
-            (self.limits.dedupe_millis, chat.edit_window_millis()),
-        );
+        let dedupe_millis = self.limits.dedupe_millis;
+        self.limits = session::limits(&ws, &chat, &history, dedupe_millis);
         self.message_bytes_max = ws.max_message_bytes;
         self.spare = Spare::new(&ws);
         self.budgets.set(budget.with_messages(chat.message_rate));

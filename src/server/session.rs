@@ -2,13 +2,13 @@
 //! place of its earlier connection. Knows no encoding.
 
 use super::Server;
-use crate::chat::{Event, Identity, Refused};
+use crate::chat::{self, Event, Identity, Refused};
 use crate::id::{ConnId, Tick};
-use crate::log::Key;
+use crate::log::{self, Key};
 use crate::net::Net;
 use crate::session::Claim;
 use crate::wire::{Done, HISTORY_MAX, Hello, Limits, Problem, Shown};
-use crate::ws::CloseReason;
+use crate::ws::{self, CloseReason};
 
 /// What a client is greeted with as the name of the server.
 const SERVER: &str = concat!("parlor ", env!("CARGO_PKG_VERSION"));
@@ -127,22 +127,21 @@ impl<N: Net> Server<N> {
 }
 
 /// What clients may do, as far as settings say.
-pub(super) const fn limits(
-    message_bytes: usize,
-    (rate, burst): (u32, u32),
-    catch_up: u32,
-    rooms: usize,
-    (dedupe_millis, edit_window_millis): (u64, u64),
+pub(super) fn limits(
+    ws: &ws::Limits,
+    chat: &chat::Settings,
+    history: &log::Settings,
+    dedupe_millis: u64,
 ) -> Limits {
     Limits {
-        message_bytes,
-        rate,
-        burst,
+        message_bytes: ws.max_message_bytes,
+        rate: chat.message_rate,
+        burst: chat.message_burst,
         history: HISTORY_MAX,
-        catch_up,
-        rooms: rooms as u32,
+        catch_up: history.catch_up_max,
+        rooms: chat.rooms_per_connection as u32,
         unacknowledged: super::acks::UNACKED_MAX,
         dedupe_millis,
-        edit_window_millis,
+        edit_window_millis: chat.edit_window_millis(),
     }
 }
