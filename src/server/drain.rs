@@ -1,6 +1,6 @@
 //! Draining: clients are sent away a few at a time, so that they do not all come to another server, or
-//! back to this one, at once; then the server stops. Knows when whose turn is; how a connection is
-//! closed and what it is told is `stop.rs`'s.
+//! back to this one, at once; then the server stops. Knows when the turn of each
+//! connection is; how one is closed, and with which code and words, is `stop.rs`'s.
 //!
 //! A stop by a signal is the same in one step: all are sent away at once, and only the times that
 //! programs are asked to wait spread their return.
@@ -16,7 +16,7 @@ use log::info;
 /// for nothing.
 const EACH_TICK_MIN: usize = 25;
 
-/// Who is to be sent away, and how fast.
+/// The connections that are to be closed, and how many in a tick.
 #[derive(Debug, Default)]
 pub(super) struct Departures {
     /// The last is the next.
@@ -111,7 +111,7 @@ impl<N: Net> Server<N> {
         };
     }
 
-    /// A step of the turn: sends away those whose turn it is.
+    /// A step of the turn: closes the connections whose turn it is.
     pub(super) fn depart(&mut self, now: Tick) {
         if self.departures.next().is_some() {
             let due = self.departures.due(now);

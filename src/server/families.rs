@@ -1,5 +1,5 @@
 //! The families of the metrics: what each module counts, with its name and its help. All is read when
-//! a monitor asks; the turn of the loop only counts. Knows neither who asks nor the text format
+//! a monitor asks; the turn of the loop only counts. Knows neither the request nor the text format
 //! (`metrics`). No label is anything that a client has chosen.
 
 use super::Server;

@@ -1,5 +1,5 @@
-//! Whether the server serves everything, as load balancers and operators ask. Knows the states that
-//! exclude it, not who asks.
+//! Whether the server serves everything, for load balancers and operators. Knows the states that
+//! exclude it, and no HTTP.
 
 use super::Server;
 use super::stop::Lifecycle;

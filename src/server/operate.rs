@@ -165,8 +165,8 @@ impl<N: Net> Server<N> {
         Answer::done(json!({ "members": rows, "next": next(end, count) }))
     }
 
-    /// Costs as much as a message in a room with everyone. It is not kept: who is not there, or reads
-    /// too slowly for it, does not see it.
+    /// Costs as much as a message in a room of all users. It is not kept: a user that is away, or whose
+    /// outbox is full, does not get it.
     fn announce(&mut self, text: &str, now: Tick) -> Answer {
         let shown = Shown::Announcement { text };
         let frames: Frames = Protocol::ALL.map(|protocol| self.encoder.frame(&shown, protocol));
