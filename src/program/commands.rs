@@ -19,7 +19,7 @@ const SERVICE_RUNTIME: &str = "/run/parlor";
 
 /// A command that keeps order on a running server.
 pub(super) fn run_order(order: &OrderCommand, arguments: Vec<OsString>) -> ExitCode {
-    let options = match order.parse(arguments, variable) {
+    let options = match order.parse(arguments, setting) {
         Ok(OrderInvocation::Help(text)) => return print(text.as_bytes()),
         Ok(OrderInvocation::Run(options)) => options,
         Err(bad) => {

@@ -117,9 +117,19 @@ fn commands_find_the_store_that_the_file_names() {
     );
     let mut start = with_file(&path, &[]);
     let server = Server::spawn(start.env_remove("PARLOR_STORE").env("LC_ALL", "C"), 1);
-    let mut listed = with_file(&path, &["account", "list"]);
-    let (status, _, errors) = finish(listed.env_remove("PARLOR_STORE"));
-    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+    for arguments in [
+        &["account", "list"][..],
+        &["admin", "rooms"],
+        &["sanctions"],
+    ] {
+        let mut command = with_file(&path, arguments);
+        let (status, _, errors) = finish(command.env_remove("PARLOR_STORE"));
+        assert_eq!(
+            (status.code(), errors.as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
     assert!(fs::read_dir(&store).expect("a folder").next().is_some());
     drop(server);
 }
