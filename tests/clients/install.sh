@@ -14,7 +14,7 @@ clients=target/clients
 # With gzip alone, and not optimized: it is built more often than it is used.
 cargo_deb=3.8.0
 if [ "${1:-}" = cargo-deb ]; then
-    if ! "$clients/cargo-deb/bin/cargo-deb" --version 2>/dev/null | grep -qx "cargo-deb $cargo_deb"; then
+    if ! "$clients/cargo-deb/bin/cargo-deb" --version 2>/dev/null | grep -x "cargo-deb $cargo_deb" >/dev/null; then
         echo "tests: installing cargo-deb into $clients"
         cargo install --quiet --debug --locked --version "$cargo_deb" --no-default-features \
             --features gzip --target-dir "$clients/cargo-deb/build" --root "$clients/cargo-deb" cargo-deb
