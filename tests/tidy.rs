@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 30] = [
+const MAY_NAME: [(&str, &[&str]); 31] = [
     (
         "server",
         &[
@@ -27,6 +27,7 @@ const MAY_NAME: [(&str, &[&str]); 30] = [
             "log",
             "admin",
             "session",
+            "tls",
             "budget",
             "password",
             "token",
@@ -42,7 +43,7 @@ const MAY_NAME: [(&str, &[&str]); 30] = [
         "config",
         &[
             "net", "http", "page", "ws", "conn", "chat", "log", "store", "admin", "id", "options",
-            "budget", "token", "logging",
+            "budget", "tls", "token", "logging",
         ],
     ),
     ("net", &["id"]),
@@ -58,6 +59,7 @@ const MAY_NAME: [(&str, &[&str]); 30] = [
     ("session", &["chance", "id"]),
     ("password", &[]),
     ("reload", &["config", "options", "token"]),
+    ("tls", &["id"]),
     ("token", &["id"]),
     ("logging", &["id"]),
     ("wheel", &["id", "histogram"]),
@@ -76,7 +78,7 @@ const MAY_NAME: [(&str, &[&str]); 30] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 20] = [
+const BELONGS: [(&str, &[&str]); 21] = [
     ("argon2", &["password"]),
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
@@ -91,6 +93,7 @@ const BELONGS: [(&str, &[&str]); 20] = [
     ("socket2", &["net"]),
     ("rusqlite", &["store"]),
     ("rustix", &["net", "store"]),
+    ("rustls", &["tls", "load"]),
     ("serde_core", &["wire", "load", "token"]),
     ("sha2", &["token"]),
     ("signal_hook", &["net"]),

@@ -1,11 +1,21 @@
 //! The crates in the lock file: each has a licence on the allow-list, and none is there in two
-//! versions. Runs `cargo tree`, which needs no network for it.
+//! versions but those that are listed. Runs `cargo tree`, which needs no network for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Licences that require no more than that their text is kept.
-const ALLOWED: [&str; 5] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Zlib", "Unicode-3.0"];
+const ALLOWED: [&str; 6] = [
+    "MIT",
+    "Apache-2.0",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+];
+
+/// Crates that are in the tree twice, and why. ring 0.17 is not built with getrandom 0.4 yet.
+const DOUBLED: [&str; 1] = ["getrandom"];
 
 /// Each part of an expression joined by AND must offer one allowed licence. Parentheses are expected
 /// around alternatives only; another use makes the licence refused, not allowed.
@@ -54,7 +64,8 @@ fn no_crate_is_in_the_tree_in_two_versions() {
         versions.entry(name).or_default().push(version);
     }
     versions.retain(|_, versions| versions.len() > 1);
-    assert!(versions.is_empty(), "{versions:#?}");
+    let doubled: Vec<&String> = versions.keys().collect();
+    assert_eq!(doubled, DOUBLED, "{versions:#?}");
 }
 
 #[test]
