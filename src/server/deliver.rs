@@ -322,7 +322,14 @@ impl<N: Net> Server<N> {
             Farewell::Banned {
                 from_server: false, ..
             } if protocol == Some(Protocol::Json) => {}
-            Farewell::Banned { notice, .. } => {
+            Farewell::Banned {
+                notice,
+                from_server,
+            } => {
+                if from_server {
+                    // As after a ban from each of its rooms.
+                    self.leave_for_good(id, now);
+                }
                 let sentence = moderate::sentence(&notice);
                 self.part(id, &CloseReason::Banned { sentence }, now);
             }

@@ -164,8 +164,13 @@ impl<N: Net> Server<N> {
 
     /// A user leaves without having asked; its rooms are notified. Nothing if it left before.
     pub(super) fn leave(&mut self, id: ConnId, now: Tick) {
-        self.settle_rooms_of(id, now);
         self.keep_seats(id, now);
+        self.leave_for_good(id, now);
+    }
+
+    /// The same of a user whose session does not come back to where it was in its rooms.
+    pub(super) fn leave_for_good(&mut self, id: ConnId, now: Tick) {
+        self.settle_rooms_of(id, now);
         if let Some(number) = self.talk.chat.guest_number(id)
             && let Some(session) = self.sessions.of(id)
         {

@@ -330,6 +330,35 @@ fn client_that_comes_back_reads_on_from_where_it_joined_first() {
 }
 
 #[test]
+fn client_that_was_banned_from_the_server_comes_back_as_a_newcomer() {
+    let server = Server::start(&TOKEN);
+    let mut ann = keeper(&server, "den");
+    changes(&mut ann, "den", json!({"newcomers_read": false}));
+    let mut bob = Program::in_room(&server, "bob", "den");
+    says(&mut bob, "den", "here I am");
+    changes(&mut ann, "den", json!({"password": WORD}));
+    let session = bob.hello["session"].clone();
+    ann.asks(json!({"type": "ban", "nick": "bob"}));
+    bob.is_closed_with(4002);
+    let newest = says(&mut ann, "den", "without Bob");
+    let bans = ann.asks(json!({"type": "sanctions"}));
+    for ban in bans["sanctions"].as_array().expect("bans") {
+        let mut unban = json!({"type": "unban"});
+        for about in ["nick", "address"] {
+            if let Some(value) = ban.get(about) {
+                unban[about] = value.clone();
+            }
+        }
+        assert_eq!(ann.asks(unban)["type"], "ok", "{ban}");
+    }
+    let mut bob = Program::connect(&server, "");
+    let resumed = bob.asks(json!({"type": "resume", "session": session}));
+    assert_eq!(resumed["type"], "ok", "{resumed}");
+    assert_eq!(bob.asks(join("den", None))["code"], "wrong_password");
+    assert_eq!(bob.asks(join("den", Some(WORD)))["after"], newest);
+}
+
+#[test]
 fn rooms_are_made_by_those_who_may() {
     let options = ["--rooms", "listed", "--listed-room", "Garden"];
     let server = Server::start(&[&TOKEN[..], &options].concat());
