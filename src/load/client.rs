@@ -2,8 +2,11 @@
 //! or half sent. Knows no other connection.
 
 use super::reader::Reader;
+use super::request::Request;
+use super::tls::Tls;
 use crate::net::dial::Micros;
 use crate::net::mio::Stream;
+use std::mem;
 
 pub(super) struct Client {
     pub(super) stream: Stream,
@@ -11,8 +14,33 @@ pub(super) struct Client {
     /// The moment at which the connection was due to be opened.
     pub(super) due: Micros,
     pub(super) reader: Reader,
-    /// Bytes that the socket has not accepted.
+    /// With `wss://`.
+    pub(super) tls: Option<Box<Tls>>,
+    /// Bytes that the socket has not accepted: with TLS, records.
     pub(super) unsent: Vec<u8>,
+}
+
+impl Client {
+    /// What must stand before the next bytes from the socket. With TLS these are records, which
+    /// have nothing before them.
+    pub(super) fn rest(&self) -> &[u8] {
+        match self.tls {
+            None => self.reader.rest(),
+            Some(_) => &[],
+        }
+    }
+
+    /// One whose request is still to be sent.
+    pub(super) fn new(stream: Stream, due: Micros, mut request: Request) -> Self {
+        Self {
+            stream,
+            phase: Phase::Dialing,
+            due,
+            tls: None,
+            unsent: mem::take(&mut request.bytes),
+            reader: Reader::new(request),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
-//! What Linux reports about the server's process and about the kernel, and what follows from it.
+//! What Linux reports about the server's processes and about the kernel, and what follows from it.
 //! Reads /proc and nothing else; what cannot be read is `None`.
 
 use std::fs;
+use std::path::Path;
 
-/// What the server's process uses at a moment.
+/// What the server's processes use at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     /// User and system time of all threads.
@@ -42,10 +43,22 @@ pub(super) fn resident_bytes_peak(pid: u32) -> Option<u64> {
     kib(&text, "VmHWM:")
 }
 
-pub(super) fn read(pid: u32) -> Reading {
+pub(super) fn exists(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// The sum of what several processes use; unknown if it is for one of them.
+pub(super) fn sum(pids: &[u32], of: fn(u32) -> Option<u64>) -> Option<u64> {
+    if pids.is_empty() {
+        return None;
+    }
+    pids.iter().map(|pid| of(*pid)).sum()
+}
+
+pub(super) fn read(pids: &[u32]) -> Reading {
     Reading {
-        cpu_nanos: cpu_nanos(pid),
-        user_bytes: user_bytes(pid),
+        cpu_nanos: sum(pids, cpu_nanos),
+        user_bytes: sum(pids, user_bytes),
     }
 }
 
@@ -118,14 +131,14 @@ mod tests {
     #[test]
     fn own_process_can_be_measured() {
         let pid = std::process::id();
-        let before = read(pid);
+        let before = read(&[pid]);
         let mut sum = 0_u64;
         let mut after = before;
         // The kernel updates CPU times a few times a second.
         for round in 0..1_000_000_000_u64 {
             sum = std::hint::black_box(sum.wrapping_add(round));
             if round % 10_000_000 == 0 {
-                after = read(pid);
+                after = read(&[pid]);
                 if after.cpu_nanos > before.cpu_nanos {
                     break;
                 }
@@ -139,8 +152,16 @@ mod tests {
     }
 
     #[test]
+    fn several_processes_have_the_sum_of_their_figures() {
+        let sum = sum(&[3, 4], |pid| Some(u64::from(pid)));
+        assert_eq!(sum, Some(7));
+    }
+
+    #[test]
     fn process_that_does_not_exist_has_no_figures() {
-        assert_eq!(read(u32::MAX), Reading::default());
+        assert_eq!(read(&[u32::MAX]), Reading::default());
+        assert_eq!(read(&[std::process::id(), u32::MAX]), Reading::default());
+        assert_eq!(read(&[]), Reading::default());
         assert_eq!(descriptors(u32::MAX), None);
     }
 }

@@ -6,7 +6,7 @@
 //! process of `--pid` is the server; `conduct` decides how long each phase lasts and watches the
 //! server (`measure`); it commands a `crew`, which is this process or several helpers; each has a
 //! `worker`, the loop over its connections (`client`, `request`, `reader`, `inbound`, `schedule`,
-//! `timeouts`), and the `talk` that they make (`marker`, `ledger`). Clients of `parlor.v1.json`
+//! `timeouts`, `tls`), and the `talk` that they make (`marker`, `ledger`). Clients of `parlor.v1.json`
 //! decode an `object` and have a `seat`; those that were away are accounted for by `storm`, pages
 //! of history by `pages`. Everything is counted in a `tally` and reported by `report`.
 //!
@@ -34,6 +34,7 @@ mod storm;
 mod talk;
 mod tally;
 mod timeouts;
+mod tls;
 mod url;
 mod worker;
 
@@ -111,11 +112,15 @@ fn target(options: &Options) -> io::Result<Target> {
     }
 }
 
-/// The process of `--pid` should be the server: if it surely is not, there is no run.
+/// The first process of `--pid` should be the server: if it surely is not, there is no run.
 fn check_pid(options: &Options, screen: &mut Screen<'_>) -> Result<(), LoadError> {
-    let Some(pid) = options.pid else {
+    let Some((&pid, behind)) = options.pids.split_first() else {
         return Ok(());
     };
+    if let Some(pid) = behind.iter().find(|pid| !measure::exists(**pid)) {
+        let sentence = format!("--pid {pid}: there is no such process");
+        return Err(LoadError::Misused(TABLE.bad(sentence)));
+    }
     let target = target(options).map_err(|error| LoadError::System(error.to_string()))?;
     match holder::find(pid, &target).remark(pid, &options.url.text) {
         None => Ok(()),

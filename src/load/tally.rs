@@ -28,8 +28,13 @@ pub(super) enum Count {
     Ports,
     /// Answered with something that is no handshake, or ended without an answer.
     Unanswered,
+    /// The handshake of TLS failed; by reason in [`Tally::tls_errors`].
+    Unsecured,
     /// Neither upgraded nor failed when the tester left.
     Unfinished,
+    /// Handshakes of TLS that succeeded, and those with the session of an earlier one.
+    Shaken,
+    Resumed,
     /// Never begun, because the time to open all connections was up.
     NotBegun,
     /// The server sent a close frame; by code in [`Tally::codes`].
@@ -143,6 +148,7 @@ impl Counts {
             + self.of(Count::Descriptors)
             + self.of(Count::Ports)
             + self.of(Count::Unanswered)
+            + self.of(Count::Unsecured)
             + self.of(Count::Unjoined)
             + self.of(Count::Unfinished)
             + self.of(Count::NotBegun)
@@ -203,6 +209,8 @@ impl Counts {
     }
 }
 
+/// Different reasons for which TLS fails.
+const TLS_ERRORS_MAX: usize = 8;
 /// Longer times count as this long.
 const MICROS_MAX: u64 = 3_600_000_000;
 
@@ -253,6 +261,8 @@ pub(super) struct Tally {
     pub(super) statuses: BTreeMap<u16, u64>,
     /// Codes of the server's close frames; 0: no code.
     pub(super) codes: BTreeMap<u16, u64>,
+    /// What was wrong with the TLS of connections, as a sentence.
+    pub(super) tls_errors: BTreeMap<String, u64>,
     times: [Histogram<u64>; Time::NAMES.len()],
 }
 
@@ -266,6 +276,7 @@ impl Default for Tally {
             counts: Counts::default(),
             statuses: BTreeMap::new(),
             codes: BTreeMap::new(),
+            tls_errors: BTreeMap::new(),
             times: Time::NAMES.map(|_| histogram()),
         }
     }
@@ -280,6 +291,17 @@ impl Tally {
         self.times[time as usize].saturating_record(micros);
     }
 
+    /// Counts a reason. Those of a server that finds ever new ones are counted as one.
+    pub(super) fn add_tls_error(&mut self, error: &str, count: u64) {
+        let is_new = !self.tls_errors.contains_key(error);
+        let error = if is_new && self.tls_errors.len() >= TLS_ERRORS_MAX {
+            "others"
+        } else {
+            error
+        };
+        *self.tls_errors.entry(error.to_owned()).or_default() += count;
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
         for (status, count) in &other.statuses {
@@ -287,6 +309,9 @@ impl Tally {
         }
         for (code, count) in &other.codes {
             *self.codes.entry(*code).or_default() += count;
+        }
+        for (error, count) in &other.tls_errors {
+            self.add_tls_error(error, *count);
         }
         for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
             mine.add(theirs)
@@ -301,6 +326,9 @@ impl Tally {
         }
         for (code, count) in &self.codes {
             writeln!(to, "code {code} {count}")?;
+        }
+        for (error, count) in &self.tls_errors {
+            writeln!(to, "tls {count} {error}")?;
         }
         for (time, name) in Time::NAMES {
             for step in self.of(time).iter_recorded() {
@@ -323,6 +351,10 @@ impl Tally {
             return Some(());
         }
         let (key, count) = rest.split_once(' ')?;
+        if name == "tls" {
+            self.add_tls_error(count, key.parse().ok()?);
+            return Some(());
+        }
         let count: u64 = count.parse().ok()?;
         match name {
             "status" => *self.statuses.entry(key.parse().ok()?).or_default() += count,

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(super) struct Url {
     /// As given on the command line.
     pub(super) text: String,
+    /// With TLS.
+    pub(super) is_secure: bool,
     pub(super) place: Place,
     /// The path and the query.
     pub(super) path: String,
@@ -20,6 +22,10 @@ pub(super) enum Place {
     Host { name: String, port: u16 },
     Socket(PathBuf),
 }
+
+/// The ports of ws and wss that a URL leaves out.
+const PORT: u16 = 80;
+const SECURE_PORT: u16 = 443;
 
 /// The default of `--url`.
 const LOCAL: &str = "ws://127.0.0.1:8080/ws/{room}?nick={nick}";
@@ -37,8 +43,8 @@ impl Url {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected a URL like ws://127.0.0.1:8080/ws/{room} or \
-                                ws+unix:/run/parlor.sock:/ws/{room}";
+        const EXPECTED: &str = "expected a URL like ws://127.0.0.1:8080/ws/{room}, \
+                                wss://example.org/ws/{room} or ws+unix:/run/parlor.sock:/ws/{room}";
         if text.chars().any(|c| c.is_control() || c == ' ') {
             return Err(String::from(EXPECTED));
         }
@@ -46,15 +52,19 @@ impl Url {
             rest.split_once(":/")
                 .filter(|(socket, _)| !socket.is_empty())
                 .map(|(socket, path)| (Place::Socket(PathBuf::from(socket)), path))
-        } else if let Some(rest) = text.strip_prefix("ws://") {
-            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-            parse_host(host).map(|host| (host, path))
         } else {
-            None
+            let known = [("ws://", PORT), ("wss://", SECURE_PORT)].into_iter();
+            let mut rests =
+                known.filter_map(|(scheme, port)| Some((text.strip_prefix(scheme)?, port)));
+            rests.next().and_then(|(rest, usual_port)| {
+                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+                parse_host(host, usual_port).map(|host| (host, path))
+            })
         };
         let (place, path) = parts.ok_or_else(|| String::from(EXPECTED))?;
         Ok(Self {
             text: text.to_owned(),
+            is_secure: text.starts_with("wss://"),
             place,
             path: format!("/{path}"),
         })
@@ -63,10 +73,14 @@ impl Url {
     /// The value of the Host header.
     pub(super) fn host(&self) -> String {
         match &self.place {
-            Place::Host { name, port: 80 } => name.clone(),
+            Place::Host { name, port } if *port == self.usual_port() => name.clone(),
             Place::Host { name, port } => format!("{name}:{port}"),
             Place::Socket(_) => String::from("localhost"),
         }
+    }
+
+    const fn usual_port(&self) -> u16 {
+        if self.is_secure { SECURE_PORT } else { PORT }
     }
 
     pub(super) fn is_loopback_v4(&self) -> bool {
@@ -79,11 +93,11 @@ impl Url {
     }
 }
 
-fn parse_host(text: &str) -> Option<Place> {
+fn parse_host(text: &str, usual_port: u16) -> Option<Place> {
     let (name, port) = match text.rsplit_once(':') {
         // A colon in brackets is part of an address.
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()?),
-        Some(_) | None => (text, 80),
+        Some(_) | None => (text, usual_port),
     };
     let is_bare_v6 = name.contains(':') && !name.starts_with('[');
     (!name.is_empty() && !is_bare_v6).then(|| Place::Host {
@@ -118,6 +132,9 @@ mod tests {
             ("ws://example.org/chat?a=b", "example.org", "/chat?a=b"),
             ("ws://[::1]:9000", "[::1]:9000", "/"),
             ("ws://[::1]/", "[::1]", "/"),
+            ("wss://example.org/ws", "example.org", "/ws"),
+            ("wss://[::1]:443/", "[::1]", "/"),
+            ("wss://127.0.0.1:80/", "127.0.0.1:80", "/"),
             ("ws+unix:/run/p.sock:/ws/x", "localhost", "/ws/x"),
         ] {
             let url = Url::parse(text).unwrap();
@@ -130,7 +147,8 @@ mod tests {
         for text in [
             "",
             "localhost",
-            "wss://example.org/",
+            "wss://",
+            "https://example.org/",
             "ws://",
             "ws://:80/",
             "ws://host:port/",
@@ -141,6 +159,14 @@ mod tests {
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_wss_has_tls() {
+        let is_secure = |text| Url::parse(text).unwrap().is_secure;
+        assert!(is_secure("wss://example.org/"));
+        assert!(!is_secure("ws://example.org:443/"));
+        assert!(!is_secure("ws+unix:/run/p.sock:/"));
     }
 
     #[test]

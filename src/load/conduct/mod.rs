@@ -60,8 +60,8 @@ struct Conductor<'o, 's, 'w> {
     options: &'o Options,
     crew: Crew,
     screen: &'s mut Screen<'w>,
-    /// The server's process; another one after a restart.
-    pid: Option<u32>,
+    /// The server's processes; another first one after a restart.
+    pids: Vec<u32>,
     progress: Progress,
     outcome: Outcome,
     sample_due: Micros,
@@ -73,11 +73,11 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         let lasts = micros(options.duration + options.warmup + options.rest);
         let opens = options.total() as u64 * 1_000_000 / u64::from(options.connect_rate);
         let mut outcome = Outcome::new(options.clone());
-        outcome.user_bytes_start = options.pid.and_then(measure::user_bytes);
+        outcome.user_bytes_start = measure::sum(&options.pids, measure::user_bytes);
         Self {
             options,
             crew,
-            pid: options.pid,
+            pids: options.pids.clone(),
             progress: Progress::new(screen.is_terminal),
             screen,
             outcome,
@@ -120,9 +120,9 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         if self.options.scenario != Scenario::Idle {
             self.rest()?;
         }
-        self.outcome.user_bytes_end = self.pid.and_then(measure::user_bytes);
-        self.outcome.resident_bytes_peak = self.pid.and_then(measure::resident_bytes_peak);
-        self.outcome.descriptors = self.pid.and_then(measure::descriptors);
+        self.outcome.user_bytes_end = measure::sum(&self.pids, measure::user_bytes);
+        self.outcome.resident_bytes_peak = measure::sum(&self.pids, measure::resident_bytes_peak);
+        self.outcome.descriptors = measure::sum(&self.pids, measure::descriptors);
         if self.options.scenario == Scenario::Slow {
             self.crew.command(Command::Wake)?;
             self.settle()?;
@@ -150,7 +150,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
     }
 
     fn server_cpu(&self) -> Option<u64> {
-        self.pid.and_then(measure::cpu_nanos)
+        measure::sum(&self.pids, measure::cpu_nanos)
     }
 
     // Opening.
@@ -167,7 +167,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
 
     /// The numbers of connections at which memory is measured.
     fn slope_points(&self) -> Vec<usize> {
-        if self.options.scenario != Scenario::Idle || self.options.pid.is_none() {
+        if self.options.scenario != Scenario::Idle || self.options.pids.is_empty() {
             return Vec::new();
         }
         let total = self.options.total();
@@ -232,7 +232,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
     fn measure_point(&mut self) {
         self.outcome.points.push(Point {
             connections: self.crew.counts().of(Count::Open),
-            user_bytes: self.pid.and_then(measure::user_bytes),
+            user_bytes: measure::sum(&self.pids, measure::user_bytes),
             kernel_bytes: measure::kernel_bytes(),
         });
     }
@@ -297,7 +297,7 @@ impl<'o, 's, 'w> Conductor<'o, 's, 'w> {
         let now = self.crew.now();
         if now >= self.sample_due {
             self.sample_due = now + self.sample_every;
-            let reading = self.pid.map(measure::read).unwrap_or_default();
+            let reading = measure::read(&self.pids);
             let counts = self.crew.counts();
             self.outcome.samples.push(Sample {
                 at: now,

@@ -98,8 +98,9 @@ impl Conductor<'_, '_, '_> {
         loop {
             match line.try_recv() {
                 Ok(line) => {
-                    let pid = line.trim().parse();
-                    self.pid = pid.ok().filter(|_| self.pid.is_some()).or(self.pid);
+                    if let (Ok(pid), Some(first)) = (line.trim().parse(), self.pids.first_mut()) {
+                        *first = pid;
+                    }
                     return Ok(());
                 }
                 // Standard input has ended.

@@ -1,6 +1,7 @@
 //! The options of `parlor load`, with their defaults. Pure: the arguments come in as values.
 
 mod parse;
+mod server;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -100,10 +101,15 @@ pub(super) struct Options {
     pub(super) scenario: Scenario,
     pub(super) protocol: Protocol,
     pub(super) url: Url,
+    /// The file with the certificates to trust.
+    pub(super) ca: PathBuf,
+    pub(super) insecure: bool,
+    pub(super) tls_resume: bool,
     pub(super) subprotocol: Option<String>,
     pub(super) headers: Vec<String>,
     pub(super) join: Option<String>,
-    pub(super) pid: Option<u32>,
+    /// The server, then what is behind it.
+    pub(super) pids: Vec<u32>,
     pub(super) connect_rate: u32,
     pub(super) sources: u32,
     pub(super) processes: usize,
@@ -146,6 +152,9 @@ const RATE_MAX: u32 = 10_000_000;
 const SIZE_MAX: usize = 8 << 20;
 const SAID_MAX: usize = 100_000;
 
+/// Where Debian and its relatives have the certificates that the system trusts.
+const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Messages a second from each sender, without an option.
 const SEND_RATE: f64 = 1.0;
 
@@ -159,10 +168,13 @@ impl Options {
                 Protocol::Plain
             },
             url: Url::local(),
+            ca: PathBuf::from(SYSTEM_CA),
+            insecure: false,
+            tls_resume: false,
             subprotocol: None,
             headers: Vec::new(),
             join: None,
-            pid: None,
+            pids: Vec::new(),
             connect_rate: 1000,
             sources: 1,
             processes: 1,
@@ -223,10 +235,11 @@ impl Options {
             return wrong("--slope-from must be less than --connections");
         }
         if self.expect.bytes_per_connection.is_some()
-            && (self.scenario != Scenario::Idle || self.pid.is_none())
+            && (self.scenario != Scenario::Idle || self.pids.is_empty())
         {
             return wrong("--expect-bytes-per-connection needs the scenario idle and --pid");
         }
+        self.check_tls()?;
         self.check_protocol()?;
         if !self.scenario.talks() {
             if self.processes > self.connections {
@@ -256,6 +269,19 @@ impl Options {
             > PAIRS_MAX
         {
             return wrong("there are too many pairs of a member and a sender to keep account of");
+        }
+        Ok(())
+    }
+
+    fn check_tls(&self) -> Result<(), String> {
+        let has_ca = self.ca.as_os_str() != SYSTEM_CA;
+        if (has_ca || self.insecure || self.tls_resume) && !self.url.is_secure {
+            return Err(String::from(
+                "--ca, --insecure and --tls-resume need a --url with wss://",
+            ));
+        }
+        if has_ca && self.insecure {
+            return Err(String::from("--ca and --insecure exclude each other"));
         }
         Ok(())
     }

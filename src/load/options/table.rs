@@ -1,13 +1,11 @@
 //! One row for each option of `parlor load`: its place in [`Options`], its values, and its help.
 
-use super::parse::{header, line, most, pause, protocol, rate, share};
-use super::{
-    CONNECTIONS_MAX, Options, Protocol, RATE_MAX, SAID_MAX, SEND_RATE, SIZE_MAX, Scenario,
-};
-use crate::load::url::Url;
+use super::parse::{most, pause, rate, share};
+use super::server::SERVER;
+use super::{CONNECTIONS_MAX, Options, RATE_MAX, SAID_MAX, SEND_RATE, SIZE_MAX, Scenario};
 use crate::options::{
-    Group, Positional, Table, count, count32, custom, help, hidden, list, parse_count,
-    parse_duration, switch, time,
+    Group, Positional, Table, count, count32, custom, help, hidden, parse_count, parse_duration,
+    switch, time,
 };
 use std::path::PathBuf;
 
@@ -39,82 +37,7 @@ Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wron
     environment: None,
     defaults: || Options::new(Scenario::Chat),
     groups: &[
-        Group {
-            title: "The server",
-            rows: &[
-                custom(
-                    "protocol",
-                    "NAME",
-                    "plain: text messages in the room of the URL; json: parlor.v1.json, rooms joined \
-                     by requests, and the server's acknowledgements counted. resume and history are \
-                     json",
-                    |o, value| {
-                        o.protocol = protocol(value)?;
-                        Ok(())
-                    },
-                    |o| {
-                        String::from(match o.protocol {
-                            Protocol::Plain => "plain",
-                            Protocol::Json => "json",
-                        })
-                    },
-                ),
-                custom(
-                    "url",
-                    "URL",
-                    "ws://HOST:PORT/PATH or ws+unix:SOCKET:/PATH; {room}, {nick} and {n}, the \
-                     number of the connection, are filled in",
-                    |o, value| {
-                        o.url = Url::parse(value)?;
-                        Ok(())
-                    },
-                    |_| String::from("ws://127.0.0.1:8080/ws/{room}?nick={nick}"),
-                ),
-                custom(
-                    "subprotocol",
-                    "NAME",
-                    "offered in the request",
-                    |o, value| {
-                        o.subprotocol = Some(line(value)?);
-                        Ok(())
-                    },
-                    none,
-                ),
-                list(
-                    "header",
-                    "LINE",
-                    "a line for the request like 'Origin: https://example.org'; may be given \
-                     several times",
-                    |o| o.headers.clear(),
-                    |o, value| {
-                        o.headers.push(header(value)?);
-                        Ok(())
-                    },
-                    none,
-                ),
-                custom(
-                    "join",
-                    "TEXT",
-                    "sent as the first message of each connection, filled in like the URL",
-                    |o, value| {
-                        o.join = Some(value.to_owned());
-                        Ok(())
-                    },
-                    none,
-                ),
-                custom(
-                    "pid",
-                    "PID",
-                    "the server's process, which listens where the URL points: its memory and CPU time \
-                     are reported",
-                    |o, value| {
-                        o.pid = Some(parse_count(value, 1, i32::MAX as usize)? as u32);
-                        Ok(())
-                    },
-                    none,
-                ),
-            ],
-        },
+        SERVER,
         Group {
             title: "All scenarios",
             rows: &[
@@ -387,6 +310,6 @@ Exit codes: 0 as expected, 1 not as expected or no connection was made, 2 a wron
     ],
 };
 
-fn none(_: &Options) -> String {
+pub(super) fn none(_: &Options) -> String {
     String::from("none")
 }

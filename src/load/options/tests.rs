@@ -29,7 +29,7 @@ fn the_defaults_of_the_help_can_be_given_as_options() {
             arguments.push(format!("--{name}={default}"));
         }
     }
-    assert_eq!(arguments.len(), 1 + 20, "{arguments:?}");
+    assert_eq!(arguments.len(), 1 + 23, "{arguments:?}");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let parsed = parse(&arguments).unwrap();
     assert_eq!(parsed.pace(), Options::new(Scenario::Chat).pace());
@@ -81,6 +81,12 @@ fn wrong_option_is_named_with_what_is_allowed() {
         (
             &["chat", "--expect-bytes-per-connection", "1", "--pid", "1"],
             "needs the scenario idle",
+        ),
+        (&["idle", "--ca", "x.pem"], "need a --url with wss://"),
+        (&["idle", "--insecure"], "need a --url with wss://"),
+        (
+            &["idle", "--url", "wss://x/", "--insecure", "--ca", "y"],
+            "exclude each other",
         ),
         (
             &["idle", "--sources", "2", "--url", "ws://[::1]:1/"],

@@ -177,7 +177,7 @@ fn returns(outcome: &Outcome) -> Section {
         ("doubled", grouped(counts.of(Count::Doubled))),
         ("reordered", grouped(counts.of(Count::Late))),
     ];
-    if outcome.options.pid.is_some() {
+    if !outcome.options.pids.is_empty() {
         rows.push(("server's CPU for a return", format!("{cpu} us")));
     }
     Section {
@@ -198,7 +198,7 @@ fn pages(outcome: &Outcome) -> Section {
     if counts.of(Count::PagesRefused) > 0 {
         rows.push(("refused", grouped(counts.of(Count::PagesRefused))));
     }
-    if outcome.options.pid.is_some() {
+    if !outcome.options.pids.is_empty() {
         rows.push(("server's CPU for a page", format!("{cpu} us")));
     }
     Section {

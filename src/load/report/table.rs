@@ -22,7 +22,7 @@ pub(super) fn sections(outcome: &Outcome) -> Vec<Section> {
         sections.push(churn(outcome));
     }
     sections.extend(programs::sections(outcome));
-    if outcome.options.pid.is_some() {
+    if !outcome.options.pids.is_empty() {
         sections.push(server(outcome));
     }
     sections.push(tester(outcome));
@@ -67,6 +67,7 @@ fn connections(outcome: &Outcome) -> Section {
         ("  no descriptor left here", Count::Descriptors),
         ("  no port left here", Count::Ports),
         ("  no handshake", Count::Unanswered),
+        ("  no TLS", Count::Unsecured),
         ("  not joined", Count::Unjoined),
         ("  unfinished at the end", Count::Unfinished),
         ("  not begun in time", Count::NotBegun),
@@ -77,6 +78,17 @@ fn connections(outcome: &Outcome) -> Section {
     }
     if !outcome.tally.statuses.is_empty() {
         rows.push(("  refused with", by_number(&outcome.tally.statuses)));
+    }
+    for (error, count) in &outcome.tally.tls_errors {
+        rows.push(("  TLS failed", format!("{}: {error}", grouped(*count))));
+    }
+    if counts.of(Count::Shaken) > 0 {
+        let resumed = grouped(counts.of(Count::Resumed));
+        let all = grouped(counts.of(Count::Shaken));
+        rows.push((
+            "TLS handshakes",
+            format!("{all}, {resumed} of them resumed"),
+        ));
     }
     rows.push(("ended by the server", grouped(counts.disconnected())));
     if !outcome.tally.codes.is_empty() {

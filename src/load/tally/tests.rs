@@ -8,6 +8,7 @@ fn sample(factor: u64) -> Tally {
     tally.counts.add(Count::CountedMicros, factor);
     tally.statuses.insert(503, factor);
     tally.codes.insert(0, 2);
+    tally.add_tls_error("the certificate is none", factor);
     for (time, _) in Time::NAMES {
         for micros in [0, 1, 50, 1_000, 77_777, 9_000_000] {
             tally.record(time, micros * factor + time as u64);
@@ -31,6 +32,7 @@ fn assert_same(one: &Tally, other: &Tally) {
     assert_eq!(one.counts, other.counts);
     assert_eq!(one.statuses, other.statuses);
     assert_eq!(one.codes, other.codes);
+    assert_eq!(one.tls_errors, other.tls_errors);
     assert_eq!(one.times, other.times);
 }
 
@@ -55,6 +57,16 @@ fn merging_gives_what_one_process_would_have_counted() {
     for (time, _) in Time::NAMES {
         assert_eq!(sum.of(time).len(), 12);
     }
+}
+
+#[test]
+fn reasons_beyond_the_bound_are_counted_together() {
+    let mut tally = Tally::default();
+    for number in 0..20 {
+        tally.add_tls_error(&format!("reason {number}"), 1);
+    }
+    assert_eq!(tally.tls_errors.len(), TLS_ERRORS_MAX + 1);
+    assert_eq!(tally.tls_errors["others"], 20 - TLS_ERRORS_MAX as u64);
 }
 
 #[test]

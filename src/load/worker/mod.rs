@@ -2,8 +2,8 @@
 //! long anything lasts is for the caller to say.
 //!
 //! Each file below has one job: `opening` and `churn` begin connections, `receiving` reads them,
-//! `sending` writes, `talking` plays the chat, `programs` and `paging` play what only clients of
-//! `parlor.v1.json` do, `leaving` ends connections. `slots` is the table.
+//! `sending` writes, `securing` is about TLS, `talking` plays the chat, `programs` and `paging` play
+//! what only clients of `parlor.v1.json` do, `leaving` ends connections. `slots` is the table.
 
 mod churn;
 mod leaving;
@@ -11,6 +11,7 @@ mod opening;
 mod paging;
 mod programs;
 mod receiving;
+mod securing;
 mod sending;
 mod slots;
 mod talking;
@@ -24,6 +25,7 @@ use super::talk::Talk;
 use super::tally::{Count, Tally, Time};
 use super::target;
 use super::timeouts::Timeouts;
+use super::tls::Connector;
 use crate::id::ConnId;
 use crate::net::Ready;
 use crate::net::dial::{Dialer, Micros, Target};
@@ -77,6 +79,8 @@ pub(super) struct Worker {
     options: Options,
     dialer: Dialer,
     target: Target,
+    /// With `wss://`.
+    connector: Option<Connector>,
     /// The part of all processes' connections that this process opens.
     ours: Range<usize>,
     slots: Slots<Client>,
@@ -99,6 +103,8 @@ pub(super) struct Worker {
     /// Connections with more to read than one turn takes.
     unread: Vec<Ready>,
     buffer: Vec<u8>,
+    /// What was in the records that arrived.
+    opened: Vec<u8>,
     message: Vec<u8>,
     tally: Tally,
 }
@@ -131,6 +137,7 @@ impl Worker {
         Ok(Self {
             dialer: Dialer::new()?,
             target,
+            connector: Connector::of(&options)?,
             programs: (options.protocol == Protocol::Json)
                 .then(|| Programs::new(&options, ours.len())),
             slots: Slots::new(ours.len()),
@@ -149,6 +156,7 @@ impl Worker {
             ready: Vec::new(),
             unread: Vec::new(),
             buffer: vec![0; READ_BYTES],
+            opened: Vec::new(),
             message: Vec::new(),
             tally: Tally::default(),
             options,

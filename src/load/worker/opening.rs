@@ -4,7 +4,6 @@
 
 use super::super::client::{Client, Phase};
 use super::super::options::Share;
-use super::super::reader::Reader;
 use super::super::request::Request;
 use super::super::schedule::Schedule;
 use super::super::tally::{Count, Time};
@@ -12,7 +11,6 @@ use super::super::url;
 use super::{STEPS_PER_TURN, Worker};
 use crate::id::ConnId;
 use crate::net::dial::{DialError, Micros};
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The kernel's receive buffer of a slow member, so that the server notices it early.
@@ -129,17 +127,11 @@ impl Worker {
         let id = self.slots.next_id(slot);
         match self.dialer.connect(&self.target, from, receive_bytes, id) {
             Ok(stream) => {
-                let mut request = Request::new(&self.options, self.room_of(slot), number);
-                let client = Client {
-                    stream,
-                    phase: Phase::Dialing,
-                    due,
-                    unsent: mem::take(&mut request.bytes),
-                    reader: Reader::new(request),
-                };
-                self.slots.put(id, client);
+                let request = Request::new(&self.options, self.room_of(slot), number);
+                self.slots.put(id, Client::new(stream, due, request));
                 self.connects.start(now, id);
                 self.change(Count::Pending, 1);
+                self.begin_tls(id);
             }
             Err(why) => self.tally.counts.add(failure(why), 1),
         }

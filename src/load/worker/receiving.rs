@@ -65,16 +65,17 @@ impl Worker {
             }
             reads += 1;
             // What is half received comes first, so that frames are parsed in one piece.
-            let kept = client.reader.rest().len();
+            let rest = client.rest();
+            let kept = rest.len();
             if buffer.len() < kept + READ_BYTES {
                 buffer.resize(kept + READ_BYTES, 0);
             }
-            buffer[..kept].copy_from_slice(client.reader.rest());
+            buffer[..kept].copy_from_slice(rest);
             match self.dialer.read(&mut client.stream, &mut buffer[kept..]) {
                 Read::Bytes(count) => {
                     let is_short = kept + count < buffer.len();
                     let now = self.dialer.now();
-                    self.take_bytes(id, &buffer[..kept + count], now);
+                    self.take_arrived(id, &buffer[..kept + count], now);
                     self.say_due(now);
                     if is_short && !ended {
                         break;
@@ -93,7 +94,15 @@ impl Worker {
         self.buffer = buffer;
     }
 
-    fn take_bytes(&mut self, id: ConnId, mut bytes: &[u8], now: Micros) {
+    fn take_arrived(&mut self, id: ConnId, bytes: &[u8], now: Micros) {
+        if self.connector.is_some() {
+            self.take_records(id, bytes, now);
+        } else {
+            self.take_bytes(id, bytes, now);
+        }
+    }
+
+    pub(super) fn take_bytes(&mut self, id: ConnId, mut bytes: &[u8], now: Micros) {
         while let Some(client) = self.slots.get_mut(id) {
             let Some(received) = client.reader.next(&mut bytes) else {
                 return;

@@ -30,9 +30,13 @@ impl Worker {
         let Some(client) = self.slots.get_mut(id) else {
             return;
         };
-        client.unsent.extend_from_slice(bytes);
+        let waits = !client.unsent.is_empty();
+        match &mut client.tls {
+            None => client.unsent.extend_from_slice(bytes),
+            Some(tls) => tls.seal(bytes, &mut client.unsent),
+        }
         // Behind older bytes it waits for the socket like these.
-        if client.unsent.len() == bytes.len() {
+        if !waits {
             self.flush(id);
         }
     }

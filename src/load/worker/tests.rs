@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::http::accept_key;
-use std::io::{BufRead as _, BufReader, Write as _};
+use crate::load::tls;
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -38,26 +40,82 @@ fn count(worker: &Worker, count: Count) -> u64 {
 
 /// Upgrades one connection and ends it when the client closes it.
 fn upgrade_one(listener: TcpListener) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut key = String::new();
-        let mut line = String::new();
-        while reader.read_line(&mut line).unwrap() > 2 {
-            if let Some(value) = line.strip_prefix("Sec-WebSocket-Key: ") {
-                value.trim_end().clone_into(&mut key);
-            }
-            line.clear();
+    thread::spawn(move || upgrade(listener.accept().unwrap().0))
+}
+
+fn upgrade(stream: impl Read + Write) {
+    let mut reader = BufReader::new(stream);
+    let mut key = String::new();
+    let mut line = String::new();
+    while reader.read_line(&mut line).unwrap() > 2 {
+        if let Some(value) = line.strip_prefix("Sec-WebSocket-Key: ") {
+            value.trim_end().clone_into(&mut key);
         }
-        let accept = accept_key(key.as_bytes());
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
-        reader.get_mut().write_all(answer.as_bytes()).unwrap();
-        // The first bytes of the close frame.
-        reader.fill_buf().unwrap();
+        line.clear();
+    }
+    let accept = accept_key(key.as_bytes());
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    reader.get_mut().write_all(answer.as_bytes()).unwrap();
+    // The first bytes of the close frame.
+    reader.fill_buf().unwrap();
+}
+
+/// The same over TLS, one connection after the other.
+fn upgrade_over_tls(listener: TcpListener, connections: usize) -> thread::JoinHandle<()> {
+    let config = tls::tests::server();
+    thread::spawn(move || {
+        for _ in 0..connections {
+            let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            upgrade(rustls::StreamOwned::new(tls, stream));
+        }
     })
+}
+
+/// A worker for connections over TLS, which trusts the certificate of the tests.
+fn opening_over_tls(listener: &TcpListener, connections: usize) -> Worker {
+    let port = listener.local_addr().unwrap().port();
+    let mut options = tls::tests::options(&format!("wss://localhost:{port}/"));
+    options.connections = connections;
+    let mut worker = Worker::new(options).unwrap();
+    worker.obey(Command::Open(connections));
+    worker
+}
+
+#[test]
+fn connection_over_tls_is_upgraded_and_closed() {
+    let listener = listener();
+    let mut worker = opening_over_tls(&listener, 1);
+    let server = upgrade_over_tls(listener, 1);
+    run_until(&mut worker, |worker| count(worker, Count::Open) == 1);
+    assert_eq!(count(&worker, Count::Shaken), 1);
+    assert_eq!(count(&worker, Count::Resumed), 0);
+    worker.obey(Command::Leave);
+    run_until(&mut worker, Worker::is_empty);
+    assert_eq!(count(&worker, Count::Left), 1);
+    server.join().unwrap();
+}
+
+#[test]
+fn answer_that_is_no_tls_is_a_failure_with_a_reason() {
+    let listener = listener();
+    let mut worker = opening_over_tls(&listener, 1);
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        // Until the client has ended the connection.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    run_until(&mut worker, |worker| count(worker, Count::Unsecured) == 1);
+    assert_eq!(worker.tally().counts.failed(), 1);
+    assert_eq!(worker.tally().tls_errors.values().sum::<u64>(), 1);
+    assert_eq!(count(&worker, Count::Shaken), 0);
+    server.join().unwrap();
 }
 
 #[test]
