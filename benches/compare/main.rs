@@ -1,6 +1,6 @@
 //! Compares what servers cost under the same load: parlor with the floor and every installed peer
 //! (`cargo bench --bench compare -- --quick`), or two builds of parlor (`-- --base PATH`),
-//! or parlor with and without a store (`-- --store`).
+//! parlor with and without a store (`-- --store`), or what TLS costs (`-- --tls`).
 //!
 //! Every server is started anew for every setting, on a core of its own; the tester, which is
 //! `parlor load`, has another. A server that fails is named in the table and stops no other.
@@ -16,6 +16,7 @@ pub(crate) mod servers;
 pub(crate) mod statistics;
 pub(crate) mod table;
 mod tester;
+pub(crate) mod tls;
 
 use options::{HELP, Options};
 use place::Place;
@@ -47,6 +48,9 @@ fn compare() -> Result<(), String> {
     if let Some(base) = &options.base {
         return paired::run(&options, &place, base);
     }
+    if options.tls {
+        return tls::run(&options, &place);
+    }
     if options.store {
         return paired::run(&options, &place, &place.parlor);
     }
@@ -61,7 +65,12 @@ fn main() -> ExitCode {
         println!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    match compare() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match words.split_first() {
+        Some((role, rest)) if role == tls::hellos::ROLE => tls::hellos::run(rest),
+        _ => compare(),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");

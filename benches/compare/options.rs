@@ -36,8 +36,15 @@ each round), and a verdict: \"within 3 %\" (the whole interval is at most 1.03),
 compares parlor with its history in a directory with the same build and its history in memory:
   --store           as --base, for accept and for fan-out to 100, 1,000 and 5,000 members with one and
                     with 16 messages under way
+compares what TLS costs:
+  --tls             parlor without TLS, with its own, and behind HAProxy, nginx and Caddy, as far as
+                    they are installed: bytes of an idle connection, CPU of handshakes and
+                    deliveries, and what a flood of ClientHellos costs others; --parlor, --tester,
+                    --quick, --rounds and --minutes apply, and --servers with plain, parlor,
+                    haproxy, nginx, caddy [rounds: 3; quick: 1]
 benches/peers/build.sh installs the peers. Results are written to target/bench/: compare.md and
-compare.json, with --together compare-together.*, with --base compare-paired.*, with --store compare-store.*. Where the rounds of a
+compare.json, with --together compare-together.*, with --base compare-paired.*, with --store compare-store.*,
+with --tls compare-tls.*. Where the rounds of a
 setting differ by more than a tenth, tables show the range instead of a single number.";
 
 /// Rounds of the comparison with `--base`: nine are the fewest for a verdict.
@@ -52,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) together: bool,
     /// Parlor with a store is compared with parlor without.
     pub(crate) store: bool,
+    /// What stands in front of parlor is compared.
+    pub(crate) tls: bool,
     only: Option<Vec<String>>,
     servers: Option<Vec<String>>,
     minutes: Option<u64>,
@@ -78,6 +87,7 @@ impl Options {
                 "--all-rounds" => options.all_rounds = true,
                 "--together" => options.together = true,
                 "--store" => options.store = true,
+                "--tls" => options.tls = true,
                 "--rounds" => options.rounds = Some(value()?.parse().map_err(wrong)?),
                 "--minutes" => options.minutes = Some(value()?.parse().map_err(wrong)?),
                 "--parlor" => options.parlor = Some(PathBuf::from(value()?)),
@@ -95,6 +105,11 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.tls && (self.is_paired() || self.together || self.only.is_some()) {
+            return Err(format!(
+                "--tls excludes --base, --store, --together and --only\n{HELP}"
+            ));
+        }
         if !self.is_paired() {
             return Ok(());
         }
@@ -152,6 +167,12 @@ impl Options {
         }
         settings.retain(|setting| !self.together || setting.can_be_shared());
         Ok(settings)
+    }
+
+    /// Whether a server is among those that are wanted.
+    pub(crate) fn has_server(&self, name: &str) -> bool {
+        let servers = self.servers.as_ref();
+        servers.is_none_or(|names| names.iter().any(|wanted| wanted == name))
     }
 
     pub(crate) fn servers(&self, place: &Place) -> Result<Vec<Server>, String> {

@@ -203,15 +203,22 @@ impl Server {
     }
 
     /// Starts the server at a port; 0: at any.
-    pub(crate) fn start_at(
+    fn start_at(self, place: &Place, heartbeat: Heartbeat, port: u16) -> Result<Running, String> {
+        self.start_with(place, heartbeat, port, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(
         self,
         place: &Place,
         heartbeat: Heartbeat,
         port: u16,
+        more: &[String],
     ) -> Result<Running, String> {
         let log = place.scratch(&format!("{}.log", self.name()));
         let log = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let mut words = self.words(place, heartbeat);
+        words.extend_from_slice(more);
         for word in &mut words {
             if word == "127.0.0.1:0" {
                 *word = format!("127.0.0.1:{port}");

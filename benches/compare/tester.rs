@@ -96,14 +96,14 @@ fn is_restarted(load: &Load) -> bool {
 }
 
 /// What a program printed last before it ended.
-fn last_line(log: &Path) -> String {
+pub(crate) fn last_line(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let line = text.lines().last();
     line.unwrap_or("it printed nothing").to_owned()
 }
 
 /// What a run takes if nothing goes wrong.
-fn time(load: &Load) -> Duration {
+pub(crate) fn time(load: &Load) -> Duration {
     let seconds = match load {
         Load::Idle {
             connections,
@@ -200,7 +200,7 @@ fn words(
 }
 
 /// The scenario and its options.
-fn add_load(load: &Load, send_rate: Option<u64>, add: &mut impl FnMut(&str, String)) {
+pub(crate) fn add_load(load: &Load, send_rate: Option<u64>, add: &mut impl FnMut(&str, String)) {
     let millis = |seconds: f64| format!("{}ms", (seconds * 1000.0) as u64);
     match load {
         Load::Idle {
