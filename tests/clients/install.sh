@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs the independent clients that the tests use into target/clients: Python's websockets and
 # kosoku, node's ws and what drives browsers, in exact versions. The browsers (Chromium, Firefox and
-# WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), systemd's tools, openssl, curl, ip and
-# strace come from the system; as root on Debian the script installs them too. Does nothing if all are
-# installed.
+# WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), certbot, lego, pebble, systemd's tools,
+# openssl, curl, ip and strace come from the system; as root on Debian the script installs them too.
+# Does nothing if all are installed.
 #
 #   tests/clients/install.sh             all of it
 #   tests/clients/install.sh cargo-deb   what builds the .deb, into target/clients/cargo-deb
@@ -60,6 +60,9 @@ need openssl openssl
 need nginx nginx-light
 need haproxy haproxy
 need caddy caddy
+need certbot certbot
+need lego lego
+need pebble pebble
 command -v chromium-browser >/dev/null || need chromium chromium
 command -v firefox >/dev/null || need firefox-esr firefox-esr
 need WebKitWebDriver webkit2gtk-driver

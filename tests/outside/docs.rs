@@ -49,6 +49,20 @@ const NOT_RUN: &[(&str, &str)] = &[
         "cp /backups",
         "of a server under systemd; disk.rs restores a backup in this way",
     ),
+    ("certbot ", "changes the machine; certificates.rs runs it"),
+    ("lego ", "changes the machine; certificates.rs runs it"),
+    (
+        "/etc/parlor/deploy",
+        "changes the machine; certificates.rs runs it",
+    ),
+    (
+        "install -m 755 docs/certificates",
+        "changes the machine; certificates.rs runs it",
+    ),
+    (
+        "openssl s_client -connect chat.example.org",
+        "needs a server at another place",
+    ),
     ("parlor drain", "ends the server; drain.rs runs it"),
     (
         "parlor load ",
@@ -60,7 +74,7 @@ const NOT_RUN: &[(&str, &str)] = &[
 const TOOLS: &[&str] = &["curl ", "openssl "];
 
 /// The commands of a page, block by block.
-fn blocks(page: &str) -> Vec<Vec<String>> {
+pub(crate) fn blocks(page: &str) -> Vec<Vec<String>> {
     let mut blocks = Vec::new();
     let mut language = None;
     for line in page.lines() {

@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod browsers;
+mod certificates;
 mod clients;
 mod crowd;
 mod direct;
