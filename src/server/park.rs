@@ -236,7 +236,12 @@ impl<N: Net> Server<N> {
             None => chat.may_still_say(from, room, draft, when),
         };
         match judged {
-            Ok(()) => self.try_append(append, now),
+            Ok(()) => {
+                let tried = self.try_append(append, now);
+                // No step of the chat follows that would carry out what the entry causes.
+                self.apply(now);
+                tried
+            }
             Err(why) => self.refuse_draft(&append, why, now),
         }
     }

@@ -147,7 +147,7 @@ impl<N: Net> Server<N> {
         for (id, room) in self.seats.floors.keys() {
             assert!(
                 chat.is_member(*id, *room),
-                "a floor of a session that is not there"
+                "{id} has a floor in {room:?}, which it is not in"
             );
         }
         assert!(

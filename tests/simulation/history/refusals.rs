@@ -294,6 +294,48 @@ fn what_is_held_behind_a_refused_message_and_a_join_is_refused() {
     assert_eq!(scene.head(), 2, "only what was said before and after");
 }
 
+/// More waits to be stored than may.
+#[test]
+fn member_whose_kick_has_to_wait_leaves_as_soon_as_it_is_numbered() {
+    let mut config = unlimited();
+    config.log.tail_bytes = 4_000;
+    config.chat.operator_token = Some(String::from("secret"));
+    let mut scene = Scene::new(config);
+    let ann = scene.joins();
+    let bob = scene.joins();
+    let dan = scene.joins();
+    for operator in [ann, dan] {
+        let op = ("op", vec![("token", json!("secret"))]);
+        scene.asks(operator, 2, &[op]);
+        let socket = scene.clients[operator].socket;
+        let net = scene.server.net_mut();
+        net.may_leave_unread(socket, Tick(u32::MAX));
+    }
+    scene.engine.misbehaves(Faults {
+        idle: 100,
+        ..Faults::NONE
+    });
+    let topic = vec![("room", json!("lobby")), ("topic", json!("x".repeat(300)))];
+    for id in 3..30 {
+        if scene.server.kept().count() == 0 {
+            scene.asks(dan, id, &[("topic", topic.clone())]);
+        }
+    }
+    let kick = vec![
+        ("room", json!("lobby")),
+        ("nick", json!("c1")),
+        ("reason", json!("enough of it ".repeat(20))),
+    ];
+    scene.asks(ann, 3, &[("kick", kick)]);
+    let held = scene.server.kept().count();
+    assert_eq!(held, 2, "more is to be stored than may wait");
+    scene.engine.calms_down();
+    scene.turns();
+    let heard = &scene.clients[bob].heard;
+    let last = heard.last().map(|object| (&object["type"], &object["you"]));
+    assert_eq!(last, Some((&json!("kicked"), &json!(true))));
+}
+
 #[test]
 fn notice_follows_what_was_said_before_it() {
     let mut scene = Scene::new(Config::default());
