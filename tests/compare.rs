@@ -12,6 +12,8 @@ use compare::paired::Pairs;
 use compare::servers::{Heartbeat, Server, port_in};
 use compare::statistics::{Figure, Ratio, Verdict, median};
 use compare::table::{Outcome, Results, grouped};
+use compare::tls::report::cell;
+use compare::upgrade::pause_in;
 
 const MEASURES: &[Measure] = &[Measure {
     name: "CPU",
@@ -398,4 +400,19 @@ fn figures_of_programs_are_those_of_parlor_alone() {
         let is_own = figures.contains(&setting.figure);
         assert_eq!(setting.load.is_for_programs(), is_own, "{}", setting.figure);
     }
+}
+
+#[test]
+fn figures_of_tls_have_their_ratio_to_plain() {
+    assert_eq!(cell(&[2.0, 2.1, 2.2], 1, Some(2.0)), "2.1 (× 1.05)");
+    assert_eq!(cell(&[2.0, 4.0], 0, None), "2–4");
+    assert_eq!(cell(&[], 0, Some(1.0)), "–");
+}
+
+#[test]
+fn pause_of_an_upgrade_is_read_from_the_log() {
+    let line = "INFO parlor::upgrade: upgraded from 0.1.0 to 0.1.0 with 9 connections; the chat \
+                stood still for 52 ms";
+    assert_eq!(pause_in(line), Some(52.0));
+    assert_eq!(pause_in("INFO parlor::reload: nothing changed"), None);
 }

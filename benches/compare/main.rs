@@ -1,6 +1,7 @@
 //! Compares what servers cost under the same load: parlor with the floor and every installed peer
-//! (`cargo bench --bench compare -- --quick`), or two builds of parlor (`-- --base PATH`),
-//! parlor with and without a store (`-- --store`), or what TLS costs (`-- --tls`).
+//! (`cargo bench --bench compare -- --quick`), two builds of parlor (`-- --base PATH`),
+//! parlor with and without a store (`-- --store`), what TLS costs (`-- --tls`),
+//! or how long an upgrade in place takes (`-- --upgrade`).
 //!
 //! Every server is started anew for every setting, on a core of its own; the tester, which is
 //! `parlor load`, has another. A server that fails is named in the table and stops no other.
@@ -17,6 +18,7 @@ pub(crate) mod statistics;
 pub(crate) mod table;
 mod tester;
 pub(crate) mod tls;
+pub(crate) mod upgrade;
 
 use options::{HELP, Options};
 use place::Place;
@@ -50,6 +52,9 @@ fn compare() -> Result<(), String> {
     }
     if options.tls {
         return tls::run(&options, &place);
+    }
+    if options.upgrade {
+        return upgrade::run(&options, &place);
     }
     if options.store {
         return paired::run(&options, &place, &place.parlor);

@@ -42,9 +42,13 @@ compares what TLS costs:
                     deliveries, and what a flood of ClientHellos costs others; --parlor, --tester,
                     --quick, --rounds and --minutes apply, and --servers with plain, parlor,
                     haproxy, nginx, caddy [rounds: 3; quick: 1]
+measures upgrades in place:
+  --upgrade         how long the chat stands still with 1,000 and with 10,000 connections (--quick:
+                    200 and 1,000); --parlor, --tester, --rounds and --minutes apply
 benches/peers/build.sh installs the peers. Results are written to target/bench/: compare.md and
 compare.json, with --together compare-together.*, with --base compare-paired.*, with --store compare-store.*,
-with --tls compare-tls.*. Where the rounds of a
+with --tls compare-tls.*, with --upgrade
+compare-upgrade.*. Where the rounds of a
 setting differ by more than a tenth, tables show the range instead of a single number.";
 
 /// Rounds of the comparison with `--base`: nine are the fewest for a verdict.
@@ -61,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) store: bool,
     /// What stands in front of parlor is compared.
     pub(crate) tls: bool,
+    /// The pause of an upgrade is measured.
+    pub(crate) upgrade: bool,
     only: Option<Vec<String>>,
     servers: Option<Vec<String>>,
     minutes: Option<u64>,
@@ -88,6 +94,7 @@ impl Options {
                 "--together" => options.together = true,
                 "--store" => options.store = true,
                 "--tls" => options.tls = true,
+                "--upgrade" => options.upgrade = true,
                 "--rounds" => options.rounds = Some(value()?.parse().map_err(wrong)?),
                 "--minutes" => options.minutes = Some(value()?.parse().map_err(wrong)?),
                 "--parlor" => options.parlor = Some(PathBuf::from(value()?)),
@@ -105,9 +112,12 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.tls && (self.is_paired() || self.together || self.only.is_some()) {
+        let alone = usize::from(self.tls) + usize::from(self.upgrade);
+        let has_others = self.is_paired() || self.together || self.only.is_some();
+        if alone > 1 || alone > 0 && has_others {
             return Err(format!(
-                "--tls excludes --base, --store, --together and --only\n{HELP}"
+                "--tls and --upgrade exclude each other, --base, --store, --together and --only\n\
+                 {HELP}"
             ));
         }
         if !self.is_paired() {

@@ -23,6 +23,8 @@ pub(crate) const ROLE: &str = "hellos";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Connections at the same time.
 const OPEN_MAX: usize = 10_000;
+/// Connections that are asked for an answer in one pass.
+const LOOKED_AT_MAX: usize = 256;
 
 /// The process, which is killed when this is dropped.
 pub(crate) struct Flood(Child);
@@ -111,15 +113,22 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         let due = (begun.elapsed().as_secs_f64() * per_second) as u64;
         while connected < due && open.len() < OPEN_MAX {
             connected += 1;
-            open.extend(connect(server));
+            let Some(mut connection) = connect(server) else {
+                continue;
+            };
+            sent += connection.send(&hello);
+            open.push_back(connection);
         }
         // What the server did not take in time is not made up for.
         connected = connected.max(due.saturating_sub(OPEN_MAX as u64));
+        // The oldest are answered first.
+        let mut looked_at = 0;
         open.retain_mut(|connection| {
-            if !connection.is_sent && (&connection.socket).write(&hello).is_ok() {
-                connection.is_sent = true;
-                sent += 1;
+            looked_at += 1;
+            if looked_at > LOOKED_AT_MAX {
+                return true;
             }
+            sent += connection.send(&hello);
             if connection.is_sent && is_answered(&connection.socket) {
                 answered += 1;
                 return false;
@@ -130,6 +139,16 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     }
     println!("{sent} {answered}");
     Ok(())
+}
+
+impl Hello {
+    /// How many ClientHellos were sent.
+    fn send(&mut self, hello: &[u8]) -> u64 {
+        // The system may not have connected yet.
+        let is_sent = !self.is_sent && self.socket.write(hello).is_ok();
+        self.is_sent |= is_sent;
+        u64::from(is_sent)
+    }
 }
 
 fn connect(server: SocketAddr) -> Option<Hello> {

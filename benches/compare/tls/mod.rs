@@ -108,6 +108,12 @@ const FLOODED: &[Row] = &[
         is_ratio: false,
     },
     Row {
+        name: "ClientHellos sent, a second",
+        decimals: 0,
+        read: |answer| number(answer, "/hellos/sent_per_second"),
+        is_ratio: false,
+    },
+    Row {
         name: "of these ClientHellos answered, a second",
         decimals: 0,
         read: |answer| number(answer, "/hellos/answered_per_second"),
