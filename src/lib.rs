@@ -9,6 +9,9 @@
 //!  poll ─► events ─► read into one shared buffer          server/receive.rs   net/mio.rs
 //!                      │ bytes
 //!                      ▼
+//!          where TLS is spoken: records ─► data           tls/       server/records.rs
+//!                      │ bytes
+//!                      ▼
 //!          HTTP head ─► upgrade ─► frames ─► one message  http/   ws/decoder.rs
 //!                      │ message
 //!                      ▼
@@ -54,6 +57,8 @@
 //! - [`server`]: the turn of the loop. Owns all tables, calls everything below, decides the order.
 //! - [`conn`]: one connection without a socket. All its states, transitions and deadlines
 //!   ([`conn::state`]: how does a connection end?), and the bounded queue of what waits for it.
+//! - [`tls`]: records of TLS in, data out, and back. Between [`net`] and the others, which see only
+//!   the data.
 //! - [`http`]: a request's bytes in; an upgrade, a plain request or a refusal out. [`page`]: the
 //!   chat page and its files, which answer plain requests.
 //! - [`ws`]: WebSocket bytes in; messages, or why the connection must be closed, out.
@@ -76,7 +81,7 @@
 //!
 //! # What is deliberately absent
 //!
-//! A clock outside `net/mio.rs`. A second encoder of frames. A second place that writes to a
+//! A clock outside `net/mio.rs`, but for the age of TLS tickets. A second encoder of frames. A second place that writes to a
 //! socket, or that ends a connection. Removing a connection in the middle of a turn. Shared
 //! mutable state behind reference counts. An allocation per receiver of a message. A tungstenite
 //! context per idle connection.
@@ -116,6 +121,7 @@ pub mod server;
 pub mod session;
 pub mod stats;
 pub mod store;
+pub mod tls;
 pub mod token;
 pub mod version;
 pub mod wheel;

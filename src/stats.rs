@@ -89,6 +89,10 @@ pub struct Tallies {
     pub closes: Counted<u16>,
     /// WebSockets that their client closed, by its code: those that are known, else 0.
     pub closed_by_client: Counted<u16>,
+    /// Handshakes of TLS that were completed, by the version and whether a session was resumed.
+    pub handshakes: Counted<&'static str>,
+    /// Connections that could not go on in TLS, by the reason.
+    pub tls_failures: Counted<&'static str>,
     /// Messages and notices of rooms, times the members for which they were queued. Counted once for
     /// each run that a room was sent.
     pub deliveries: u64,
@@ -114,6 +118,8 @@ impl Tallies {
             refusals: Counted::new(refusals),
             closes: Counted::new(closes),
             closed_by_client: Counted::new(of_clients),
+            handshakes: Counted::new(&[]),
+            tls_failures: Counted::new(&[]),
             deliveries: 0,
             catch_ups: 0,
             gaps: 0,

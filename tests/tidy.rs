@@ -58,7 +58,7 @@ const MAY_NAME: [(&str, &[&str]); 31] = [
     ("admin", &["net", "store", "chat", "password", "id"]),
     ("session", &["chance", "id"]),
     ("password", &[]),
-    ("reload", &["config", "options", "token"]),
+    ("reload", &["config", "options", "tls", "token"]),
     ("tls", &["id"]),
     ("token", &["id"]),
     ("logging", &["id"]),

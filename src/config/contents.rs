@@ -4,6 +4,8 @@
 use super::Config;
 use crate::chat::{Filter, Operator};
 use crate::options::Change;
+use crate::tls;
+use crate::tls::{Identities, Identity};
 use crate::token::{Key, Verifier};
 use siphasher::sip::SipHasher13;
 use std::fmt;
@@ -23,6 +25,8 @@ pub struct Contents {
     pub verifier: Option<Verifier>,
     /// By which clients read the metrics.
     pub metrics_token: Option<String>,
+    /// What TLS is spoken with; `None`: it is spoken nowhere.
+    pub identities: Option<Identities>,
     pub digests: Digests,
 }
 
@@ -32,6 +36,15 @@ pub struct Digests {
     operators: Option<u64>,
     words: Option<u64>,
     key: Option<u64>,
+    /// Of all certificates and their keys.
+    tls: Option<u64>,
+}
+
+impl Digests {
+    /// `None`: TLS is spoken nowhere.
+    pub(crate) const fn of_certificates(&self) -> Option<u64> {
+        self.tls
+    }
 }
 
 impl Config {
@@ -61,7 +74,34 @@ impl Config {
         if let Some(path) = &self.metrics_token_file {
             contents.metrics_token = Some(read_metrics_token(path, read)?);
         }
+        self.check_tls()?;
+        if !self.tls.listen.is_empty() {
+            let (identities, digest) = read_identities(&self.tls, read)?;
+            contents.identities = identities;
+            contents.digests.tls = Some(digest);
+        }
         Ok(contents)
+    }
+
+    /// Which files belong together.
+    fn check_tls(&self) -> Result<(), String> {
+        let tls = &self.tls;
+        let (certs, keys) = (tls.certs.len(), tls.keys.len());
+        if certs != keys {
+            return Err(format!(
+                "--tls-cert names {certs} files and --tls-key {keys}: each certificate needs its \
+                 key, in the same order"
+            ));
+        }
+        match (tls.listen.is_empty(), certs) {
+            (false, 0) => Err(String::from(
+                "--tls-listen needs a certificate and its key: --tls-cert FILE --tls-key FILE",
+            )),
+            (true, 1..) => Err(String::from(
+                "--tls-cert is of no use without --tls-listen ADDR, where TLS is to be spoken",
+            )),
+            (false, 1..) | (true, 0) => Ok(()),
+        }
     }
 
     /// The files that are the same as before and have something else in them.
@@ -70,6 +110,12 @@ impl Config {
             ("operators", &self.operators, old.operators, new.operators),
             ("word-filter", &self.word_filter, old.words, new.words),
             ("token-key", &self.token_key, old.key, new.key),
+            (
+                "tls-cert",
+                &self.tls.certs.first().cloned(),
+                old.tls,
+                new.tls,
+            ),
         ];
         let changed = |(name, path, old, new): (_, &Option<PathBuf>, Option<u64>, Option<u64>)| {
             let path = path.as_deref()?.display();
@@ -83,6 +129,30 @@ impl Config {
         };
         files.into_iter().filter_map(changed).collect()
     }
+}
+
+/// The certificates of TLS with their keys, and a digest of all files.
+///
+/// # Errors
+/// A sentence about the first file that is wrong.
+pub fn read_identities(
+    settings: &tls::Settings,
+    read: ReadBytes<'_>,
+) -> Result<(Option<Identities>, u64), String> {
+    let mut all = Vec::new();
+    let mut bytes = Vec::new();
+    for (cert, key) in settings.certs.iter().zip(&settings.keys) {
+        let chain = read(cert).map_err(wrong("--tls-cert", cert))?;
+        let secret = read(key).map_err(wrong("--tls-key", key))?;
+        let identity = Identity::parse(&chain, &secret);
+        all.push(identity.map_err(|why| match why.is_of_key() {
+            true => wrong("--tls-key", key)(why),
+            false => wrong("--tls-cert", cert)(why),
+        })?);
+        bytes.extend(chain);
+        bytes.extend(secret);
+    }
+    Ok((Identities::new(all), digest(&bytes)))
 }
 
 /// The key of signed tokens.

@@ -18,7 +18,7 @@ mod token;
 
 use crate::admin::AdminSocket;
 use crate::options::{Asked, BadOption, Given};
-use crate::{budget, chat, conn, http, log, logging, net, page, store, ws};
+use crate::{budget, chat, conn, http, log, logging, net, page, store, tls, ws};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use account::{AccountAction, AccountInvocation, AccountOptions, with_account_commands};
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
-pub use contents::{CONTENTS_BYTES_MAX, Contents, Digests, ReadBytes, read_key};
+pub use contents::{CONTENTS_BYTES_MAX, Contents, Digests, ReadBytes, read_identities, read_key};
 pub use file::{ConfigFile, FILE_BYTES_MAX, Read, find_file};
 pub use operate::{
     ADMIN, AdminCommand, OperateInvocation, OperateOptions, RELOAD, admin_help, with_admin_commands,
@@ -41,6 +41,7 @@ pub use token::{TOKEN, TokenInvocation, TokenOptions};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub net: net::Settings,
+    pub tls: tls::Settings,
     pub http: http::Settings,
     pub page: page::Settings,
     pub ws: ws::Limits,
@@ -84,6 +85,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             net: net::Settings::default(),
+            tls: tls::Settings::default(),
             http: http::Settings::default(),
             page: page::Settings::default(),
             ws: ws::Limits::default(),

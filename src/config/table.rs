@@ -90,6 +90,39 @@ taken over; SIGUSR1 writes a line of counters to stderr.
                     },
                     |c| words(&c.net.listen),
                 ),
+                list(
+                    "tls-listen",
+                    "ADDR",
+                    "IP:PORT or [IPv6]:PORT where TLS is spoken, for https:// and wss://; may be \
+                     given several times",
+                    |c| c.tls.listen.clear(),
+                    |c, value| {
+                        if value != "none" {
+                            c.tls.listen.push(parse_socket(value)?);
+                        }
+                        Ok(())
+                    },
+                    |c| words(&c.tls.listen),
+                ),
+                reloadable(list(
+                    "tls-cert",
+                    "FILE",
+                    "the certificate in PEM, with the intermediate ones behind it (fullchain.pem); \
+                     several are chosen from by the name that the client asks for (SNI), the first \
+                     is for all others. Read again when it changes",
+                    |c| c.tls.certs.clear(),
+                    |c, value| add_path(&mut c.tls.certs, value),
+                    |c| paths(&c.tls.certs),
+                )),
+                reloadable(list(
+                    "tls-key",
+                    "FILE",
+                    "its private key in PEM, without a passphrase; one for each certificate, in the \
+                     same order",
+                    |c| c.tls.keys.clear(),
+                    |c, value| add_path(&mut c.tls.keys, value),
+                    |c| paths(&c.tls.keys),
+                )),
                 custom(
                     "unix-mode",
                     "MODE",
@@ -682,6 +715,21 @@ pub(super) fn path(value: &str) -> Result<PathBuf, String> {
         return Err(String::from("expected a path"));
     }
     Ok(PathBuf::from(value))
+}
+
+fn add_path(paths: &mut Vec<PathBuf>, value: &str) -> Result<(), String> {
+    if value != "none" {
+        paths.push(path(value)?);
+    }
+    Ok(())
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    words(&shown)
 }
 
 fn parse_socket(value: &str) -> Result<SocketAddr, String> {

@@ -32,7 +32,7 @@ fn without_options_it_is_the_default() {
 }
 
 /// Options whose default is no value that could be given.
-const WITHOUT_VALUE: [&str; 11] = [
+const WITHOUT_VALUE: [&str; 13] = [
     "listed-room",
     "max-connections",
     "operator-token",
@@ -44,6 +44,8 @@ const WITHOUT_VALUE: [&str; 11] = [
     "token-key",
     "token-audience",
     "metrics-token-file",
+    "tls-cert",
+    "tls-key",
 ];
 
 /// The names and defaults of the options in the help that have a value to give.

@@ -2,6 +2,10 @@
 //!
 //! A front frame that was partly written is never dropped or replaced: after half a frame the peer
 //! could not decode anything that follows.
+//!
+//! Where TLS is spoken, frames leave the queue when they are sealed, and what the socket did not
+//! accept of the sealed bytes waits here, in front of all frames ([`Outbox::push_sealed`]). Sealed
+//! bytes are begun frames: they are never dropped, and they count in the limits like any.
 
 use crate::frame::Frame;
 use std::collections::VecDeque;
@@ -65,6 +69,22 @@ enum Queue {
     Empty,
     One(Frame),
     Many(Box<VecDeque<Frame>>),
+    /// Sealed bytes, and the frames that wait behind them.
+    Sealed(Box<Sealed>),
+}
+
+/// What a socket did not accept of sealed bytes, and what waits behind it.
+#[derive(Debug, Default)]
+struct Sealed {
+    bytes: Vec<u8>,
+    written: usize,
+    frames: VecDeque<Frame>,
+}
+
+impl Sealed {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
 }
 
 /// Replies that may wait while requests are handled.
@@ -80,6 +100,7 @@ impl Queue {
             Self::Empty => 0,
             Self::One(_) => 1,
             Self::Many(frames) => frames.len(),
+            Self::Sealed(sealed) => sealed.frames.len(),
         }
     }
 
@@ -88,6 +109,7 @@ impl Queue {
             Self::Empty => None,
             Self::One(frame) => Some(frame),
             Self::Many(frames) => frames.front(),
+            Self::Sealed(sealed) => sealed.frames.front(),
         }
     }
 
@@ -96,6 +118,7 @@ impl Queue {
             Self::Empty => 0,
             Self::One(frame) => frame.messages(),
             Self::Many(frames) => frames.iter().map(Frame::messages).sum(),
+            Self::Sealed(sealed) => sealed.frames.iter().map(Frame::messages).sum(),
         }
     }
 
@@ -104,6 +127,7 @@ impl Queue {
             Self::Empty => None,
             Self::One(frame) => (index == 0).then_some(frame),
             Self::Many(frames) => frames.get_mut(index),
+            Self::Sealed(sealed) => sealed.frames.get_mut(index),
         }
     }
 
@@ -111,6 +135,7 @@ impl Queue {
         match self {
             Self::Empty => *self = Self::One(frame),
             Self::Many(frames) => frames.push_back(frame),
+            Self::Sealed(sealed) => sealed.frames.push_back(frame),
             Self::One(_) => {
                 if let Self::One(first) = mem::take(self) {
                     let mut frames = VecDeque::with_capacity(SECOND_FRAME_CAPACITY);
@@ -133,7 +158,39 @@ impl Queue {
                     *self = Self::Empty;
                 }
             }
+            Self::Sealed(sealed) => drop(sealed.frames.pop_front()),
         }
+    }
+
+    /// The frames of a queue that has no sealed bytes.
+    fn of(mut frames: VecDeque<Frame>) -> Self {
+        match (frames.len(), frames.pop_front()) {
+            (1, Some(only)) => Self::One(only),
+            (_, Some(first)) => {
+                frames.push_front(first);
+                Self::Many(Box::new(frames))
+            }
+            (_, None) => Self::Empty,
+        }
+    }
+
+    /// Puts sealed bytes in front of all frames, behind those that are there.
+    fn push_sealed(&mut self, bytes: &[u8]) {
+        let frames = match mem::take(self) {
+            Self::Empty => VecDeque::new(),
+            Self::One(frame) => VecDeque::from([frame]),
+            Self::Many(frames) => *frames,
+            Self::Sealed(mut sealed) => {
+                sealed.bytes.extend_from_slice(bytes);
+                *self = Self::Sealed(sealed);
+                return;
+            }
+        };
+        *self = Self::Sealed(Box::new(Sealed {
+            bytes: bytes.to_vec(),
+            written: 0,
+            frames,
+        }));
     }
 }
 
@@ -242,7 +299,14 @@ impl Outbox {
             .as_ref()
             .map_or(0, |frame| frame.len() - self.front_written as usize);
         self.count = front.as_ref().map_or(0, Frame::count);
-        self.queue = front.map_or(Queue::Empty, Queue::One);
+        let front = front.map_or(Queue::Empty, Queue::One);
+        if let Queue::Sealed(sealed) = mem::replace(&mut self.queue, front)
+            && !sealed.rest().is_empty()
+        {
+            // It was sealed with its number: what is sealed later cannot be opened without it.
+            self.bytes += sealed.rest().len();
+            self.queue.push_sealed(sealed.rest());
+        }
     }
 
     /// The connection is over: drops what is queued and accepts nothing more. Without this, a frame
@@ -287,7 +351,7 @@ impl Outbox {
     pub fn single(&self) -> Option<&[u8]> {
         match &self.queue {
             Queue::One(frame) => Some(&frame.bytes()[self.front_written as usize..]),
-            Queue::Empty | Queue::Many(_) => None,
+            Queue::Empty | Queue::Many(_) | Queue::Sealed(_) => None,
         }
     }
 
@@ -306,12 +370,75 @@ impl Outbox {
             Queue::Empty => {}
             Queue::One(frame) => put(frame),
             Queue::Many(frames) => frames.iter().for_each(put),
+            Queue::Sealed(sealed) => sealed.frames.iter().for_each(put),
         }
         count
     }
 
-    /// Removes so many written bytes from the front. More than are queued is a bug of the caller.
+    // Where TLS is spoken
+
+    /// Puts sealed bytes that are not written in front of all frames, behind earlier ones. Not bound
+    /// by the limits: there is at most one record, and what a handshake or an alert takes.
+    pub fn push_sealed(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.bytes += bytes.len();
+            self.queue.push_sealed(bytes);
+        }
+    }
+
+    /// The sealed bytes to be written, before anything else is sealed. `None`: there are none.
+    #[inline]
+    pub fn sealed(&self) -> Option<&[u8]> {
+        match &self.queue {
+            Queue::Sealed(sealed) => Some(sealed.rest()),
+            Queue::Empty | Queue::One(_) | Queue::Many(_) => None,
+        }
+    }
+
+    /// Removes so many written bytes from the front of the sealed ones.
+    pub fn advance_sealed(&mut self, written: usize) {
+        let Queue::Sealed(sealed) = &mut self.queue else {
+            return;
+        };
+        assert!(
+            written <= sealed.rest().len(),
+            "more was written than was sealed"
+        );
+        sealed.written += written;
+        self.bytes -= written;
+        if sealed.rest().is_empty() {
+            self.queue = Queue::of(mem::take(&mut sealed.frames));
+        }
+    }
+
+    /// Copies the front of what is to be sealed: as much as there is, and at most `max` bytes.
+    pub fn copy_front(&self, max: usize, copy: &mut Vec<u8>) {
+        let mut skip = self.front_written as usize;
+        let mut put = |frame: &Frame| {
+            let bytes = &frame.bytes()[mem::take(&mut skip)..];
+            let count = bytes.len().min(max - copy.len());
+            copy.extend_from_slice(&bytes[..count]);
+        };
+        match &self.queue {
+            Queue::Empty => {}
+            Queue::One(frame) => put(frame),
+            Queue::Many(frames) => frames.iter().for_each(put),
+            Queue::Sealed(sealed) => sealed.frames.iter().for_each(put),
+        }
+    }
+
+    /// Nothing can be sealed any more: drops every frame, also one that is partly sealed, and accepts
+    /// nothing.
+    pub fn drop_unsealed(&mut self) {
+        self.keep(None);
+        self.front_written = 0;
+        self.is_closed = true;
+    }
+
+    /// Removes so many written or sealed bytes from the front. More than are queued is a bug of the
+    /// caller, and so is anything while sealed bytes wait.
     pub fn advance(&mut self, mut written: usize) {
+        debug_assert!(self.sealed().is_none(), "sealed bytes are written first");
         assert!(written <= self.bytes, "more was written than was queued");
         if written == self.bytes {
             // The usual case, and cheaper than removing frame by frame.
@@ -358,7 +485,7 @@ impl Outbox {
                 self.count += frame.count();
                 true
             }
-            Queue::Empty | Queue::One(_) | Queue::Many(_) => false,
+            Queue::Empty | Queue::One(_) | Queue::Many(_) | Queue::Sealed(_) => false,
         }
     }
 
@@ -375,6 +502,8 @@ impl Outbox {
         assert_eq!(count, self.queue.len());
         slices.truncate(count);
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        let bytes = bytes + self.sealed().map_or(0, <[u8]>::len);
+        assert_ne!(self.sealed(), Some(&[][..]), "written bytes are dropped");
         assert_eq!(bytes, self.bytes, "bytes are counted");
         assert!(
             slices.iter().all(|slice| !slice.is_empty()),
@@ -388,6 +517,7 @@ impl Outbox {
             Queue::Empty => 0,
             Queue::One(frame) => frame.count(),
             Queue::Many(frames) => frames.iter().map(Frame::count).sum(),
+            Queue::Sealed(sealed) => sealed.frames.iter().map(Frame::count).sum(),
         };
         assert_eq!(frames, self.count, "frames are counted");
         assert!(

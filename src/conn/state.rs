@@ -633,6 +633,31 @@ impl State {
         }
     }
 
+    /// After a read: whether a part of a record is kept, which has the deadline of a message. True: it
+    /// begins; arm the deadline.
+    #[must_use]
+    pub fn keeps_record(&mut self, keeps: bool, now: Tick) -> bool {
+        let Phase::Open {
+            decoder,
+            message_since,
+            ..
+        } = &mut self.phase
+        else {
+            return false;
+        };
+        if !keeps {
+            if !decoder.is_open() {
+                *message_since = None;
+            }
+            return false;
+        }
+        if message_since.is_some() {
+            return false;
+        }
+        *message_since = Some(self.paused_until.unwrap_or_else(|| Since::at(now)));
+        true
+    }
+
     /// Before each read: whether the connection may be read.
     #[must_use]
     pub fn may_read(&mut self, lengths: &Deadlines, now: Tick) -> bool {
@@ -916,6 +941,14 @@ impl State {
         }
     }
 
+    /// The socket accepted so many sealed bytes, besides those of a record that was not queued.
+    pub fn wrote_sealed(&mut self, count: usize, now: Tick) {
+        self.outbox.advance_sealed(count);
+        if self.stalled_since.is_some() {
+            self.stalled_since = Some(Since::at(now));
+        }
+    }
+
     /// The socket accepts nothing. True: that begins here; arm the deadline.
     #[must_use]
     pub fn stalls(&mut self, now: Tick) -> bool {
@@ -929,6 +962,11 @@ impl State {
     #[must_use]
     pub fn recovers(&mut self) -> bool {
         self.stalled_since.take().is_some()
+    }
+
+    /// When the outbox is empty, our side is shut.
+    pub const fn shuts_next(&self) -> bool {
+        matches!(self.phase, Phase::Draining { is_shut: false, .. })
     }
 
     /// The outbox is empty: what waited for that.

@@ -14,6 +14,8 @@ use super::{Get, Method};
 pub enum Refusal {
     /// The bytes are a TLS hello.
     SpeaksTls,
+    /// The bytes are not those of TLS, which is spoken at this port alone.
+    NotTls,
     /// The bytes are the preface of HTTP/2 with prior knowledge (RFC 9113 §3.4).
     SpeaksHttp2,
     /// The bytes are a header of the PROXY protocol, version 1 or 2.
@@ -84,6 +86,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::SpeaksTls
+            | Self::NotTls
             | Self::SpeaksHttp2
             | Self::SpeaksProxyProtocol
             | Self::BadHead { .. }
@@ -113,6 +116,7 @@ impl Refusal {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::SpeaksTls => "speaks_tls",
+            Self::NotTls => "not_tls",
             Self::SpeaksHttp2 => "speaks_http2",
             Self::SpeaksProxyProtocol => "speaks_proxy_protocol",
             Self::BadHead { .. } => "bad_head",
@@ -147,8 +151,9 @@ impl Refusal {
     }
 
     /// All that [`Refusal::label`] returns.
-    pub const LABELS: [&'static str; 31] = [
+    pub const LABELS: [&'static str; 32] = [
         "speaks_tls",
+        "not_tls",
         "speaks_http2",
         "speaks_proxy_protocol",
         "bad_head",
@@ -192,7 +197,11 @@ impl Refusal {
                 .into();
             }
             Self::Banned => "You are banned from here.",
-            Self::SpeaksTls => "This port speaks plain HTTP; TLS belongs in front of it.",
+            Self::SpeaksTls => {
+                "This port speaks plain HTTP, not TLS: open http:// or ws://, or the port of \
+                 --tls-listen."
+            }
+            Self::NotTls => "This port speaks TLS: open https:// or wss:// instead.",
             Self::SpeaksHttp2 => "This port speaks HTTP/1.1, not HTTP/2.",
             Self::SpeaksProxyProtocol => {
                 "These bytes are a PROXY protocol header, which is not expected here: turn it off \
@@ -283,6 +292,7 @@ impl Refusal {
                 field(&mut response, "Retry-After", RETRY_AFTER_SECONDS);
             }
             Self::SpeaksTls
+            | Self::NotTls
             | Self::SpeaksHttp2
             | Self::SpeaksProxyProtocol
             | Self::BadHead { .. }

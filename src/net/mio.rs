@@ -50,6 +50,10 @@ pub enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
+    Tls {
+        address: SocketAddr,
+        error: io::Error,
+    },
     Metrics {
         address: SocketAddr,
         error: io::Error,
@@ -77,6 +81,10 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Tcp { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Tls { address, error } => write!(
+                f,
+                "cannot listen on {address}: {error}; choose another with --tls-listen"
+            ),
             Self::Metrics { address, error } => write!(
                 f,
                 "cannot listen on {address}: {error}; choose another with --metrics-listen"
@@ -212,6 +220,23 @@ impl MioNet {
         listener.watch(&self.poll, id).map_err(StartError::Poll)?;
         self.listeners.push(listener);
         self.metrics = Some(number);
+        Ok(number)
+    }
+
+    /// Listens where TLS is spoken, and returns the number of the listener.
+    pub fn bind_tls(
+        &mut self,
+        address: SocketAddr,
+        settings: &Settings,
+    ) -> Result<usize, StartError> {
+        let mut listener = match bind_tcp(address, settings) {
+            Ok(listener) => Listener::Tls(listener),
+            Err(error) => return Err(StartError::Tls { address, error }),
+        };
+        let number = self.listeners.len();
+        let id = ConnId::new(number as u32, OURS);
+        listener.watch(&self.poll, id).map_err(StartError::Poll)?;
+        self.listeners.push(listener);
         Ok(number)
     }
 
@@ -570,6 +595,8 @@ impl Stream {
 /// One listening socket.
 enum Listener {
     Tcp(TcpListener),
+    /// The same, where TLS is spoken.
+    Tls(TcpListener),
     /// The file comes first: it is removed while the socket is still open. A socket that was passed
     /// has none here, and keeps its own.
     Unix(Option<SocketFile>, UnixListener),
@@ -632,7 +659,9 @@ impl Listener {
 
     fn watch(&mut self, poll: &Poll, id: ConnId) -> io::Result<()> {
         match self {
-            Self::Tcp(listener) => watch(poll, listener, id, Interest::READABLE),
+            Self::Tcp(listener) | Self::Tls(listener) => {
+                watch(poll, listener, id, Interest::READABLE)
+            }
             Self::Unix(_, listener) | Self::Admin(_, listener) => {
                 watch(poll, listener, id, Interest::READABLE)
             }
@@ -642,7 +671,7 @@ impl Listener {
 
     fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener) | Self::Tls(listener) => {
                 let (stream, address) = listener.accept()?;
                 // A socket that was passed may serve IPv4 as well, in IPv4-mapped addresses.
                 Ok((Stream::Tcp(stream), Peer::Ip(address.ip().to_canonical())))
@@ -657,14 +686,19 @@ impl Listener {
 
     fn address(&self) -> Option<String> {
         match self {
-            Self::Tcp(listener) => Some(match listener.local_addr() {
-                Ok(address) => format!("http://{address}/"),
-                Err(error) => format!("an unknown address: {error}"),
-            }),
+            Self::Tcp(listener) => Some(tcp_address("http", listener)),
+            Self::Tls(listener) => Some(tcp_address("https", listener)),
             Self::Unix(Some(file), _) => Some(format!("unix:{}", file.path().display())),
             Self::Unix(None, listener) => Some(passed_address(listener)),
             Self::Admin(..) | Self::Closed => None,
         }
+    }
+}
+
+fn tcp_address(scheme: &str, listener: &TcpListener) -> String {
+    match listener.local_addr() {
+        Ok(address) => format!("{scheme}://{address}/"),
+        Err(error) => format!("an unknown address: {error}"),
     }
 }
 

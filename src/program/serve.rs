@@ -14,6 +14,7 @@ use parlor::net::{Manager, take_passed};
 use parlor::password;
 use parlor::reload::{self, fitting};
 use parlor::server::{Server, Turn, connections_within};
+use parlor::tls::Acceptor;
 use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::mem;
@@ -74,6 +75,11 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
         }
         None => None,
     };
+    let mut secure = Vec::new();
+    for address in &config.tls.listen {
+        let bound = net.bind_tls(*address, &config.net);
+        secure.push(bound.map_err(|error| error.to_string())?);
+    }
     let (keeping, kept_in) = keep(&mut config, &net, directory)?;
     let listener = listener.or_else(|why| match config.admin_socket {
         AdminSocket::Unnamed => {
@@ -122,6 +128,9 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
     let status = format!("listening on {addresses}; its history is in {shown}");
     if let Some(listener) = monitors {
         server.serve_metrics(listener);
+    }
+    if let Some(identities) = contents.identities {
+        server.serve_tls(secure, Acceptor::new(identities)?);
     }
     if let Some(token) = contents.metrics_token {
         server.show_metrics_to(token);

@@ -5,9 +5,11 @@
 //! The seam is [`Reload`]: behind it is the thread ([`Handle`]), or the stand-in of the simulator.
 
 mod thread;
+mod watch;
 
 use crate::config::Config;
 use crate::options::Change;
+use crate::tls::Identities;
 use crate::token::Verifier;
 
 pub use thread::{Handle, Surroundings, fitting};
@@ -19,7 +21,15 @@ pub trait Reload {
 
     /// The outcome, once, when there is one.
     fn receive(&mut self) -> Option<Outcome>;
+
+    /// What came of reading certificates whose files have changed, once.
+    fn renewed(&mut self) -> Option<Renewed> {
+        None
+    }
 }
+
+/// Certificates, or what is wrong with them.
+pub type Renewed = Result<Identities, String>;
 
 /// The settings, or all that is wrong with them, a sentence each.
 pub type Outcome = Result<Box<Reloaded>, Vec<String>>;
@@ -32,6 +42,8 @@ pub struct Reloaded {
     pub max_connections: usize,
     /// What signed tokens are verified with.
     pub verifier: Option<Verifier>,
+    /// The certificates of TLS.
+    pub identities: Option<Identities>,
     /// What has another value than before, also what takes a restart.
     pub changes: Vec<Change>,
 }

@@ -1,8 +1,10 @@
 //! The thread that reads the settings again, and the loop's end of it. There is one only while it
 //! reads.
 
-use super::{Outcome, Reload, Reloaded};
+use super::watch::Watch;
+use super::{Outcome, Reload, Reloaded, Renewed};
 use crate::config::{Config, Digests, Running};
+use crate::tls;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -36,15 +38,29 @@ pub struct Handle {
     surroundings: Arc<Surroundings>,
     known: Arc<Known>,
     coming: Option<Receiver<(Outcome, Option<Known>)>>,
+    /// Of the certificates. `None`: there are none.
+    watch: Option<Watch>,
+}
+
+impl Known {
+    fn certificates(&self) -> Option<(tls::Settings, u64)> {
+        let digest = self.digests.of_certificates()?;
+        Some((self.running.config.tls.clone(), digest))
+    }
 }
 
 impl Handle {
     /// `digests`: of the files as they were read at the start.
     pub fn new(running: Running, digests: Digests, surroundings: Surroundings) -> Self {
+        let surroundings = Arc::new(surroundings);
+        let known = Known { running, digests };
+        let certificates = known.certificates();
+        let watch = certificates.and_then(|known| Watch::begin(known, surroundings.clone()));
         Self {
-            surroundings: Arc::new(surroundings),
-            known: Arc::new(Known { running, digests }),
+            surroundings,
+            known: Arc::new(known),
             coming: None,
+            watch,
         }
     }
 }
@@ -85,9 +101,16 @@ impl Reload for Handle {
         self.coming = None;
         if let Some(newer) = newer {
             (self.surroundings.taken_over)(&newer.running.config);
+            if let (Some(watch), Some(known)) = (&self.watch, newer.certificates()) {
+                watch.follows(known);
+            }
             self.known = Arc::new(newer);
         }
         Some(outcome)
+    }
+
+    fn renewed(&mut self) -> Option<Renewed> {
+        self.watch.as_ref()?.renewed()
     }
 }
 
@@ -106,6 +129,7 @@ fn read(known: &Known, surroundings: &Surroundings) -> Result<(Reloaded, Known),
         config,
         max_connections,
         verifier: contents.verifier,
+        identities: contents.identities,
         changes,
     };
     let newer = Known {

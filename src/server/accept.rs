@@ -7,6 +7,7 @@ use crate::conn::State;
 use crate::http::{self, Refusal};
 use crate::id::{ConnId, Peer, Tick};
 use crate::net::{Accept, Net, TurnAway};
+use crate::tls::TURNED_AWAY;
 use log::warn;
 use std::mem;
 use std::net::IpAddr;
@@ -139,7 +140,12 @@ impl<N: Net> Server<N> {
     fn turn_away(&mut self, listener: usize) -> Next {
         let date = self.date.at(self.net.wall());
         let response = Refusal::TooManyConnections.response(date);
-        match self.net.turn_away(listener, &response) {
+        let words: &[u8] = if self.records.is_at(listener) {
+            &TURNED_AWAY
+        } else {
+            &response
+        };
+        match self.net.turn_away(listener, words) {
             TurnAway::Done => {
                 self.count_refusal(&Refusal::TooManyConnections);
                 Next::Another
@@ -167,6 +173,10 @@ impl<N: Net> Server<N> {
         };
         let state = State::new(&self.deadlines, now);
         let id = self.connections.insert(stream, source, state);
+        let transport = self.records.transport(listener);
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.transport = transport;
+        }
         self.rearm(id);
         self.log_connection(id, format_args!("came from {peer}"));
         let Some(connection) = self.connections.get_mut(id) else {

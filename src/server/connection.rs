@@ -9,6 +9,7 @@ use crate::conn::{Deadlines, State};
 use crate::frame::Frame;
 use crate::http::Refusal;
 use crate::id::{ConnId, Peer, Tick};
+use crate::tls::Tls;
 use crate::wheel::Wheel;
 use crate::wire::Protocol;
 use slab::Slab;
@@ -19,6 +20,8 @@ use std::net::IpAddr;
 pub(super) struct Connection<S> {
     pub(super) stream: S,
     pub(super) state: State,
+    /// What is between the socket and the state. `None`: nothing.
+    pub(super) transport: Option<Box<Tls>>,
     pub(super) source: Source,
     generation: u32,
     pub(super) protocol: Protocol,
@@ -118,6 +121,22 @@ impl<S> Connection<S> {
     /// read.
     pub(super) const fn has_ended(&self) -> bool {
         self.marks.has(Marks::ENDED)
+    }
+
+    /// Data can go neither way yet.
+    pub(super) fn is_shaking(&self) -> bool {
+        self.transport.as_ref().is_some_and(|tls| tls.is_shaking())
+    }
+
+    /// The peer has ended its side of TLS, and may wait for the end of ours.
+    pub(super) fn has_tls_end(&self) -> bool {
+        self.transport.as_ref().is_some_and(|tls| tls.has_ended())
+    }
+
+    /// Bytes held, in the state and in what is below it.
+    pub(super) fn held_bytes(&self) -> usize {
+        let below = self.transport.as_ref().map_or(0, |tls| tls.held_bytes());
+        self.state.held_bytes() + below
     }
 
     pub(super) const fn ends(&mut self) {
@@ -220,6 +239,7 @@ impl<S> Connections<S> {
         let slot = self.slab.insert(Connection {
             stream,
             state,
+            transport: None,
             source,
             generation,
             protocol: Protocol::Plain,
@@ -542,9 +562,10 @@ mod tests {
         assert!(!lists.are_large());
     }
 
-    /// The memory promise: 300 bytes for an idle joined connection, this being the largest part.
+    /// The memory promise: 300 bytes for an idle joined connection without TLS, this being the
+    /// largest part.
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection<crate::net::mio::Stream>>() <= 160);
+        assert!(size_of::<Connection<crate::net::mio::Stream>>() <= 168);
     }
 }

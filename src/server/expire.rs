@@ -8,6 +8,7 @@ use crate::frame::Frame;
 use crate::http::Refusal;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
+use crate::tls::Failure;
 use crate::ws::CloseReason;
 use std::mem;
 
@@ -59,6 +60,9 @@ impl<N: Net> Server<N> {
             Expired::Refuse if matches!(connection.source, Source::Surplus(_)) => self.give_up(id),
             Expired::Refuse if matches!(connection.source, Source::Unnamed(_)) => {
                 self.unproxied(id, "its PROXY header did not come in time");
+            }
+            Expired::Refuse if connection.is_shaking() => {
+                self.tls_failed(id, Failure::TooSlow, now);
             }
             Expired::Refuse => self.refuse(id, &Refusal::HandshakeTimeout, now),
             Expired::Drain => self.drain(id, now),

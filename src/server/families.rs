@@ -25,6 +25,7 @@ const OUTBOX_BYTES: &[u64] = &[0, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_04
 /// What is found by a walk over all connections.
 struct Walk {
     phases: [u64; State::PHASES.len()],
+    secure: u64,
     frames: Histogram,
     bytes: Histogram,
 }
@@ -112,6 +113,11 @@ impl<N: Net> Server<N> {
             State::PHASES.into_iter().zip(walk.phases),
         );
         page.gauge(
+            "parlor_tls_connections",
+            "Connections that speak TLS.",
+            walk.secure,
+        );
+        page.gauge(
             "parlor_connections_limit",
             "Connections that there may be.",
             self.listeners.max_connections(),
@@ -189,6 +195,18 @@ impl<N: Net> Server<N> {
             "reason",
             self.tallies.refusals.iter(),
         );
+        page.counters(
+            "parlor_tls_handshakes",
+            "Handshakes of TLS that were completed.",
+            "kind",
+            self.tallies.handshakes.iter(),
+        );
+        page.counters(
+            "parlor_tls_failures",
+            "Connections that could not go on in TLS.",
+            "reason",
+            self.tallies.tls_failures.iter(),
+        );
         show_codes(
             page,
             ("parlor_closes", "WebSockets that the server closed."),
@@ -207,11 +225,13 @@ impl<N: Net> Server<N> {
     fn walk(&self) -> Walk {
         let mut walk = Walk {
             phases: [0; State::PHASES.len()],
+            secure: 0,
             frames: Histogram::new(OUTBOX_FRAMES),
             bytes: Histogram::new(OUTBOX_BYTES),
         };
         for connection in self.connections.iter() {
             walk.phases[connection.state.phase_index()] += 1;
+            walk.secure += u64::from(connection.transport.is_some());
             let outbox = &connection.state.outbox;
             walk.frames.record(outbox.frames() as u64);
             walk.bytes.record(outbox.bytes() as u64);

@@ -25,21 +25,20 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let Connection { stream, state, .. } = connection;
-        while !state.is_blocked() && !state.outbox.is_empty() {
-            let outcome = match state.outbox.single() {
-                Some(bytes) => self.net.write(stream, bytes),
-                None => {
-                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                    let count = state.outbox.slices(&mut slices);
-                    self.net.write_vectored(stream, &slices[..count])
+        while !connection.state.is_blocked() && !connection.state.outbox.is_empty() {
+            let outcome = if connection.transport.is_none() {
+                write_frames(&mut self.net, connection, now)
+            } else {
+                match Self::write_record(&mut self.net, &mut self.records, connection, now) {
+                    Some(outcome) => outcome,
+                    None => break,
                 }
             };
             match outcome {
-                Write::Bytes(count) => state.wrote(count, now),
-                Write::Blocked => state.blocks(),
+                Write::Bytes(_) => {}
+                Write::Blocked => connection.state.blocks(),
                 Write::Retry => {
-                    state.must_write_again();
+                    connection.state.must_write_again();
                     return self.connections.arm_by(id, now + RETRY_TICKS);
                 }
                 Write::Gone => {
@@ -48,10 +47,28 @@ impl<N: Net> Server<N> {
                 }
             }
         }
-        if state.is_blocked() {
+        if connection.state.is_blocked() {
             self.stalls(id, now);
-        } else {
+        } else if connection.state.outbox.is_empty() {
             self.drained(id, now);
         }
     }
+}
+
+/// Writes what is queued by one system call.
+#[inline]
+fn write_frames<N: Net>(net: &mut N, connection: &mut Connection<N::Stream>, now: Tick) -> Write {
+    let Connection { stream, state, .. } = connection;
+    let outcome = match state.outbox.single() {
+        Some(bytes) => net.write(stream, bytes),
+        None => {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = state.outbox.slices(&mut slices);
+            net.write_vectored(stream, &slices[..count])
+        }
+    };
+    if let Write::Bytes(count) = outcome {
+        state.wrote(count, now);
+    }
+    outcome
 }

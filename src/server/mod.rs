@@ -38,6 +38,7 @@ mod park;
 mod proxied;
 mod reap;
 mod receive;
+mod records;
 mod reload;
 mod request;
 mod scrape;
@@ -87,6 +88,7 @@ use log::debug;
 use opening::Waiting;
 use orders::Orders;
 use park::Parked;
+use records::Records;
 use reload::Reloading;
 use scrape::Scrape;
 use seats::Seats;
@@ -175,6 +177,7 @@ pub struct Server<N: Net> {
     report_wanted: bool,
     stats: Stats,
     tallies: Tallies,
+    records: Records,
     scrape: Scrape,
 }
 
@@ -216,6 +219,7 @@ impl<N: Net> Server<N> {
             echo,
             // What the owner has done already, or passes by itself.
             net: _,
+            tls: _,
             max_connections: _,
             log_filters: _,
             log_format: _,
@@ -288,6 +292,7 @@ impl<N: Net> Server<N> {
             drain_ticks: ticks(drain_timeout),
             stats: Stats::default(),
             tallies: scrape::tallies(),
+            records: Records::default(),
             scrape: Scrape::new(store.low_disk_bytes),
             http,
             pages: Pages::new(&page),
@@ -450,7 +455,7 @@ impl<N: Net> Server<N> {
     /// Bytes that wait in outboxes and in half-received heads and messages, in messages that have
     /// no number yet, and for answers that wait for the store.
     pub fn held_bytes(&self) -> usize {
-        let held = |connection: &Connection<N::Stream>| connection.state.held_bytes();
+        let held = |connection: &Connection<N::Stream>| connection.held_bytes();
         let by_connections: usize = self.connections.iter().map(held).sum();
         by_connections
             + self.parked.held_bytes()

@@ -37,8 +37,8 @@ impl<N: Net> Server<N> {
         };
         self.name_client(id, proxy, named, now);
         let rest = bytes.get(consumed..).unwrap_or_default();
-        if rest.is_empty() {
-            self.keep_head(id, rest);
+        if rest.is_empty() || self.begins_tls(id, rest) {
+            self.keep_head(id, &[]);
             return Flow::More;
         }
         self.take_head(id, rest, 0, now)

@@ -3,6 +3,7 @@
 //! (`message.rs`), or none. Knows what must happen next, not what the bytes mean.
 
 use super::Server;
+use super::records::Came;
 use crate::conn::RETRY_TICKS;
 use crate::conn::state::{Input, Phase, Resume};
 use crate::id::{ConnId, Tick};
@@ -35,9 +36,11 @@ impl<N: Net> Server<N> {
         if self.connections.lists.readable.is_empty() {
             return;
         }
+        self.records.renew();
         let mut buffer = mem::take(&mut self.buffer);
         for id in self.connections.take_readable() {
             self.receive_from(id, &mut buffer, now);
+            self.was_read(id, now);
         }
         self.buffer = buffer;
     }
@@ -83,28 +86,38 @@ impl<N: Net> Server<N> {
                 }
                 Phase::Closing { .. } | Phase::Draining { .. } => FRAMES_WINDOW,
             };
-            match self.net.read(&mut connection.stream, &mut buffer[..window]) {
-                Read::Bytes(count) => {
-                    // A short read has emptied the socket, unless its end is still to be read.
-                    let all = count < window && !connection.has_ended();
+            match self.read(id, &mut buffer[..window], now) {
+                Came::Data { count, is_all } => {
                     budget = budget.saturating_sub(count);
-                    if self.take_bytes(id, &buffer[..count], now) == Flow::Enough || all {
+                    if self.take_bytes(id, &buffer[..count], now) == Flow::Enough || is_all {
                         return;
                     }
                 }
-                Read::Blocked => return,
-                Read::Retry => {
-                    connection.state.must_read_again();
-                    return self.connections.arm_by(id, now + RETRY_TICKS);
-                }
-                Read::End => return self.peer_ended(id, now),
-                Read::Gone => {
-                    self.log_connection(id, format_args!("is over: reading failed"));
-                    return self.connections.end(id);
-                }
+                Came::Later => break,
+                Came::Over => return,
+                Came::Socket(read) => return self.has_nothing(id, read, now),
             }
         }
         self.connections.mark_readable(id);
+    }
+
+    /// A read brought no data.
+    fn has_nothing(&mut self, id: ConnId, read: Read, now: Tick) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match read {
+            Read::Bytes(_) | Read::Blocked => {}
+            Read::Retry => {
+                connection.state.must_read_again();
+                self.connections.arm_by(id, now + RETRY_TICKS);
+            }
+            Read::End => self.peer_ended(id, now),
+            Read::Gone => {
+                self.log_connection(id, format_args!("is over: reading failed"));
+                self.connections.end(id);
+            }
+        }
     }
 
     fn take_bytes(&mut self, id: ConnId, bytes: &[u8], now: Tick) -> Flow {

@@ -84,6 +84,7 @@ impl<N: Net> Server<N> {
 
     /// A step of the turn: what came of reading.
     pub(super) fn hear_reload(&mut self, now: Tick) {
+        self.hear_certificates();
         if !self.reloading.is_reading {
             return;
         }
@@ -111,16 +112,33 @@ impl<N: Net> Server<N> {
         }
     }
 
+    fn hear_certificates(&mut self) {
+        let reload = self.reloading.reload.as_mut();
+        match reload.and_then(|reload| reload.renewed()) {
+            None => {}
+            Some(Ok(identities)) => {
+                info!(target: "parlor::reload", "the certificates have changed and are in use");
+                self.set_identities(identities);
+            }
+            Some(Err(why)) => warn!(target: "parlor::reload",
+                "the certificates have changed, and those before stay in use: {why}"),
+        }
+    }
+
     fn settings_came(&mut self, reloaded: Reloaded, now: Tick) {
         let Reloaded {
             config,
             max_connections,
             verifier,
+            identities,
             changes,
         } = reloaded;
         report(&changes);
         self.listeners.set_max_connections(max_connections);
         self.set_verifier(verifier);
+        if let Some(identities) = identities {
+            self.set_identities(identities);
+        }
         self.apply_settings(config, now);
     }
 
@@ -140,6 +158,7 @@ impl<N: Net> Server<N> {
             drain_timeout,
             // What takes a restart, is the owner's, or comes with the contents of files.
             net: _,
+            tls: _,
             max_connections: _,
             log_filters: _,
             log_format: _,

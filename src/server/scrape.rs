@@ -7,7 +7,8 @@ use crate::http::{self, Content, Get, Method, Refusal, Request, Response};
 use crate::id::{ConnId, Tick};
 use crate::metrics::CONTENT_TYPE;
 use crate::net::Net;
-use crate::stats::Tallies;
+use crate::stats::{Counted, Tallies};
+use crate::tls::{Failure, Handshake};
 use crate::ws::{CLIENT_CODES, CloseReason};
 use subtle::ConstantTimeEq;
 
@@ -65,7 +66,10 @@ impl Scrape {
 pub(super) fn tallies() -> Tallies {
     let mut refusals = Refusal::LABELS.to_vec();
     refusals.push(OPERATOR_REQUEST);
-    Tallies::new(&refusals, &CloseReason::CODES, &CLIENT_CODES)
+    let mut tallies = Tallies::new(&refusals, &CloseReason::CODES, &CLIENT_CODES);
+    tallies.handshakes = Counted::new(&Handshake::LABELS);
+    tallies.tls_failures = Counted::new(&Failure::LABELS);
+    tallies
 }
 
 impl<N: Net> Server<N> {

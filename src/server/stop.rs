@@ -96,6 +96,8 @@ impl<N: Net> Server<N> {
                 Stop::Refuse if matches!(connection.source, Source::Unnamed(_)) => {
                     self.drain(id, now);
                 }
+                // Nor before its handshake is over.
+                Stop::Refuse if connection.is_shaking() => self.abandon_tls(id, now),
                 Stop::Refuse => self.refuse(id, &Refusal::Stopping, now),
                 Stop::Drain => self.drain(id, now),
                 Stop::Nothing => {}

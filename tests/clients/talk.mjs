@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import WebSocket from "ws";
 
-const url = `${process.argv[2].replace("http:", "ws:")}ws`;
+const url = `${process.argv[2].replace("http", "ws")}ws`;
 setTimeout(() => { console.log("not done in time"); process.exit(1); }, 60000).unref();
 
 class Client {

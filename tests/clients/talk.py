@@ -5,7 +5,7 @@ import sys
 
 import websockets
 
-URL = sys.argv[1].replace("http:", "ws:") + "ws"
+URL = sys.argv[1].replace("http", "ws", 1) + "ws"
 WAIT = 10
 
 

@@ -28,10 +28,15 @@ fn passes(mut command: Command, server: &Server) {
     assert!(status.success(), "{output}{errors}");
 }
 
+/// A script of tests/clients.
+pub(super) fn script(name: &str) -> PathBuf {
+    folder("tests/clients").join(name)
+}
+
 static SHARED: Once = Once::new();
 
 /// Node looks for packages beside the script, so scripts run from a copy beside the packages.
-fn node(script: &str) -> Command {
+pub(super) fn node_script(script: &str) -> Command {
     installed("node_modules");
     let copy = |script| {
         let to = folder("target/clients").join(script);
@@ -60,7 +65,7 @@ fn python_websockets_client_is_served() {
 #[ignore = "needs node with ws; tests/run runs it"]
 fn node_ws_client_is_served() {
     let server = Server::start(&[]);
-    passes(node("talk.mjs"), &server);
+    passes(node_script("talk.mjs"), &server);
     server.is_empty();
 }
 
@@ -104,7 +109,7 @@ fn python_client_of_the_documentation_loses_and_repeats_nothing() {
 #[test]
 #[ignore = "needs node with ws; tests/run runs it"]
 fn browser_client_of_the_documentation_loses_and_repeats_nothing() {
-    let mut node = node("resume.mjs");
+    let mut node = node_script("resume.mjs");
     let recording = Recording::of(&mut node, "resume-js");
     // By its name node knows that it is a module, as a page says.
     let client = folder("target/clients/parlor.mjs");
@@ -163,7 +168,7 @@ fn model_of_the_page_loses_and_repeats_nothing() {
     let modules = folder("target/clients/model");
     copy_files("src/page", &modules);
     say_modules(&modules);
-    let mut node = node("model.mjs");
+    let mut node = node_script("model.mjs");
     let recording = Recording::of(&mut node, "model");
     passes_with_servers(&mut node, "model", Some(&modules));
     recording.has_only_what_the_schema_has();

@@ -44,5 +44,6 @@ mod start;
 mod store;
 mod support;
 mod systemd;
+mod tls;
 mod traffic;
 mod unix;

@@ -30,6 +30,7 @@ mod scene;
 #[path = "../schema/mod.rs"]
 mod schema;
 mod tally;
+mod tls;
 mod trace;
 
 use chance::Chance;

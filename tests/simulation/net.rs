@@ -10,12 +10,16 @@
 //! the system must hold no bytes of a connection that the server has closed.
 
 use super::chance::Chance;
+use super::tls::Wire;
 use parlor::id::{ConnId, Millis, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
+use parlor::tls::TURNED_AWAY;
+use rustls::ClientConfig;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The time of day at which the clock starts: 1994-11-06T08:49:37Z, as in RFC 9110 §5.6.7.
 const STARTED_AT: u64 = 784_111_777_000;
@@ -23,6 +27,10 @@ const STARTED_AT: u64 = 784_111_777_000;
 /// Ticks that connections may wait to be accepted without an event: the system has no descriptor
 /// left, and reports no event when one becomes free.
 const PAUSE_TICKS: u32 = 5;
+
+/// Data in one record: no more than the server reads at once from a socket without TLS, so that both
+/// are handled in the same turn.
+const RECORD_DATA_MAX: usize = 4096;
 
 /// Ticks within which the server must retry a read or write that failed for lack of memory.
 const RETRY_TICKS: u32 = 5;
@@ -187,6 +195,8 @@ pub(crate) struct Socket {
     unread_until: Tick,
     /// An event has reported since the last blocked write that the server can write.
     may_write_again: bool,
+    /// TLS is spoken; all other fields are about the data.
+    wire: Option<Box<Wire>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -223,6 +233,7 @@ impl Socket {
             accepts: usize::MAX,
             unread_until: Tick(0),
             may_write_again: false,
+            wire: None,
         }
     }
 
@@ -246,7 +257,13 @@ impl Socket {
     }
 
     fn has_unread(&self) -> bool {
-        !self.arrived.is_empty() || self.end_arrived && !self.end_read
+        match &self.wire {
+            // What arrived can be sealed when the handshake is over.
+            Some(wire) if !wire.may_seal() => {
+                wire.has_sealed() || self.end_arrived && !self.end_read
+            }
+            _ => !self.arrived.is_empty() || self.end_arrived && !self.end_read,
+        }
     }
 }
 
@@ -265,6 +282,10 @@ pub(crate) struct SimNet {
     faults: Faults,
     sockets: Vec<Socket>,
     doors: Vec<Door>,
+    /// The first door where TLS is spoken, and by which clients. `None`: at none.
+    secure: Option<(usize, Arc<ClientConfig>)>,
+    /// All that is sealed is read at once, of which no edge follows.
+    reads_all_records: bool,
     listening: bool,
     /// Accepting fails until this moment.
     exhausted_until: Tick,
@@ -284,6 +305,8 @@ impl SimNet {
             faults,
             sockets: Vec::new(),
             doors: (0..doors).map(|_| Door::default()).collect(),
+            secure: None,
+            reads_all_records: false,
             listening: true,
             exhausted_until: Tick(0),
             signals: VecDeque::new(),
@@ -291,6 +314,25 @@ impl SimNet {
             log: Log::default(),
             horizon: Tick(0),
         }
+    }
+
+    /// TLS is spoken at this door and all behind it.
+    pub(crate) fn speaks_tls(&mut self, first: usize, config: Arc<ClientConfig>) {
+        self.secure = Some((first, config));
+    }
+
+    /// From here on, the server reads all records at once that fit into its buffer.
+    pub(crate) fn reads_all_records(&mut self) {
+        self.reads_all_records = true;
+    }
+
+    /// How many clients that speak TLS were answered.
+    pub(crate) fn answered_hellos(&self) -> usize {
+        let wires = self
+            .sockets
+            .iter()
+            .filter_map(|socket| socket.wire.as_ref());
+        wires.filter(|wire| wire.is_answered()).count()
     }
 
     /// Connects a client. `None`: the server does not listen any more.
@@ -310,6 +352,11 @@ impl SimNet {
         self.sockets.push(Socket::new(peer, is_spared));
         self.divide_window();
         let socket = self.sockets.len() - 1;
+        if let Some((_, config)) = self.secure.as_ref().filter(|(first, _)| door >= *first) {
+            let wire = Wire::new(config);
+            self.sockets[socket].wire = Some(Box::new(wire));
+            self.sockets[socket].edge.readable = true;
+        }
         self.doors[door].backlog.push_back(socket);
         self.doors[door].edge = true;
         Some(socket)
@@ -630,6 +677,58 @@ impl SimNet {
         self.sockets[socket].reset
     }
 
+    /// The server reads from a socket where TLS is spoken: the rest of what is sealed or, if it has read
+    /// that, another record. An edge follows while there is more.
+    fn read_record(&mut self, index: usize, buffer: &mut [u8], is_cut: bool) -> Read {
+        let socket = &mut self.sockets[index];
+        let Some(wire) = &mut socket.wire else {
+            return Read::Blocked;
+        };
+        if wire.may_seal() && !socket.arrived.is_empty() {
+            let all = socket.arrived.len();
+            let most = all.min(RECORD_DATA_MAX);
+            let count = if self.reads_all_records {
+                all
+            } else if self.chance.percent(50) {
+                most
+            } else {
+                1 + self.chance.below(most)
+            };
+            let data: Vec<u8> = socket.arrived.drain(..count).collect();
+            wire.seal(&data, self.chance.percent(5));
+        } else if wire.may_seal() && socket.end_arrived && self.chance.percent(50) {
+            wire.close();
+        }
+        if !wire.has_sealed() {
+            if !socket.end_arrived {
+                return Read::Blocked;
+            }
+            socket.end_read = true;
+            socket.is_acknowledged = false;
+            self.note(Happened::End(index));
+            return Read::End;
+        }
+        let mut count = buffer.len().min(wire.len());
+        if is_cut && count > 1 {
+            count = 1 + self.chance.below(count - 1);
+        }
+        let (bytes, data, has_end) = wire.read(count);
+        buffer[..count].copy_from_slice(&bytes);
+        socket.read += data as u64;
+        let upto = socket.read;
+        socket.edge.readable |= socket.has_unread();
+        if data > 0 {
+            self.note(Happened::Read {
+                socket: index,
+                upto,
+            });
+        }
+        if has_end {
+            self.note(Happened::End(index));
+        }
+        Read::Bytes(count)
+    }
+
     fn write_bytes(&mut self, stream: &SimStream, bytes: &[u8]) -> Write {
         assert!(!bytes.is_empty(), "a write of no bytes");
         let index = stream.socket;
@@ -671,11 +770,22 @@ impl SimNet {
         if is_cut {
             count = 1 + self.chance.below(count);
         }
-        self.sockets[index].outgoing.extend(&bytes[..count]);
-        self.note(Happened::Wrote {
-            socket: index,
-            bytes: bytes[..count].to_vec(),
-        });
+        let socket = &mut self.sockets[index];
+        let written = match &mut socket.wire {
+            None => bytes[..count].to_vec(),
+            Some(wire) => {
+                let data = wire.wrote(&bytes[..count]);
+                socket.edge.readable |= socket.has_unread();
+                data
+            }
+        };
+        self.sockets[index].outgoing.extend(&written);
+        if !written.is_empty() {
+            self.note(Happened::Wrote {
+                socket: index,
+                bytes: written,
+            });
+        }
         Write::Bytes(count)
     }
 }
@@ -762,6 +872,12 @@ impl Net for SimNet {
             return TurnAway::Empty;
         };
         let socket = &mut self.sockets[index];
+        let last_words = if socket.wire.is_some() {
+            assert_eq!(last_words, TURNED_AWAY);
+            b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n"
+        } else {
+            last_words
+        };
         socket.outgoing.extend(last_words);
         socket.turned_away = true;
         let exhausted = self.is_exhausted();
@@ -803,6 +919,9 @@ impl Net for SimNet {
             socket.edge.readable = true;
             return Read::Blocked;
         }
+        if socket.wire.is_some() {
+            return self.read_record(index, buffer, is_cut);
+        }
         if socket.arrived.is_empty() {
             if !socket.end_arrived {
                 return Read::Blocked;
@@ -842,6 +961,9 @@ impl Net for SimNet {
     }
 
     fn shutdown_write(&mut self, stream: &mut SimStream) {
+        if let Some(wire) = &self.sockets[stream.socket].wire {
+            wire.check_shut();
+        }
         self.sockets[stream.socket].server_shut = true;
         self.note(Happened::Shut(stream.socket));
     }

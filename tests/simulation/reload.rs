@@ -60,6 +60,7 @@ impl Reload for SimReload {
             config,
             max_connections,
             verifier: None,
+            identities: None,
             changes: Vec::new(),
         })))
     }

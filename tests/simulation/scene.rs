@@ -4,6 +4,7 @@
 mod floods;
 mod holds;
 mod letters;
+mod secure;
 
 use super::chance::Chance;
 use super::client::{self, Ear, Seen};

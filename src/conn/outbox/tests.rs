@@ -417,3 +417,75 @@ fn it_agrees_with_a_list_of_frames() {
         assert_eq!(sent, wanted, "game {game}");
     }
 }
+
+#[test]
+fn sealed_bytes_go_first_and_count_and_are_never_dropped() {
+    let mut outbox = Outbox::default();
+    outbox.push_control(Frame::text("one"));
+    outbox.push_control(Frame::text("two"));
+    // A record with the first frame and a part of the second.
+    outbox.advance(7);
+    outbox.push_sealed(b"record");
+    assert_eq!((outbox.bytes(), outbox.frames()), (3 + 6, 1));
+    assert_eq!(
+        (outbox.single(), outbox.sealed()),
+        (None, Some(&b"record"[..]))
+    );
+    outbox.check_invariants();
+    outbox.advance_sealed(2);
+    outbox.push_control(Frame::text("three"));
+    assert_eq!(outbox.drop_unsent(), 1, "the begun frame stays");
+    assert_eq!(
+        (outbox.bytes(), outbox.sealed()),
+        (3 + 4, Some(&b"cord"[..]))
+    );
+    outbox.check_invariants();
+    outbox.push_sealed(b"alert");
+    outbox.advance_sealed(4);
+    assert_eq!(outbox.sealed(), Some(&b"alert"[..]));
+    outbox.advance_sealed(5);
+    assert_eq!(
+        (outbox.sealed(), outbox.single()),
+        (None, Some(&b"two"[..]))
+    );
+    outbox.check_invariants();
+    outbox.advance(3);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn sealed_bytes_outlive_the_frames_and_the_end() {
+    let mut outbox = Outbox::default();
+    outbox.push_control(Frame::text("one"));
+    outbox.advance(2);
+    outbox.push_sealed(b"record");
+    outbox.drop_unsealed();
+    assert_eq!((outbox.bytes(), outbox.frames()), (6, 0));
+    assert!(!outbox.is_empty());
+    outbox.push_control(Frame::text("two"));
+    outbox.seal();
+    assert_eq!((outbox.bytes(), outbox.sealed()), (6, Some(&b"record"[..])));
+    outbox.check_invariants();
+    outbox.advance_sealed(6);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn sealed_bytes_fill_the_outbox_and_a_pong_behind_them_is_replaced() {
+    let limits = Limits {
+        frames_max: 8,
+        bytes_max: 100,
+    };
+    let mut outbox = Outbox::default();
+    outbox.push_sealed(&[0; 90]);
+    assert_eq!(outbox.push(Frame::text("123456789"), limits), Pushed::Full);
+    assert_eq!(outbox.push(Frame::text("1234567"), limits), Pushed::Queued);
+    outbox.push_pong(Frame::pong(b"1"));
+    outbox.push_pong(Frame::pong(b"2"));
+    assert_eq!(outbox.frames(), 2);
+    outbox.advance_sealed(90);
+    let mut copy = Vec::new();
+    outbox.copy_front(10, &mut copy);
+    assert_eq!(copy, b"\x81\x071234567\x8a");
+    outbox.check_invariants();
+}

@@ -1,0 +1,213 @@
+//! The client's end of TLS, right at the server's socket: the simulated network and its clients have
+//! data, and the server has records. Panics if the client cannot open what the server sent, so a record
+//! that is lost, doubled, cut or out of order does not pass.
+
+use parlor::tls::{Acceptor, Identities, Identity};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, version,
+};
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A signature of Ed25519 has always the same length, so every game of a seed is the same.
+const CERTIFICATE: &[u8] = include_bytes!("../certificates/ed25519.crt");
+const KEY: &[u8] = include_bytes!("../certificates/ed25519.key");
+
+/// Time stands still: the games are about other things.
+#[derive(Debug)]
+struct Still;
+
+impl TimeProvider for Still {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(
+            1_800_000_000,
+        )))
+    }
+}
+
+/// What a server presents.
+pub(crate) fn acceptor() -> Acceptor {
+    let identity = Identity::parse(CERTIFICATE, KEY).expect("a certificate with its key");
+    let identities = Identities::new(vec![identity]).expect("there is one");
+    Acceptor::with_clock(identities, Arc::new(Still)).expect("the system has randomness")
+}
+
+/// What the clients of a game share, and by which they resume their sessions.
+pub(crate) fn clients(is_newest: bool) -> Arc<ClientConfig> {
+    let provider = Arc::new(default_provider());
+    let version = if is_newest {
+        &version::TLS13
+    } else {
+        &version::TLS12
+    };
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Still));
+    let builder = builder
+        .with_protocol_versions(&[version])
+        .expect("ring has ciphers for both");
+    let config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting));
+    Arc::new(config.with_no_client_auth())
+}
+
+/// One connection.
+pub(crate) struct Wire {
+    client: ClientConnection,
+    /// Sealed, and not read by the server.
+    to_server: VecDeque<u8>,
+    /// Data in what is there, which the server has when it has read the last byte.
+    sealed_data: usize,
+    /// The client's close_notify is in what is there.
+    is_closing: bool,
+    has_closed: bool,
+    server_has_closed: bool,
+    is_answered: bool,
+}
+
+impl Wire {
+    pub(crate) fn new(config: &Arc<ClientConfig>) -> Self {
+        let name = ServerName::try_from("parlor.example").expect("a name");
+        let client = ClientConnection::new(config.clone(), name).expect("a client");
+        let mut wire = Self {
+            client,
+            to_server: VecDeque::new(),
+            sealed_data: 0,
+            is_closing: false,
+            has_closed: false,
+            server_has_closed: false,
+            is_answered: false,
+        };
+        wire.pump();
+        wire
+    }
+
+    fn pump(&mut self) {
+        let mut bytes = Vec::new();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut bytes).expect("memory");
+        }
+        self.to_server.extend(bytes);
+    }
+
+    /// Bytes are there for the server.
+    pub(crate) fn has_sealed(&self) -> bool {
+        !self.to_server.is_empty()
+    }
+
+    /// Data can be sealed: the handshake is over, and the server has read all that is sealed.
+    pub(crate) fn may_seal(&self) -> bool {
+        !self.client.is_handshaking() && !self.has_sealed() && !self.has_closed
+    }
+
+    /// Seals data. `updates_keys`: after an update of the keys, which the server must follow.
+    pub(crate) fn seal(&mut self, data: &[u8], updates_keys: bool) {
+        if updates_keys {
+            // There is none in TLS 1.2.
+            let _ = self.client.refresh_traffic_keys();
+        }
+        self.client.writer().write_all(data).expect("memory");
+        self.sealed_data += data.len();
+        self.pump();
+    }
+
+    /// Seals the end of the client's data.
+    pub(crate) fn close(&mut self) {
+        self.client.send_close_notify();
+        self.has_closed = true;
+        self.is_closing = true;
+        self.pump();
+    }
+
+    /// The server reads so many bytes. Returns them, how much data is whole with them, and whether
+    /// they have the end of it.
+    pub(crate) fn read(&mut self, count: usize) -> (Vec<u8>, usize, bool) {
+        let bytes = self.to_server.drain(..count).collect();
+        if self.has_sealed() {
+            return (bytes, 0, false);
+        }
+        let data = std::mem::take(&mut self.sealed_data);
+        (bytes, data, std::mem::take(&mut self.is_closing))
+    }
+
+    /// The server has written something.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.to_server.len()
+    }
+
+    /// The server has written these bytes. Returns the data in them.
+    pub(crate) fn wrote(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut data = Vec::new();
+        self.is_answered = true;
+        while !bytes.is_empty() {
+            assert!(
+                !self.server_has_closed,
+                "the server writes after its close_notify"
+            );
+            self.client.read_tls(&mut bytes).expect("memory");
+            let state = self.client.process_new_packets();
+            let state = state.expect("the client opens what the server has sealed");
+            self.server_has_closed = state.peer_has_closed();
+            // An error says only that nothing is there.
+            let _ = self.client.reader().read_to_end(&mut data);
+        }
+        self.pump();
+        data
+    }
+
+    /// The server shuts its side: the client must know that nothing was cut off.
+    pub(crate) fn check_shut(&self) {
+        assert!(
+            self.client.is_handshaking() || self.server_has_closed,
+            "the server ends without a close_notify"
+        );
+    }
+}
+
+/// Accepts any certificate.
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
