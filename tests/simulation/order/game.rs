@@ -791,6 +791,21 @@ impl Game {
         }
     }
 
+    /// Whether another connection may be the account's: one that is gone, or was not answered yet,
+    /// may be as well.
+    fn may_have_double(&self, person: usize, account: AccountId) -> bool {
+        let name = self.model.account(account).map(|account| &account.name);
+        let is_login = |asked: &Asked| match asked {
+            Asked::Login(wanted, _) => name.is_some_and(|name| look(name) == look(wanted)),
+            Asked::Resume(_) => true,
+            _ => false,
+        };
+        let people = self.people.iter().enumerate();
+        let mut others = people.filter_map(|(other, one)| one.open().filter(|_| other != person));
+        others.any(|one| one.account == Some(account) || one.asked.values().any(is_login))
+            || self.gone.iter().any(|one| one.who.account == Some(account))
+    }
+
     /// Somebody is in a room, which it has a right to.
     fn is_in(&mut self, person: usize, room: usize, is_right: bool, object: &Value) {
         let rules = self.model.rules(ROOMS[room]);
@@ -802,15 +817,7 @@ impl Game {
         // Who it is may change with an answer that has not come.
         let is_known = one.is_itself();
         let role = self.model.role(&who, Some(ROOMS[room]));
-        let mut others = self.people.iter().filter_map(Person::open);
-        let mut gone = self.gone.iter().map(|one| one.who.account);
-        let has_double = who.account.is_some()
-            && others
-                .by_ref()
-                .filter(|other| other.account == who.account)
-                .count()
-                > 1
-            || who.account.is_some() && gone.any(|account| account == who.account);
+        let has_double = who.account.is_some_and(|account| self.may_have_double(person, account));
         let is_let_in = rules.password.is_none()
             || is_right
             || seats::needs_no_password(role)
