@@ -1039,8 +1039,10 @@ impl Game {
         let is_ill = self.faults.may_refuse() && code == "store_unavailable" || code == "busy";
         let who = self.people[person].who();
         let now = self.server.net().wall();
+        // Who it is may change with an answer that has not come.
+        let is_known = self.people[person].is_itself();
         let is_kept = |kind, room: usize| {
-            let who = who.as_ref();
+            let who = who.as_ref().filter(|_| is_known);
             who.is_none_or(|who| self.model.kept_from(who, kind, ROOMS[room], now).is_some())
         };
         let is_right = match asked {
