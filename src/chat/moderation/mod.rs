@@ -75,17 +75,22 @@ impl Chat {
         let Some(actor) = self.nick_of(id).filter(|_| may(role, Action::Kick, None)) else {
             return effects.push(refuse(id, Refused::NotOperator));
         };
-        let kicked = Nick::parse(nick).ok().and_then(|nick| {
-            let owners = self.owners_of(&nick);
-            let mut wearers = owners.flat_map(|owner| self.connections_of(owner));
-            wearers.find(|one| self.is_member(*one, room))
-        });
-        let Some((kicked, nick)) = kicked.and_then(|id| Some((id, self.nick_of(id)?))) else {
+        // Of an account that is there more than once, all connections are removed.
+        let wearers: Vec<ConnId> = match Nick::parse(nick) {
+            Ok(nick) => {
+                let owners = self.owners_of(&nick);
+                let wearers = owners.flat_map(|owner| self.connections_of(owner));
+                wearers.filter(|one| self.is_member(*one, room)).collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        let highest = wearers.iter().map(|one| self.role_of(*one, room)).max();
+        let kicked = wearers.first().and_then(|one| self.nick_of(*one));
+        let Some(nick) = kicked.map(|nick| nick.as_smol_str().clone()) else {
             let nick = text::excerpt(nick);
             return effects.push(refuse(id, Refused::NoSuchMember { nick }));
         };
-        let nick = nick.as_smol_str().clone();
-        if !may(role, Action::Kick, Some(self.role_of(kicked, room))) {
+        if !may(role, Action::Kick, highest) {
             let nick = nick.to_string();
             return effects.push(refuse(id, Refused::Outranked { nick }));
         }

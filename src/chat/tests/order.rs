@@ -265,6 +265,27 @@ fn host_keeps_order_as_an_admin_does_and_is_one_until_it_is_answered() {
 }
 
 #[test]
+fn account_that_is_there_twice_is_kicked_by_one_above_both_connections() {
+    let mut scene = all_in_the_lobby();
+    let other = ConnId::new(4, 10);
+    scene.comes_as(other, 3);
+    scene.at(NOON, other, Command::Op { token: "secret" });
+    scene.forget();
+    for actor in [BOB, other] {
+        scene.at(
+            NOON,
+            actor,
+            Command::Kick {
+                nick: "cat",
+                reason: "",
+            },
+        );
+        assert!(scene.refusal(actor).is_some(), "{actor:?}");
+        assert!(scene.is_in(CAT) && scene.is_in(other));
+    }
+}
+
+#[test]
 fn nobody_acts_on_one_with_an_equal_or_a_higher_role() {
     let ranks = [
         (ANN, "ann", 3),

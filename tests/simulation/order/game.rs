@@ -817,7 +817,9 @@ impl Game {
         // Who it is may change with an answer that has not come.
         let is_known = one.is_itself();
         let role = self.model.role(&who, Some(ROOMS[room]));
-        let has_double = who.account.is_some_and(|account| self.may_have_double(person, account));
+        let has_double = who
+            .account
+            .is_some_and(|account| self.may_have_double(person, account));
         let is_let_in = rules.password.is_none()
             || is_right
             || seats::needs_no_password(role)
