@@ -1,11 +1,17 @@
 // Chromium over its debugging protocol, by playwright-core. Each person has a context of its own.
 // Owns one browser process; knows no page of the chat.
-import { existsSync, writeFileSync } from "node:fs";
-import { need } from "./packages.mjs";
+import { createHash, X509Certificate } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { need, path } from "./packages.mjs";
 
 const { chromium } = need("playwright-core");
 const LAUNCH_MS = 30000;
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
+
+/** The certificate of tests/tls is trusted, and no other that is signed by no public authority. */
+const CERTIFICATE_HASH = createHash("sha256")
+  .update(new X509Certificate(readFileSync(path("tests/tls/site.pem"))).publicKey.export({ type: "spki", format: "der" }))
+  .digest("base64");
 
 export async function launch() {
   const executablePath = process.env.CHROMIUM || PLACES.find(existsSync);
@@ -13,7 +19,8 @@ export async function launch() {
   const browser = await chromium.launch({
     executablePath, timeout: LAUNCH_MS,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-      "--disable-background-networking", "--disable-component-update"],
+      "--disable-background-networking", "--disable-component-update",
+      `--ignore-certificate-errors-spki-list=${CERTIFICATE_HASH}`],
   });
   return {
     version: `Chromium ${browser.version()}`,

@@ -26,6 +26,7 @@ export class Server {
       server.child.on("error", reject);
       server.ended.then(([code]) => reject(new Error(`the server ended with ${code}: ${server.errors}`)), reject);
       createInterface(server.child.stdout).on("line", (line) => {
+        server.securePort ??= /^parlor is listening on https:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1];
         const port = /^parlor is listening on http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1];
         if (port) { clearTimeout(timer); resolve(Number(port)); }
       });

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the independent clients that the tests use into target/clients: Python's websockets and
-# kosoku, node's ws and what drives browsers, in exact versions. The browsers (Chromium, Firefox and
-# WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), certbot, lego, pebble, systemd's tools,
+# Installs the independent clients that the tests use into target/clients: Python's websockets,
+# kosoku and tlslite-ng, node's ws and what drives browsers, in exact versions. The browsers (Chromium, Firefox and
+# WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), certbot, lego, pebble, sslscan, systemd's tools,
 # openssl, curl, ip and strace come from the system; as root on Debian the script installs them too.
 # Does nothing if all are installed.
 #
@@ -63,6 +63,7 @@ need caddy caddy
 need certbot certbot
 need lego lego
 need pebble pebble
+need sslscan sslscan
 command -v chromium-browser >/dev/null || need chromium chromium
 command -v firefox >/dev/null || need firefox-esr firefox-esr
 need WebKitWebDriver webkit2gtk-driver

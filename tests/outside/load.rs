@@ -2,6 +2,7 @@
 
 mod programs;
 
+use super::hostile;
 use super::support::{PATIENCE, Server, command, contains, eventually, finish, frame, now};
 use parlor::http::accept_key;
 use serde_json::{Value, json};
@@ -106,6 +107,77 @@ fn idle_connections_are_held_and_answer_pings() {
     assert!(run.value("server/user_bytes_per_connection").is_number());
     let points = run.value("points").as_array().expect("a list");
     assert_eq!(points.len(), 9, "{}", run.json);
+    server.is_empty();
+}
+
+/// The same over TLS, with more options.
+fn run_at_tls(server: &Server, arguments: &[&str]) -> Run {
+    let port = hostile::port(server);
+    let url = format!("wss://localhost:{port}/ws/{{room}}?nick={{nick}}");
+    run(&[arguments, &["--url", &url]].concat())
+}
+
+const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/ca.pem");
+
+#[test]
+fn chat_over_tls_is_delivered_and_its_handshakes_are_counted() {
+    let server = hostile::server(&CROWD);
+    let chat = [
+        "chat",
+        "--members",
+        "20",
+        "--window",
+        "4",
+        "--duration",
+        "2s",
+    ];
+    let expect = ["--expect-loss", "0", "--expect-failures", "0", "--ca", CA];
+    let run = run_at_tls(&server, &[&chat[..], &expect].concat());
+    run.is_as_expected();
+    run.is("connected", 20);
+    run.is("tls/handshakes", 20);
+    run.is("tls/resumed", 0);
+    run.is("left", 20);
+    server.is_empty();
+}
+
+#[test]
+fn clients_that_return_resume_their_tls_sessions() {
+    let server = hostile::server(&CROWD);
+    let churn = [
+        "churn",
+        "--connections",
+        "2",
+        "--churn-rate",
+        "20",
+        "--duration",
+        "2s",
+    ];
+    let run = run_at_tls(
+        &server,
+        &[&churn[..], &["--insecure", "--tls-resume"]].concat(),
+    );
+    run.is_as_expected();
+    assert!(run.figure("tls/resumed") >= 1, "{}", run.json);
+    assert!(
+        run.figure("tls/resumed") < run.figure("tls/handshakes"),
+        "{}",
+        run.json
+    );
+}
+
+#[test]
+fn certificate_that_is_not_trusted_is_a_failure_with_its_reason() {
+    let server = hostile::server(&CROWD);
+    // Another certificate than the server's, and none that has signed it.
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/site.pem");
+    let run = run_at_tls(&server, &["idle", "--connections", "2", "--ca", other]);
+    assert_eq!(run.status.code(), Some(1), "{}", run.json);
+    run.is("failures/tls", 2);
+    run.is(
+        "tls/errors",
+        json!({ "invalid peer certificate: UnknownIssuer": 2 }),
+    );
     server.is_empty();
 }
 

@@ -19,6 +19,7 @@ mod framing;
 mod handshake;
 mod health;
 mod heartbeat;
+mod hostile;
 mod keeping_up;
 mod kills;
 mod limits;
