@@ -125,6 +125,12 @@ impl Scene {
         fs::write(home.path("passwords"), "correct horse battery\n".repeat(2)).expect("a file");
         // As openssl makes it.
         fs::write(home.path("token.key"), "c2VjcmV0".repeat(8)).expect("a file");
+        for (file, name) in [("site.pem", "fullchain.pem"), ("site.key", "privkey.pem")] {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/tls")
+                .join(file);
+            fs::copy(from, home.path(name)).expect("a file");
+        }
         let mut start = command();
         start.args(["--listen", "127.0.0.1:0", "--message-rate", "0"]);
         start.env("PARLOR_STORE", home.path(".local/state/parlor"));
