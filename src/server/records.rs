@@ -133,8 +133,9 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// Reads and opens until the window is full or nothing is left. An end or a failure is returned by
-    /// the next call if there is data before it.
+    /// Opens what was kept and, if that is no data, reads. An end or a failure is returned by the next
+    /// call if there is data before it. Not more is read than what is handled next: a connection that
+    /// is held then leaves the rest in its socket.
     fn open_records(
         &mut self,
         id: ConnId,
@@ -156,7 +157,9 @@ impl<N: Net> Server<N> {
             return (Came::Later, None);
         }
         let mut filled = tls.take(window);
-        if let Some(pending) = tls.take_pending().filter(|_| filled == 0) {
+        if filled == 0
+            && let Some(pending) = tls.take_pending()
+        {
             return (Came::Over, Some(pending));
         }
         let parked = tls.unpark();
@@ -185,7 +188,7 @@ impl<N: Net> Server<N> {
                     break;
                 }
                 Opened::End | Opened::Failed(_) => return (Came::Over, Some(opened)),
-                Opened::More if is_all => break,
+                Opened::More if is_all || filled > 0 => break,
                 Opened::More => match self.net.read(stream, &mut input[len..]) {
                     Read::Bytes(count) => {
                         if tls.awaits_hello() && len == 0 && input[0] != HANDSHAKE {
@@ -193,12 +196,6 @@ impl<N: Net> Server<N> {
                         }
                         is_all = count < input.len() - len && !has_ended;
                         len += count;
-                    }
-                    // It is read again: what it says stays true.
-                    Read::End | Read::Gone if filled > 0 => break,
-                    Read::Blocked if filled > 0 => {
-                        is_all = true;
-                        break;
                     }
                     other => {
                         tls.park(&input[..len]);

@@ -25,13 +25,29 @@ const OVERHEAD_BYTES: usize = 64;
 pub struct Tls {
     session: UnbufferedServerConnection,
     stage: Stage,
+    /// What is kept between reads. An idle connection keeps nothing.
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
     /// Read and not opened: a part of a record, or records for which there was no time.
     parked: Vec<u8>,
     /// Opened and not taken, from `taken` on.
     opened: Vec<u8>,
-    taken: u32,
+    taken: usize,
     /// Found behind data that was not handled yet.
     pending: Option<Opened>,
+}
+
+impl Kept {
+    fn has_data(&self) -> bool {
+        self.taken < self.opened.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parked.is_empty() && !self.has_data() && self.pending.is_none()
+    }
 }
 
 /// How far a connection has come.
@@ -44,6 +60,8 @@ enum Stage {
     Open,
     /// The client has sent its close_notify, and we may still send.
     Ended,
+    /// We have sent ours, and the client may still send.
+    Closed,
     /// Nothing can be opened or sealed any more.
     Failed,
 }
@@ -149,10 +167,7 @@ impl Tls {
         Some(Self {
             session: UnbufferedServerConnection::new(acceptor.config()).ok()?,
             stage: Stage::Shaking { is_heard: false },
-            parked: Vec::new(),
-            opened: Vec::new(),
-            taken: 0,
-            pending: None,
+            kept: None,
         })
     }
 
@@ -166,11 +181,11 @@ impl Tls {
         matches!(self.stage, Stage::Shaking { is_heard: false })
     }
 
-    /// Nothing that comes counts any more, and all that came was returned.
+    /// Nothing that comes counts any more, and all that came before was returned.
     pub fn is_over(&self) -> bool {
+        let is_kept = |kept: &Kept| kept.pending.is_some() || kept.has_data();
         matches!(self.stage, Stage::Ended | Stage::Failed)
-            && self.pending.is_none()
-            && !self.has_data()
+            && !self.kept.as_deref().is_some_and(is_kept)
     }
 
     /// The client has sent its close_notify, and may wait for ours.
@@ -181,10 +196,7 @@ impl Tls {
     /// Nothing is opened or sealed from here on.
     pub fn fail(&mut self) {
         self.stage = Stage::Failed;
-        self.parked = Vec::new();
-        self.opened = Vec::new();
-        self.taken = 0;
-        self.pending = None;
+        self.kept = None;
     }
 
     /// A close_notify of ours can be sealed.
@@ -206,51 +218,66 @@ impl Tls {
 
     /// Bytes that are kept until more come, or until there is time for them.
     pub fn held_bytes(&self) -> usize {
-        self.parked.capacity() + self.opened.capacity()
+        let bytes = |kept: &Kept| kept.parked.capacity() + kept.opened.capacity();
+        self.kept.as_deref().map_or(0, bytes)
     }
 
     /// A part of a record or of a handshake message is kept, or records that were not opened.
     pub fn has_parked(&self) -> bool {
-        !self.parked.is_empty()
+        let has_parked = |kept: &Kept| !kept.parked.is_empty();
+        self.kept.as_deref().is_some_and(has_parked)
     }
 
     /// Data can be taken.
     pub fn has_data(&self) -> bool {
-        (self.taken as usize) < self.opened.len()
+        self.kept.as_ref().is_some_and(|kept| kept.has_data())
     }
 
     /// Moves data to the front of `window`. Returns how much; 0: there is none.
     pub fn take(&mut self, window: &mut [u8]) -> usize {
-        let data = &self.opened[self.taken as usize..];
+        let Some(kept) = &mut self.kept else {
+            return 0;
+        };
+        let data = &kept.opened[kept.taken..];
         let count = data.len().min(window.len());
         window[..count].copy_from_slice(&data[..count]);
-        self.taken += u32::try_from(count).expect("a window is not that long");
-        if !self.has_data() {
-            self.opened = Vec::new();
-            self.taken = 0;
+        kept.taken += count;
+        if !kept.has_data() {
+            kept.opened = Vec::new();
+            kept.taken = 0;
+            self.kept.take_if(|kept| kept.is_empty());
         }
         count
     }
 
     /// Keeps an end or a failure until the data before it was handled.
     pub fn keep_pending(&mut self, opened: Opened) {
-        self.pending = Some(opened);
+        self.kept.get_or_insert_default().pending = Some(opened);
     }
 
     pub fn take_pending(&mut self) -> Option<Opened> {
-        self.pending.take()
+        let pending = self.kept.as_mut()?.pending.take();
+        self.kept.take_if(|kept| kept.is_empty());
+        pending
     }
 
     /// What was kept of earlier input, to be put in front of what is read. The caller gives back what
     /// is not used ([`Tls::park`]).
     pub fn unpark(&mut self) -> Vec<u8> {
-        mem::take(&mut self.parked)
+        let Some(kept) = &mut self.kept else {
+            return Vec::new();
+        };
+        let parked = mem::take(&mut kept.parked);
+        self.kept.take_if(|kept| kept.is_empty());
+        parked
     }
 
     /// Keeps input that was not used.
     pub fn park(&mut self, input: &[u8]) {
-        debug_assert!(self.parked.is_empty(), "what is parked comes first");
-        self.parked.extend_from_slice(input);
+        debug_assert!(!self.has_parked(), "what is parked comes first");
+        if !input.is_empty() {
+            self.kept.get_or_insert_default().parked = input.to_vec();
+        }
     }
 
     /// Opens records at the front of `input`, in place, until there is data, none is left that is
@@ -268,7 +295,8 @@ impl Tls {
             let step = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
-                        self.opened.extend_from_slice(record.payload);
+                        let kept = self.kept.get_or_insert_default();
+                        kept.opened.extend_from_slice(record.payload);
                     }
                     Step::Data
                 }
@@ -289,11 +317,14 @@ impl Tls {
                 Err(error) => Step::Failed(Failure::of(&error)),
             };
             used += discard;
+            let is_closed = self.stage == Stage::Closed;
             self.advance(&step);
             match step {
+                // No alert can follow a close_notify.
+                Step::Failed(_) if is_closed => return (input.len(), Opened::More),
                 Step::On | Step::Answer => {}
                 // A record without data.
-                Step::Data if !self.has_data() => {}
+                Step::Data if !self.has_data() => drop(self.kept.take_if(|kept| kept.is_empty())),
                 Step::Data => return (used, Opened::Data),
                 Step::End => return (used, Opened::End),
                 Step::More => return self.more(input, used),
@@ -308,7 +339,7 @@ impl Tls {
     /// What the stage becomes.
     fn advance(&mut self, step: &Step) {
         self.stage = match (self.stage, step) {
-            (_, Step::Failed(_)) => Stage::Failed,
+            (_, Step::Failed(_)) | (Stage::Closed, Step::End) => Stage::Failed,
             (Stage::Shaking { .. } | Stage::Open, Step::End) => Stage::Ended,
             (Stage::Shaking { .. }, _) if !self.session.is_handshaking() => Stage::Open,
             (Stage::Shaking { .. }, Step::Answer) => Stage::Shaking { is_heard: true },
@@ -322,9 +353,11 @@ impl Tls {
         // After the handshake, a whole record that rustls keeps is a part of a handshake message. None
         // has a reason to come in parts, and sealing without it would be a mistake.
         let is_kept = has_whole_record(rest) && !self.is_shaking();
+        let is_closed = self.stage == Stage::Closed;
         if is_kept || rest.len() > RECORD_BYTES_MAX {
             self.stage = Stage::Failed;
-            return (input.len(), Opened::Failed(Failure::BadRecord));
+            let failed = Opened::Failed(Failure::BadRecord);
+            return (input.len(), if is_closed { Opened::More } else { failed });
         }
         (used, Opened::More)
     }
@@ -372,7 +405,8 @@ impl Tls {
         }
     }
 
-    /// Appends our close_notify, after which nothing can be sealed (RFC 8446 §6.1).
+    /// Appends our close_notify, after which nothing can be sealed (RFC 8446 §6.1). What the client
+    /// sends is still opened, since it sends an end as well.
     pub fn close(&mut self, sealed: &mut Vec<u8>) {
         if !self.may_close() {
             return;
@@ -393,7 +427,10 @@ impl Tls {
                 _ => break,
             }
         }
-        self.stage = Stage::Failed;
+        self.stage = match self.stage {
+            Stage::Ended => Stage::Failed,
+            _ => Stage::Closed,
+        };
     }
 
     /// Appends the alert that says what was wrong, if rustls has one.

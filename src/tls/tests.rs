@@ -185,6 +185,13 @@ fn data_goes_both_ways_however_it_is_cut() {
             assert_eq!(data.len(), 3 + RECORD_PLAIN_MAX);
             assert!(data.starts_with(b"oney"));
             assert_eq!(end.tls.seal(b"more", &mut sealed), Err(Unsealable));
+            // The client may still send, and has an end of its own.
+            client.writer().write_all(b"bye").unwrap();
+            client.send_close_notify();
+            let bytes = sent(&mut client);
+            end.takes(&bytes, piece);
+            assert!(end.data.ends_with(b"bye"));
+            assert!(end.last == Opened::End && end.tls.is_over());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::clients::{installed, node_script, script};
 use super::support::{
-    Client, Server, command, contains, eventually, finish, frame, upgrade_request,
+    Client, PATIENCE, Server, command, contains, eventually, finish, frame, lines, upgrade_request,
 };
 use super::unix::Folder;
 use rustls::pki_types::pem::PemObject;
@@ -61,6 +61,8 @@ impl Site {
         let name = ServerName::try_from(name).expect("a name");
         let client = ClientConnection::new(Arc::new(config), name).expect("a client");
         let stream = TcpStream::connect(self.address()).expect("it listens");
+        let patience = Some(PATIENCE);
+        stream.set_read_timeout(patience).expect("a socket option");
         let mut stream = StreamOwned::new(client, stream);
         match stream.conn.complete_io(&mut stream.sock) {
             Ok(_) => Ok(Secure { stream }),
@@ -71,7 +73,6 @@ impl Site {
     fn join(&self, nick: &str) -> Secure {
         let mut client = self.try_client(P256, "localhost").expect("it is trusted");
         client.send(upgrade_request(&format!("/ws/lobby?nick={nick}")).as_bytes());
-        client.reads_until(b"\r\n\r\n");
         client.reads_until(b"is here");
         client
     }
@@ -401,17 +402,17 @@ fn openssl_is_served_with_what_is_current_and_refused_with_an_alert_otherwise() 
         (&["-alpn", "h2"], "alert no application protocol"),
         (
             &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
-            "alert protocol version",
+            "alert handshake failure",
         ),
         (
             &["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
-            "alert protocol version",
+            "alert handshake failure",
         ),
         (
             &["-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"],
             "alert handshake failure",
         ),
-        (&["-noservername"], "Verification: OK"),
+        (&["-servername", "elsewhere.example"], "Verification: OK"),
     ] {
         let (is_served, text) = s_client(&site, options, b"");
         contains(&text, part);
@@ -420,27 +421,73 @@ fn openssl_is_served_with_what_is_current_and_refused_with_an_alert_otherwise() 
     site.server.is_empty();
 }
 
+/// `openssl s_client` that is given one line after the other: it takes commands only if they come alone.
+fn dialogue(site: &Site, options: &[&str], steps: &[(&str, &str)]) -> String {
+    let mut openssl = Command::new("timeout");
+    openssl.args([
+        "20",
+        "openssl",
+        "s_client",
+        "-crlf",
+        "-servername",
+        "localhost",
+    ]);
+    openssl
+        .args(["-connect", &site.address().to_string()])
+        .args(options);
+    openssl.stdin(Stdio::piped());
+    openssl.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = openssl.spawn().expect("openssl is there");
+    let mut input = child.stdin.take().expect("a pipe");
+    let output = lines(child.stdout.take().expect("a pipe"));
+    let errors = lines(child.stderr.take().expect("a pipe"));
+    let mut text = String::new();
+    for (awaited, line) in steps {
+        // Both end when it does.
+        eventually(awaited, || {
+            for line in output.try_iter().chain(errors.try_iter()) {
+                text += &line;
+                text.push('\n');
+            }
+            text.contains(awaited)
+        });
+        // It may have ended already.
+        let _ = input.write_all(line.as_bytes());
+    }
+    drop(input);
+    child.wait().expect("it ends");
+    for line in output.iter().chain(errors.iter()) {
+        text += &line;
+        text.push('\n');
+    }
+    text
+}
+
 #[test]
 #[ignore = "needs openssl; tests/run runs it"]
 fn renegotiation_and_early_data_are_refused_and_key_updates_followed() {
+    const REQUEST: &str = "GET /healthz HTTP/1.1\nHost: localhost\nConnection: close\n\n";
     let site = Site::start(&[P256], &[]);
-    let request = "GET /healthz HTTP/1.1\nHost: localhost\nConnection: close\n\n";
-    // K: an update of both keys. The lines behind it are sealed with the new ones.
-    let updated = format!("K\n{request}");
-    let (_, text) = s_client(&site, &["-tls1_3", "-crlf", "-ign_eof"], updated.as_bytes());
-    contains(&text, "KEYUPDATE");
-    contains(&text, "200 OK");
-    let (_, text) = s_client(&site, &["-tls1_2", "-crlf", "-ign_eof"], b"R\n");
-    contains(&text, "no renegotiation");
+    // What follows an update of both keys is sealed with the new ones.
+    let text = dialogue(
+        &site,
+        &["-tls1_3"],
+        &[("Verif", "K\n"), ("KEYUPDATE", REQUEST), ("200 OK", "")],
+    );
+    contains(text, "ok");
+    let text = dialogue(
+        &site,
+        &["-tls1_2"],
+        &[("Verif", "R\n"), ("no renegotiation", "")],
+    );
+    contains(text, "RENEGOTIATING");
     let folder = Folder::new("tls-early");
     let session = folder.0.join("session").display().to_string();
-    let early = folder.0.join("early").display().to_string();
-    fs::write(&early, request).expect("a file");
-    let out = ["-tls1_3", "-crlf", "-ign_eof", "-sess_out", &session];
-    s_client(&site, &out, request.as_bytes());
-    let with = ["-tls1_3", "-crlf", "-ign_eof", "-sess_in", &session];
-    let (_, text) = s_client(&site, &with, request.as_bytes());
+    let steps = [("Verif", REQUEST), ("200 OK", "")];
+    dialogue(&site, &["-tls1_3", "-sess_out", &session], &steps);
+    let text = dialogue(&site, &["-tls1_3", "-sess_in", &session], &steps);
     contains(&text, "Reused, TLSv1.3");
+    // A ticket says whether early data may come with it, and a client keeps to that.
     contains(&text, "Max Early Data: 0");
     site.server.is_empty();
 }

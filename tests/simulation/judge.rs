@@ -830,7 +830,10 @@ impl Game {
         let lengths = &self.lengths;
         let person = &mut self.people[socket];
         person.was_closed = true;
-        let is_too_slow = person.was_too_slow || person.is_too_slow(now, lengths.message);
+        // A part of a record counts as one of a message.
+        let has_slow_record = self.server.net().may_be_too_slow(socket, lengths.message);
+        let is_too_slow =
+            has_slow_record || person.was_too_slow || person.is_too_slow(now, lengths.message);
         if !person.manner.is_sound() || person.farewell.is_some() {
             return;
         }

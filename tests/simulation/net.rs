@@ -258,9 +258,9 @@ impl Socket {
 
     fn has_unread(&self) -> bool {
         match &self.wire {
-            // What arrived can be sealed when the handshake is over.
+            // What arrived can be sealed when the handshake is over, and the end comes behind it.
             Some(wire) if !wire.may_seal() => {
-                wire.has_sealed() || self.end_arrived && !self.end_read
+                wire.has_sealed() || self.arrived.is_empty() && self.end_arrived && !self.end_read
             }
             _ => !self.arrived.is_empty() || self.end_arrived && !self.end_read,
         }
@@ -324,6 +324,12 @@ impl SimNet {
     /// From here on, the server reads all records at once that fit into its buffer.
     pub(crate) fn reads_all_records(&mut self) {
         self.reads_all_records = true;
+    }
+
+    /// Whether the server may close a client whose records come in parts as one that is too slow.
+    pub(crate) fn may_be_too_slow(&self, socket: usize, ticks: u32) -> bool {
+        let wire = self.sockets[socket].wire.as_ref();
+        wire.is_some_and(|wire| wire.may_be_too_slow(ticks, self.now))
     }
 
     /// How many clients that speak TLS were answered.
@@ -700,7 +706,7 @@ impl SimNet {
             wire.close();
         }
         if !wire.has_sealed() {
-            if !socket.end_arrived {
+            if !socket.end_arrived || !socket.arrived.is_empty() {
                 return Read::Blocked;
             }
             socket.end_read = true;
@@ -712,7 +718,7 @@ impl SimNet {
         if is_cut && count > 1 {
             count = 1 + self.chance.below(count - 1);
         }
-        let (bytes, data, has_end) = wire.read(count);
+        let (bytes, data, has_end) = wire.read(count, self.now);
         buffer[..count].copy_from_slice(&bytes);
         socket.read += data as u64;
         let upto = socket.read;

@@ -2,6 +2,7 @@
 //! data, and the server has records. Panics if the client cannot open what the server sent, so a record
 //! that is lost, doubled, cut or out of order does not pass.
 
+use parlor::id::Tick;
 use parlor::tls::{Acceptor, Identities, Identity};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
@@ -68,6 +69,13 @@ pub(crate) struct Wire {
     has_closed: bool,
     server_has_closed: bool,
     is_answered: bool,
+    /// The server has sent data.
+    has_data: bool,
+    /// Since when the server has read a part of a record, and for how long it has had one at most.
+    part_since: Option<Tick>,
+    /// When each part began that the server has had.
+    parts: Vec<Tick>,
+    longest_part: u32,
 }
 
 impl Wire {
@@ -82,6 +90,10 @@ impl Wire {
             has_closed: false,
             server_has_closed: false,
             is_answered: false,
+            has_data: false,
+            part_since: None,
+            parts: Vec::new(),
+            longest_part: 0,
         };
         wire.pump();
         wire
@@ -126,13 +138,29 @@ impl Wire {
 
     /// The server reads so many bytes. Returns them, how much data is whole with them, and whether
     /// they have the end of it.
-    pub(crate) fn read(&mut self, count: usize) -> (Vec<u8>, usize, bool) {
+    pub(crate) fn read(&mut self, count: usize, now: Tick) -> (Vec<u8>, usize, bool) {
         let bytes = self.to_server.drain(..count).collect();
+        let since = *self.part_since.get_or_insert(now);
+        self.longest_part = self.longest_part.max(now.since(since));
         if self.has_sealed() {
             return (bytes, 0, false);
         }
+        self.part_since = None;
+        self.parts.push(since);
         let data = std::mem::take(&mut self.sealed_data);
         (bytes, data, std::mem::take(&mut self.is_closing))
+    }
+
+    /// A message may have begun with a part of a record, and be too slow: one lasted for so many ticks,
+    /// or began about so many ago and was followed by more parts of one message.
+    pub(crate) fn may_be_too_slow(&self, ticks: u32, now: Tick) -> bool {
+        let present = self.part_since.map_or(0, |since| now.since(since));
+        let about = ticks..=ticks + 10;
+        self.longest_part.max(present) >= ticks
+            || self
+                .parts
+                .iter()
+                .any(|since| about.contains(&now.since(*since)))
     }
 
     /// The server has written something.
@@ -160,6 +188,7 @@ impl Wire {
             // An error says only that nothing is there.
             let _ = self.client.reader().read_to_end(&mut data);
         }
+        self.has_data |= !data.is_empty();
         self.pump();
         data
     }
@@ -167,7 +196,7 @@ impl Wire {
     /// The server shuts its side: the client must know that nothing was cut off.
     pub(crate) fn check_shut(&self) {
         assert!(
-            self.client.is_handshaking() || self.server_has_closed,
+            !self.has_data || self.server_has_closed,
             "the server ends without a close_notify"
         );
     }
