@@ -9,6 +9,7 @@ use super::net::{Faults, SimNet};
 use super::person::{Asked, Origin, Person, Stay};
 use super::reload::{SimReload, Variants};
 use super::tally::Tally;
+use super::tls;
 use super::trace::Trace;
 use parlor::budget;
 use parlor::config::Config;
@@ -180,6 +181,8 @@ pub(super) struct Game {
     /// Which of them holds in the server, and which for the judge.
     holds: Rc<Cell<usize>>,
     held: usize,
+    /// At as many doors again.
+    speaks_tls: bool,
 }
 
 /// A reply, or the beginning of a membership, whose place between the lines of a room is not yet
@@ -204,7 +207,11 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         2 => Ending::Aborted,
         _ => Ending::Emptied,
     };
-    let net = SimNet::new(chance.next(), Faults::NONE, DOORS);
+    let mut net = SimNet::new(chance.next(), Faults::NONE, 2 * DOORS);
+    let speaks_tls = !config.http.proxy_protocol && chance.percent(50);
+    if speaks_tls {
+        net.speaks_tls(DOORS, tls::clients(chance.percent(70)));
+    }
     let is_woken = net.waker();
     let mut server = Server::new(
         config.clone(),
@@ -213,6 +220,9 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         chance.next(),
         Keeping::in_memory([7; 36]),
     );
+    if speaks_tls {
+        server.serve_tls((DOORS..2 * DOORS).collect(), tls::acceptor());
+    }
     let variants = variants(&config, max_connections, &mut chance);
     let holds = Rc::new(Cell::new(0));
     let reload = SimReload::new(chance.next(), variants.clone(), holds.clone(), is_woken);
@@ -222,6 +232,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         variants,
         holds,
         held: 0,
+        speaks_tls,
         lengths: Lengths::new(&config),
         excess: Excess::new(&config),
         admission: Admission::new(max_connections, config.max_connections_per_address),
@@ -426,8 +437,10 @@ impl Game {
         } else {
             Origin::any(&mut self.chance)
         };
+        let is_secure = self.speaks_tls && self.chance.percent(40);
+        let door = origin.door + if is_secure { DOORS } else { 0 };
         let net = self.server.net_mut();
-        let Some(socket) = net.connect(origin.door, origin.peer) else {
+        let Some(socket) = net.connect(door, origin.peer) else {
             return;
         };
         // Half of the clients are polite, so that the rooms have members.
@@ -439,7 +452,7 @@ impl Game {
         let room = self.chance.below(ROOMS.len());
         self.note(|_| {
             format!(
-                "{socket} comes: {manner:?}, for {}, {origin:?}",
+                "{socket} comes: {manner:?}, for {}, {origin:?}, TLS {is_secure}",
                 ROOMS[room]
             )
         });

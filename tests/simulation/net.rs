@@ -684,7 +684,7 @@ impl SimNet {
     }
 
     /// The server reads from a socket where TLS is spoken: the rest of what is sealed or, if it has read
-    /// that, another record. An edge follows while there is more.
+    /// that, another record. An edge follows while there is more. The end is that of TCP alone.
     fn read_record(&mut self, index: usize, buffer: &mut [u8], is_cut: bool) -> Read {
         let socket = &mut self.sockets[index];
         let Some(wire) = &mut socket.wire else {
@@ -702,8 +702,6 @@ impl SimNet {
             };
             let data: Vec<u8> = socket.arrived.drain(..count).collect();
             wire.seal(&data, self.chance.percent(5));
-        } else if wire.may_seal() && socket.end_arrived && self.chance.percent(50) {
-            wire.close();
         }
         if !wire.has_sealed() {
             if !socket.end_arrived || !socket.arrived.is_empty() {
@@ -718,7 +716,7 @@ impl SimNet {
         if is_cut && count > 1 {
             count = 1 + self.chance.below(count - 1);
         }
-        let (bytes, data, has_end) = wire.read(count, self.now);
+        let (bytes, data) = wire.read(count, self.now);
         buffer[..count].copy_from_slice(&bytes);
         socket.read += data as u64;
         let upto = socket.read;
@@ -728,9 +726,6 @@ impl SimNet {
                 socket: index,
                 upto,
             });
-        }
-        if has_end {
-            self.note(Happened::End(index));
         }
         Read::Bytes(count)
     }

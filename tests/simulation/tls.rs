@@ -64,9 +64,6 @@ pub(crate) struct Wire {
     to_server: VecDeque<u8>,
     /// Data in what is there, which the server has when it has read the last byte.
     sealed_data: usize,
-    /// The client's close_notify is in what is there.
-    is_closing: bool,
-    has_closed: bool,
     server_has_closed: bool,
     is_answered: bool,
     /// The server has sent data.
@@ -86,8 +83,6 @@ impl Wire {
             client,
             to_server: VecDeque::new(),
             sealed_data: 0,
-            is_closing: false,
-            has_closed: false,
             server_has_closed: false,
             is_answered: false,
             has_data: false,
@@ -114,7 +109,7 @@ impl Wire {
 
     /// Data can be sealed: the handshake is over, and the server has read all that is sealed.
     pub(crate) fn may_seal(&self) -> bool {
-        !self.client.is_handshaking() && !self.has_sealed() && !self.has_closed
+        !self.client.is_handshaking() && !self.has_sealed()
     }
 
     /// Seals data. `updates_keys`: after an update of the keys, which the server must follow.
@@ -128,27 +123,18 @@ impl Wire {
         self.pump();
     }
 
-    /// Seals the end of the client's data.
-    pub(crate) fn close(&mut self) {
-        self.client.send_close_notify();
-        self.has_closed = true;
-        self.is_closing = true;
-        self.pump();
-    }
-
-    /// The server reads so many bytes. Returns them, how much data is whole with them, and whether
-    /// they have the end of it.
-    pub(crate) fn read(&mut self, count: usize, now: Tick) -> (Vec<u8>, usize, bool) {
+    /// The server reads so many bytes. Returns them and how much data is whole with them.
+    pub(crate) fn read(&mut self, count: usize, now: Tick) -> (Vec<u8>, usize) {
         let bytes = self.to_server.drain(..count).collect();
         let since = *self.part_since.get_or_insert(now);
         self.longest_part = self.longest_part.max(now.since(since));
         if self.has_sealed() {
-            return (bytes, 0, false);
+            return (bytes, 0);
         }
         self.part_since = None;
         self.parts.push(since);
         let data = std::mem::take(&mut self.sealed_data);
-        (bytes, data, std::mem::take(&mut self.is_closing))
+        (bytes, data)
     }
 
     /// A message may have begun with a part of a record, and be too slow: one lasted for so many ticks,
