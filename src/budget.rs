@@ -5,6 +5,7 @@
 //! nothing has none. Each is one moment, at which it will be whole (the generic cell rate
 //! algorithm: a token bucket as a time).
 
+use crate::carry::{Carrier, Damaged, carried};
 use crate::id::{ConnId, Tick};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -120,7 +121,35 @@ pub struct Budgets {
     sweep_at: usize,
 }
 
+carried!(enum Kind {
+    0 = Message,
+    1 = Join,
+    2 = Nick,
+    3 = Read,
+    4 = Search,
+    5 = Make,
+    6 = Direct,
+    7 = Stranger,
+    8 = Report,
+    9 = Told,
+});
+carried!(enum Owner { 0 = Connection(id), 1 = Address(address), 2 = Others });
+
 impl Budgets {
+    /// What was taken, whose settings stay as they are here.
+    ///
+    /// # Errors
+    /// The bytes are not those of budgets.
+    pub fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.whole_at)?;
+        // So that the sums with it do not overflow.
+        let latest = self.whole_at.values().max();
+        if latest.is_some_and(|at| *at > u64::MAX / 4) {
+            return Err(Damaged("a budget is never whole again"));
+        }
+        Ok(())
+    }
+
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,

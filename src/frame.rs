@@ -1,6 +1,7 @@
 //! Outgoing bytes, encoded once and shared by all who receive them.
 //! The only place where WebSocket frames are written. Knows no connection and no queue.
 
+use crate::carry::{Carry, Damaged, Reader, Writer};
 use std::rc::Rc;
 
 /// The longest payload of a control frame (RFC 6455 §5.5).
@@ -236,6 +237,23 @@ fn floor_char_boundary(text: &str, limit: usize) -> usize {
         end -= 1;
     }
     end
+}
+
+/// Receivers share it afterwards as before.
+impl Carry for Frame {
+    fn write(&self, to: &mut Writer) {
+        to.put_shared(&self.0);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let frame = Self(from.take_shared()?);
+        // A frame takes two bytes at least, a response more.
+        let most = frame.0.len().saturating_sub(COUNT_BYTES) / 2;
+        if frame.count() == 0 || frame.count() as usize > most {
+            return Err(Damaged("a frame is empty"));
+        }
+        Ok(frame)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How often values fell below fixed bounds. A data structure over numbers; knows no unit and no
 //! metric. Recording is a chain of comparisons and two additions, without an allocation.
 
+use crate::carry::{Carrier, Damaged};
+
 /// The most bounds that a histogram can have; one bucket more is for what is above all of them.
 pub const BOUNDS_MAX: usize = 15;
 
@@ -27,6 +29,20 @@ impl Histogram {
             counts,
             sum,
         }
+    }
+
+    /// The counts, of which the bounds stay as they are here.
+    ///
+    /// # Errors
+    /// The bytes are not those of counts.
+    pub fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.counts)?;
+        carrier.field(&mut self.sum)?;
+        // So that counting on does not overflow.
+        if self.counts.iter().any(|count| *count > u64::MAX / 1024) {
+            return Err(Damaged("a count is too high"));
+        }
+        Ok(())
     }
 
     pub fn record(&mut self, value: u64) {

@@ -1,5 +1,6 @@
 //! The small values that name things: connections, rooms, peers, moments.
 
+use crate::carry::carried;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -204,6 +205,14 @@ impl Add<u32> for Tick {
         Self(self.0.saturating_add(ticks))
     }
 }
+
+carried!(struct ConnId { slot, generation });
+carried!(struct RoomId { slot, generation });
+carried!(struct Seq(number));
+carried!(struct AccountId(number));
+carried!(struct Millis(millis));
+carried!(struct Tick(number));
+carried!(enum Peer { 0 = Ip(address), 1 = Unix });
 
 #[cfg(test)]
 mod tests {

@@ -70,6 +70,8 @@
 //!   [`session`]: by which a client that returns is known as the one of an earlier
 //!   connection. [`password`]: argon2id, on a thread of its own. [`token`]: what a site signs to let
 //!   its own users in.
+//! - [`carry`]: the state of a server as bytes, for the next image of the program in the same process.
+//!   [`upgrade`]: whether that image understands them.
 //! - [`frame`]: outgoing bytes, encoded once. [`rate`]: token buckets.
 //! - [`wheel`]: when deadlines come. [`id`]: names of connections, rooms, moments. [`config`]: what
 //!   can be set: each module's own settings, and how [`options`] are written.
@@ -98,6 +100,7 @@
 
 pub mod admin;
 pub mod budget;
+pub mod carry;
 pub mod chance;
 pub mod chat;
 pub mod config;
@@ -123,6 +126,7 @@ pub mod stats;
 pub mod store;
 pub mod tls;
 pub mod token;
+pub mod upgrade;
 pub mod version;
 pub mod wheel;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! A token bucket: a number of tokens a second, with a burst. Integers only; knows no clock.
 
+use crate::carry::carried;
 use crate::id::Tick;
 
 /// How fast a bucket fills and how much it holds.
@@ -78,6 +79,8 @@ impl Bucket {
         }
     }
 }
+
+carried!(struct Bucket { tenths, filled_at });
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 //! Knows no socket and no user. A table of eight bytes by the slot of the connection, for those
 //! that have a session alone.
 
+use crate::carry::{Carrier, Damaged};
 use crate::chance::Chance;
 use crate::id::ConnId;
 use data_encoding::BASE64URL_NOPAD;
@@ -49,6 +50,16 @@ impl Sessions {
             key: std::array::from_fn(|index| key[index]),
             chance: Chance::new(seed, "sessions"),
         }
+    }
+
+    /// The sessions of the connections that are open.
+    ///
+    /// # Errors
+    /// The bytes are not those of sessions.
+    pub fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.by_slot)?;
+        self.count = self.by_slot.iter().filter(|session| **session != 0).count();
+        Ok(())
     }
 
     /// Gives a connection a session of its own and returns its number.

@@ -4,6 +4,7 @@
 //! the number of all of them. The simulator checks every counter after every turn against what its
 //! network saw.
 
+use crate::carry::{Carrier, Carry, Damaged, carried};
 use crate::histogram::Histogram;
 use std::fmt;
 
@@ -79,6 +80,8 @@ impl fmt::Display for Stats {
     }
 }
 
+carried!(struct Stats { accepted, turned_away, exhausted, upgraded, answered, refused, unproxied, messages, limited, paused, violations, silent, stalled, missed, closed });
+
 /// What is counted besides, for the metrics alone: by kinds, and as histograms.
 #[derive(Debug)]
 pub struct Tallies {
@@ -128,6 +131,23 @@ impl Tallies {
     }
 }
 
+impl Tallies {
+    /// The counts of an earlier image. Kinds that this one does not know are dropped.
+    ///
+    /// # Errors
+    /// The bytes are not those of counts.
+    pub fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        self.refusals
+            .carry(carrier, |name: &&str| String::from(*name))?;
+        self.closes.carry(carrier, |code| *code)?;
+        self.closed_by_client.carry(carrier, |code| *code)?;
+        carrier.field(&mut self.deliveries)?;
+        carrier.field(&mut self.catch_ups)?;
+        carrier.field(&mut self.gaps)?;
+        self.turns.carry(carrier)
+    }
+}
+
 /// A count for each of a few kinds.
 #[derive(Clone, Debug)]
 pub struct Counted<K>(Vec<(K, u64)>);
@@ -152,6 +172,24 @@ impl<K: Copy + PartialEq> Counted<K> {
     /// Of all kinds.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl<K> Counted<K> {
+    /// By what each kind is called.
+    fn carry<Name: Carry + PartialEq>(
+        &mut self,
+        carrier: &mut Carrier<'_>,
+        name: impl Fn(&K) -> Name,
+    ) -> Result<(), Damaged> {
+        let counts = self.0.iter().map(|(kind, count)| (name(kind), *count));
+        let mut counts: Vec<(Name, u64)> = counts.collect();
+        carrier.field(&mut counts)?;
+        for (kind, count) in &mut self.0 {
+            let known = counts.iter().find(|(known, _)| *known == name(kind));
+            *count = known.map_or(*count, |(_, count)| *count);
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 //! due time, and the entry moves when its old spoke passes: the usual case, a connection from which
 //! bytes keep coming, costs one store. Everything else is a list operation.
 
+use crate::carry::{Carrier, Damaged};
 use crate::histogram::Histogram;
 use crate::id::Tick;
 
@@ -139,6 +140,14 @@ impl Wheel {
     /// does a crowd of deadlines that comes in portions.
     pub fn late(&self) -> &Histogram {
         &self.late
+    }
+
+    /// The figures alone: deadlines follow from what they are for, and are armed again.
+    ///
+    /// # Errors
+    /// The bytes are not those of figures.
+    pub fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        self.late.carry(carrier)
     }
 
     /// How many slots have a deadline.

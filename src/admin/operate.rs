@@ -73,6 +73,7 @@ const fn list_of(operation: &Operation) -> Option<(&'static str, &'static [&'sta
         Operation::Rooms { .. } => Some(("rooms", &["name", "members", "behind"])),
         Operation::Members { .. } => Some(("members", &["id", "nick", "account", "role"])),
         Operation::Reload
+        | Operation::Upgrade
         | Operation::Show { .. }
         | Operation::Close { .. }
         | Operation::Notice { .. }
@@ -86,6 +87,7 @@ fn report(operation: &Operation, answer: &Value, is_json: bool) -> String {
     }
     match operation {
         Operation::Reload => changes(answer),
+        Operation::Upgrade => upgraded(answer),
         Operation::Show { .. } => fields(answer),
         Operation::Notice { .. } => {
             let count = |name: &str| answer[name].as_u64().unwrap_or(0);
@@ -116,6 +118,17 @@ fn changes(answer: &Value) -> String {
         )
     };
     all.iter().map(line).collect()
+}
+
+fn upgraded(answer: &Value) -> String {
+    let number = |name: &str| answer[name].as_u64().unwrap_or(0);
+    format!(
+        "upgraded from {} to {} with {} connections; the chat stood still for {} ms\n",
+        shown(&answer["before"]),
+        shown(&answer["version"]),
+        number("connections"),
+        number("paused_ms")
+    )
 }
 
 fn fields(answer: &Value) -> String {

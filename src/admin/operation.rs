@@ -15,6 +15,8 @@ pub const NOTICE_BYTES_MAX: usize = 1000;
 pub enum Operation {
     /// `POST /reload`
     Reload,
+    /// `POST /upgrade`
+    Upgrade,
     /// `GET /connections?from=N`
     Connections { from: u32 },
     /// `GET /connection?id=ID`
@@ -33,7 +35,7 @@ pub enum Operation {
 
 /// The paths, for the answer to a wrong one.
 pub(super) const PATHS: &str =
-    "/reload, /connections, /connection, /close, /rooms, /members, /notice, /log";
+    "/reload, /upgrade, /connections, /connection, /close, /rooms, /members, /notice, /log";
 
 impl Operation {
     /// The operation that a request asks for. `None`: its path is another's.
@@ -45,7 +47,7 @@ impl Operation {
     ) -> Option<Result<Self, Answer>> {
         let is_get = match path {
             "/connections" | "/connection" | "/rooms" | "/members" => true,
-            "/reload" | "/close" | "/notice" | "/log" => false,
+            "/reload" | "/upgrade" | "/close" | "/notice" | "/log" => false,
             _ => return None,
         };
         if method != if is_get { "GET" } else { "POST" } {
@@ -53,6 +55,7 @@ impl Operation {
         }
         let parsed = match path {
             "/reload" => Ok(Self::Reload),
+            "/upgrade" => Ok(Self::Upgrade),
             "/connections" => from(query).map(|from| Self::Connections { from }),
             "/connection" => id(&parameter(query, "id")).map(|id| Self::Show { id }),
             "/rooms" => from(query).map(|from| Self::Rooms { from }),
@@ -70,6 +73,7 @@ impl Operation {
         let post = |path: &str, body: Value| ("POST", path.to_owned(), body.to_string());
         match self {
             Self::Reload => ("POST", String::from("/reload"), String::new()),
+            Self::Upgrade => ("POST", String::from("/upgrade"), String::new()),
             Self::Connections { from } => get(format!("/connections?from={from}")),
             Self::Show { id } => get(format!("/connection?id={id}")),
             Self::Rooms { from } => get(format!("/rooms?from={from}")),
@@ -90,6 +94,7 @@ impl Operation {
                 *from = next;
             }
             Self::Reload
+            | Self::Upgrade
             | Self::Show { .. }
             | Self::Close { .. }
             | Self::Notice { .. }

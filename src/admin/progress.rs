@@ -1,5 +1,6 @@
 //! How far a long task of the store has come.
 
+use crate::carry::carried;
 use serde_json::{Value, json};
 
 /// What an operator sees of a backup or a check.
@@ -15,6 +16,13 @@ pub enum Progress {
     /// A sentence says why.
     Failed { why: String },
 }
+
+carried!(enum Progress {
+    0 = None,
+    1 = Running { done, total },
+    2 = Done { problems },
+    3 = Failed { why },
+});
 
 impl Progress {
     /// What has begun and has not come far.

@@ -11,6 +11,7 @@
 mod accounts;
 mod amend;
 mod author;
+mod carry;
 mod command;
 mod direct;
 mod entry;

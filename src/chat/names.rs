@@ -1,6 +1,7 @@
 //! Which member has which nick, over the whole server: a table of eight bytes a key, and nearly all
 //! nicks have one key. Knows keys and slots, not members.
 
+use crate::carry::{Carry, Damaged, Reader, Writer, carried};
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -72,6 +73,36 @@ impl Names {
 /// The table takes its tag from the upper bits and its place from the lower.
 const fn widen(hash: u32) -> u64 {
     (hash as u64) << 32 | hash as u64
+}
+
+carried!(struct Entry { hash, slot });
+
+/// With the keys of the hash: computing the keys of all nicks again would take longest of all.
+impl Carry for Names {
+    fn write(&self, to: &mut Writer) {
+        self.hash_keys.write(to);
+        to.length(self.table.len());
+        for entry in &self.table {
+            entry.write(to);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let hash_keys = Carry::read(from)?;
+        let mut table = HashTable::new();
+        for _ in 0..from.length()? {
+            let entry = Entry::read(from)?;
+            table.insert_unique(widen(entry.hash), entry, |entry| widen(entry.hash));
+        }
+        Ok(Self { table, hash_keys })
+    }
+}
+
+impl Names {
+    /// The slots of users that have a nick here.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.table.iter().map(|entry| entry.slot)
+    }
 }
 
 #[cfg(test)]

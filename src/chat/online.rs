@@ -1,5 +1,6 @@
 //! Which connections are logged in to which account. Costs nothing without accounts. Knows no nick.
 
+use crate::carry::carried;
 use crate::id::{AccountId, ConnId};
 use std::collections::BTreeMap;
 
@@ -37,3 +38,5 @@ impl Online {
         all.map(|(account, connections)| (*account, connections.as_slice()))
     }
 }
+
+carried!(struct Online { by_account });

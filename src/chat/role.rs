@@ -1,5 +1,7 @@
 //! What a user may do, and to whom: the only place that decides it. Knows no user and no room.
 
+use crate::carry::carried;
+
 /// How high a user stands in a room, the lowest first. The two highest stand above every room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -16,6 +18,15 @@ pub enum Role {
     /// Decides everything. An operator is one while connected.
     Admin,
 }
+
+carried!(enum Role {
+    0 = Member,
+    1 = Voiced,
+    2 = Moderator,
+    3 = Owner,
+    4 = ServerModerator,
+    5 = Admin,
+});
 
 /// What a role allows or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,6 +2,7 @@
 //! it one by one. Knows no nick and no other room.
 
 use super::{DIALECTS, Pair};
+use crate::carry::{Damaged, carried};
 use crate::id::{ConnId, Tick};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -56,6 +57,26 @@ pub(super) struct Room {
     pub(super) is_summing: bool,
 }
 
+carried!(struct Room {
+    name,
+    direct,
+    spoken,
+    generation,
+    members,
+    live,
+    doubles,
+    speakers,
+    notices,
+    epoch,
+    joined,
+    left,
+    interval_ends,
+    single_notices,
+    typing,
+    spoke,
+    is_summing,
+});
+
 /// The positions whose members came there from another one.
 pub(super) type Moved = [Option<u32>; 2];
 
@@ -80,6 +101,17 @@ impl Room {
             spoke: BTreeMap::new(),
             is_summing: false,
         }
+    }
+
+    /// What a room that was carried must be on its own.
+    pub(super) fn verify(&self) -> Result<(), Damaged> {
+        let is_sound = !self.members.is_empty()
+            && self.live as usize <= self.members.len()
+            && self.joined.max(self.left) < u32::MAX / 2
+            && self.is_summing == self.has_sum();
+        is_sound
+            .then_some(())
+            .ok_or(Damaged("a room contradicts itself"))
     }
 
     pub(super) fn members(&self) -> &[ConnId] {

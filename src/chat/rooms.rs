@@ -1,6 +1,7 @@
 //! The rooms that have members, by the slot of their id. Knows no user.
 
 use super::room::Room;
+use crate::carry::{Carry, Damaged, Reader, Writer};
 use crate::id::RoomId;
 use smol_str::SmolStr;
 
@@ -79,6 +80,18 @@ impl Rooms {
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.slots.capacity()
+    }
+}
+
+impl Carry for Rooms {
+    fn write(&self, to: &mut Writer) {
+        self.slots.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let slots: Vec<Option<Room>> = Carry::read(from)?;
+        let count = slots.iter().flatten().count();
+        Ok(Self { slots, count })
     }
 }
 

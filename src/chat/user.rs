@@ -2,6 +2,7 @@
 //! a list. Knows no other user and no rule.
 
 use super::Nick;
+use crate::carry::{Carry, Damaged, Reader, Writer, carried};
 use crate::id::{AccountId, ConnId, RoomId};
 use crate::rate::Bucket;
 
@@ -101,6 +102,33 @@ impl Memberships {
             }
         }
         Some(removed)
+    }
+}
+
+carried!(struct Membership { room, position });
+carried!(struct User {
+    nick,
+    generation,
+    account,
+    messages,
+    memberships,
+    dialect,
+    operator,
+    was_told,
+});
+
+impl Carry for Memberships {
+    fn write(&self, to: &mut Writer) {
+        to.length(self.len());
+        Membership::write_all(self.as_slice(), to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let mut memberships = Self::None;
+        for _ in 0..from.length()? {
+            memberships.add(Membership::read(from)?);
+        }
+        Ok(memberships)
     }
 }
 

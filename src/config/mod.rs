@@ -29,7 +29,8 @@ pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_comm
 pub use contents::{CONTENTS_BYTES_MAX, Contents, Digests, ReadBytes, read_identities, read_key};
 pub use file::{ConfigFile, FILE_BYTES_MAX, Read, find_file};
 pub use operate::{
-    ADMIN, AdminCommand, OperateInvocation, OperateOptions, RELOAD, admin_help, with_admin_commands,
+    ADMIN, AdminCommand, OperateInvocation, OperateOptions, RELOAD, UPGRADE, admin_help,
+    with_admin_commands,
 };
 pub use order::{ORDERS, OrderCommand, OrderInvocation, OrderOptions, with_orders};
 pub use place::{StorePlace, runtime_directory, state_directory};
@@ -98,7 +99,7 @@ impl Default for Config {
             max_connections_per_address: 256,
             grace_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
-            log_filters: String::from("warn,parlor::reload=info"),
+            log_filters: String::from("warn,parlor::reload=info,parlor::upgrade=info"),
             log_format: logging::Format::default(),
             store_place: StorePlace::default(),
             admin_socket: AdminSocket::default(),

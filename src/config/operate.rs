@@ -100,6 +100,22 @@ or with a file that it names, nothing changes, all that is wrong is printed, and
 "
 );
 
+/// `parlor upgrade`
+pub static UPGRADE: AdminCommand = command!(
+    "upgrade",
+    "parlor upgrade",
+    "parlor-upgrade",
+    "has a running server go on as the program that was installed in its place",
+    "",
+    None,
+    |_| Ok(Operation::Upgrade),
+    "\
+The new program takes over in the same process: no connection is dropped, and no message lost. It
+is asked first whether it can; if not, nothing changes, the reason is printed, and the exit code is
+1.
+"
+);
+
 /// Those behind `parlor admin`.
 pub static ADMIN: [AdminCommand; 7] = [
     command!(
@@ -259,6 +275,7 @@ pub fn with_admin_commands(program: Command) -> Command {
     }
     program
         .subcommand(RELOAD.described("reload"))
+        .subcommand(UPGRADE.described("upgrade"))
         .subcommand(admin)
 }
 
@@ -301,7 +318,7 @@ mod tests {
 
     #[test]
     fn help_has_lines_of_at_most_100_columns() {
-        for command in ADMIN.iter().chain([&RELOAD]) {
+        for command in ADMIN.iter().chain([&RELOAD, &UPGRADE]) {
             let help = command.table.help();
             assert!(
                 help.lines().all(|line| line.chars().count() <= 100),

@@ -1,6 +1,7 @@
 //! Why a connection's next request cannot be taken yet, and what is kept of its input meanwhile.
 //! Knows no request and no phase: `state.rs` decides when a connection is held and what follows.
 
+use crate::carry::carried;
 use crate::id::Tick;
 
 /// What a held connection waits for.
@@ -135,3 +136,6 @@ impl Held {
         size_of::<Self>() + self.input.capacity()
     }
 }
+
+carried!(struct Waits(bits));
+carried!(struct Held { waits, input, since, until });

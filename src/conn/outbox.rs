@@ -7,6 +7,7 @@
 //! accept of the sealed bytes waits here, in front of all frames ([`Outbox::push_sealed`]). Sealed
 //! bytes are begun frames: they are never dropped, and they count in the limits like any.
 
+use crate::carry::{Carry, Damaged, Reader, Writer};
 use crate::frame::Frame;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -531,6 +532,55 @@ impl Outbox {
             slices.iter().skip(begun).filter(is_pong).count() <= 1,
             "more than one unsent pong waits"
         );
+    }
+}
+
+/// The frames, and where the peer is in them. The counts follow.
+impl Carry for Outbox {
+    fn write(&self, to: &mut Writer) {
+        match &self.queue {
+            Queue::Empty => to.length(0),
+            Queue::One(frame) => {
+                to.length(1);
+                frame.write(to);
+            }
+            Queue::Many(frames) => frames.write(to),
+        }
+        self.front_written.write(to);
+        (self.pong, self.last_reply, self.replies, self.is_closed).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let mut outbox = Self::default();
+        for _ in 0..from.length()? {
+            let frame = Frame::read(from)?;
+            let count = outbox.count.checked_add(frame.count());
+            outbox.count = count.ok_or(Damaged("an outbox has too many frames"))?;
+            outbox.bytes += frame.len();
+            outbox.queue.push_back(frame);
+        }
+        outbox.front_written = u32::read(from)?;
+        let written = outbox.front_written as usize;
+        let front = outbox.queue.front().map_or(1, Frame::len);
+        let marks = (
+            u16::read(from)?,
+            u16::read(from)?,
+            u8::read(from)?,
+            bool::read(from)?,
+        );
+        (
+            outbox.pong,
+            outbox.last_reply,
+            outbox.replies,
+            outbox.is_closed,
+        ) = marks;
+        let last = usize::from(outbox.pong.max(outbox.last_reply));
+        let has_replies = outbox.replies > 0;
+        if written >= front || last > outbox.queue.len() || has_replies != (outbox.last_reply > 0) {
+            return Err(Damaged("an outbox contradicts itself"));
+        }
+        outbox.bytes = outbox.bytes.saturating_sub(written);
+        Ok(outbox)
     }
 }
 

@@ -93,6 +93,7 @@
 use super::RETRY_TICKS;
 use super::held::{Held, Wait, Waits};
 use super::{Deadlines, Outbox};
+use crate::carry::carried;
 use crate::id::Tick;
 use crate::rate::{Bucket, TENTHS};
 use crate::ws::{CloseReason, Decoder, Received, Scanner, Spare};
@@ -1016,6 +1017,28 @@ impl Phase {
         }
     }
 }
+
+carried!(struct Since(ticks));
+carried!(enum Writes { 0 = Accepted, 1 = Blocked, 2 = Retry });
+carried!(enum Phase {
+    0 = Head { received, until },
+    1 = Answering { rest, until },
+    2 = Idle { until },
+    3 = Open { decoder, message_since, held },
+    4 = Closing { scanner, until },
+    5 = Draining { is_shut, peer_ended, until },
+});
+carried!(struct State {
+    phase,
+    outbox,
+    seen,
+    stalled_since,
+    excess,
+    paused_until,
+    awaiting_pong,
+    writes,
+    must_read_again,
+});
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! came back, those that the store has of it.
 
 use super::store::{KeptKey, Key, StoredRoom};
+use crate::carry::{Carrier, Damaged, carried};
 use crate::id::{Millis, Seq, Tick};
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
@@ -34,6 +35,8 @@ pub(super) struct Keyed {
     pub(super) seq: Seq,
     pub(super) at: Millis,
 }
+
+carried!(struct Keyed { hash, room, seq, at });
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,42 @@ impl Keys {
             dues: VecDeque::new(),
             hash_keys,
         }
+    }
+
+    /// The recent keys, and the sessions that came back: their keys are read again.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.recent)?;
+        let resumed = self.resumed.iter();
+        let mut resumed: Vec<(Tick, u64)> = resumed.map(|one| (one.due, one.session)).collect();
+        resumed.sort_unstable();
+        carrier.field(&mut resumed)?;
+        if !carrier.is_reading() {
+            return Ok(());
+        }
+        if resumed.len() > RESUMED_MAX {
+            return Err(Damaged("more sessions came back than are known"));
+        }
+        self.first = 0;
+        let recent = &self.recent;
+        for (serial, keyed) in (0..).zip(recent) {
+            self.index
+                .insert_unique(keyed.hash, serial, |serial| recent[*serial as usize].hash);
+        }
+        for (due, session) in resumed {
+            if self.find_resumed(session).is_ok() {
+                return Err(Damaged("a session came back twice"));
+            }
+            let state = State::Unread;
+            let one = Box::new(Resumed {
+                session,
+                due,
+                state,
+            });
+            self.resumed
+                .insert_unique(spread(session), one, |one| spread(one.session));
+            self.dues.push_back((due, session));
+        }
+        Ok(())
     }
 
     /// What is known of a key that a message came with.

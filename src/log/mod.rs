@@ -6,6 +6,7 @@
 
 mod amend;
 pub mod blocks;
+mod carry;
 mod keys;
 mod pages;
 mod rooms;
@@ -19,6 +20,7 @@ mod words;
 
 pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
+pub use carry::Origin;
 pub use settings::Settings;
 pub use store::{
     Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
@@ -276,6 +278,8 @@ pub struct Log {
     /// Edits and deletions.
     unstored: Unstored,
     store: Option<Box<dyn Store>>,
+    /// What signs sessions, and decides the keys of hash tables.
+    session_key: [u8; 32],
     epoch: EpochInfo,
     /// The newest last.
     epochs: Vec<EpochInfo>,
@@ -327,6 +331,7 @@ impl Log {
             keys: Keys::new(hash_keys(b"keys")),
             unstored: Unstored::default(),
             store,
+            session_key: started.session_key,
             epoch,
             next_room: started.next_room,
             epochs: started.epochs,

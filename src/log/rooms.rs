@@ -2,6 +2,7 @@
 //! no tail.
 
 use super::store::{Era, StoredRoom};
+use crate::carry::{Carrier, Damaged, carried};
 use crate::id::{Millis, RoomId, Seq, Tick};
 use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
@@ -42,6 +43,26 @@ pub(super) struct Room {
     /// When the room may be dropped, if nothing pins it.
     due: Tick,
 }
+
+carried!(struct Room {
+    name,
+    is_in_memory,
+    is_opening,
+    reading,
+    is_queued,
+    members,
+    stored_room,
+    head,
+    stored,
+    oldest,
+    at,
+    log_gen,
+    life,
+    eras,
+    unreadable,
+    failed_after,
+    due,
+});
 
 impl Room {
     /// A room of which nothing is known.
@@ -102,7 +123,61 @@ pub(super) struct Rooms {
     hash_keys: (u64, u64),
 }
 
+carried!(struct Slot { generation, room });
+
 impl Rooms {
+    /// The rooms; what finds them follows. What was being read is asked for again.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.slots)?;
+        carrier.field(&mut self.generation)?;
+        if !carrier.is_reading() {
+            return Ok(());
+        }
+        let mut idle = Vec::new();
+        for index in 0..self.slots.len() {
+            let generation = self.slots[index].generation;
+            let index = index as u32;
+            let Some(room) = self.slots[index as usize].room.as_deref_mut() else {
+                self.free.push(index);
+                continue;
+            };
+            room.reading = None;
+            if room.stored > room.head || room.eras.len() > super::ERAS_MAX {
+                return Err(Damaged("the log of a room contradicts itself"));
+            }
+            room.is_queued = !room.is_pinned();
+            if room.is_queued {
+                idle.push((room.due, RoomId::new(index, generation)));
+            }
+            self.list(index)?;
+        }
+        idle.sort_unstable();
+        self.idle = idle.into();
+        Ok(())
+    }
+
+    /// Makes a room that was carried one that is found.
+    fn list(&mut self, index: u32) -> Result<(), Damaged> {
+        let room = expect_room(&self.slots, index);
+        let (hash, number) = (self.name_hash(&room.name), room.stored_room);
+        let is_known = number.is_some_and(|number| self.find_stored(number).is_some());
+        if self.find(&room.name).is_some() || is_known {
+            return Err(Damaged("two rooms have one name or one number"));
+        }
+        let keys = self.hash_keys;
+        self.names.insert_unique(hash, index, |slot| {
+            name_hash(keys, &expect_room(&self.slots, *slot).name)
+        });
+        if let Some(number) = number {
+            self.set_number(self.id(index), number);
+        }
+        Ok(())
+    }
+
+    pub(super) const fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) const fn new(hash_keys: (u64, u64)) -> Self {
         Self {
             slots: Vec::new(),

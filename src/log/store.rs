@@ -2,6 +2,7 @@
 //! SQLite on a thread of its own (`store`), or a simulated disk. Requests go in and answers come
 //! out in order; neither side waits for the other. Everything here can be sent to another thread.
 
+use crate::carry::carried;
 use crate::chat::registry::{AuditRow, Change, Snapshot};
 use crate::chat::{Draft, Entry};
 use crate::histogram::Histogram;
@@ -358,3 +359,7 @@ pub struct KeptKey {
     pub seq: Seq,
     pub at: Millis,
 }
+
+carried!(struct StoredRoom(number));
+carried!(struct EpochInfo { epoch, salt });
+carried!(struct Era { epoch, first });

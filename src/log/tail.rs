@@ -4,6 +4,7 @@
 //! The ring is a queue of segments, so that it grows with what is said, moves nothing, and returns
 //! its memory. An entry is found from its room's newest by links that skip, in some tens of steps.
 
+use crate::carry::{Carrier, Carry, Damaged};
 use crate::chat::{Act, Author, Content, Entry, Form, Manner};
 use crate::id::{AccountId, ConnId, Millis, Seq, Tick};
 use std::collections::{BTreeMap, VecDeque};
@@ -285,6 +286,46 @@ fn read_entry<'a>(header: &Header, mut rest: &'a [u8]) -> Entry<'a> {
     }
 }
 
+/// Whether [`read_entry`] can read a payload that was carried.
+fn is_sound(payload: &[u8]) -> bool {
+    let mut rest = payload;
+    let mut parts = || -> Option<bool> {
+        let kind = try_take(&mut rest, 1)?[0];
+        try_short(&mut rest)?;
+        let is_changed = kind & kind::CHANGED != 0;
+        match kind & kind::CONTENT {
+            said if is_said(said) => {
+                let author = if said == kind::SAID { 0 } else { 8 };
+                let reply = if kind & kind::REPLY == 0 { 0 } else { 4 };
+                try_take(&mut rest, author + reply)?;
+            }
+            kind::EDITED => drop(try_take(&mut rest, 4)?),
+            kind::DELETED => return Some(try_take(&mut rest, 4).is_some() && rest.is_empty()),
+            kind::KICKED => try_short(&mut rest)?,
+            kind::ACT => {
+                Act::numbered(try_take(&mut rest, 1)?[0])?;
+                try_take(&mut rest, 4)?;
+                try_short(&mut rest)?;
+            }
+            _ => return None,
+        }
+        Some(is_changed || str::from_utf8(rest).is_ok())
+    };
+    parts() == Some(true)
+}
+
+fn try_take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
+    let (front, back) = rest.split_at_checked(bytes)?;
+    *rest = back;
+    Some(front)
+}
+
+fn try_short(rest: &mut &[u8]) -> Option<()> {
+    let length = try_take(rest, 2)?;
+    let bytes = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    str::from_utf8(try_take(rest, bytes)?).ok().map(drop)
+}
+
 /// Cuts `bytes` bytes off the front.
 fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> &'a [u8] {
     let (front, back) = rest.split_at(bytes);
@@ -355,7 +396,94 @@ pub(super) struct Tail {
     edited: BTreeMap<(u32, Seq), Seq>,
 }
 
+/// A record as it is carried: whose, which, when, when it was written, and the payload.
+type Carried = (u32, (Seq, Millis), Tick, Vec<u8>);
+
 impl Tail {
+    /// All entries, the oldest first. `slots`: of rooms, below which all slots are.
+    pub(super) fn carry(&mut self, slots: usize, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        match carrier {
+            Carrier::Writer(to) => {
+                to.length(self.records().count());
+                for (header, written, payload) in self.records() {
+                    (header.slot, (header.seq, header.at), written).write(to);
+                    to.length(payload.len());
+                    to.put(payload);
+                }
+            }
+            Carrier::Reader(from) => {
+                for _ in 0..from.length()? {
+                    let record: Carried = Carry::read(from)?;
+                    self.append_carried(slots, record)?;
+                }
+            }
+        }
+        carrier.field(&mut self.edited)?;
+        if carrier.is_reading() {
+            self.verify_edits()?;
+        }
+        Ok(())
+    }
+
+    /// The records of all rooms that are there, the oldest first.
+    fn records(&self) -> impl Iterator<Item = (Header, Tick, &[u8])> {
+        let segments = self.segments.iter().enumerate();
+        let records = segments.flat_map(|(index, segment)| {
+            let mut offset = if index == 0 { self.front_offset } else { 0 };
+            std::iter::from_fn(move || {
+                let rest = segment
+                    .bytes
+                    .get(offset..)
+                    .filter(|rest| !rest.is_empty())?;
+                let header = Header::read(rest);
+                offset += header.bytes();
+                let payload = &rest[HEADER_BYTES..HEADER_BYTES + header.len as usize];
+                Some((header, segment.written, payload))
+            })
+        });
+        records.filter(|(header, ..)| header.slot != NO_SLOT)
+    }
+
+    fn append_carried(
+        &mut self,
+        slots: usize,
+        (slot, (seq, at), written, payload): Carried,
+    ) -> Result<(), Damaged> {
+        let newest = self.ends(slot).newest;
+        let follows = newest == Place::NONE || self.header(newest).seq.next() == Some(seq);
+        if slot as usize >= slots || !follows || seq == Seq(0) || !is_sound(&payload) {
+            return Err(Damaged("an entry in memory is none"));
+        }
+        let write = |to: &mut Vec<u8>| to.extend_from_slice(&payload);
+        let mark = (seq, at, payload.len());
+        // Where less fits than before, the oldest are dropped: all are stored, or nowhere else.
+        self.append_written((slot, mark), write, |_, _| true, written)
+            .map_err(|Full| Damaged("an entry does not fit"))
+    }
+
+    /// An edit that was dropped on the way, since less fits, is forgotten.
+    fn verify_edits(&mut self) -> Result<(), Damaged> {
+        let edited = std::mem::take(&mut self.edited);
+        for ((slot, of), by) in edited {
+            let Some(place) = self.find(slot, of) else {
+                continue;
+            };
+            let is_changed = self.record(place).1[0] & kind::CHANGED != 0;
+            let edit = self.content(slot, by);
+            if !is_changed || by <= of || !matches!(edit, Some(Content::Edited { .. })) {
+                return Err(Damaged("an edit is none"));
+            }
+            self.edited.insert((slot, of), by);
+        }
+        Ok(())
+    }
+
+    /// The newest entry of a room that is here.
+    pub(super) fn newest(&self, slot: u32) -> Option<Seq> {
+        let newest = self.ends(slot).newest;
+        (newest != Place::NONE).then(|| self.header(newest).seq)
+    }
+
     pub(super) fn new(bytes_max: usize) -> Self {
         let segment_bytes = (bytes_max / 16).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
         Self {
@@ -404,25 +532,38 @@ impl Tail {
         is_stored: impl Fn(u32, Seq) -> bool,
         now: Tick,
     ) -> Result<(), Full> {
-        let size = Self::size_of(entry);
+        let write = |to: &mut Vec<u8>| write_payload(entry, to);
+        let mark = (entry.seq, entry.at, payload_bytes(entry));
+        self.append_written((slot, mark), write, is_stored, now)
+    }
+
+    /// The same of an entry whose payload is written by `write`.
+    fn append_written(
+        &mut self,
+        (slot, (seq, at, len)): (u32, (Seq, Millis, usize)),
+        write: impl FnOnce(&mut Vec<u8>),
+        is_stored: impl Fn(u32, Seq) -> bool,
+        now: Tick,
+    ) -> Result<(), Full> {
+        let size = padded(HEADER_BYTES + len);
         self.make_space(size, is_stored, now)?;
         // Only now: the eviction may have dropped the entries that the links would name.
-        let (prev, skip) = self.links(slot, entry.seq);
+        let (prev, skip) = self.links(slot, seq);
         let header = Header {
             slot,
-            seq: entry.seq,
-            at: entry.at,
+            seq,
+            at,
             prev,
             skip,
             next: Place::NONE,
-            len: u32::try_from(payload_bytes(entry)).expect("an entry is a message"),
+            len: u32::try_from(len).expect("an entry is a message"),
         };
         let number = self.first.wrapping_add(self.segments.len() as u32 - 1);
         let back = self.segments.back_mut().expect("space was made");
         let place = Place::new(number, back.bytes.len());
         let end = back.bytes.len() + size;
         header.write(&mut back.bytes);
-        write_payload(entry, &mut back.bytes);
+        write(&mut back.bytes);
         back.bytes.resize(end, 0);
         back.written = now;
         self.entries += 1;
@@ -430,7 +571,7 @@ impl Tail {
             if self.rooms.len() <= slot as usize {
                 self.rooms.resize(slot as usize + 1, NOTHING);
             }
-            self.rooms[slot as usize].oldest = entry.seq;
+            self.rooms[slot as usize].oldest = seq;
         } else {
             self.set_next(prev, place);
         }

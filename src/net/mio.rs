@@ -2,13 +2,13 @@
 //! `dial.rs` is its counterpart for clients and uses its clock.
 
 use super::defer::defer_accept;
-use super::notify::Manager;
-use super::passed::{Passed, PassedError};
+use super::notify::{Manager, monotonic_micros};
+use super::passed::{Passed, PassedError, own};
 use super::unix::{self, SocketFile, UnixError};
 use super::unsent::{reset_on_close, unsent_bytes};
 use super::{
-    Accept, ListenAddr, Net, Process, Read, Ready, Settings, Signal, TurnAway, Waker, Write, heap,
-    process,
+    Accept, Inherited, InheritedListener, ListenAddr, ListenerKind, Net, Process, Read, Ready,
+    Settings, Signal, SocketFileMark, TurnAway, Waker, Write, heap, process,
 };
 use crate::id::{ConnId, Millis, Peer, Tick};
 use mio::event::{Event, Source};
@@ -17,13 +17,13 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::io::{Errno, writev};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read as _};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -36,6 +36,7 @@ const STOP: ConnId = ConnId::new(u32::MAX, OURS);
 const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
 const WAKER: ConnId = ConnId::new(u32::MAX - 2, OURS);
 const RELOAD: ConnId = ConnId::new(u32::MAX - 3, OURS);
+const UPGRADE: ConnId = ConnId::new(u32::MAX - 4, OURS);
 
 /// Only the user of the server may connect.
 const ADMIN_MODE: u32 = 0o600;
@@ -69,6 +70,8 @@ pub enum StartError {
     Passed(PassedError),
     Poll(io::Error),
     Signals(io::Error),
+    /// A listener that an earlier image has left is not there.
+    NotInherited,
 }
 
 impl fmt::Display for StartError {
@@ -99,6 +102,7 @@ impl fmt::Display for StartError {
             }
             Self::Passed(error) => write!(f, "{error}"),
             Self::Poll(error) => write!(f, "cannot set up the poll: {error}"),
+            Self::NotInherited => f.write_str("a listener of the image before is not there"),
             Self::Signals(error) => write!(f, "cannot watch for signals: {error}"),
         }
     }
@@ -136,7 +140,11 @@ pub struct MioNet {
     /// The service manager, if there is one that wants to be informed.
     manager: Option<Manager>,
     start: Instant,
+    /// The same as another image reads it.
+    start_micros: u64,
     started: Millis,
+    /// The one of the listeners that is for operators.
+    admin: Option<usize>,
     /// When the last wait for events ended.
     woke: Option<Instant>,
     worked: Option<Duration>,
@@ -165,10 +173,53 @@ impl MioNet {
             reserve: reserve(),
             manager: None,
             start: clock(),
+            start_micros: monotonic_micros(),
             started: wall_clock(),
+            admin: None,
             woke: None,
             worked: None,
         })
+    }
+
+    /// Goes on with the listeners and the clock of an earlier image of this process.
+    ///
+    /// # Errors
+    /// A listener is not there, or the system refuses.
+    pub fn inherit(inherited: Inherited) -> Result<Self, StartError> {
+        let none = Settings {
+            listen: Vec::new(),
+            ..Settings::default()
+        };
+        let mut net = Self::bind(&none, Vec::new())?;
+        for (number, listener) in inherited.listeners.into_iter().enumerate() {
+            let mut listener = Listener::inherit(listener).ok_or(StartError::NotInherited)?;
+            let id = ConnId::new(number as u32, OURS);
+            listener.watch(&net.poll, id).map_err(StartError::Poll)?;
+            net.listeners.push(listener);
+        }
+        net.metrics = inherited.metrics.map(|number| number as usize);
+        net.admin = inherited.admin.map(|number| number as usize);
+        let since = monotonic_micros().saturating_sub(inherited.start_micros);
+        let now = clock();
+        net.start = now.checked_sub(Duration::from_micros(since)).unwrap_or(now);
+        net.start_micros = inherited.start_micros;
+        net.started = inherited.started;
+        Ok(net)
+    }
+
+    /// The numbers of the listeners for monitors and for operators.
+    pub const fn aside(&self) -> (Option<usize>, Option<usize>) {
+        (self.metrics, self.admin)
+    }
+
+    /// How long ago a moment of [`Inherited`] was.
+    pub fn since(micros: u64) -> Duration {
+        Duration::from_micros(monotonic_micros().saturating_sub(micros))
+    }
+
+    /// The sockets of the listeners.
+    pub fn listening(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.listeners.iter().filter_map(Listener::descriptor)
     }
 
     /// Informs a service manager from here on: of a stop, and of each turn if it has a watchdog.
@@ -202,6 +253,7 @@ impl MioNet {
         let id = ConnId::new(number as u32, OURS);
         listener.watch(&self.poll, id).map_err(StartError::Poll)?;
         self.listeners.push(listener);
+        self.admin = Some(number);
         Ok(number)
     }
 
@@ -374,6 +426,10 @@ impl Net for MioNet {
                 if Self::count_signals(&mut self.signals.report) > 0 {
                     ready.push(Ready::Signal(Signal::Report));
                 }
+            } else if id == UPGRADE {
+                if Self::count_signals(&mut self.signals.upgrade) > 0 {
+                    ready.push(Ready::Signal(Signal::Upgrade));
+                }
             } else if id == WAKER {
                 ready.push(Ready::Woken);
             } else if id.generation() == OURS {
@@ -465,6 +521,36 @@ impl Net for MioNet {
         if let Some(manager) = &self.manager {
             manager.reloads(begins);
         }
+    }
+
+    fn inherited(&self) -> Inherited {
+        let number = |number: usize| u32::try_from(number).ok();
+        Inherited {
+            pid: std::process::id(),
+            start_micros: self.start_micros,
+            saved_micros: monotonic_micros(),
+            started: self.started,
+            listeners: self.listeners.iter().map(Listener::inherited).collect(),
+            metrics: self.metrics.and_then(number),
+            admin: self.admin.and_then(number),
+        }
+    }
+
+    fn passes(&self, stream: &Stream) -> u64 {
+        let descriptor = u64::try_from(stream.as_fd().as_raw_fd()).unwrap_or(0);
+        descriptor << 1 | u64::from(matches!(stream, Stream::Unix(_)))
+    }
+
+    fn takes(&mut self, number: u64) -> Option<Stream> {
+        let descriptor = RawFd::try_from(number >> 1)
+            .ok()
+            .filter(|number| *number > 2)?;
+        let owned = own(descriptor)?;
+        Some(if number & 1 == 0 {
+            Stream::Tcp(TcpStream::from_std(owned.into()))
+        } else {
+            Stream::Unix(UnixStream::from_std(owned.into()))
+        })
     }
 
     fn trim_memory(&mut self) {
@@ -601,10 +687,7 @@ enum Listener {
     /// has none here, and keeps its own.
     Unix(Option<SocketFile>, UnixListener),
     /// The same, for operators.
-    Admin(
-        #[expect(dead_code, reason = "its drop removes the file")] SocketFile,
-        UnixListener,
-    ),
+    Admin(SocketFile, UnixListener),
     /// The others keep their numbers.
     Closed,
 }
@@ -654,6 +737,53 @@ impl Listener {
                     error,
                 }),
             },
+        }
+    }
+
+    /// `None`: it is not there.
+    fn inherit(inherited: InheritedListener) -> Option<Self> {
+        let InheritedListener {
+            kind,
+            descriptor,
+            file,
+        } = inherited;
+        if kind == ListenerKind::Closed {
+            return Some(Self::Closed);
+        }
+        let descriptor = RawFd::try_from(descriptor)
+            .ok()
+            .filter(|number| *number > 2)?;
+        let socket = own(descriptor)?;
+        let file = file.map(SocketFileMark::into_file);
+        Some(match kind {
+            ListenerKind::Tcp => Self::Tcp(TcpListener::from_std(socket.into())),
+            ListenerKind::Unix => Self::Unix(file, UnixListener::from_std(socket.into())),
+            ListenerKind::Admin => Self::Admin(file?, UnixListener::from_std(socket.into())),
+            ListenerKind::Closed => Self::Closed,
+        })
+    }
+
+    /// The same for another image.
+    fn inherited(&self) -> InheritedListener {
+        let (kind, file) = match self {
+            Self::Tcp(_) => (ListenerKind::Tcp, None),
+            Self::Unix(file, _) => (ListenerKind::Unix, file.as_ref()),
+            Self::Admin(file, _) => (ListenerKind::Admin, Some(file)),
+            Self::Closed => (ListenerKind::Closed, None),
+        };
+        let descriptor = self.descriptor().map_or(-1, |socket| socket.as_raw_fd());
+        InheritedListener {
+            kind,
+            descriptor: u32::try_from(descriptor).unwrap_or(0),
+            file: file.map(SocketFileMark::of),
+        }
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Tcp(listener) => Some(listener.as_fd()),
+            Self::Unix(_, listener) | Self::Admin(_, listener) => Some(listener.as_fd()),
+            Self::Closed => None,
         }
     }
 
@@ -744,6 +874,7 @@ struct Signals {
     stop: UnixStream,
     reload: UnixStream,
     report: UnixStream,
+    upgrade: UnixStream,
 }
 
 impl Signals {
@@ -752,10 +883,12 @@ impl Signals {
         // Also where nohup(1) started the server with it ignored: it ends no server.
         let reload = Self::stream(poll, RELOAD, &[SIGHUP])?;
         let report = Self::stream(poll, REPORT, &[SIGUSR1])?;
+        let upgrade = Self::stream(poll, UPGRADE, &[SIGUSR2])?;
         Ok(Self {
             stop,
             reload,
             report,
+            upgrade,
         })
     }
 

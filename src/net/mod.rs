@@ -11,8 +11,11 @@ mod call;
 mod defer;
 pub mod dial;
 mod heap;
+mod image;
+mod inherit;
 pub mod mio;
 mod notify;
+mod nowhere;
 mod passed;
 mod process;
 mod settings;
@@ -22,7 +25,10 @@ mod unsent;
 mod waker;
 
 pub use call::Caller;
+pub use image::{Image, block_signals, close_on_exec, take_state, unblock_signals};
+pub use inherit::{Inherited, InheritedListener, ListenerKind, SocketFileMark};
 pub use notify::Manager;
+pub use nowhere::Nowhere;
 pub use passed::{Passed, PassedError, take_passed};
 pub use settings::{ListenAddr, Settings, parse_mode};
 pub use terminal::ask_secret;
@@ -100,6 +106,22 @@ pub trait Net {
     /// with `false`, that this is over.
     fn reloads(&mut self, _begins: bool) {}
 
+    /// What another image must know of the listeners and the clock.
+    fn inherited(&self) -> Inherited {
+        Inherited::default()
+    }
+
+    /// By which number another image takes a connection over.
+    fn passes(&self, _stream: &Self::Stream) -> u64 {
+        0
+    }
+
+    /// Takes over the connection with this number; `None`: there is none. It is not watched before
+    /// [`Net::register`].
+    fn takes(&mut self, _number: u64) -> Option<Self::Stream> {
+        None
+    }
+
     /// Gives memory that the process does not use back to the system, where there is such a thing.
     fn trim_memory(&mut self) {}
 }
@@ -144,6 +166,8 @@ pub enum Signal {
     Reload,
     /// SIGUSR1: write the counters.
     Report,
+    /// SIGUSR2: let the program that is in the place of this one take over.
+    Upgrade,
 }
 
 /// What came of accepting.

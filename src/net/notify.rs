@@ -87,7 +87,7 @@ impl Manager {
 }
 
 /// The clock that the manager compares with (CLOCK_MONOTONIC), which std's `Instant` does not show.
-fn monotonic_micros() -> u64 {
+pub(super) fn monotonic_micros() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

@@ -112,7 +112,7 @@ fn take(descriptor: RawFd) -> Option<Socket> {
 
 /// `None`: it is not open.
 #[expect(unsafe_code, reason = "a number from outside becomes a descriptor")]
-fn own(descriptor: RawFd) -> Option<OwnedFd> {
+pub(super) fn own(descriptor: RawFd) -> Option<OwnedFd> {
     // SAFETY: fcntl takes any number, and F_GETFD has no argument.
     if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } < 0 {
         return None;

@@ -99,6 +99,17 @@ impl SocketFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Its device and inode.
+    pub(super) const fn identity(&self) -> (u64, u64) {
+        (self.identity.device, self.identity.inode)
+    }
+
+    /// The file of a socket that an earlier image has made.
+    pub(super) const fn taken_over(path: PathBuf, device: u64, inode: u64) -> Self {
+        let identity = Identity { device, inode };
+        Self { path, identity }
+    }
 }
 
 impl Drop for SocketFile {

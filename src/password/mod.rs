@@ -7,6 +7,7 @@
 mod hash;
 mod thread;
 
+use crate::carry::carried;
 use std::fmt;
 
 pub use hash::{COST, Cost, SALT_BYTES, hashed, is_kept};
@@ -66,6 +67,8 @@ pub struct Busy;
 /// mistake, and overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
+
+carried!(struct Secret(bytes));
 
 impl Secret {
     pub fn new(text: &str) -> Self {

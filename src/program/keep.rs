@@ -4,7 +4,7 @@ use super::fill;
 use super::settings::variable;
 use log::Level;
 use parlor::config::{Config, StorePlace, state_directory};
-use parlor::log::Keeping;
+use parlor::log::{Keeping, Origin};
 use parlor::logging;
 use parlor::net::mio::{MioNet, clock, wall_clock};
 use parlor::store::{self, StoreError};
@@ -29,9 +29,21 @@ pub(super) fn keep(
     config: &mut Config,
     net: &MioNet,
     directory: Result<PathBuf, &'static str>,
+    origin: Option<&Origin>,
 ) -> Result<(Keeping, Option<PathBuf>), String> {
-    let mut random = [0; 36];
-    fill(&mut random)?;
+    let random = match origin {
+        // The memory goes on as what it was.
+        Some(origin) => origin.random(),
+        None => {
+            let mut random = [0; 36];
+            fill(&mut random)?;
+            random
+        }
+    };
+    let directory = match origin {
+        Some(origin) if !origin.has_store => Err(""),
+        Some(_) | None => directory,
+    };
     let in_memory = |why: &str| {
         if !why.is_empty() {
             let why = format!("the history is kept in memory only and ends with the server: {why}");
@@ -55,12 +67,18 @@ pub(super) fn keep(
         wake: Box::new(move || waker.wake()),
         report: |sentence| logging::say(Level::Warn, sentence),
     };
-    match store::open(&config.store, surroundings) {
+    let opened = match origin {
+        Some(origin) => store::reopen(&config.store, surroundings, origin.epoch),
+        None => store::open(&config.store, surroundings),
+    };
+    match opened {
         Ok((started, handle)) => {
             let store = Some(Box::new(handle) as Box<_>);
             Ok((Keeping { started, store }, Some(directory)))
         }
-        Err(error) if is_named(config) || !cannot_be_written(&error) => Err(error.to_string()),
+        Err(error) if origin.is_some() || is_named(config) || !cannot_be_written(&error) => {
+            Err(error.to_string())
+        }
         Err(error) => in_memory(&error.to_string()),
     }
 }

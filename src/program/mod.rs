@@ -12,8 +12,10 @@ mod printers;
 mod serve;
 mod settings;
 mod token;
+mod upgrade;
 
 use parlor::config::{self, Invocation, OrderCommand, StoreCommand};
+use parlor::net::Image;
 use settings::{read_config, variable};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -43,6 +45,8 @@ pub(crate) fn run() -> ExitCode {
         Some("drain") => commands::run_command(StoreCommand::Drain, rest(&mut arguments)),
         Some("account") => accounts::run_account(rest(&mut arguments)),
         Some("reload") => operate::run(&config::RELOAD, rest(&mut arguments)),
+        Some("upgrade") => operate::run(&config::UPGRADE, rest(&mut arguments)),
+        Some(Image::CHECK) => upgrade::check(rest(&mut arguments)),
         Some("admin") => operate::run_admin(rest(&mut arguments)),
         Some("token") => token::run_token(rest(&mut arguments)),
         Some("audit") => commands::run_command(StoreCommand::Audit, rest(&mut arguments)),

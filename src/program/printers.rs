@@ -30,6 +30,7 @@ const PAGES: &[&str] = &[
     "role",
     "room",
     "reload",
+    "upgrade",
     "admin-connections",
     "admin-show",
     "admin-close",
@@ -101,6 +102,8 @@ pub(super) fn manual(arguments: &[OsString]) -> ExitCode {
 fn operating(page: &str) -> Option<&'static AdminCommand> {
     match page.strip_prefix("admin-") {
         Some(word) => AdminCommand::named(word),
-        None => (page == config::RELOAD.name).then_some(&config::RELOAD),
+        None => [&config::RELOAD, &config::UPGRADE]
+            .into_iter()
+            .find(|command| page == command.name),
     }
 }

@@ -4,13 +4,14 @@
 use super::keep::{keep, store_directory};
 use super::lists::read_bytes;
 use super::settings::{read_config, variable};
+use super::upgrade::{self, Succession};
 use super::{ADMIN_SOCKET, FAILED, fill};
 use log::Level;
 use parlor::admin::AdminSocket;
 use parlor::config::{Config, Running, runtime_directory};
 use parlor::logging::{self, Sink};
 use parlor::net::mio::{MioNet, raise_descriptor_limit, wall_clock};
-use parlor::net::{Manager, take_passed};
+use parlor::net::{Manager, close_on_exec, take_passed};
 use parlor::password;
 use parlor::reload::{self, fitting};
 use parlor::server::{Server, Turn, connections_within};
@@ -21,7 +22,7 @@ use std::mem;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(super) fn serve(running: Running) -> ExitCode {
     };
     logging::start(&config.log_filters, sink(config), surroundings);
     match set_up(running) {
-        Ok(server) => run(server),
+        Ok((server, succession)) => run(server, succession),
         Err(why) => {
             logging::say(Level::Info, &why);
             FAILED
@@ -42,14 +43,22 @@ pub(super) fn serve(running: Running) -> ExitCode {
     }
 }
 
-fn set_up(running: Running) -> Result<Server<MioNet>, String> {
+fn set_up(running: Running) -> Result<(Server<MioNet>, Succession), String> {
+    close_on_exec();
+    let before = upgrade::inherited()?;
     let mut config = running.config.clone();
     let descriptors = raise_descriptor_limit();
     let room = (descriptors, connections_within(descriptors));
     let max_connections = fitting(&config, room)?;
     let contents = config.read_contents(&read_bytes)?;
-    let passed = take_passed(variable, process::id()).map_err(|error| error.to_string())?;
-    let mut net = MioNet::bind(&config.net, passed).map_err(|error| error.to_string())?;
+    let net = match &before {
+        Some((_, preface)) => MioNet::inherit(preface.inherited.clone()),
+        None => {
+            let passed = take_passed(variable, process::id());
+            MioNet::bind(&config.net, passed.map_err(|error| error.to_string())?)
+        }
+    };
+    let mut net = net.map_err(|error| error.to_string())?;
     match Manager::find(variable, process::id()) {
         Ok(Some(manager)) => net.informs(manager),
         Ok(None) => {}
@@ -63,24 +72,26 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
     let directory = store_directory(&config);
     // The mode of a socket's file depends on the umask, which belongs to the whole process: before
     // the store's thread.
-    let listener = bind_admin(
-        &mut net,
-        &config,
-        directory.as_ref().ok().map(PathBuf::as_path),
-    );
-    let monitors = match config.metrics_listen {
-        Some(address) => {
-            let bound = net.bind_metrics(address, &config.net);
-            Some(bound.map_err(|error| error.to_string())?)
+    let (monitors, listener) = match &before {
+        Some(_) => (net.aside().0, Ok(net.aside().1)),
+        None => {
+            let directory = directory.as_ref().ok().map(PathBuf::as_path);
+            let listener = bind_admin(&mut net, &config, directory);
+            (bind_monitors(&mut net, &config)?, listener)
         }
-        None => None,
     };
-    let mut secure = Vec::new();
-    for address in &config.tls.listen {
-        let bound = net.bind_tls(*address, &config.net);
-        secure.push(bound.map_err(|error| error.to_string())?);
-    }
-    let (keeping, kept_in) = keep(&mut config, &net, directory)?;
+    let secure = match &before {
+        Some(_) => net.secure(),
+        None => bind_tls(&mut net, &config)?,
+    };
+    let origin = before.as_ref().map(|(_, preface)| &preface.origin);
+    let kept_at = directory.as_ref().ok().cloned();
+    let (keeping, kept_in) = keep(&mut config, &net, directory, origin)?;
+    let succession = Succession {
+        image: Arc::new(upgrade::image()),
+        config: config.clone(),
+        directory: kept_at,
+    };
     let listener = listener.or_else(|why| match config.admin_socket {
         AdminSocket::Unnamed => {
             // Without a store there is nothing to command.
@@ -92,17 +103,12 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
         }
         AdminSocket::None | AdminSocket::At(_) => Err(why),
     })?;
-    let mut output = io::stdout();
-    let addresses = net.addresses().join(" ");
-    for address in net.addresses() {
-        let _ = writeln!(output, "parlor is listening on {address}");
-    }
-    if let Some(address) = net.metrics_address() {
-        let _ = writeln!(output, "parlor shows its metrics at {address}metrics");
-    }
     let shown = kept_in.as_deref().map(Path::display);
     let shown = shown.map_or_else(|| String::from("memory"), |path| path.to_string());
-    let _ = writeln!(output, "parlor keeps its history in {shown}");
+    if before.is_none() {
+        introduce(&net, &shown);
+    }
+    let addresses = net.addresses().join(" ");
     let waker = net.waker();
     let passwords = password::Handle::new(move || waker.wake());
     let seed = u64::from_ne_bytes(seed);
@@ -122,6 +128,10 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
     let mut server = Server::new(config, net, max_connections, seed, keeping);
     server.use_passwords(Box::new(passwords));
     server.use_reload(Box::new(reload));
+    let (image, waker) = (Arc::clone(&succession.image), server.net().waker());
+    let check = move |state: &[u8]| image.check(state);
+    let checking = parlor::upgrade::Handle::new(check, move || waker.wake());
+    server.use_upgrade(Box::new(checking));
     if let Some(verifier) = contents.verifier {
         server.accept_tokens(verifier);
     }
@@ -138,8 +148,40 @@ fn set_up(running: Running) -> Result<Server<MioNet>, String> {
     if let Some(listener) = listener {
         server.serve_admin(listener, kept_in.is_some().then_some(shown));
     }
+    if let Some(before) = &before {
+        upgrade::take_over(&mut server, before)?;
+    }
     server.net().notify(&format!("READY=1\nSTATUS={status}"));
-    Ok(server)
+    Ok((server, succession))
+}
+
+/// Says on standard output where the server is.
+fn introduce(net: &MioNet, history: &str) {
+    let mut output = io::stdout();
+    for address in net.addresses() {
+        let _ = writeln!(output, "parlor is listening on {address}");
+    }
+    if let Some(address) = net.metrics_address() {
+        let _ = writeln!(output, "parlor shows its metrics at {address}metrics");
+    }
+    let _ = writeln!(output, "parlor keeps its history in {history}");
+}
+
+/// Listens for clients that speak TLS, on all addresses. Returns the numbers of the listeners.
+fn bind_tls(net: &mut MioNet, config: &Config) -> Result<Vec<usize>, String> {
+    let addresses = config.tls.listen.iter();
+    let bound = addresses.map(|address| net.bind_tls(*address, &config.net));
+    let bound: Result<Vec<usize>, _> = bound.collect();
+    bound.map_err(|error| error.to_string())
+}
+
+/// Listens for monitors, if there is an address. Returns the number of the listener.
+fn bind_monitors(net: &mut MioNet, config: &Config) -> Result<Option<usize>, String> {
+    let Some(address) = config.metrics_listen else {
+        return Ok(None);
+    };
+    let bound = net.bind_metrics(address, &config.net);
+    bound.map(Some).map_err(|error| error.to_string())
 }
 
 /// Listens for operators, if there is a place for the socket. Returns the number of the listener.
@@ -168,12 +210,16 @@ fn bind_admin(
     bound.map(Some).map_err(|error| error.to_string())
 }
 
-fn run(mut server: Server<MioNet>) -> ExitCode {
+fn run(mut server: Server<MioNet>, mut succession: Succession) -> ExitCode {
     loop {
         let turn = server.turn();
         logging::settle(false);
         match turn {
             Turn::Again => {}
+            Turn::Upgrade => {
+                logging::settle(true);
+                upgrade::execute(&mut server, &mut succession);
+            }
             Turn::Report => logging::say(Level::Info, &server.summary()),
             Turn::Stopped => {
                 logging::settle(true);

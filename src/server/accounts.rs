@@ -8,6 +8,7 @@ use super::doors;
 use super::guesses::Guesses;
 use super::opening::Waiter;
 use super::terms::Terms;
+use crate::carry::{Carrier, Damaged};
 use crate::chat::registry::Account;
 use crate::chat::{
     AccountPolicy, Chat, Command, Effect, Effects, Event, NewSession, Nick, NickRefused, Refused,
@@ -122,6 +123,20 @@ impl Accounts {
             wanted: BTreeMap::new(),
             terms: Terms::default(),
         }
+    }
+
+    /// Who may try again, and whose time is limited: no password is under way.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        self.logins.carry(carrier)?;
+        self.registrations.carry(carrier)?;
+        self.doors.carry(carrier)?;
+        carrier.field(&mut self.wanted)?;
+        self.terms.carry(carrier)
+    }
+
+    /// No password is under way.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@ use super::Server;
 use super::receive::Flow;
 use super::scrape::OPERATOR_REQUEST;
 use crate::admin::{self, AccountCommand, Answer, Progress, Received, Request, StoreReport};
+use crate::carry::{Carrier, Damaged};
 use crate::frame::Frame;
 use crate::id::{ConnId, Tick};
 use crate::log;
@@ -47,6 +48,22 @@ struct Export {
 }
 
 impl Admin {
+    /// What came of the last backup and check.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.backup)?;
+        carrier.field(&mut self.check)
+    }
+
+    /// A backup or a check is under way.
+    pub(super) const fn is_at_work(&self) -> bool {
+        self.backup.is_running() || self.check.is_running()
+    }
+
+    /// No operator waits for the store.
+    pub(super) fn is_settled(&self) -> bool {
+        self.exporting.is_empty() && self.changing.is_empty() && !self.is_at_work()
+    }
+
     pub(super) fn is_at(&self, listener: usize) -> bool {
         self.listener == Some(listener)
     }
@@ -67,7 +84,7 @@ impl<N: Net> Server<N> {
     /// `bytes` is all that came of an operator's request so far.
     pub(super) fn take_admin(&mut self, id: ConnId, bytes: &[u8], now: Tick) -> Flow {
         let is_changing = self.admin.changing.iter().any(|changing| changing.id == id);
-        let is_ordering = self.orders.has(id) || self.reloading.has(id);
+        let is_ordering = self.orders.has(id) || self.reloading.has(id) || self.upgrading.has(id);
         if is_changing || is_ordering || self.admin.exporting.iter().any(|export| export.id == id) {
             let answer = Answer::error(409, "the answer to the last request is under way");
             return self.answer_admin(id, &answer, None, now);

@@ -2,6 +2,7 @@
 //! bounded list in memory. Knows no encoding and no role.
 
 use super::Server;
+use crate::carry::{Carrier, Damaged};
 use crate::chat::Event;
 use crate::chat::registry::{AuditRow, Change};
 use crate::conn::Wait;
@@ -23,6 +24,11 @@ pub(super) struct Audits {
 }
 
 impl Audits {
+    /// The rows in memory.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.rows)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }

@@ -5,6 +5,7 @@
 
 use super::Server;
 use super::connection::Connection;
+use crate::carry::{Carry, Damaged, Writer, carried};
 use crate::conn::outbox::Pushed;
 use crate::frame::{Frame, Run};
 use crate::id::{ConnId, RoomId, Seq, Tick};
@@ -62,7 +63,45 @@ struct Reader {
     is_queued: bool,
 }
 
+carried!(enum Purpose { 0 = Slow, 1 = Returning, 2 = History });
+carried!(struct Behind { room, cursor, purpose, promised, notices });
+
+/// The cursors. Which of the connections can be served follows from their outboxes.
+impl Carry for CatchUp {
+    fn write(&self, to: &mut Writer) {
+        to.length(self.members.len());
+        for (id, reader) in &self.members {
+            id.write(to);
+            reader.rooms.write(to);
+        }
+    }
+
+    fn read(from: &mut crate::carry::Reader<'_>) -> Result<Self, Damaged> {
+        let members: HashMap<ConnId, VecDeque<Behind>> = Carry::read(from)?;
+        let reader = |rooms| Reader {
+            rooms,
+            is_queued: false,
+        };
+        Ok(Self {
+            members: members
+                .into_iter()
+                .map(|(id, rooms)| (id, reader(rooms)))
+                .collect(),
+            queue: VecDeque::new(),
+        })
+    }
+}
+
 impl CatchUp {
+    /// How far each member that is behind has come.
+    pub(super) fn cursors(&self) -> impl Iterator<Item = (ConnId, RoomId, Seq)> {
+        let readers = self.members.iter();
+        readers.flat_map(|(id, reader)| {
+            let rooms = reader.rooms.iter();
+            rooms.map(|behind| (*id, behind.room, behind.cursor))
+        })
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

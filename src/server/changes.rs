@@ -40,6 +40,11 @@ impl Changes {
         }
     }
 
+    /// No answer waits.
+    pub(super) fn is_settled(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes the next answer that is due when all changes up to `upto` are kept.
     fn take(&mut self, upto: u64) -> Option<Waiting> {
         let is_due = self.waiting.front()?.number <= upto;

@@ -23,14 +23,14 @@ pub(super) struct Connection<S> {
     /// What is between the socket and the state. `None`: nothing.
     pub(super) transport: Option<Box<Tls>>,
     pub(super) source: Source,
-    generation: u32,
+    pub(super) generation: u32,
     pub(super) protocol: Protocol,
-    marks: Marks,
+    pub(super) marks: Marks,
 }
 
 /// Facts in one byte, since each byte counts.
 #[derive(Clone, Copy, Debug, Default)]
-struct Marks(u8);
+pub(super) struct Marks(u8);
 
 impl Marks {
     /// The peer closed its side or an error is pending.
@@ -147,15 +147,15 @@ impl<S> Connection<S> {
 /// All connections. A key is used again after its connection was reaped; the generation tells
 /// whose event, deadline or answer it is.
 pub(super) struct Connections<S> {
-    slab: Slab<Connection<S>>,
+    pub(super) slab: Slab<Connection<S>>,
     pub(super) wheel: Wheel,
-    next_generation: u32,
+    pub(super) next_generation: u32,
     limits: Limits,
     pub(super) lists: Lists,
     /// Messages that were dropped because a peer did not accept them, over all connections.
     pub(super) missed: u64,
     /// Connections that are no client's.
-    aside: usize,
+    pub(super) aside: usize,
 }
 
 /// The connections that need something this turn. Each is on each list at most once.

@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::deliver::Encoder;
 use super::opening::Waiter;
 use crate::budget::Kind;
+use crate::carry::{Carry, Damaged, Reader, Writer};
 use crate::chat::{Content, Entry, Event, JoinRefused, Manner, Pair};
 use crate::conn::Wait;
 use crate::frame::Frame;
@@ -59,7 +60,28 @@ pub(super) struct Letters {
     missed: BTreeMap<ConnId, u32>,
 }
 
+/// Guests that may come back, and what was missed: no letter waits.
+impl Carry for Letters {
+    fn write(&self, to: &mut Writer) {
+        self.gone.write(to);
+        self.missed.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            by_room: BTreeMap::new(),
+            gone: Carry::read(from)?,
+            missed: Carry::read(from)?,
+        })
+    }
+}
+
 impl Letters {
+    /// No letter waits for a log.
+    pub(super) fn is_settled(&self) -> bool {
+        self.by_room.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_room.is_empty() && self.missed.is_empty()
     }

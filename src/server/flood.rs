@@ -4,6 +4,7 @@
 //! Knows which connections were paused and when, at no cost to those that never are.
 
 use super::Server;
+use crate::carry::carried;
 use crate::conn::state::Work;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
@@ -19,6 +20,8 @@ const WINDOW_TICKS: u32 = 600;
 /// When connections were paused: at most one entry for each that is open.
 #[derive(Debug, Default)]
 pub(super) struct Pauses(HashMap<ConnId, [Option<Tick>; PAUSES_MAX - 1]>);
+
+carried!(struct Pauses(last));
 
 impl Pauses {
     /// Notes a pause. False: the connection had too many within a minute.

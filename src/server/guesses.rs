@@ -6,6 +6,7 @@
 //! attacker cannot make it grow: addresses that share a place share its tries.
 
 use super::Server;
+use crate::carry::{Carrier, Damaged};
 use crate::chat::Command;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
@@ -34,6 +35,20 @@ pub(super) struct Guesses {
 }
 
 impl Guesses {
+    /// The places where tries were made.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.key)?;
+        let places = self.restored.iter().zip(0_u16..);
+        let tried = places.filter(|(at, _)| **at > Tick::default());
+        let mut tried: Vec<(u16, Tick)> = tried.map(|(at, place)| (place, *at)).collect();
+        carrier.field(&mut tried)?;
+        for (place, at) in tried {
+            let place = self.restored.get_mut(usize::from(place));
+            *place.ok_or(Damaged("a try was made nowhere"))? = at;
+        }
+        Ok(())
+    }
+
     /// For secrets that are guessed.
     pub(super) fn new(seed: u64) -> Self {
         Self::with(seed, (BURST, INTERVAL_TICKS))

@@ -10,6 +10,7 @@ mod ask;
 mod audit;
 mod batches;
 mod budgets;
+mod carry;
 mod catch_up;
 mod changes;
 mod close;
@@ -48,6 +49,7 @@ mod stop;
 mod talk;
 mod terms;
 mod trim;
+mod upgrade;
 
 use crate::budget::Budgets;
 use crate::chat::{self, Chat};
@@ -73,6 +75,7 @@ use admin::Admin;
 use ask::Asking;
 use audit::Audits;
 use batches::Batches;
+pub use carry::{Preface, examine};
 use catch_up::CatchUp;
 use changes::Changes;
 use connection::{Connection, Connections};
@@ -97,6 +100,7 @@ use std::{fmt, mem};
 use stop::Lifecycle;
 use talk::Talk;
 use trim::Trimming;
+use upgrade::Upgrading;
 
 /// What all reads share: the longest head by default, and more than most messages.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
@@ -170,6 +174,7 @@ pub struct Server<N: Net> {
     ready: Vec<Ready>,
     fired: Vec<u32>,
     trimming: Trimming,
+    upgrading: Upgrading,
     lifecycle: Lifecycle,
     departures: Departures,
     /// From the begin of a drain to the exit.
@@ -188,6 +193,9 @@ pub enum Turn {
     Again,
     /// A signal asked for [`Server::summary`]; then again.
     Report,
+    /// The server is settled and does nothing more: the owner executes the new program, or
+    /// [`Server::upgrade_failed`].
+    Upgrade,
     /// The server has stopped; every connection was closed with a reason, or its time was over.
     Stopped,
     /// A second signal came: the server stops at once, with its connections as they are.
@@ -286,6 +294,7 @@ impl<N: Net> Server<N> {
             ready: Vec::new(),
             fired: Vec::new(),
             trimming: Trimming::default(),
+            upgrading: Upgrading::default(),
             report_wanted: false,
             lifecycle: Lifecycle::Serving,
             departures: Departures::default(),
@@ -326,28 +335,40 @@ impl<N: Net> Server<N> {
         self.hear_store(now);
         self.hear_passwords(now);
         self.hear_reload(now);
-        self.go_on(now);
-        self.receive(now);
+        let is_settling = self.upgrading.is_settling();
+        if !is_settling {
+            self.go_on(now);
+            self.receive(now);
+        }
         self.expire(now);
         self.depart(now);
         self.reap(now);
         self.settle(now);
         self.flush(now);
-        self.catch_up(now);
+        if !is_settling {
+            self.catch_up(now);
+        }
         self.hand_over(now);
-        self.accept(now);
+        if !is_settling {
+            self.accept(now);
+        }
         self.trim(now);
+        if self.upgrade_step(now) {
+            return Turn::Upgrade;
+        }
         self.lifecycle_step(now)
     }
 
     /// The latest moment at which the next turn must begin; a moment past: at once.
     fn wake_at(&self) -> Option<Tick> {
         let lists = &self.connections.lists;
-        if lists.have_work()
-            || self.catch_up.has_work()
-            || self.waiting.has_work()
-            || self.log.has_requests()
-        {
+        let is_settling = self.upgrading.is_settling();
+        let has_work = if is_settling {
+            !lists.ending.is_empty() || !lists.dirty.is_empty()
+        } else {
+            lists.have_work() || self.catch_up.has_work()
+        };
+        if has_work || self.waiting.has_work() || self.log.has_requests() {
             return Some(Tick(0));
         }
         [
@@ -356,9 +377,10 @@ impl<N: Net> Server<N> {
             self.log.next_tick(),
             self.parked.next_tick(),
             self.accounts.terms.next_tick(),
-            self.listeners.next_try(),
+            self.listeners.next_try().filter(|_| !is_settling),
             self.trimming.due(),
             self.next_end(),
+            self.upgrading.next_tick(),
             self.lifecycle_due(),
         ]
         .into_iter()
@@ -395,6 +417,7 @@ impl<N: Net> Server<N> {
             }
             Ready::Signal(Signal::Stop) => self.stop_signal(now),
             Ready::Signal(Signal::Reload) => self.begin_reload(),
+            Ready::Signal(Signal::Upgrade) => self.begin_upgrade(),
             Ready::Signal(Signal::Report) => self.report_wanted = true,
             // What another thread has is asked for in every turn.
             Ready::Woken => {}

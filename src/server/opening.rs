@@ -5,6 +5,7 @@
 use super::Server;
 use super::catch_up::Purpose;
 use super::moderate;
+use crate::carry::{Carry, Damaged, Reader, Writer, carried};
 use crate::chat::{BanNotice, Event, JoinRefused, Pair, Refused, RoomName};
 use crate::conn::Wait;
 use crate::http::DEFAULT_ROOM;
@@ -46,6 +47,42 @@ pub(super) struct Waiter {
     pub(super) password: Option<Secret>,
     /// What is kept of the password that was verified.
     pub(super) pass: Option<SmolStr>,
+}
+
+carried!(enum Past {
+    0 = Since { epoch, seq, newest },
+    1 = Newest(count),
+});
+
+/// One that must log in first. Of reasons for which it has not its nick, there is one.
+impl Carry for Waiter {
+    fn write(&self, to: &mut Writer) {
+        (self.id, self.request.clone()).write(to);
+        self.past.write(to);
+        let refused = match &self.refused {
+            Some(Refused::Nick { wanted, why, kept }) => {
+                Some((wanted.clone(), why.clone(), kept.clone()))
+            }
+            Some(_) | None => None,
+        };
+        refused.write(to);
+        self.password.write(to);
+        self.pass.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let (id, request) = Carry::read(from)?;
+        let past = Carry::read(from)?;
+        let refused: Option<(String, _, _)> = Carry::read(from)?;
+        Ok(Self {
+            id,
+            request,
+            past,
+            refused: refused.map(|(wanted, why, kept)| Refused::Nick { wanted, why, kept }),
+            password: Carry::read(from)?,
+            pass: Carry::read(from)?,
+        })
+    }
 }
 
 /// A password that a client shows to join a room. One that is longer than any is none.

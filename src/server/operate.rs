@@ -32,6 +32,7 @@ impl<N: Net> Server<N> {
     ) -> Option<Answer> {
         Some(match operation {
             Operation::Reload => return self.reload_for(id, keep_alive),
+            Operation::Upgrade => return self.upgrade_for(id, keep_alive),
             Operation::Connections { from } => self.list_connections(from, now),
             Operation::Show { id } => self.show_connection(id, now),
             Operation::Close { id: other } if other == id => {

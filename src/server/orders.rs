@@ -29,6 +29,10 @@ struct Order {
 }
 
 impl Orders {
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// Whether a connection waits for the answer to an order.
     pub(super) fn has(&self, id: ConnId) -> bool {
         self.under_way.iter().any(|order| order.id == id)

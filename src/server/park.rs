@@ -4,6 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
+use crate::carry::{Carrier, Damaged};
 use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
@@ -39,6 +40,11 @@ pub(super) struct Parked {
 }
 
 impl Parked {
+    /// No draft waits; some that were held behind a refused one may.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.refused)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.refused.is_empty()
     }

@@ -40,6 +40,10 @@ struct Waiting {
 }
 
 impl Reloading {
+    pub(super) const fn is_reading(&self) -> bool {
+        self.is_reading
+    }
+
     /// Whether a connection waits for an outcome.
     pub(super) fn has(&self, id: ConnId) -> bool {
         let mut waiting = self.waiting.iter().chain(&self.next);

@@ -3,6 +3,7 @@
 //! where it was. Members of other rooms cost nothing. Knows no entry's content.
 
 use super::Server;
+use crate::carry::carried;
 use crate::id::{ConnId, RoomId, Seq, Tick};
 use crate::net::Net;
 use smol_str::SmolStr;
@@ -32,7 +33,16 @@ pub(super) struct Seats {
     ends: VecDeque<(Tick, u64, SmolStr)>,
 }
 
+carried!(struct Seat { floor, pass });
+carried!(struct Seats { floors, kept, ends });
+
 impl Seats {
+    /// Whether those that have a floor in a room are members.
+    pub(super) fn agree(&self, chat: &crate::chat::Chat) -> bool {
+        let mut floors = self.floors.keys();
+        floors.all(|(id, room)| chat.is_member(*id, *room)) && self.kept.len() <= KEPT_MAX
+    }
+
     /// The floor of a member; `None`: it has none.
     fn floor(&self, id: ConnId, room: RoomId) -> Option<Seq> {
         // Nearly always there are none.

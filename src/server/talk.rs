@@ -35,6 +35,11 @@ impl Talk {
         &self.chat
     }
 
+    /// For what is carried to or from another image.
+    pub(super) const fn chat_mut(&mut self) -> &mut Chat {
+        &mut self.chat
+    }
+
     /// Changes what an entry of a room changes.
     pub(super) fn ordered(&mut self, room: RoomId, entry: &Entry<'_>) {
         self.chat.ordered(room, entry, &mut self.effects);

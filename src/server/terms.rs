@@ -5,6 +5,7 @@
 use super::Server;
 use super::accounts::ticks_until;
 use super::opening::Waiter;
+use crate::carry::{Carrier, Damaged, carried};
 use crate::chat::RoomName;
 use crate::id::{ConnId, Millis, Tick};
 use crate::net::Net;
@@ -35,7 +36,16 @@ enum Term {
     },
 }
 
+carried!(enum Term { 0 = LogIn { then }, 1 = Token { expires, rooms } });
+
 impl Terms {
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.by_connection)?;
+        let all = self.by_connection.iter();
+        self.due = all.map(|(id, (due, _))| (*due, *id)).collect();
+        Ok(())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_connection.is_empty() && self.due.is_empty()
     }

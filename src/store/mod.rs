@@ -35,7 +35,7 @@ pub use retain::SLACK;
 pub use settings::{Settings, StoreSync};
 
 use crate::id::Millis;
-use crate::log::Started;
+use crate::log::{EpochInfo, Started};
 use error::{Fault, FaultKind};
 use handle::{EndOfThread, Shared};
 use place::Place;
@@ -84,6 +84,27 @@ pub fn open(
     settings: &Settings,
     surroundings: Surroundings,
 ) -> Result<(Started, Handle), StoreError> {
+    open_in(settings, surroundings, None)
+}
+
+/// The same of a store that this process has closed, all being stored: it goes on in the epoch
+/// `last`, if that is the newest there.
+///
+/// # Errors
+/// As those of [`open`].
+pub fn reopen(
+    settings: &Settings,
+    surroundings: Surroundings,
+    last: EpochInfo,
+) -> Result<(Started, Handle), StoreError> {
+    open_in(settings, surroundings, Some(last))
+}
+
+fn open_in(
+    settings: &Settings,
+    surroundings: Surroundings,
+    last: Option<EpochInfo>,
+) -> Result<(Started, Handle), StoreError> {
     let Surroundings {
         clocks,
         random,
@@ -104,7 +125,7 @@ pub fn open(
     db.wal_hook(Some(count))
         .map_err(|error| wrong(Fault::from(error)))?;
     let (salt, key) = split(random);
-    let started = schema::begin_epoch(&db, (clocks.wall)(), salt, key).map_err(wrong)?;
+    let started = schema::begin_epoch(&db, (clocks.wall)(), (salt, key), last).map_err(wrong)?;
     if settings.sync == StoreSync::Normal {
         pragma(&db, "synchronous = NORMAL").map_err(|error| wrong(Fault::from(error)))?;
     }

@@ -282,29 +282,33 @@ pub(super) fn pragma(db: &Connection, text: &str) -> Result<Option<String>, rusq
     Ok(last)
 }
 
-/// Begins the next epoch. On the disk before this returns, whatever the sync setting.
+/// Begins the next epoch, or goes on in `last` if that is the newest. On the disk before this returns, whatever the sync setting.
 pub(super) fn begin_epoch(
     db: &Connection,
     now: Millis,
-    salt: u32,
-    new_key: [u8; 32],
+    (salt, new_key): (u32, [u8; 32]),
+    last: Option<EpochInfo>,
 ) -> Result<Started, Fault> {
     let transaction = db.unchecked_transaction()?;
-    let last: u32 = db.query_row("SELECT coalesce(max(epoch), 0) FROM epochs", [], |row| {
-        row.get(0)
-    })?;
-    let epoch = last.checked_add(1).ok_or_else(|| Fault {
-        kind: FaultKind::Other,
-        why: String::from("the store has used up its epochs"),
-    })?;
-    db.execute(
-        "INSERT INTO epochs (epoch, salt, started) VALUES (?, ?, ?)",
-        params![epoch, salt, millis(now)],
-    )?;
-    db.execute(
-        "DELETE FROM epochs WHERE epoch <= ?",
-        [i64::from(epoch) - i64::from(EPOCHS_MAX)],
-    )?;
+    let newest = db
+        .query_row(
+            "SELECT epoch, salt FROM epochs ORDER BY epoch DESC LIMIT 1",
+            [],
+            |row| {
+                Ok(EpochInfo {
+                    epoch: row.get(0)?,
+                    salt: row.get(1)?,
+                })
+            },
+        )
+        .optional()?;
+    let epoch = match newest {
+        Some(newest) if Some(newest) == last => newest.epoch,
+        newest => {
+            let epoch = newest.map_or(0, |newest| newest.epoch);
+            insert_epoch(db, epoch, salt, now)?
+        }
+    };
     let kept_key: Option<Vec<u8>> = db
         .query_row(
             "SELECT value FROM meta WHERE name = 'session key'",
@@ -345,6 +349,23 @@ pub(super) fn begin_epoch(
         session_key,
         registry,
     })
+}
+
+/// Inserts the epoch after `last` and returns it.
+fn insert_epoch(db: &Connection, last: u32, salt: u32, now: Millis) -> Result<u32, Fault> {
+    let epoch = last.checked_add(1).ok_or_else(|| Fault {
+        kind: FaultKind::Other,
+        why: String::from("the store has used up its epochs"),
+    })?;
+    db.execute(
+        "INSERT INTO epochs (epoch, salt, started) VALUES (?, ?, ?)",
+        params![epoch, salt, millis(now)],
+    )?;
+    db.execute(
+        "DELETE FROM epochs WHERE epoch <= ?",
+        [i64::from(epoch) - i64::from(EPOCHS_MAX)],
+    )?;
+    Ok(epoch)
 }
 
 /// As the tables have a time: 9,223,372,036,854,775,807 at most.

@@ -7,6 +7,7 @@ mod request;
 mod secret;
 mod shown;
 
+use crate::carry::carried;
 use crate::chat::{Command, Content, Entry, Nick, RoomName, WHO_MAX};
 
 pub use request::{
@@ -32,6 +33,8 @@ pub enum Protocol {
     /// Every message is sent back to its sender, which is no member. For conformance suites.
     Echo,
 }
+
+carried!(enum Protocol { 0 = Plain, 1 = Json, 2 = Echo });
 
 impl Protocol {
     /// Those of members, in the order of [`Protocol::index`].

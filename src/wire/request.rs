@@ -1,6 +1,7 @@
 //! What a client asks with one message, in whichever protocol. Knows no slash and no JSON, no room
 //! and no connection: names are as the client wrote them.
 
+use crate::carry::carried;
 use crate::chat::{Command, Manner, RoomChange};
 use crate::id::{Millis, Seq};
 use smol_str::SmolStr;
@@ -136,6 +137,8 @@ pub const KEY_BYTES_MAX: usize = 64;
 /// What a client calls its request: a string or an integer, kept as the JSON that it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(SmolStr);
+
+carried!(struct RequestId(json));
 
 impl RequestId {
     /// The longest string, in bytes.

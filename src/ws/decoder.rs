@@ -7,6 +7,7 @@ use super::close::{CloseReason, Violation};
 use super::input::Input;
 use super::scanner::Scanner;
 use super::settings::Limits;
+use crate::carry::{Carry, Damaged, Reader, Writer};
 use std::io::ErrorKind;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -83,6 +84,13 @@ struct Parked {
     /// Bytes the context was given.
     fed: usize,
     frame_start: FrameStart,
+    /// The same bytes, but for control frames that were whole: the context cannot be carried to
+    /// another image, and a new one is given these.
+    raw: Vec<u8>,
+    /// Where the current frame begins in them.
+    frame_at: usize,
+    /// The longest message that the context takes.
+    max_message_bytes: usize,
 }
 
 /// The first bytes of a frame, at least up to where a close frame has its code.
@@ -151,6 +159,7 @@ impl Decoder {
                 && self.scanner.is_between_frames()
             {
                 parked.frame_start = FrameStart::default();
+                parked.frame_at = parked.raw.len();
             }
             let scanned = self.scanner.take_frame(input);
             let (bytes, rest) = input.split_at(scanned.len);
@@ -200,6 +209,7 @@ impl Decoder {
         size_of::<Parked>()
             .saturating_add(PARKED_BUFFER_BYTES)
             .saturating_add(parked.fed)
+            .saturating_add(parked.raw.capacity())
             .saturating_add(reserved)
     }
 
@@ -208,22 +218,91 @@ impl Decoder {
         spare: &Spare,
         bytes: &[u8],
     ) -> Result<Option<Received>, CloseReason> {
-        let parked = self.parked.get_or_insert_with(|| {
-            let context = context(PARKED_BUFFER_BYTES, spare.max_message_bytes);
-            Box::new(Parked {
-                context,
-                fed: 0,
-                frame_start: FrameStart::default(),
-            })
-        });
-        parked.fed = parked.fed.saturating_add(bytes.len());
-        parked.frame_start.push(bytes);
-        let start = &parked.frame_start;
-        let received = feed(&mut parked.context, bytes, start, spare.max_message_bytes)?;
+        let max_message_bytes = spare.max_message_bytes;
+        let parked = self
+            .parked
+            .get_or_insert_with(|| Box::new(Parked::new(max_message_bytes)));
+        let received = parked.feed(bytes)?;
         if self.scanner.is_clean() {
             self.parked = None;
         }
         Ok(received)
+    }
+}
+
+impl Parked {
+    fn new(max_message_bytes: usize) -> Self {
+        Self {
+            context: context(PARKED_BUFFER_BYTES, max_message_bytes),
+            fed: 0,
+            frame_start: FrameStart::default(),
+            raw: Vec::new(),
+            frame_at: 0,
+            max_message_bytes,
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<Option<Received>, CloseReason> {
+        self.fed = self.fed.saturating_add(bytes.len());
+        self.frame_start.push(bytes);
+        self.raw.extend_from_slice(bytes);
+        let start = &self.frame_start;
+        let received = feed(&mut self.context, bytes, start, self.max_message_bytes)?;
+        if let Some(Received::Ping(_) | Received::Pong) = received {
+            // It was answered, and stands for itself between the fragments.
+            self.raw.truncate(self.frame_at);
+        }
+        Ok(received)
+    }
+}
+
+/// The open message as its raw bytes, if there is one.
+impl Carry for Decoder {
+    fn write(&self, to: &mut Writer) {
+        let parked = self.parked.as_ref();
+        let open = parked.map(|parked| (parked.max_message_bytes, &parked.raw));
+        open.is_some().write(to);
+        if let Some((max, raw)) = open {
+            max.write(to);
+            raw.write(to);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let open: Option<(usize, Vec<u8>)> = Carry::read(from)?;
+        let Some((max, raw)) = open else {
+            return Ok(Self::new());
+        };
+        Self::reopen(max.min(MESSAGE_BYTES_MOST), &raw)
+    }
+}
+
+/// More than any setting allows: bounds what a context reserves for a message that is carried.
+const MESSAGE_BYTES_MOST: usize = 64 * 1024 * 1024;
+
+impl Decoder {
+    /// A decoder that has been given the beginning of a message, and no more.
+    fn reopen(max_message_bytes: usize, mut raw: &[u8]) -> Result<Self, Damaged> {
+        let wrong = Damaged("an open message is none");
+        let mut decoder = Self::new();
+        let mut parked = Parked::new(max_message_bytes);
+        while !raw.is_empty() {
+            if decoder.scanner.is_between_frames() {
+                parked.frame_start = FrameStart::default();
+                parked.frame_at = parked.raw.len();
+            }
+            let scanned = decoder.scanner.take_frame(raw);
+            let (bytes, rest) = raw.split_at(scanned.len);
+            raw = rest;
+            if parked.feed(bytes).map_err(|_| wrong)?.is_some() {
+                return Err(wrong);
+            }
+        }
+        if decoder.scanner.is_clean() {
+            return Err(wrong);
+        }
+        decoder.parked = Some(Box::new(parked));
+        Ok(decoder)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Finds the frame boundaries in what a client sends (RFC 6455 §5.2), however its bytes are cut.
 //! Ignores payloads and accepts every frame: the decoder decides what is allowed.
 
+use crate::carry::carried;
+
 const FIN: u8 = 0x80;
 const OPCODE: u8 = 0x0F;
 const CONTINUATION: u8 = 0x0;
@@ -26,6 +28,15 @@ pub struct Scanner {
     header_len: u8,
     is_message_open: bool,
 }
+
+carried!(struct Scanner {
+    remaining,
+    fragments,
+    first,
+    header_seen,
+    header_len,
+    is_message_open,
+});
 
 const IN_PAYLOAD: u8 = u8::MAX;
 

@@ -3,6 +3,7 @@
 
 use super::Party;
 use super::ignore::IgnoredByGuests;
+use crate::carry::{Carry, Damaged, Reader, Writer};
 use crate::id::{ConnId, RoomId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +70,7 @@ impl Directs {
     }
 
     /// A conversation has its first member.
-    pub(super) fn opened(&mut self, parties: [Party; 2], room: RoomId) {
+    pub(in crate::chat) fn opened(&mut self, parties: [Party; 2], room: RoomId) {
         self.rooms.extend(parties.map(|party| (party, room)));
     }
 
@@ -93,8 +94,33 @@ impl Directs {
         self.rooms.len()
     }
 
-    pub(super) fn numbers(&self) -> impl Iterator<Item = ConnId> {
+    pub(in crate::chat) fn numbers(&self) -> impl Iterator<Item = ConnId> {
         assert_eq!(self.numbers.len(), self.guests.len(), "numbers of guests");
         self.numbers.keys().copied()
+    }
+}
+
+/// Which conversations have members follows from the rooms.
+impl Carry for Directs {
+    fn write(&self, to: &mut Writer) {
+        self.numbers.write(to);
+        self.last.write(to);
+        self.ignored.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let numbers: BTreeMap<ConnId, u32> = Carry::read(from)?;
+        let guests: BTreeMap<u32, ConnId> =
+            numbers.iter().map(|(id, number)| (*number, *id)).collect();
+        if guests.len() != numbers.len() {
+            return Err(Damaged("two guests have one number"));
+        }
+        Ok(Self {
+            numbers,
+            guests,
+            last: Carry::read(from)?,
+            ignored: Carry::read(from)?,
+            rooms: BTreeSet::new(),
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! The two of a direct conversation, and the name that its log has for them. No client sees or
 //! writes that name: it begins with `@`, which no room's name has.
 
+use crate::carry::{Carry, Damaged, Reader, Writer, carried};
 use crate::id::AccountId;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -81,6 +82,19 @@ fn party(text: &str) -> Option<Party> {
     match text.strip_prefix('g') {
         Some(number) => number.parse().ok().map(Party::Guest),
         None => text.parse().ok().map(|id| Party::Account(AccountId(id))),
+    }
+}
+
+carried!(enum Party { 0 = Account(account), 1 = Guest(number) });
+
+impl Carry for Pair {
+    fn write(&self, to: &mut Writer) {
+        self.parties.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let [one, other] = Carry::read(from)?;
+        Self::new(one, other).ok_or(Damaged("a pair is one"))
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) mod look;
 mod nearest;
 mod rules;
 
+use crate::carry::{Carry, Damaged, Reader, Writer, carried};
 use smol_str::SmolStr;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -98,6 +99,34 @@ impl fmt::Display for NickRefused {
             Self::Taken => f.write_str("somebody has it, or one that looks like it"),
             Self::Reserved => f.write_str("it is registered; log in to have it"),
         }
+    }
+}
+
+carried!(enum NickRefused {
+    0 = Empty,
+    1 = TooLong,
+    2 = Character(c),
+    3 = Joiner(c),
+    4 = LooseMark,
+    5 = ForeignMark(c),
+    6 = Marks,
+    7 = NoLetter,
+    8 = Taken,
+    9 = Reserved,
+});
+
+/// It was parsed when it was taken, and is not again.
+impl Carry for Nick {
+    fn write(&self, to: &mut Writer) {
+        self.0.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let name = SmolStr::read(from)?;
+        if name.is_empty() || name.len() > Self::BYTES_MAX {
+            return Err(Damaged("a nick is none"));
+        }
+        Ok(Self(name))
     }
 }
 
@@ -190,6 +219,8 @@ fn parse(text: &str) -> Result<SmolStr, NickRefused> {
     }
     Ok(name)
 }
+
+carried!(struct RoomName(name));
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What outlives users and is no entry of a room, fact by fact as a store keeps it, and changes of
 //! it. Knows no rule, no user and no encoding.
 
+use crate::carry::carried;
 use crate::chat::Role;
 use crate::id::{AccountId, Millis, Seq};
 use smol_str::SmolStr;
@@ -316,6 +317,36 @@ impl FromStr for Prefix {
 /// A text that is no address and no prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoPrefix;
+
+carried!(enum Fact {
+    0 = Account(account),
+    1 = Session(session),
+    2 = Role { scope, account, role },
+    3 = Sanction(sanction),
+    4 = Rules { room, rules },
+    5 = Ignored { account, subject },
+    6 = Conversation(conversation),
+});
+carried!(struct Account { id, name, password, token_subject, created });
+carried!(struct AccountSession { session, account, seen });
+carried!(struct Conversation { accounts, at, unseen });
+carried!(enum Scope { 0 = Server, 1 = Room(name) });
+carried!(enum SanctionKind { 0 = Ban, 1 = Mute });
+carried!(enum Subject { 0 = Nick(name), 1 = Account(account), 2 = Address(prefix) });
+carried!(struct Prefix { address, bits });
+carried!(struct Sanction { scope, kind, subject, until, by, at, reason });
+carried!(struct Rules {
+    topic,
+    slow_seconds,
+    is_moderated,
+    is_locked,
+    is_hidden,
+    password,
+    newcomers_read,
+    keep_days,
+});
+carried!(struct Audit { action, by, room, target, detail, until });
+carried!(struct AuditRow { number, at, audit });
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ pub use fact::{
 
 pub use sanctions::Person;
 
+use crate::carry::carried;
 use crate::chat::{Nick, Role};
 use crate::id::{AccountId, Millis};
 use accounts::Accounts;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     /// The largest id that an account ever had; 0: there was none.
     pub accounts: u32,
 }
+
+carried!(struct Snapshot { facts, changes, accounts });
 
 /// All facts.
 #[derive(Debug, Default)]
@@ -59,6 +62,15 @@ impl Registry {
             registry.put(fact);
         }
         registry
+    }
+
+    /// All that [`Registry::restore`] needs.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            facts: self.facts.values().cloned().collect(),
+            changes: self.changes,
+            accounts: self.accounts,
+        }
     }
 
     fn put(&mut self, fact: Fact) {
