@@ -3,6 +3,7 @@
 
 use super::Server;
 use super::connection::{Source, Surplus};
+use crate::carry::{Carrier, Damaged};
 use crate::conn::State;
 use crate::http::{self, Refusal};
 use crate::id::{ConnId, Peer, Tick};
@@ -50,6 +51,11 @@ impl Listeners {
             paused_until: None,
             is_exhausted: false,
         }
+    }
+
+    /// Whether accepting fails: what waits is reported again.
+    pub(super) fn carry(&mut self, carrier: &mut Carrier<'_>) -> Result<(), Damaged> {
+        carrier.field(&mut self.is_exhausted)
     }
 
     pub(super) const fn max_connections(&self) -> usize {

@@ -100,6 +100,7 @@ impl<N: Net> Server<N> {
         carrier.field(&mut self.catch_up)?;
         carrier.field(&mut self.seats)?;
         carrier.field(&mut self.letters)?;
+        self.listeners.carry(carrier)?;
         self.parked.carry(carrier)?;
         self.sessions.carry(carrier)?;
         self.accounts.carry(carrier)?;

@@ -90,6 +90,12 @@ impl<N: Net> Server<N> {
             "The limit of open descriptors.",
             process.descriptors_max,
         );
+        let paused_micros = self.upgrading.figures.paused_micros;
+        page.gauge(
+            "parlor_upgrade_pause_seconds",
+            "How long the chat stood still at the last upgrade; 0: there was none.",
+            paused_micros as f64 / 1e6,
+        );
         page.histogram(
             "parlor_turn_seconds",
             "The work of one turn of the loop, without its wait for events.",
@@ -266,6 +272,16 @@ impl<N: Net> Server<N> {
                 "gaps",
                 "Gaps in the messages that members were informed of.",
                 self.tallies.gaps,
+            ),
+            (
+                "upgrades",
+                "Times that another image of the program took over in this process.",
+                self.upgrading.figures.done,
+            ),
+            (
+                "upgrades_refused",
+                "Times that none did though it was asked for.",
+                self.upgrading.figures.refused,
             ),
         ] {
             page.counter(&format!("parlor_{name}"), help, count);

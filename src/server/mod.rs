@@ -340,7 +340,10 @@ impl<N: Net> Server<N> {
             self.go_on(now);
             self.receive(now);
         }
-        self.expire(now);
+        if !is_settling {
+            // Peers are not heard meanwhile: their deadlines are looked at when they were read.
+            self.expire(now);
+        }
         self.depart(now);
         self.reap(now);
         self.settle(now);
@@ -353,7 +356,7 @@ impl<N: Net> Server<N> {
             self.accept(now);
         }
         self.trim(now);
-        if self.upgrade_step(now) {
+        if !self.report_wanted && self.upgrade_step(now) {
             return Turn::Upgrade;
         }
         self.lifecycle_step(now)
@@ -371,19 +374,23 @@ impl<N: Net> Server<N> {
         if has_work || self.waiting.has_work() || self.log.has_requests() {
             return Some(Tick(0));
         }
-        [
+        let of_peers = [
             self.connections.wheel.next_look(),
             self.talk.chat().next_tick(),
+            self.accounts.terms.next_tick(),
+            self.listeners.next_try(),
+            self.next_end(),
+        ];
+        let of_peers = of_peers.into_iter().filter(|_| !is_settling);
+        [
             self.log.next_tick(),
             self.parked.next_tick(),
-            self.accounts.terms.next_tick(),
-            self.listeners.next_try().filter(|_| !is_settling),
             self.trimming.due(),
-            self.next_end(),
             self.upgrading.next_tick(),
             self.lifecycle_due(),
         ]
         .into_iter()
+        .chain(of_peers)
         .flatten()
         .min()
     }

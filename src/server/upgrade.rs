@@ -244,6 +244,12 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// Nothing is read and nothing accepted, until another image takes over or that is refused. For
+    /// tests.
+    pub const fn is_settling(&self) -> bool {
+        self.upgrading.is_settling()
+    }
+
     /// Closes the store, all being stored. To be called after [`super::Turn::Upgrade`].
     pub fn close_store(&mut self) {
         self.log.close_store();

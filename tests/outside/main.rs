@@ -48,3 +48,4 @@ mod systemd;
 mod tls;
 mod traffic;
 mod unix;
+mod upgrade;

@@ -306,6 +306,7 @@ pub(crate) fn signal(process: &Child, name: &str) {
         "KILL" => Signal::KILL,
         "STOP" => Signal::STOP,
         "TERM" => Signal::TERM,
+        "USR2" => Signal::USR2,
         "USR1" => Signal::USR1,
         other => panic!("no test sends SIG{other}"),
     };

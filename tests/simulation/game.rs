@@ -11,6 +11,7 @@ use super::reload::{SimReload, Variants};
 use super::tally::Tally;
 use super::tls;
 use super::trace::Trace;
+use super::upgrade::{SimUpgrade, in_memory, succeed};
 use parlor::budget;
 use parlor::config::Config;
 use parlor::conn::outbox;
@@ -225,8 +226,10 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     }
     let variants = variants(&config, max_connections, &mut chance);
     let holds = Rc::new(Cell::new(0));
+    let woken = is_woken.clone();
     let reload = SimReload::new(chance.next(), variants.clone(), holds.clone(), is_woken);
     server.use_reload(Box::new(reload));
+    server.use_upgrade(Box::new(SimUpgrade::new(config.clone(), woken)));
     let mut game = Game {
         server,
         variants,
@@ -318,14 +321,36 @@ impl Game {
         );
         let now = self.now();
         self.server.net_mut().horizon = now + 10;
+        self.server.net_mut().is_settling = self.server.is_settling();
         let net = self.server.net();
         let going_on = self.server.released().iter();
         let mut going_on: Vec<usize> = going_on.filter_map(|id| net.socket_of(*id)).collect();
         going_on.dedup();
-        let outcome = self.server.turn();
+        let mut outcome = self.server.turn();
+        if outcome == Turn::Upgrade {
+            outcome = Turn::Again;
+            self.is_succeeded();
+        }
         self.notice_reload();
         self.judge(outcome, &going_on);
         outcome
+    }
+
+    /// Another server takes over, with the settings that hold.
+    fn is_succeeded(&mut self) {
+        self.note(|_| String::from("upgrade"));
+        let (config, max_connections) = self.variants[self.holds.get()].clone();
+        let seed = self.chance.next();
+        succeed(
+            &mut self.server,
+            (&config, max_connections),
+            seed,
+            in_memory,
+        );
+        let is_woken = self.server.net().waker();
+        let (variants, holds) = (self.variants.clone(), self.holds.clone());
+        let reload = SimReload::new(self.chance.next(), variants, holds, is_woken);
+        self.server.use_reload(Box::new(reload));
     }
 
     /// Other limits hold from the beginning of this turn on.
@@ -428,6 +453,9 @@ impl Game {
         }
         if self.chance.percent(2) {
             self.server.net_mut().signal(Signal::Reload);
+        }
+        if self.chance.percent(3) {
+            self.server.net_mut().signal(Signal::Upgrade);
         }
     }
 

@@ -140,7 +140,7 @@ impl Game {
                 self.stop_signals += 1;
                 self.stopping_since.get_or_insert(now);
             }
-            Happened::Signalled(Signal::Report | Signal::Reload) => {}
+            Happened::Signalled(Signal::Report | Signal::Reload | Signal::Upgrade) => {}
         }
     }
 
@@ -1010,6 +1010,8 @@ impl Game {
             Turn::Aborted => self.stop_signals > 1,
             Turn::Report => is_report_wanted && self.stop_signals < 2,
             Turn::Stopped => is_over && self.stop_signals == 1,
+            // The game lets another server take over before.
+            Turn::Upgrade => false,
             Turn::Again => !is_over && !is_report_wanted && self.stop_signals < 2,
         };
         let signals = self.stop_signals;

@@ -32,6 +32,7 @@ mod schema;
 mod tally;
 mod tls;
 mod trace;
+mod upgrade;
 
 use chance::Chance;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

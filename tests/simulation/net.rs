@@ -293,6 +293,8 @@ pub(crate) struct SimNet {
     /// Another thread has called the waker.
     is_woken: Rc<Cell<bool>>,
     log: Log,
+    /// The server reads and accepts nothing for a while, since another is to take over.
+    pub(crate) is_settling: bool,
     /// The latest moment to which the clock runs ahead when nothing happens; then a client acts.
     pub(crate) horizon: Tick,
 }
@@ -312,6 +314,7 @@ impl SimNet {
             signals: VecDeque::new(),
             is_woken: Rc::default(),
             log: Log::default(),
+            is_settling: false,
             horizon: Tick(0),
         }
     }
@@ -492,6 +495,13 @@ impl SimNet {
         self.signals.push_back(signal);
     }
 
+    /// Another server listens: it is reported what waits.
+    pub(crate) fn is_taken_over(&mut self) {
+        for door in &mut self.doors {
+            door.edge = !door.backlog.is_empty();
+        }
+    }
+
     /// The waker: what sets it wakes the server.
     pub(crate) fn waker(&self) -> Rc<Cell<bool>> {
         self.is_woken.clone()
@@ -611,7 +621,7 @@ impl SimNet {
     /// The server is about to sleep until a moment. Panics if a connection needs it earlier.
     fn check_sleep(&self, until: Option<Tick>) {
         let sleeps_past = |moment: Tick| until.is_none_or(|until| until > moment);
-        if !sleeps_past(self.now) {
+        if !sleeps_past(self.now) || self.is_settling {
             return;
         }
         for (index, socket) in self.sockets.iter().enumerate() {
@@ -889,8 +899,26 @@ impl Net for SimNet {
         TurnAway::Done
     }
 
+    fn passes(&self, stream: &SimStream) -> u64 {
+        stream.socket as u64
+    }
+
+    /// The events of the old poll are lost with it.
+    fn takes(&mut self, number: u64) -> Option<SimStream> {
+        let index = usize::try_from(number).ok()?;
+        let socket = self.sockets.get_mut(index)?;
+        socket.edge = Edge::default();
+        Some(SimStream {
+            socket: index,
+            closed: socket.closed.clone(),
+            log: self.log.clone(),
+        })
+    }
+
     fn register(&mut self, stream: &mut SimStream, id: ConnId) -> bool {
-        if self.chance.per_mille(self.faults.unwatched) {
+        // One that is taken over was watched before, and is again.
+        let is_new = self.sockets[stream.socket].watched.is_none();
+        if is_new && self.chance.per_mille(self.faults.unwatched) {
             self.note(Happened::Unwatched(stream.socket));
             return false;
         }

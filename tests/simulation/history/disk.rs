@@ -143,9 +143,14 @@ impl Disk {
     pub(crate) fn starts(&mut self, salt: u32) -> Started {
         let epoch = self.epoch() + 1;
         self.epochs.push(EpochInfo { epoch, salt });
+        self.started()
+    }
+
+    /// What it knows, in the epoch of the last start.
+    pub(crate) fn started(&self) -> Started {
         let newest = self.rooms.keys().next_back();
         Started {
-            epoch,
+            epoch: self.epoch(),
             epochs: self.epochs.clone(),
             next_room: StoredRoom(newest.map_or(1, |room| room.0 + 1)),
             session_key: [7; 32],

@@ -13,6 +13,7 @@ use super::reader::Reader;
 use super::store::{self, Engine};
 use super::truth::{Found, Truth};
 use super::{ROOMS, WITNESSED};
+use crate::upgrade::{SimUpgrade, in_memory, succeed, with_store};
 use parlor::budget;
 use parlor::config::Config;
 use parlor::conn::outbox;
@@ -153,7 +154,10 @@ pub(super) struct Game {
 }
 
 fn server(config: &Config, net: SimNet, keeping: Keeping, seed: u64) -> Server<SimNet> {
-    Server::new(config.clone(), net, 1000, seed, keeping)
+    let is_woken = net.waker();
+    let mut server = Server::new(config.clone(), net, 1000, seed, keeping);
+    server.use_upgrade(Box::new(SimUpgrade::new(config.clone(), is_woken)));
+    server
 }
 
 /// Plays one game to its end and returns its number of turns. Panics at a broken promise.
@@ -308,6 +312,9 @@ impl Game {
     }
 
     fn something_happens(&mut self) {
+        if self.chance.percent(2) {
+            self.server.net_mut().signal(Signal::Upgrade);
+        }
         if self.has_store && self.chance.per_mille(5) {
             let known = self.truth.known();
             self.backup = Some((self.engine.disk.clone(), known));
@@ -429,7 +436,12 @@ impl Game {
             self.truth.follows(&self.engine.disk);
         }
         self.server.net_mut().horizon = now + 10;
-        let outcome = self.server.turn();
+        self.server.net_mut().is_settling = self.server.is_settling();
+        let mut outcome = self.server.turn();
+        if outcome == Turn::Upgrade {
+            outcome = Turn::Again;
+            self.is_succeeded();
+        }
         assert!(
             outcome == Turn::Again || outcome == Turn::Stopped && self.stops_at.is_some(),
             "{outcome:?}"
@@ -439,6 +451,18 @@ impl Game {
         if outcome == Turn::Stopped {
             self.stops_at = Some(self.turns);
         }
+    }
+
+    /// Another server takes over, with the same store, in which all is.
+    fn is_succeeded(&mut self) {
+        self.note(|_| String::from("upgrade"));
+        let seed = self.chance.next();
+        let (engine, has_store) = (&self.engine, self.has_store);
+        let keeping = |server: &Server<SimNet>| match has_store {
+            true => with_store(engine.disk.started(), Box::new(engine.store())),
+            false => in_memory(server),
+        };
+        succeed(&mut self.server, (&self.config, 1000), seed, keeping);
     }
 
     fn judges(&mut self) {

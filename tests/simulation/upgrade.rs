@@ -1,0 +1,93 @@
+//! An upgrade in a game: another server takes over the state, the network and the store of the one
+//! that plays, and the judge sees nothing of it. The state goes through bytes, and the check of the
+//! real program looks at each that is saved.
+
+use super::net::{Faults, SimNet};
+use parlor::config::Config;
+use parlor::log::{Keeping, Store};
+use parlor::net::Net;
+use parlor::server::{Server, examine};
+use parlor::upgrade::Upgrade;
+use std::cell::Cell;
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Stands for the new program: its check ends at once.
+pub(crate) struct SimUpgrade {
+    config: Config,
+    outcome: Option<Result<(), String>>,
+    is_woken: Rc<Cell<bool>>,
+}
+
+impl SimUpgrade {
+    pub(crate) const fn new(config: Config, is_woken: Rc<Cell<bool>>) -> Self {
+        Self {
+            config,
+            outcome: None,
+            is_woken,
+        }
+    }
+}
+
+impl Upgrade for SimUpgrade {
+    fn check(&mut self, state: Vec<u8>) {
+        let examined = examine(self.config.clone(), &state);
+        assert_eq!(examined, Ok(()), "a state is understood at any moment");
+        self.outcome = Some(Ok(()));
+        self.is_woken.set(true);
+    }
+
+    fn receive(&mut self) -> Option<Result<(), String>> {
+        self.outcome.take()
+    }
+}
+
+/// Lets another server take over. As at an exec, nothing of the old one is dropped. `started`: what
+/// the store says, and the store, if there is one.
+pub(crate) fn succeed(
+    server: &mut Server<SimNet>,
+    (config, max_connections): (&Config, usize),
+    seed: u64,
+    keeping: impl FnOnce(&Server<SimNet>) -> Keeping,
+) {
+    let state = server.save();
+    let keeping = keeping(server);
+    let mut network = mem::replace(server.net_mut(), SimNet::new(0, Faults::NONE, 0));
+    network.is_taken_over();
+    let is_woken = network.waker();
+    let mut next = Server::new(config.clone(), network, max_connections, seed, keeping);
+    next.use_upgrade(Box::new(SimUpgrade::new(config.clone(), is_woken)));
+    let restored = next.restore(&state);
+    assert_eq!(restored, Ok(()), "the next image understands the state");
+    next.watch_inherited();
+    next.upgraded("the one before", Duration::ZERO);
+    next.check_invariants();
+    mem::forget(mem::replace(server, next));
+}
+
+/// What the next server knows without a store: the same start.
+pub(crate) fn in_memory(server: &Server<SimNet>) -> Keeping {
+    Keeping::in_memory(server.origin().random())
+}
+
+/// The same with a store, which goes on.
+pub(crate) fn with_store(started: parlor::log::Started, store: Box<dyn Store>) -> Keeping {
+    Keeping {
+        started,
+        store: Some(store),
+    }
+}
+
+/// The moment does not go back.
+#[test]
+fn next_server_goes_on_at_the_same_moment() {
+    let net = SimNet::new(1, Faults::NONE, 1);
+    let before = net.now();
+    let config = Config::default();
+    let mut server = Server::new(config.clone(), net, 10, 1, Keeping::in_memory([7; 36]));
+    let origin = server.origin();
+    succeed(&mut server, (&config, 10), 2, in_memory);
+    assert_eq!(server.net().now(), before);
+    assert_eq!(server.origin(), origin);
+}
