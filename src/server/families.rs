@@ -92,7 +92,7 @@ impl<N: Net> Server<N> {
         );
         let paused_micros = self.upgrading.figures.paused_micros;
         page.gauge(
-            "parlor_upgrade_pause_seconds",
+            "parlor_program_upgrade_pause_seconds",
             "How long the chat stood still at the last upgrade; 0: there was none.",
             paused_micros as f64 / 1e6,
         );
@@ -274,12 +274,12 @@ impl<N: Net> Server<N> {
                 self.tallies.gaps,
             ),
             (
-                "upgrades",
+                "program_upgrades",
                 "Times that another image of the program took over in this process.",
                 self.upgrading.figures.done,
             ),
             (
-                "upgrades_refused",
+                "program_upgrades_refused",
                 "Times that none did though it was asked for.",
                 self.upgrading.figures.refused,
             ),

@@ -3,9 +3,10 @@
 //! real program looks at each that is saved.
 
 use super::net::{Faults, SimNet};
+use parlor::carry::{OLDEST, VERSION, Writer, seal};
 use parlor::config::Config;
 use parlor::log::{Keeping, Store};
-use parlor::net::Net;
+use parlor::net::{Net, Nowhere};
 use parlor::server::{Server, examine};
 use parlor::upgrade::Upgrade;
 use std::cell::Cell;
@@ -90,4 +91,60 @@ fn next_server_goes_on_at_the_same_moment() {
     succeed(&mut server, (&config, 10), 2, in_memory);
     assert_eq!(server.net().now(), before);
     assert_eq!(server.origin(), origin);
+}
+
+/// A state as the named version of the form has it: of a server with a store, in the middle of heads,
+/// frames and messages.
+fn kept(version: u32) -> Vec<u8> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join(format!("tests/states/{version}.state"));
+    std::fs::read(path).expect("a state of each version that is read")
+}
+
+#[test]
+fn states_of_all_versions_that_are_read_are_understood() {
+    for version in OLDEST..=VERSION {
+        let understood = examine(Config::default(), &kept(version));
+        assert_eq!(understood, Ok(()), "version {version}");
+    }
+}
+
+/// The body of a state, which has another checksum for each change.
+fn with_body(body: &[u8]) -> Vec<u8> {
+    let mut to = Writer::default();
+    to.put(body);
+    seal(to)
+}
+
+/// Restores a state and, if it is understood, lets the server turn.
+fn tries(state: &[u8]) -> bool {
+    let net = Nowhere::default();
+    let keeping = Keeping::in_memory([7; 36]);
+    let mut server = Server::new(Config::default(), net, 1000, 1, keeping);
+    let is_understood = server.restore(state).is_ok();
+    if is_understood {
+        server.watch_inherited();
+        let _ = server.turn();
+        let _ = server.turn();
+    }
+    is_understood
+}
+
+#[test]
+fn any_cut_and_any_changed_byte_of_a_state_is_refused_or_understood() {
+    let state = kept(VERSION);
+    let body = &state[28..];
+    assert!(tries(&with_body(body)));
+    for cut in 0..body.len() {
+        assert!(!tries(&with_body(&body[..cut])), "cut at {cut}");
+    }
+    let mut refused = 0;
+    for at in 0..body.len() {
+        for bits in [1, 0x80, 0xFF] {
+            let mut changed = body.to_vec();
+            changed[at] ^= bits;
+            refused += usize::from(!tries(&with_body(&changed)));
+        }
+    }
+    assert!(refused > body.len() / 2, "{refused} are refused");
 }
