@@ -545,6 +545,8 @@ impl Carry for Outbox {
                 frame.write(to);
             }
             Queue::Many(frames) => frames.write(to),
+            // Connections of TLS are not carried, and are written for a check alone.
+            Queue::Sealed(sealed) => sealed.frames.write(to),
         }
         self.front_written.write(to);
         (self.pong, self.last_reply, self.replies, self.is_closed).write(to);

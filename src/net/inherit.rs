@@ -41,6 +41,7 @@ pub enum ListenerKind {
     Unix,
     Admin,
     Closed,
+    Tls,
 }
 
 /// Which file it is.
@@ -61,7 +62,7 @@ carried!(struct Inherited {
     admin,
 });
 carried!(struct InheritedListener { kind, descriptor, file });
-carried!(enum ListenerKind { 0 = Tcp, 1 = Unix, 2 = Admin, 3 = Closed });
+carried!(enum ListenerKind { 0 = Tcp, 1 = Unix, 2 = Admin, 3 = Closed, 4 = Tls });
 
 impl Carry for SocketFileMark {
     fn write(&self, to: &mut Writer) {

@@ -212,6 +212,13 @@ impl MioNet {
         (self.metrics, self.admin)
     }
 
+    /// The numbers of the listeners where TLS is spoken.
+    pub fn secure(&self) -> Vec<usize> {
+        let listeners = self.listeners.iter().enumerate();
+        let secure = listeners.filter(|(_, listener)| matches!(listener, Listener::Tls(_)));
+        secure.map(|(number, _)| number).collect()
+    }
+
     /// How long ago a moment of [`Inherited`] was.
     pub fn since(micros: u64) -> Duration {
         Duration::from_micros(monotonic_micros().saturating_sub(micros))
@@ -757,6 +764,7 @@ impl Listener {
         let file = file.map(SocketFileMark::into_file);
         Some(match kind {
             ListenerKind::Tcp => Self::Tcp(TcpListener::from_std(socket.into())),
+            ListenerKind::Tls => Self::Tls(TcpListener::from_std(socket.into())),
             ListenerKind::Unix => Self::Unix(file, UnixListener::from_std(socket.into())),
             ListenerKind::Admin => Self::Admin(file?, UnixListener::from_std(socket.into())),
             ListenerKind::Closed => Self::Closed,
@@ -767,6 +775,7 @@ impl Listener {
     fn inherited(&self) -> InheritedListener {
         let (kind, file) = match self {
             Self::Tcp(_) => (ListenerKind::Tcp, None),
+            Self::Tls(_) => (ListenerKind::Tls, None),
             Self::Unix(file, _) => (ListenerKind::Unix, file.as_ref()),
             Self::Admin(file, _) => (ListenerKind::Admin, Some(file)),
             Self::Closed => (ListenerKind::Closed, None),
@@ -781,7 +790,7 @@ impl Listener {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Tcp(listener) => Some(listener.as_fd()),
+            Self::Tcp(listener) | Self::Tls(listener) => Some(listener.as_fd()),
             Self::Unix(_, listener) | Self::Admin(_, listener) => Some(listener.as_fd()),
             Self::Closed => None,
         }

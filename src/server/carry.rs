@@ -271,6 +271,7 @@ impl<S> Connection<S> {
         let mut connection = Self {
             stream,
             state,
+            transport: None,
             source,
             generation,
             protocol,

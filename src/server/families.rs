@@ -283,6 +283,11 @@ impl<N: Net> Server<N> {
                 "Times that none did though it was asked for.",
                 self.upgrading.figures.refused,
             ),
+            (
+                "program_upgrade_partings",
+                "Connections of TLS that were asked to come back at an upgrade.",
+                self.upgrading.figures.parted,
+            ),
         ] {
             page.counter(&format!("parlor_{name}"), help, count);
         }

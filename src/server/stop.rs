@@ -71,6 +71,16 @@ impl<N: Net> Server<N> {
 
     /// Closes these connections with a reason, or refuses what they have begun to ask.
     pub(super) fn send_away(&mut self, ids: &[ConnId], now: Tick) {
+        self.send_away_as(ids, goodbye, now);
+    }
+
+    /// The same with another reason.
+    pub(super) fn send_away_as(
+        &mut self,
+        ids: &[ConnId],
+        reason: fn(ConnId, Protocol) -> CloseReason,
+        now: Tick,
+    ) {
         // Queue all close frames before the first member leaves, so that no member gets the leave
         // notices of the others.
         for id in ids {
@@ -78,7 +88,7 @@ impl<N: Net> Server<N> {
                 continue;
             };
             if connection.state.is_open() {
-                let reason = goodbye(*id, connection.protocol);
+                let reason = reason(*id, connection.protocol);
                 let frame = Frame::close(reason.code(), &reason.text());
                 self.connections.push_close(*id, frame);
             }
@@ -89,7 +99,7 @@ impl<N: Net> Server<N> {
             };
             match connection.state.stop() {
                 Stop::Close => {
-                    let reason = goodbye(id, connection.protocol);
+                    let reason = reason(id, connection.protocol);
                     self.part(id, &reason, now);
                 }
                 // Nothing is answered to a connection before its header of the PROXY protocol.
@@ -148,8 +158,13 @@ impl<N: Net> Server<N> {
 fn goodbye(id: ConnId, protocol: Protocol) -> CloseReason {
     match protocol {
         Protocol::Plain | Protocol::Echo => CloseReason::ServerStopping,
-        Protocol::Json => CloseReason::Restarting {
-            retry_ms: RETRY_MILLIS_MIN + id.slot() % RETRY_SPREAD * RETRY_STEP_MILLIS,
-        },
+        Protocol::Json => come_back(id, protocol),
+    }
+}
+
+/// The same, for all: the server goes on, and this connection cannot.
+pub(super) const fn come_back(id: ConnId, _: Protocol) -> CloseReason {
+    CloseReason::Restarting {
+        retry_ms: RETRY_MILLIS_MIN + id.slot() % RETRY_SPREAD * RETRY_STEP_MILLIS,
     }
 }

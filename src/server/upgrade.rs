@@ -4,7 +4,7 @@
 //! the server as it was. Knows no file and no process: they are behind [`Upgrade`].
 
 use super::Server;
-use super::stop::Lifecycle;
+use super::stop::{Lifecycle, come_back};
 use crate::admin::Answer;
 use crate::carry::{Carrier, Damaged, carried};
 use crate::id::{ConnId, Tick};
@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long the store may take to commit and answer what it was asked, in which the chat stands
 /// still: 5 s.
 const SETTLE_TICKS: u32 = 50;
+
+/// How long connections of TLS may take to end: 2 s.
+const PART_TICKS: u32 = 20;
 
 /// Operators that wait for the outcome. Beyond that they are asked to try again.
 const WAITING_MAX: usize = 16;
@@ -41,6 +44,8 @@ enum Stage {
     Wanted,
     /// The new program looks at the state. The chat goes on.
     Checking,
+    /// Connections of TLS, which cannot be carried, are asked to come back. The chat goes on.
+    Parting { until: Tick },
     /// Nothing is read or accepted until all is stored.
     Settling { until: Tick },
     /// All is stored.
@@ -60,10 +65,12 @@ pub(super) struct Figures {
     pub(super) refused: u64,
     /// How long the last one stood still.
     pub(super) paused_micros: u64,
+    /// Connections of TLS that were asked to come back.
+    pub(super) parted: u64,
 }
 
 carried!(struct Waiting { id, keep_alive });
-carried!(struct Figures { done, refused, paused_micros });
+carried!(struct Figures { done, refused, paused_micros, parted });
 
 impl Upgrading {
     /// Whether a connection waits for the outcome.
@@ -86,7 +93,7 @@ impl Upgrading {
         match self.stage {
             Stage::None | Stage::Checking => None,
             Stage::Wanted | Stage::Settled => Some(Tick(0)),
-            Stage::Settling { until } => Some(until),
+            Stage::Parting { until } | Stage::Settling { until } => Some(until),
         }
     }
 }
@@ -150,11 +157,8 @@ impl<N: Net> Server<N> {
             }
             (Stage::Wanted, _) => self.begin_check(),
             (Stage::Checking, Some(Err(why))) => self.refuse_upgrade_of_program(&why, now),
-            (Stage::Checking, Some(Ok(()))) => {
-                self.upgrading.stage = Stage::Settling {
-                    until: now + SETTLE_TICKS,
-                };
-            }
+            (Stage::Checking, Some(Ok(()))) => self.begin_to_part(now),
+            (Stage::Parting { until }, _) => self.goes_on_parting(until, now),
             (Stage::Settling { .. }, _) if self.is_settled() => {
                 self.upgrading.stage = Stage::Settled;
                 return true;
@@ -181,6 +185,41 @@ impl<N: Net> Server<N> {
         self.upgrading.stage = Stage::Checking;
     }
 
+    /// Asks the clients that speak TLS to come back, for a session of rustls cannot be carried.
+    fn begin_to_part(&mut self, now: Tick) {
+        let secure = self.secure();
+        self.upgrading.figures.parted += secure.len() as u64;
+        if !secure.is_empty() {
+            let count = secure.len();
+            info!(target: "parlor::upgrade", "{count} connections of TLS are asked to come back");
+        }
+        self.send_away_as(&secure, come_back, now);
+        let until = now + PART_TICKS;
+        self.upgrading.stage = Stage::Parting { until };
+        self.goes_on_parting(until, now);
+    }
+
+    /// Those that have not ended in time, or have come meanwhile, are ended.
+    fn goes_on_parting(&mut self, until: Tick, now: Tick) {
+        let secure = self.secure();
+        if !secure.is_empty() && now < until {
+            return;
+        }
+        for id in secure {
+            self.connections.end(id);
+        }
+        self.upgrading.stage = Stage::Settling {
+            until: now + SETTLE_TICKS,
+        };
+    }
+
+    /// The connections that speak TLS.
+    fn secure(&self) -> Vec<ConnId> {
+        let all = self.connections.iter_with_ids();
+        let secure = all.filter(|(_, connection)| connection.transport.is_some());
+        secure.map(|(id, _)| id).collect()
+    }
+
     /// No request, acknowledgement or change is under way, and what was queued is written as far as
     /// the sockets take it.
     fn is_settled(&self) -> bool {
@@ -202,6 +241,7 @@ impl<N: Net> Server<N> {
             && self.orders.is_empty()
             && self.admin.is_settled()
             && !self.reloading.is_reading()
+            && self.secure().is_empty()
     }
 
     /// There is no upgrade: the chat goes on.
