@@ -5,7 +5,7 @@ use super::Server;
 use super::connection::{Connection, Connections, Marks, Source, Surplus};
 use crate::carry::{Carrier, Carry, Damaged, Writer, carried, open, seal};
 use crate::config::Config;
-use crate::conn::{RETRY_TICKS, State};
+use crate::conn::State;
 use crate::log::{Keeping, Origin};
 use crate::net::{Inherited, Net, Nowhere};
 use crate::wire::Protocol;
@@ -165,7 +165,8 @@ impl<N: Net> Server<N> {
             }
             let is_drained = connection.state.outbox.is_empty();
             if connection.state.has_retries() {
-                self.connections.arm(id, now + RETRY_TICKS);
+                // As soon as may be: when it was to be tried again is not carried.
+                self.connections.arm(id, now);
             }
             self.rearm(id);
             if is_drained {
