@@ -914,7 +914,11 @@ impl Game {
     fn check_person(&mut self, index: usize) {
         let now = self.now();
         let is_behind = self.server.net().is_behind(index);
-        if let Some(watch) = &mut self.watches[index] {
+        // Before an upgrade no deadline is looked at: what came in time is read first.
+        let stands_still = self.server.net().is_settling;
+        if let Some(watch) = &mut self.watches[index]
+            && !stands_still
+        {
             watch.check(index, now, &self.lengths);
         }
         let stops_in_this_turn = self.stopping_since == Some(now) && self.stop_signals == 1;
