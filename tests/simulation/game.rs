@@ -326,6 +326,10 @@ impl Game {
         let going_on = self.server.released().iter();
         let mut going_on: Vec<usize> = going_on.filter_map(|id| net.socket_of(*id)).collect();
         going_on.dedup();
+        if self.server.is_settling() {
+            // They go on when it is over.
+            going_on.clear();
+        }
         let mut outcome = self.server.turn();
         if outcome == Turn::Upgrade {
             outcome = Turn::Again;
