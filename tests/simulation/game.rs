@@ -176,6 +176,7 @@ pub(super) struct Game {
     pub(super) stop_signals: u32,
     pub(super) trace: Trace,
     newcomers_left: usize,
+    has_upgrades: bool,
     ending: Ending,
     turns: usize,
     variants: Variants,
@@ -241,6 +242,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         admission: Admission::new(max_connections, config.max_connections_per_address),
         config,
         newcomers_left: 5 + chance.below(25),
+        has_upgrades: super::from_environment("PARLOR_UPGRADES").is_some(),
         chance,
         people: Vec::new(),
         watches: Vec::new(),
@@ -458,7 +460,9 @@ impl Game {
         if self.chance.percent(2) {
             self.server.net_mut().signal(Signal::Reload);
         }
-        if self.chance.percent(3) {
+        // Not by default: the judge of this game does not know all that an upgrade moves by a turn.
+        // The games about history always have upgrades.
+        if self.has_upgrades && self.chance.percent(3) {
             self.server.net_mut().signal(Signal::Upgrade);
         }
     }
