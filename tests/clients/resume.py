@@ -6,7 +6,9 @@ import asyncio
 import atexit
 import importlib.util
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -25,14 +27,16 @@ spec.loader.exec_module(parlor)
 class Server:
     """Listens on the same port after each start."""
 
-    def __init__(self, store):
-        self.store, self.port = store, 0
+    def __init__(self, store, options=()):
+        self.store, self.port, self.options = store, 0, options
         self.start()
 
     def start(self):
         listen = f"127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [PARLOR, "--listen", listen, "--store", self.store], stdout=subprocess.PIPE, text=True
+            [PARLOR, "--listen", listen, "--store", self.store, *self.options],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         atexit.register(self.process.kill)
         line = self.process.stdout.readline()
@@ -227,6 +231,33 @@ async def newer_connection_of_the_session():
     await end(server, second, running_second)
 
 
+async def upgraded_over_tls():
+    """Who is connected without TLS stays connected; who is with TLS comes back and loses nothing."""
+    files = pathlib.Path(__file__).parents[1] / "tls"
+    os.environ["SSL_CERT_FILE"] = str(files / "ca.pem")
+    tls = ["--tls-listen", "127.0.0.1:0", "--tls-cert", files / "site.pem", "--tls-key", files / "site.key"]
+    server, other = Server(f"{FOLDER}/upgraded", tls), Other()
+    line = server.process.stdout.readline()
+    assert line.startswith("parlor is listening on https://127.0.0.1:"), line
+    client = Checked(f"wss://localhost:{line.strip().rstrip('/').rsplit(':', 1)[1]}/ws?nick=ann")
+    running = asyncio.create_task(client.run())
+    await client.joins()
+    await other.join(f"{server.url}?nick=bob")
+    texts = []
+    for number in range(3):
+        await other.says(f"before {number}")
+        socket = client.socket
+        server.process.send_signal(signal.SIGUSR2)
+        await other.says(f"meanwhile {number}")
+        await asyncio.wait_for(socket.wait_closed(), WAIT)
+        assert socket.close_code == 1012, socket.close_code
+        await client.send("den", f"after {number}")
+        await client.has_answers()
+        texts += [f"before {number}", f"meanwhile {number}", f"after {number}"]
+        await client.sees(*texts)
+    await end(server, client, running)
+
+
 async def main():
     schema.check()
     for scenario in [
@@ -235,6 +266,7 @@ async def main():
         server_that_forgets,
         restored_backup,
         newer_connection_of_the_session,
+        upgraded_over_tls,
     ]:
         print(scenario.__name__, flush=True)
         await asyncio.wait_for(scenario(), 60)

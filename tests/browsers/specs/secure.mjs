@@ -36,3 +36,23 @@ spec("after a reload over TLS the page shows what was said before", async (scene
   await scene.isIn(ann, "ann");
   await ann.reads("kept", "#log");
 });
+
+spec("a page over TLS comes back after an upgrade of the program and misses nothing, and one without stays", async (scene) => {
+  const { server, url } = await secure(scene);
+  const ann = await scene.person("ann", { url });
+  const bob = await scene.person("bob", { url: server.url });
+  await bob.click("#words");
+  for (const words of ["the first upgrade", "the second"]) {
+    server.child.kill("SIGUSR2");
+    await bob.type(words);
+    await bob.press("Enter");
+    await bob.reads(words, "#log");
+    await ann.reads(words, "#log");
+  }
+  await scene.isIn(ann, "ann");
+  await ann.click("#words");
+  await ann.type("here again");
+  await ann.press("Enter");
+  await bob.reads("here again", "#log");
+  await bob.seesNot("#state");
+});
