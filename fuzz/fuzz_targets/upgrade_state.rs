@@ -32,5 +32,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let saved = first.save();
     let mut second = server();
-    assert_eq!(second.restore(&saved), Ok(()), "what was saved is understood");
+    assert_eq!(
+        second.restore(&saved),
+        Ok(()),
+        "what was saved is understood"
+    );
 });
