@@ -1,6 +1,6 @@
 //! The state of a running server as bytes, which another image of the program takes over in the
 //! same process (`docs/upgrade.md`). Owns the format and how each kind of value is written and read;
-//! knows no table. [`carried!`] names the fields of a type once, for both directions, and a table
+//! knows no table. `carried!` names the fields of a type once, for both directions, and a table
 //! has one function for both ([`Carrier`]).
 //!
 //! # What is carried, and what is not

@@ -357,6 +357,10 @@ impl Game {
         let (variants, holds) = (self.variants.clone(), self.holds.clone());
         let reload = SimReload::new(self.chance.next(), variants, holds, is_woken);
         self.server.use_reload(Box::new(reload));
+        if self.speaks_tls {
+            let doors = (DOORS..2 * DOORS).collect();
+            self.server.serve_tls(doors, tls::acceptor());
+        }
     }
 
     /// Other limits hold from the beginning of this turn on.
