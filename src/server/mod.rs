@@ -339,12 +339,11 @@ impl<N: Net> Server<N> {
         if !is_settling {
             self.go_on(now);
             self.receive(now);
-        }
-        if !is_settling {
-            // Peers are not heard meanwhile: their deadlines are looked at when they were read.
+            // The deadlines of peers that are not read are looked at when they were.
             self.expire(now);
         }
         self.depart(now);
+        self.part_secure(now);
         self.reap(now);
         self.settle(now);
         self.flush(now);

@@ -44,7 +44,10 @@ enum Stage {
     Wanted,
     /// The new program looks at the state. The chat goes on.
     Checking,
-    /// Connections of TLS, which cannot be carried, are asked to come back. The chat goes on.
+    /// The new program understands the state. In the next turn connections of TLS are asked to come
+    /// back.
+    Approved,
+    /// Connections of TLS, which cannot be carried, end. The chat goes on.
     Parting { until: Tick },
     /// Nothing is read or accepted until all is stored.
     Settling { until: Tick },
@@ -92,7 +95,7 @@ impl Upgrading {
     pub(super) const fn next_tick(&self) -> Option<Tick> {
         match self.stage {
             Stage::None | Stage::Checking => None,
-            Stage::Wanted | Stage::Settled => Some(Tick(0)),
+            Stage::Wanted | Stage::Approved | Stage::Settled => Some(Tick(0)),
             Stage::Parting { until } | Stage::Settling { until } => Some(until),
         }
     }
@@ -151,13 +154,13 @@ impl<N: Net> Server<N> {
             None => return false,
         };
         match (self.upgrading.stage, outcome) {
-            (Stage::None, _) | (Stage::Checking, None) => {}
+            (Stage::None | Stage::Approved, _) | (Stage::Checking, None) => {}
             (_, _) if self.lifecycle != Lifecycle::Serving => {
                 self.refuse_upgrade_of_program("the server is stopping", now);
             }
             (Stage::Wanted, _) => self.begin_check(),
             (Stage::Checking, Some(Err(why))) => self.refuse_upgrade_of_program(&why, now),
-            (Stage::Checking, Some(Ok(()))) => self.begin_to_part(now),
+            (Stage::Checking, Some(Ok(()))) => self.upgrading.stage = Stage::Approved,
             (Stage::Parting { until }, _) => self.goes_on_parting(until, now),
             (Stage::Settling { .. }, _) if self.is_settled() => {
                 self.upgrading.stage = Stage::Settled;
@@ -185,8 +188,12 @@ impl<N: Net> Server<N> {
         self.upgrading.stage = Stage::Checking;
     }
 
-    /// Asks the clients that speak TLS to come back, for a session of rustls cannot be carried.
-    fn begin_to_part(&mut self, now: Tick) {
+    /// A step of the turn: asks the clients that speak TLS to come back, once the new program is
+    /// approved, for a session of rustls cannot be carried.
+    pub(super) fn part_secure(&mut self, now: Tick) {
+        if self.upgrading.stage != Stage::Approved {
+            return;
+        }
         let secure = self.secure();
         self.upgrading.figures.parted += secure.len() as u64;
         if !secure.is_empty() {
@@ -196,7 +203,6 @@ impl<N: Net> Server<N> {
         self.send_away_as(&secure, come_back, now);
         let until = now + PART_TICKS;
         self.upgrading.stage = Stage::Parting { until };
-        self.goes_on_parting(until, now);
     }
 
     /// Those that have not ended in time, or have come meanwhile, are ended.
