@@ -210,9 +210,9 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
         _ => Ending::Emptied,
     };
     let mut net = SimNet::new(chance.next(), Faults::NONE, 2 * DOORS);
-    let has_upgrades = super::from_environment("PARLOR_UPGRADES").is_some();
+    let speaks_tls = !config.http.proxy_protocol && chance.percent(50);
     // The judge of this game does not know which clients an upgrade asks to come back.
-    let speaks_tls = !config.http.proxy_protocol && chance.percent(50) && !has_upgrades;
+    let has_upgrades = !speaks_tls && chance.percent(50);
     if speaks_tls {
         net.speaks_tls(DOORS, tls::clients(chance.percent(70)));
     }
@@ -466,8 +466,6 @@ impl Game {
         if self.chance.percent(2) {
             self.server.net_mut().signal(Signal::Reload);
         }
-        // Not by default: the judge of this game does not know all that an upgrade moves by a turn.
-        // The games about history always have upgrades.
         if self.has_upgrades && self.chance.percent(3) {
             self.server.net_mut().signal(Signal::Upgrade);
         }

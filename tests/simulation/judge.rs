@@ -421,7 +421,12 @@ impl Game {
         let now = self.now();
         let person = &mut self.people[socket];
         let is_held = person.handled_upto != u64::MAX;
-        if is_held && let Some(watch) = &mut self.watches[socket] {
+        // It may go on since, which is not seen before the upgrade.
+        let stands_still = self.server.net().is_settling;
+        if is_held
+            && !stands_still
+            && let Some(watch) = &mut self.watches[socket]
+        {
             // Its silence is not counted.
             watch.heard(now);
         }

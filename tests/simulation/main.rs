@@ -10,7 +10,6 @@
 //!
 //! For longer runs, `PARLOR_SEEDS=100000` sets the number of games, `PARLOR_TURNS=10000000` plays
 //! games until they have this many turns together, and `PARLOR_FROM=5000` sets the first seed.
-//! `PARLOR_UPGRADES=1` has other servers take over in the games about the promises, too.
 
 mod account;
 mod chance;
