@@ -450,8 +450,9 @@ mod tests {
             (
                 Refusal::SpeaksTls,
                 400,
-                "this port speaks plain http; tls belongs in front of it",
+                "this port speaks plain http, not tls",
             ),
+            (Refusal::NotTls, 400, "this port speaks tls"),
             (Refusal::SpeaksHttp2, 400, "not http/2"),
             (
                 Refusal::SpeaksProxyProtocol,
