@@ -355,7 +355,7 @@ pub(crate) fn finish(command: &mut Command) -> (ExitStatus, String, String) {
         .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
     let output = lines(child.stdout.take().expect("a pipe"));
     let errors = lines(child.stderr.take().expect("a pipe"));
-    let deadline = now() + 6 * PATIENCE;
+    let deadline = now() + 12 * PATIENCE;
     let status = loop {
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             break status;

@@ -259,15 +259,34 @@ fn unix_sockets_are_served_after_an_upgrade_and_removed_at_the_end() {
     );
 }
 
+/// What ends the talk of [`upgrades_under_load`].
+const LAST_LINE: &str = "that was all";
+
 /// Upgrades one after the other while a room talks and newcomers come and go.
 fn upgrades_under_load(name: &str, count: usize) {
     let installed = Installed::start(name, &["--max-connections-per-address", "0"]);
     let server = &installed.server;
-    let mut readers: Vec<Client> = (0..8).map(|n| server.join(&format!("reader{n}"))).collect();
+    let readers: Vec<Client> = (0..8).map(|n| server.join(&format!("reader{n}"))).collect();
     let mut ann = server.join("ann");
     let address = server.address();
     let is_over = AtomicBool::new(false);
     let (said, heard) = thread::scope(|scope| {
+        let reads = |mut reader: Client| {
+            let mut next = 0;
+            loop {
+                let line = reader.line();
+                match line.strip_prefix("ann: ") {
+                    Some(LAST_LINE) => return next,
+                    Some(text) => assert_eq!(text, format!("line {next}")),
+                    None => continue,
+                }
+                next += 1;
+            }
+        };
+        let readers = readers.into_iter();
+        let readers: Vec<_> = readers
+            .map(|reader| scope.spawn(move || reads(reader)))
+            .collect();
         let talks = scope.spawn(|| {
             let mut number = 0;
             while !is_over.load(Ordering::Relaxed) {
@@ -276,6 +295,7 @@ fn upgrades_under_load(name: &str, count: usize) {
                 ann.hears_at_last(&format!("ann: line {number}"));
                 number += 1;
             }
+            ann.says(LAST_LINE);
             number
         });
         let comes = scope.spawn(|| {
@@ -295,18 +315,10 @@ fn upgrades_under_load(name: &str, count: usize) {
         let said: usize = talks.join().expect("ann talks");
         let guests: usize = comes.join().expect("guests come");
         assert!(guests > 0 && said > count, "{guests} guests, {said} lines");
-        let mut heard = Vec::new();
-        for reader in &mut readers {
-            let mut next = 0;
-            while next < said {
-                let line = reader.line();
-                if let Some(text) = line.strip_prefix("ann: ") {
-                    assert_eq!(text, format!("line {next}"));
-                    next += 1;
-                }
-            }
-            heard.push(next);
-        }
+        let heard: Vec<usize> = readers
+            .into_iter()
+            .map(|reader| reader.join().expect("a reader reads"))
+            .collect();
         (said, heard)
     });
     assert!(heard.iter().all(|count| *count == said));
