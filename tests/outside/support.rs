@@ -345,7 +345,7 @@ pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Runs a process to its end, at most six times [`PATIENCE`]: its status, output and errors.
+/// Runs a process to its end, at most twelve times [`PATIENCE`]: its status, output and errors.
 pub(crate) fn finish(command: &mut Command) -> (ExitStatus, String, String) {
     let mut child = in_memory(command)
         .stdin(Stdio::null())
