@@ -77,6 +77,8 @@ struct Both {
     /// Something that the client did not seal is or was under way.
     is_spoilt: bool,
     client_has_failed: bool,
+    /// The client has sent its close_notify: nothing that it seals later counts (RFC 8446 §6.1).
+    client_has_closed: bool,
     sent: Vec<u8>,
     opened: Vec<u8>,
     tls: Tls,
@@ -95,6 +97,7 @@ impl Both {
             to_server: VecDeque::new(),
             is_spoilt: false,
             client_has_failed: false,
+            client_has_closed: false,
             sent: Vec::new(),
             opened: Vec::new(),
             tls: Tls::new(&ACCEPTOR).expect("a server"),
@@ -193,7 +196,7 @@ impl Both {
 
     fn plays(&mut self, step: &Step<'_>) {
         match step {
-            Step::Says(count) if !self.client.is_handshaking() => {
+            Step::Says(count) if !self.client.is_handshaking() && !self.client_has_closed => {
                 let data = vec![self.sent.len() as u8; usize::from(*count)];
                 let count = self.client.writer().write(&data).expect("memory");
                 self.sent.extend_from_slice(&data[..count]);
@@ -202,7 +205,12 @@ impl Both {
                 // There is none in TLS 1.2, and too many are a flood.
                 self.is_spoilt |= self.client.refresh_traffic_keys().is_ok();
             }
-            Step::Closes => self.client.send_close_notify(),
+            Step::Closes => {
+                // In the middle of the handshake it is an alert like others.
+                self.is_spoilt |= self.client.is_handshaking() || self.tls.is_shaking();
+                self.client.send_close_notify();
+                self.client_has_closed = true;
+            }
             Step::Raw(bytes) => {
                 self.pump();
                 self.is_spoilt |= !bytes.is_empty();
