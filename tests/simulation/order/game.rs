@@ -913,6 +913,10 @@ impl Game {
     }
 
     fn is_done(&mut self, person: usize, asked: &Asked, object: &Value) {
+        if let Asked::Leave(_) = asked {
+            // It was there in this turn.
+            self.gone.extend(self.people[person].present(&ROOMS));
+        }
         let connection = self.people[person].connection.as_mut();
         let connection = connection.expect("it hears something");
         match asked {
