@@ -16,7 +16,7 @@
 //! | outboxes | frames, each shared one once | 1,000 slow readers of one room hold the same frames |
 //! | wheel | no | every deadline follows from a state and the lengths of the settings |
 //! | addresses, names of rooms, counts | no | they follow from the connections, users and rooms |
-//! | chat | users, nicks, rooms, who is live, guests in conversations, budgets | nothing else has them |
+//! | chat | users, nicks, rooms, live members, guests in conversations, budgets | nothing else has them |
 //! | registry, audit log | without a store alone | the store has every change |
 //! | rooms of the log | ids, heads, eras | other tables name rooms by these ids |
 //! | tail | all of it | `edit my last message`, conversations of guests, and rooms without a store are nowhere else |

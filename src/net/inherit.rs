@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// The system's part of a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inherited {
-    /// The process: a state is for itself alone, whoever finds its number in an environment.
+    /// The process that saved. Another that inherits the variable does not take the state over.
     pub pid: u32,
     /// When ticks began, in microseconds of CLOCK_MONOTONIC.
     pub start_micros: u64,

@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// A certificate is renewed weeks before it ends, but an operator who has copied one waits for it. Two
-/// small files every two seconds cost nothing.
+/// A renewed certificate is not urgent, but an operator who has just copied one looks for it. Reading
+/// two small files every two seconds costs nothing.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// The files that hold, and a digest of what was in them.

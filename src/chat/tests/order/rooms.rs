@@ -339,7 +339,7 @@ fn first_account_in_a_new_room_owns_it() {
     };
     scene.after(|chat, _, effects| chat.has_made(DAN, den, now, effects));
     assert_eq!(scene.chat.role_of(DAN, den), Role::Owner);
-    // Who comes later does not.
+    // An account that comes later does not own it.
     scene.joins_room(CAT, "den");
     scene.after(|chat, _, effects| chat.has_made(CAT, den, now, effects));
     assert_eq!(scene.chat.role_of(CAT, den), Role::Member);
