@@ -4,6 +4,9 @@
 //! if writes are cut; and what it keeps has a bound.
 #![no_main]
 
+#[path = "../../tests/trusting/mod.rs"]
+mod trusting;
+
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use parlor::conn::Outbox;
@@ -11,15 +14,13 @@ use parlor::frame::Frame;
 use parlor::tls::{
     Acceptor, Identities, Identity, Opened, RECORD_BYTES_MAX, RECORD_PLAIN_MAX, Tls,
 };
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, version,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, SignatureScheme, version};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
+use trusting::Trusting;
 
 #[derive(Arbitrary, Debug)]
 struct Game<'a> {
@@ -64,7 +65,9 @@ static CLIENTS: LazyLock<[Arc<ClientConfig>; 2]> = LazyLock::new(|| {
         let builder = builder.with_protocol_versions(&[version]).expect("ciphers");
         let config = builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Trusting));
+            .with_custom_certificate_verifier(Arc::new(Trusting::with(vec![
+                SignatureScheme::ED25519,
+            ])));
         let mut config = config.with_no_client_auth();
         config.resumption = rustls::client::Resumption::disabled();
         Arc::new(config)
@@ -255,42 +258,3 @@ fuzz_target!(|game: Game<'_>| {
         assert_eq!(both.heard, both.queued, "all frames came");
     }
 });
-
-/// Accepts any certificate.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-}

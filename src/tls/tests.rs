@@ -1,15 +1,17 @@
 //! Handshakes and records against the client of rustls, whole and cut, and what a server must refuse.
 
+#[path = "../../tests/trusting/mod.rs"]
+mod trusting;
+
 use super::*;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, Error,
-    SignatureScheme, SupportedProtocolVersion, version,
+    AlertDescription, ClientConfig, ClientConnection, Error, SupportedProtocolVersion, version,
 };
 use std::io::{Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use trusting::Trusting;
 
 const ED25519: (&[u8], &[u8]) = (
     include_bytes!("../../tests/certificates/ed25519.crt"),
@@ -20,51 +22,16 @@ const P256: (&[u8], &[u8]) = (
     include_bytes!("../../tests/certificates/p256.key"),
 );
 
-/// Accepts any certificate, and keeps it.
-#[derive(Debug, Default)]
-struct Shown(Mutex<Vec<u8>>);
-
-impl ServerCertVerifier for Shown {
-    fn verify_server_cert(
-        &self,
-        first: &CertificateDer<'_>,
-        _rest: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        *self.0.lock().unwrap() = first.to_vec();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
-}
-
 fn acceptor(pairs: &[(&[u8], &[u8])]) -> Acceptor {
     let parse = |(chain, key): &(&[u8], &[u8])| Identity::parse(chain, key).unwrap();
     let identities = Identities::new(pairs.iter().map(parse).collect()).unwrap();
     Acceptor::new(identities).unwrap()
+}
+
+/// With all kinds of signatures that ring has.
+fn trusting() -> Arc<Trusting> {
+    let algorithms = default_provider().signature_verification_algorithms;
+    Arc::new(Trusting::with(algorithms.supported_schemes()))
 }
 
 fn client_config(versions: &[&'static SupportedProtocolVersion], alpn: &[&[u8]]) -> ClientConfig {
@@ -72,7 +39,7 @@ fn client_config(versions: &[&'static SupportedProtocolVersion], alpn: &[&[u8]])
     let builder = builder.with_protocol_versions(versions).unwrap();
     let mut config = builder
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Shown::default()))
+        .with_custom_certificate_verifier(trusting())
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config
@@ -354,7 +321,7 @@ fn certificate_is_chosen_by_name_and_the_first_is_for_all_others() {
         ("elsewhere.example", ED25519),
         ("127.0.0.1", ED25519),
     ] {
-        let shown = Arc::new(Shown::default());
+        let shown = trusting();
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         let config = builder
             .with_safe_default_protocol_versions()
@@ -367,7 +334,7 @@ fn certificate_is_chosen_by_name_and_the_first_is_for_all_others() {
         let mut end = End::new(&acceptor);
         let flight = end.takes(&sent(&mut client), 1000);
         heard(&mut client, &flight).unwrap();
-        assert_eq!(*shown.0.lock().unwrap(), first_of(expected.0), "{name}");
+        assert_eq!(shown.shown(), first_of(expected.0), "{name}");
     }
 }
 

@@ -32,6 +32,8 @@ mod schema;
 mod tally;
 mod tls;
 mod trace;
+#[path = "../trusting/mod.rs"]
+mod trusting;
 mod upgrade;
 
 use chance::Chance;

@@ -2,15 +2,13 @@
 //! data, and the server has records. Panics if the client cannot open what the server sent, so a record
 //! that is lost, doubled, cut or out of order does not pass.
 
+use super::trusting::Trusting;
 use parlor::id::Tick;
 use parlor::tls::{Acceptor, Identities, Identity};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, version,
-};
+use rustls::{ClientConfig, ClientConnection, SignatureScheme, version};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -53,7 +51,7 @@ pub(crate) fn clients(is_newest: bool) -> Arc<ClientConfig> {
         .expect("ring has ciphers for both");
     let config = builder
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trusting));
+        .with_custom_certificate_verifier(Arc::new(Trusting::with(vec![SignatureScheme::ED25519])));
     Arc::new(config.with_no_client_auth())
 }
 
@@ -185,44 +183,5 @@ impl Wire {
             !self.has_data || self.server_has_closed,
             "the server ends without a close_notify"
         );
-    }
-}
-
-/// Accepts any certificate.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
     }
 }
