@@ -23,17 +23,11 @@ use std::sync::Mutex;
 /// The variable that has the number of the descriptor of a state.
 const STATE_VARIABLE: &str = "PARLOR_UPGRADE";
 
-/// The argument, before all others, with which an image looks at the state on its standard input.
-const CHECK: &str = "--check-upgrade";
-
-/// What an image that understands the state writes to its standard output.
-const UNDERSTOOD: &str = "parlor understands the state\n";
-
 /// How long it may take.
 const CHECK_SECONDS: i64 = 5;
 
 /// How much is read of what a child says.
-const SENTENCE_BYTES: u64 = 4096;
+const SENTENCE_BYTES: usize = 4096;
 
 /// The program that takes over: what is at this path when it is asked.
 #[derive(Debug)]
@@ -66,11 +60,11 @@ impl Identity {
 }
 
 impl Image {
-    /// The first argument as the argument, for [`Image::check`].
-    pub const CHECK: &'static str = CHECK;
+    /// The argument, before all others, with which an image looks at the state on its standard input.
+    pub const CHECK: &'static str = "--check-upgrade";
 
-    /// What the child is to write.
-    pub const UNDERSTOOD: &'static str = UNDERSTOOD;
+    /// What an image that understands the state writes to its standard output.
+    pub const UNDERSTOOD: &'static str = "parlor understands the state\n";
 
     /// `path`: where this program was found when it started, before links are followed, for a
     /// package replaces the file there. `arguments`: those of this process.
@@ -93,7 +87,7 @@ impl Image {
         let state = in_memory(state)
             .map_err(|error| format!("there is no memory for the state: {error}"))?;
         let child = Command::new(&self.path)
-            .arg(CHECK)
+            .arg(Self::CHECK)
             .args(self.arguments.iter().skip(1))
             .stdin(Stdio::from(state))
             .stdout(Stdio::piped())
@@ -165,7 +159,7 @@ fn outcome_of(mut child: Child) -> Result<(), String> {
         Err(error) => return Err(format!("it cannot be waited for: {error}")),
     }
     let is_success = status.is_ok_and(|status| status.success());
-    if is_success && said(child.stdout.take()) == UNDERSTOOD {
+    if is_success && said(child.stdout.take()) == Image::UNDERSTOOD {
         return Ok(());
     }
     let words = said(child.stderr.take());
@@ -201,7 +195,7 @@ fn said(pipe: Option<impl Read + AsFd>) -> String {
             let mut waiting = [PollFd::new(&pipe, PollFlags::IN)];
             poll(&mut waiting, Some(&Timespec::default())).is_ok_and(|count| count > 0)
         };
-        let mut buffer = [0; SENTENCE_BYTES as usize];
+        let mut buffer = [0; SENTENCE_BYTES];
         if has_some && let Ok(count) = pipe.read(&mut buffer) {
             bytes.extend_from_slice(&buffer[..count]);
         }
