@@ -194,7 +194,7 @@ impl<N: Net> Server<N> {
         if self.upgrading.stage != Stage::Approved {
             return;
         }
-        let secure = self.secure();
+        let secure: Vec<ConnId> = self.secure().collect();
         self.upgrading.figures.parted += secure.len() as u64;
         if !secure.is_empty() {
             let count = secure.len();
@@ -207,7 +207,7 @@ impl<N: Net> Server<N> {
 
     /// Those that have not ended in time, or have come meanwhile, are ended.
     fn goes_on_parting(&mut self, until: Tick, now: Tick) {
-        let secure = self.secure();
+        let secure: Vec<ConnId> = self.secure().collect();
         if !secure.is_empty() && now < until {
             return;
         }
@@ -220,10 +220,10 @@ impl<N: Net> Server<N> {
     }
 
     /// The connections that speak TLS.
-    fn secure(&self) -> Vec<ConnId> {
+    fn secure(&self) -> impl Iterator<Item = ConnId> {
         let all = self.connections.iter_with_ids();
         let secure = all.filter(|(_, connection)| connection.transport.is_some());
-        secure.map(|(id, _)| id).collect()
+        secure.map(|(id, _)| id)
     }
 
     /// No request, acknowledgement or change is under way, and what was queued is written as far as
@@ -247,7 +247,7 @@ impl<N: Net> Server<N> {
             && self.orders.is_empty()
             && self.admin.is_settled()
             && !self.reloading.is_reading()
-            && self.secure().is_empty()
+            && self.secure().next().is_none()
     }
 
     /// There is no upgrade: the chat goes on.
