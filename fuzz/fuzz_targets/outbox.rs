@@ -153,7 +153,7 @@ impl Model {
         self.queue.truncate(usize::from(keeps));
     }
 
-    fn seal(&mut self) {
+    fn end(&mut self) {
         self.queue.truncate(usize::from(self.front_begun));
         self.closed = true;
     }
@@ -214,8 +214,8 @@ fn play(outbox: &mut Outbox, model: &mut Model, operation: Operation, limits: Li
             model.drop_unsent();
         }
         Operation::Seal => {
-            outbox.seal();
-            model.seal();
+            outbox.end();
+            model.end();
         }
         Operation::PushRun { count, len } => {
             let mut run = Run::default();

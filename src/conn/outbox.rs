@@ -114,13 +114,19 @@ impl Queue {
         }
     }
 
+    /// All frames, in order.
+    fn frames(&self) -> impl Iterator<Item = &Frame> {
+        let (only, several) = match self {
+            Self::Empty => (None, None),
+            Self::One(frame) => (Some(frame), None),
+            Self::Many(frames) => (None, Some(&**frames)),
+            Self::Sealed(sealed) => (None, Some(&sealed.frames)),
+        };
+        only.into_iter().chain(several.into_iter().flatten())
+    }
+
     fn messages(&self) -> u32 {
-        match self {
-            Self::Empty => 0,
-            Self::One(frame) => frame.messages(),
-            Self::Many(frames) => frames.iter().map(Frame::messages).sum(),
-            Self::Sealed(sealed) => sealed.frames.iter().map(Frame::messages).sum(),
-        }
+        self.frames().map(Frame::messages).sum()
     }
 
     fn get_mut(&mut self, index: usize) -> Option<&mut Frame> {
@@ -312,7 +318,7 @@ impl Outbox {
 
     /// The connection is over: drops what is queued and accepts nothing more. Without this, a frame
     /// that is queued later in the turn could be sent behind a gap.
-    pub fn seal(&mut self) {
+    pub fn end(&mut self) {
         let front = self.queue.front();
         let begun = front.filter(|_| self.front_written > 0);
         self.keep(begun.cloned());
@@ -415,16 +421,13 @@ impl Outbox {
     /// Copies the front of what is to be sealed: as much as there is, and at most `max` bytes.
     pub fn copy_front(&self, max: usize, copy: &mut Vec<u8>) {
         let mut skip = self.front_written as usize;
-        let mut put = |frame: &Frame| {
+        for frame in self.queue.frames() {
             let bytes = &frame.bytes()[mem::take(&mut skip)..];
             let count = bytes.len().min(max - copy.len());
             copy.extend_from_slice(&bytes[..count]);
-        };
-        match &self.queue {
-            Queue::Empty => {}
-            Queue::One(frame) => put(frame),
-            Queue::Many(frames) => frames.iter().for_each(put),
-            Queue::Sealed(sealed) => sealed.frames.iter().for_each(put),
+            if copy.len() == max {
+                break;
+            }
         }
     }
 
@@ -514,12 +517,7 @@ impl Outbox {
             usize::from(self.pong) <= self.queue.len(),
             "the pong is in the queue"
         );
-        let frames: u32 = match &self.queue {
-            Queue::Empty => 0,
-            Queue::One(frame) => frame.count(),
-            Queue::Many(frames) => frames.iter().map(Frame::count).sum(),
-            Queue::Sealed(sealed) => sealed.frames.iter().map(Frame::count).sum(),
-        };
+        let frames: u32 = self.queue.frames().map(Frame::count).sum();
         assert_eq!(frames, self.count, "frames are counted");
         assert!(
             usize::from(self.last_reply) <= self.queue.len(),
@@ -538,15 +536,10 @@ impl Outbox {
 /// The frames, and where the peer is in them. The counts follow.
 impl Carry for Outbox {
     fn write(&self, to: &mut Writer) {
-        match &self.queue {
-            Queue::Empty => to.length(0),
-            Queue::One(frame) => {
-                to.length(1);
-                frame.write(to);
-            }
-            Queue::Many(frames) => frames.write(to),
-            // Connections of TLS are not carried, and are written for a check alone.
-            Queue::Sealed(sealed) => sealed.frames.write(to),
+        // Without sealed bytes: connections of TLS are not carried, and are written for a check alone.
+        to.length(self.queue.len());
+        for frame in self.queue.frames() {
+            frame.write(to);
         }
         self.front_written.write(to);
         (self.pong, self.last_reply, self.replies, self.is_closed).write(to);

@@ -76,7 +76,7 @@
 //!
 //! # How a connection ends
 //!
-//! A connection that is *over* accepts and sends nothing more ([`Outbox::seal`]) and is on the
+//! A connection that is *over* accepts and sends nothing more ([`Outbox::end`]) and is on the
 //! server's list of ending connections. `server/reap.rs`, and nothing else, then removes it from
 //! every table, where a member leaves its room with one notice, and closes its socket.
 //!
@@ -937,14 +937,12 @@ impl State {
     #[inline]
     pub fn wrote(&mut self, count: usize, now: Tick) {
         self.outbox.advance(count);
-        if self.stalled_since.is_some() {
-            self.stalled_since = Some(Since::at(now));
-        }
+        self.accepted(now);
     }
 
-    /// The socket accepted so many sealed bytes, besides those of a record that was not queued.
-    pub fn wrote_sealed(&mut self, count: usize, now: Tick) {
-        self.outbox.advance_sealed(count);
+    /// The socket accepted bytes, which are not in the outbox any more.
+    #[inline]
+    pub fn accepted(&mut self, now: Tick) {
         if self.stalled_since.is_some() {
             self.stalled_since = Some(Since::at(now));
         }

@@ -137,11 +137,8 @@ impl<N: Net> Server<N> {
             return;
         };
         if connection.has_tls_end() && connection.state.outbox.is_empty() {
-            self.ends_tls(id);
+            self.records.close(connection);
         }
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
         let has_unsent = self.net.has_unsent(&connection.stream);
         let state = &mut connection.state;
         match state.peer_ended(has_unsent, &self.deadlines, now) {

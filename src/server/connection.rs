@@ -425,7 +425,7 @@ impl<S> Connections<S> {
         let Some(connection) = self.get_mut(id) else {
             return;
         };
-        connection.state.outbox.seal();
+        connection.state.outbox.end();
         if connection.marks.set(Marks::ON_ENDING) {
             self.lists.ending.push(id);
         }

@@ -21,12 +21,9 @@ impl<N: Net> Server<N> {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if connection.state.shuts_next() && self.ends_tls(id) {
+        if connection.state.shuts_next() && self.records.close(connection) {
             return self.flush_one(id, now);
         }
-        let Some(connection) = self.connections.get_mut(id) else {
-            return;
-        };
         match connection.state.drained(&self.deadlines, now) {
             Drained::Nothing => self.catch_up_again(id),
             Drained::Read => {

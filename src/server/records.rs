@@ -299,7 +299,8 @@ impl<N: Net> Server<N> {
         if let Some(rest) = state.outbox.sealed() {
             let outcome = net.write(stream, rest);
             if let Write::Bytes(count) = outcome {
-                state.wrote_sealed(count, now);
+                state.outbox.advance_sealed(count);
+                state.accepted(now);
             }
             return Some(outcome);
         }
@@ -316,31 +317,24 @@ impl<N: Net> Server<N> {
         };
         state.outbox.push_sealed(&records.sealed[count..]);
         if count > 0 {
-            state.wrote_sealed(0, now);
+            state.accepted(now);
         }
         Some(outcome)
-    }
-
-    /// Before our side is shut: queues the close_notify that says so. True: it is to be flushed first.
-    pub(super) fn ends_tls(&mut self, id: ConnId) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else {
-            return false;
-        };
-        let Some(tls) = connection.transport.as_mut() else {
-            return false;
-        };
-        if !tls.may_close() {
-            return false;
-        }
-        let sealed = &mut self.records.sealed;
-        sealed.clear();
-        tls.close(sealed);
-        connection.state.outbox.push_sealed(sealed);
-        !sealed.is_empty()
     }
 }
 
 impl Records {
+    /// Before our side is shut: queues the close_notify that says so. True: it is to be flushed first.
+    pub(super) fn close<S>(&mut self, connection: &mut Connection<S>) -> bool {
+        let Some(tls) = &mut connection.transport else {
+            return false;
+        };
+        self.sealed.clear();
+        tls.close(&mut self.sealed);
+        connection.state.outbox.push_sealed(&self.sealed);
+        !self.sealed.is_empty()
+    }
+
     /// Seals the front of what waits, as one record.
     fn seal(&mut self, tls: &mut Tls, outbox: &mut Outbox) -> Result<(), Unsealable> {
         self.sealed.clear();

@@ -291,7 +291,7 @@ fn dropping_the_unsent_keeps_the_response_that_a_close_follows() {
     outbox.push_close(close.clone());
     outbox.check_invariants();
     assert_eq!(rest(&outbox), joined(&[&response, &close]));
-    outbox.seal();
+    outbox.end();
     assert!(outbox.is_empty());
 }
 
@@ -327,7 +327,7 @@ fn nothing_joins_a_response_that_is_begun() {
 fn a_sealed_one_is_empty_and_takes_nothing_more() {
     let mut outbox = Outbox::default();
     let _ = outbox.push(frame("one"), LIMITS);
-    outbox.seal();
+    outbox.end();
     assert!(outbox.is_empty());
     let _ = outbox.push(frame("two"), LIMITS);
     outbox.push_control(frame("three"));
@@ -343,7 +343,7 @@ fn a_sealed_one_keeps_only_what_it_has_begun() {
     let _ = outbox.push(one.clone(), LIMITS);
     let _ = outbox.push(frame("two"), LIMITS);
     outbox.advance(2);
-    outbox.seal();
+    outbox.end();
     outbox.check_invariants();
     assert_eq!(outbox.single(), Some(&one.bytes()[2..]));
 }
@@ -463,7 +463,7 @@ fn sealed_bytes_outlive_the_frames_and_the_end() {
     assert_eq!((outbox.bytes(), outbox.frames()), (6, 0));
     assert!(!outbox.is_empty());
     outbox.push_control(Frame::text("two"));
-    outbox.seal();
+    outbox.end();
     assert_eq!((outbox.bytes(), outbox.sealed()), (6, Some(&b"record"[..])));
     outbox.check_invariants();
     outbox.advance_sealed(6);
