@@ -73,9 +73,11 @@ impl Listeners {
         }
     }
 
-    /// When the next connection can be accepted, if one may be waiting.
-    pub(super) fn next_try(&self) -> Option<Tick> {
-        (!self.waiting.is_empty()).then(|| self.paused_until.unwrap_or_default())
+    /// When the next connection can be accepted, if one may be waiting at a listener that is not held
+    /// back.
+    pub(super) fn next_try(&self, is_held_back: impl Fn(usize) -> bool) -> Option<Tick> {
+        let is_any = self.waiting.iter().any(|listener| !is_held_back(*listener));
+        is_any.then(|| self.paused_until.unwrap_or_default())
     }
 
     /// Nothing waits any more but at these listeners.
@@ -101,14 +103,16 @@ impl<N: Net> Server<N> {
         }
         self.listeners.paused_until = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = self.listeners.waiting.first().copied() else {
+            let mut waiting = self.listeners.waiting.iter();
+            let Some(first) = waiting.position(|listener| !self.is_held_back(*listener)) else {
                 return;
             };
+            let listener = self.listeners.waiting[first];
             match self.accept_one(listener, now) {
                 // In turns, so that one busy listener does not starve the others.
-                Next::Another => self.listeners.waiting.rotate_left(1),
+                Next::Another => self.listeners.waiting[first..].rotate_left(1),
                 Next::Empty => {
-                    self.listeners.waiting.remove(0);
+                    self.listeners.waiting.remove(first);
                 }
                 Next::Pause => {
                     self.listeners.paused_until = Some(now + PAUSE_TICKS);

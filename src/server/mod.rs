@@ -377,7 +377,8 @@ impl<N: Net> Server<N> {
             self.connections.wheel.next_look(),
             self.talk.chat().next_tick(),
             self.accounts.terms.next_tick(),
-            self.listeners.next_try(),
+            self.listeners
+                .next_try(|listener| self.is_held_back(listener)),
             self.next_end(),
         ];
         let of_peers = of_peers.into_iter().filter(|_| !is_settling);

@@ -81,6 +81,8 @@ impl<N: Net> Server<N> {
         reason: fn(ConnId, Protocol) -> CloseReason,
         now: Tick,
     ) {
+        // What was said in this turn comes before the close frames.
+        self.settle(now);
         // Queue all close frames before the first member leaves, so that no member gets the leave
         // notices of the others.
         for id in ids {

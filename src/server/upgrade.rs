@@ -47,7 +47,7 @@ enum Stage {
     /// The new program understands the state. In the next turn connections of TLS are asked to come
     /// back.
     Approved,
-    /// Connections of TLS, which cannot be carried, end. The chat goes on.
+    /// Connections of TLS, which cannot be carried, end, and no other is accepted. The chat goes on.
     Parting { until: Tick },
     /// Nothing is read or accepted until all is stored.
     Settling { until: Tick },
@@ -205,18 +205,25 @@ impl<N: Net> Server<N> {
         self.upgrading.stage = Stage::Parting { until };
     }
 
-    /// Those that have not ended in time, or have come meanwhile, are ended.
+    /// Those that have not ended in time are ended, with what the system holds for them. None has come
+    /// meanwhile (see [`Server::is_held_back`]).
     fn goes_on_parting(&mut self, until: Tick, now: Tick) {
         let secure: Vec<ConnId> = self.secure().collect();
         if !secure.is_empty() && now < until {
             return;
         }
         for id in secure {
-            self.connections.end(id);
+            self.give_up(id);
         }
         self.upgrading.stage = Stage::Settling {
             until: now + SETTLE_TICKS,
         };
+    }
+
+    /// Whether what waits at this listener is accepted later: a connection that would have to be ended
+    /// at once is the next image's.
+    pub(super) fn is_held_back(&self, listener: usize) -> bool {
+        matches!(self.upgrading.stage, Stage::Parting { .. }) && self.records.is_at(listener)
     }
 
     /// The connections that speak TLS.

@@ -295,6 +295,8 @@ pub(crate) struct SimNet {
     log: Log,
     /// The server reads and accepts nothing for a while, since another is to take over.
     pub(crate) is_settling: bool,
+    /// The server may leave newcomers of TLS unaccepted until then, since another is to take over.
+    pub(crate) secure_waits_until: Tick,
     /// The latest moment to which the clock runs ahead when nothing happens; then a client acts.
     pub(crate) horizon: Tick,
 }
@@ -315,6 +317,7 @@ impl SimNet {
             is_woken: Rc::default(),
             log: Log::default(),
             is_settling: false,
+            secure_waits_until: Tick(0),
             horizon: Tick(0),
         }
     }
@@ -322,6 +325,12 @@ impl SimNet {
     /// TLS is spoken at this door and all behind it.
     pub(crate) fn speaks_tls(&mut self, first: usize, config: Arc<ClientConfig>) {
         self.secure = Some((first, config));
+    }
+
+    fn is_secure(&self, door: usize) -> bool {
+        self.secure
+            .as_ref()
+            .is_some_and(|(first, _)| door >= *first)
     }
 
     /// From here on, the server reads all records at once that fit into its buffer.
@@ -361,7 +370,7 @@ impl SimNet {
         self.sockets.push(Socket::new(peer, is_spared));
         self.divide_window();
         let socket = self.sockets.len() - 1;
-        if let Some((_, config)) = self.secure.as_ref().filter(|(first, _)| door >= *first) {
+        if let Some((_, config)) = self.secure.as_ref().filter(|_| self.is_secure(door)) {
             let wire = Wire::new(config);
             self.sockets[socket].wire = Some(Box::new(wire));
             self.sockets[socket].edge.readable = true;
@@ -495,8 +504,18 @@ impl SimNet {
         self.signals.push_back(signal);
     }
 
-    /// Another server listens: it is reported what waits.
+    /// The connection by which a server watches a socket.
+    pub(crate) fn id_of(&self, socket: usize) -> Option<ConnId> {
+        let socket = &self.sockets[socket];
+        socket.watched.filter(|_| !socket.is_closed())
+    }
+
+    /// Another server listens: it is reported what waits. No connection that speaks TLS can be carried.
     pub(crate) fn is_taken_over(&mut self) {
+        let is_carried =
+            |socket: &Socket| socket.wire.is_some() && socket.accepted && !socket.is_closed();
+        let carried = self.sockets.iter().position(is_carried);
+        assert_eq!(carried, None, "a connection of TLS is open at an upgrade");
         for door in &mut self.doors {
             door.edge = !door.backlog.is_empty();
         }
@@ -649,13 +668,13 @@ impl SimNet {
                 "the server sleeps and has frames that it could write to {index}"
             );
         }
-        for door in self
-            .doors
-            .iter()
-            .filter(|door| self.listening && !door.edge)
-        {
+        let doors = self.doors.iter().enumerate();
+        for (index, door) in doors.filter(|(_, door)| self.listening && !door.edge) {
+            let is_secure = self.is_secure(index);
+            let held_until = [Tick(0), self.secure_waits_until][usize::from(is_secure)];
+            let by = held_until.max(self.now + PAUSE_TICKS);
             assert!(
-                door.backlog.is_empty() || !sleeps_past(self.now + PAUSE_TICKS),
+                door.backlog.is_empty() || !sleeps_past(by),
                 "the server sleeps and lets connections wait to be accepted"
             );
         }

@@ -4,6 +4,7 @@
 mod floods;
 mod holds;
 mod letters;
+mod partings;
 mod secure;
 
 use super::chance::Chance;

@@ -1,6 +1,6 @@
 //! An upgrade in a game: another server takes over the state, the network and the store of the one
-//! that plays, and the judge sees nothing of it. The state goes through bytes, and the check of the
-//! real program looks at each that is saved.
+//! that plays. The judge sees nothing of it but that clients of TLS are asked to come back. The state
+//! goes through bytes, and the check of the real program looks at each that is saved.
 
 use super::net::{Faults, SimNet};
 use parlor::carry::{OLDEST, VERSION, Writer, seal};
@@ -19,15 +19,23 @@ pub(crate) struct SimUpgrade {
     config: Config,
     outcome: Option<Result<(), String>>,
     is_woken: Rc<Cell<bool>>,
+    is_approved: Rc<Cell<bool>>,
 }
 
 impl SimUpgrade {
-    pub(crate) const fn new(config: Config, is_woken: Rc<Cell<bool>>) -> Self {
+    pub(crate) fn new(config: Config, is_woken: Rc<Cell<bool>>) -> Self {
         Self {
             config,
             outcome: None,
             is_woken,
+            is_approved: Rc::default(),
         }
+    }
+
+    /// Set when the server has heard that the new program understands the state: in its next turn it
+    /// asks the clients that speak TLS to come back.
+    pub(crate) fn approvals(&self) -> Rc<Cell<bool>> {
+        self.is_approved.clone()
     }
 }
 
@@ -40,31 +48,37 @@ impl Upgrade for SimUpgrade {
     }
 
     fn receive(&mut self) -> Option<Result<(), String>> {
-        self.outcome.take()
+        let outcome = self.outcome.take();
+        self.is_approved
+            .set(self.is_approved.get() || outcome == Some(Ok(())));
+        outcome
     }
 }
 
 /// Lets another server take over. As at an exec, nothing of the old one is dropped. `started`: what
-/// the store says, and the store, if there is one.
+/// the store says, and the store, if there is one. Returns where approvals are seen from here on.
 pub(crate) fn succeed(
     server: &mut Server<SimNet>,
     (config, max_connections): (&Config, usize),
     seed: u64,
     keeping: impl FnOnce(&Server<SimNet>) -> Keeping,
-) {
+) -> Rc<Cell<bool>> {
     let state = server.save();
     let keeping = keeping(server);
     let mut network = mem::replace(server.net_mut(), SimNet::new(0, Faults::NONE, 0));
     network.is_taken_over();
     let is_woken = network.waker();
     let mut next = Server::new(config.clone(), network, max_connections, seed, keeping);
-    next.use_upgrade(Box::new(SimUpgrade::new(config.clone(), is_woken)));
+    let upgrade = SimUpgrade::new(config.clone(), is_woken);
+    let approvals = upgrade.approvals();
+    next.use_upgrade(Box::new(upgrade));
     let restored = next.restore(&state);
     assert_eq!(restored, Ok(()), "the next image understands the state");
     next.watch_inherited();
     next.upgraded("the one before", Duration::ZERO);
     next.check_invariants();
     mem::forget(mem::replace(server, next));
+    approvals
 }
 
 /// What the next server knows without a store: the same start.
