@@ -540,6 +540,7 @@ impl Game {
         }
         self.check_people();
         self.gone.clear();
+        self.model.ends_turn();
     }
 
     /// A request may have to wait for the store, and with it all that is behind it.
@@ -816,7 +817,7 @@ impl Game {
         let session = connection.session;
         // Who it is may change with an answer that has not come.
         let is_known = one.is_itself();
-        let role = self.model.role(&who, Some(ROOMS[room]));
+        let role = self.model.role_lately(&who, Some(ROOMS[room]));
         let has_double = who
             .account
             .is_some_and(|account| self.may_have_double(person, account));
@@ -851,7 +852,7 @@ impl Game {
         let (Some(floor), Some(seq)) = (connection.floors.get(&room), entry["seq"].as_u64()) else {
             return;
         };
-        let role = self.model.role(&who, Some(ROOMS[room]));
+        let role = self.model.role_lately(&who, Some(ROOMS[room]));
         assert!(
             seq >= u64::from(*floor) || seats::reads_past(role) || !one.is_itself(),
             "{who:?} reads {entry}, and its floor is {floor}"
@@ -875,7 +876,7 @@ impl Game {
         let who = self.people[person].who().expect("it is open");
         let room = report["room"].as_str();
         assert!(
-            self.model.role(&who, room) >= Role::Moderator,
+            self.model.role_lately(&who, room) >= Role::Moderator,
             "{who:?} is shown {report}"
         );
         let pending = self.pending.as_ref().expect("a report is made");

@@ -15,6 +15,8 @@ pub(crate) struct Model {
     facts: BTreeMap<FactKey, Fact>,
     /// From the first on, without a gap.
     changes: Vec<Change>,
+    /// Roles that were taken in this turn, and had an effect before.
+    taken: Vec<Fact>,
 }
 
 /// Somebody, as rules see them.
@@ -50,12 +52,19 @@ impl Model {
 
     pub(crate) fn takes(&mut self, change: &Change) {
         for key in &change.forgets {
-            self.facts.remove(key);
+            let old = self.facts.remove(key);
+            self.taken.extend(old.filter(is_role));
         }
         for fact in &change.puts {
-            self.facts.insert(fact.key(), fact.clone());
+            let old = self.facts.insert(fact.key(), fact.clone());
+            self.taken.extend(old.filter(is_role));
         }
         self.changes.push(change.clone());
+    }
+
+    /// What has gone before has no effect any more.
+    pub(crate) fn ends_turn(&mut self) {
+        self.taken.clear();
     }
 
     /// The server has crashed: later changes than this one are lost.
@@ -131,6 +140,23 @@ impl Model {
         }
     }
 
+    /// The highest role that somebody has had in a room in this turn.
+    pub(crate) fn role_lately(&self, who: &Who, room: Option<&str>) -> Role {
+        let had = self.taken.iter().filter_map(|fact| match fact {
+            Fact::Role {
+                scope: one,
+                account,
+                role,
+            } if Some(*account) == who.account
+                && (*one == Scope::Server || *one == scope(room)) =>
+            {
+                Some(*role)
+            }
+            _ => None,
+        });
+        had.fold(self.role(who, room), Role::max)
+    }
+
     /// The accounts that have a role in a room.
     pub(crate) fn having(&self, role: Role, room: &str) -> Vec<AccountId> {
         let scope = scope(Some(room));
@@ -192,6 +218,10 @@ impl Model {
             Subject::Address(prefix) => is_bound && prefix.contains(who.address),
         }
     }
+}
+
+const fn is_role(fact: &Fact) -> bool {
+    matches!(fact, Fact::Role { .. })
 }
 
 pub(crate) fn scope(room: Option<&str>) -> Scope {
