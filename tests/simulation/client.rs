@@ -3,6 +3,7 @@
 
 use super::chance::Chance;
 use super::framing::{self, ServerFrame};
+use serde_json::Value;
 use std::collections::VecDeque;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -190,6 +191,9 @@ impl Ear {
             ServerFrame::Close(code, reason) => {
                 self.is_closed = true;
                 let has_reason = !reason.is_empty();
+                if code == Some(COME_BACK) {
+                    check_hint(reason);
+                }
                 Seen::Close { code, has_reason }
             }
             ServerFrame::Binary(_) => panic!("the chat sends no binary frames"),
@@ -201,6 +205,16 @@ impl Ear {
         );
         Some(seen)
     }
+}
+
+/// The code of a close frame that asks a client to come back.
+pub(crate) const COME_BACK: u16 = 1012;
+
+/// It says when: not at once, and soon.
+fn check_hint(reason: &str) {
+    let hint: Value = serde_json::from_str(reason).expect("the reason is an object");
+    let millis = hint["retry_ms"].as_u64().expect("a time");
+    assert!((1_000..6_000).contains(&millis), "come back in {millis} ms");
 }
 
 /// A request for an upgrade to `room`, which may have a query, with further header fields.

@@ -34,6 +34,10 @@ const DOORS: usize = 3;
 /// Turns in which clients connect and act; after them every connection must come to an end.
 const BUSY_TURNS: usize = 300;
 
+/// For so long at most an upgrade waits for clients that speak TLS to end: 2 s, and what a poll may
+/// be late.
+const PART_TICKS: u32 = 20 + 8;
+
 /// Turns within which a game must end: the longest deadlines, at a tick a turn, with a margin.
 const TURNS_MAX: usize = 20_000;
 
@@ -185,6 +189,11 @@ pub(super) struct Game {
     held: usize,
     /// At as many doors again.
     speaks_tls: bool,
+    approvals: Rc<Cell<bool>>,
+    /// An upgrade was approved in the last turn.
+    is_approved: bool,
+    /// In this turn the clients that speak TLS are asked to come back.
+    pub(super) parts_secure: bool,
 }
 
 /// A reply, or the beginning of a membership, whose place between the lines of a room is not yet
@@ -211,8 +220,7 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     };
     let mut net = SimNet::new(chance.next(), Faults::NONE, 2 * DOORS);
     let speaks_tls = !config.http.proxy_protocol && chance.percent(50);
-    // The judge of this game does not know which clients an upgrade asks to come back.
-    let has_upgrades = !speaks_tls && chance.percent(50);
+    let has_upgrades = chance.percent(50);
     if speaks_tls {
         net.speaks_tls(DOORS, tls::clients(chance.percent(70)));
     }
@@ -232,13 +240,18 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     let woken = is_woken.clone();
     let reload = SimReload::new(chance.next(), variants.clone(), holds.clone(), is_woken);
     server.use_reload(Box::new(reload));
-    server.use_upgrade(Box::new(SimUpgrade::new(config.clone(), woken)));
+    let upgrade = SimUpgrade::new(config.clone(), woken);
+    let approvals = upgrade.approvals();
+    server.use_upgrade(Box::new(upgrade));
     let mut game = Game {
         server,
         variants,
         holds,
         held: 0,
         speaks_tls,
+        approvals,
+        is_approved: false,
+        parts_secure: false,
         lengths: Lengths::new(&config),
         excess: Excess::new(&config),
         admission: Admission::new(max_connections, config.max_connections_per_address),
@@ -334,13 +347,19 @@ impl Game {
             // They go on when it is over.
             going_on.clear();
         }
+        self.parts_secure = std::mem::take(&mut self.is_approved);
+        if self.parts_secure {
+            self.server.net_mut().secure_waits_until = now + PART_TICKS;
+        }
         let mut outcome = self.server.turn();
+        let is_approved = self.approvals.take();
         if outcome == Turn::Upgrade {
             outcome = Turn::Again;
             self.is_succeeded();
         }
         self.notice_reload();
         self.judge(outcome, &going_on);
+        self.is_approved = is_approved && self.stop_signals == 0;
         outcome
     }
 
@@ -349,7 +368,7 @@ impl Game {
         self.note(|_| String::from("upgrade"));
         let (config, max_connections) = self.variants[self.holds.get()].clone();
         let seed = self.chance.next();
-        succeed(
+        self.approvals = succeed(
             &mut self.server,
             (&config, max_connections),
             seed,
@@ -469,6 +488,25 @@ impl Game {
         if self.has_upgrades && self.chance.percent(3) {
             self.server.net_mut().signal(Signal::Upgrade);
         }
+        for index in 0..self.people.len() {
+            let person = &self.people[index];
+            if person.is_over && person.was_parted && !person.has_returned {
+                self.returns(index);
+            }
+        }
+    }
+
+    /// One that an upgrade has asked to come back comes again, with its nick if no other may have it.
+    fn returns(&mut self, index: usize) {
+        if !self.chance.percent(10) {
+            return;
+        }
+        let person = &mut self.people[index];
+        person.has_returned = true;
+        let (manner, room, origin) = (person.manner, person.room, person.origin.clone());
+        let own = |nick: &String| nick.starts_with(['p', 'r']);
+        let nick = person.nick.clone().filter(own);
+        self.comes(manner, room, origin, true, nick);
     }
 
     fn newcomer(&mut self) {
@@ -478,11 +516,6 @@ impl Game {
             Origin::any(&mut self.chance)
         };
         let is_secure = self.speaks_tls && self.chance.percent(40);
-        let door = origin.door + if is_secure { DOORS } else { 0 };
-        let net = self.server.net_mut();
-        let Some(socket) = net.connect(door, origin.peer) else {
-            return;
-        };
         // Half of the clients are polite, so that the rooms have members.
         let manner = if self.chance.percent(50) {
             Manner::Polite
@@ -490,13 +523,35 @@ impl Game {
             MANNERS[self.chance.below(MANNERS.len())]
         };
         let room = self.chance.below(ROOMS.len());
+        self.comes(manner, room, origin, is_secure, None);
+    }
+
+    /// `nick`: one that it had before.
+    fn comes(
+        &mut self,
+        manner: Manner,
+        room: usize,
+        origin: Origin,
+        is_secure: bool,
+        nick: Option<String>,
+    ) {
+        let door = origin.door + if is_secure { DOORS } else { 0 };
+        let net = self.server.net_mut();
+        let Some(socket) = net.connect(door, origin.peer) else {
+            return;
+        };
         self.note(|_| {
             format!(
-                "{socket} comes: {manner:?}, for {}, {origin:?}, TLS {is_secure}",
+                "{socket} comes: {manner:?}, for {}, {origin:?}, TLS {is_secure}, again as {nick:?}",
                 ROOMS[room]
             )
         });
+        if let (Some(ledger), Some(nick)) = (self.ledgers.get_mut(room), &nick) {
+            ledger.may_come_again(nick);
+        }
         let mut person = Person::new(socket, manner, room, origin);
+        person.is_secure = is_secure;
+        person.had_nick = nick;
         let mut bytes = person.announces();
         bytes.extend(self.first_words(&mut person));
         self.send(socket, &bytes);
@@ -764,7 +819,8 @@ fn asks_for_room(person: &mut Person, chance: &mut Chance) -> Vec<u8> {
             person.is_nick_refused = true;
         }
         _ => {
-            let nick = format!("p{}", person.socket);
+            let had = person.had_nick.clone();
+            let nick = had.unwrap_or_else(|| format!("p{}", person.socket));
             target += &format!("?nick={nick}");
             person.nick = Some(nick);
         }

@@ -6,7 +6,7 @@
 //! determines what every well-behaved member must have received ([`super::account`]) and how each
 //! request must be answered. Limits and deadlines are computed a second time ([`super::limits`]).
 
-use super::client::{Manner, Seen};
+use super::client::{COME_BACK, Manner, Seen};
 use super::game::{Game, ROOMS, Unsettled, WITNESSED};
 use super::ledger::said;
 use super::limits::{Allowance, Burden, Consequence, Fate, Passage, Watch};
@@ -38,6 +38,9 @@ impl Game {
         for happened in log {
             is_report_wanted |= matches!(happened, Happened::Signalled(Signal::Report));
             self.take(happened);
+        }
+        if self.parts_secure {
+            self.parts_with_secure();
         }
         self.settle_the_rest();
         self.check_matched(&lines_before);
@@ -510,7 +513,7 @@ impl Game {
     fn upgrades(&mut self, socket: usize) {
         let now = self.now();
         let is_late = self.watches[socket].is_none_or(|watch| watch.is_late());
-        if is_late || self.stop_signals > 0 {
+        if is_late || self.stop_signals > 0 || self.people[socket].was_parted {
             return;
         }
         let origin = &self.people[socket].origin;
@@ -666,6 +669,85 @@ impl Game {
         }
     }
 
+    /// An upgrade has asked all clients that speak TLS to come back: members by a close frame in this
+    /// very turn, one after another in the order of their slots. Of others nothing counts any more.
+    fn parts_with_secure(&mut self) {
+        let net = self.server.net();
+        let secure = self.people.iter().filter(|person| person.is_secure);
+        let id_of = |person: &Person| Some((net.id_of(person.socket)?, person.socket));
+        let mut secure: Vec<_> = secure.filter_map(id_of).collect();
+        secure.sort_unstable_by_key(|(id, _)| id.slot());
+        let before: Vec<usize> = self.ledgers.iter().map(|ledger| ledger.cursor).collect();
+        let secure = secure.into_iter().map(|(_, socket)| socket);
+        let gone: Vec<usize> = secure.filter(|socket| self.was_parted(*socket)).collect();
+        for (room, before) in before.into_iter().enumerate() {
+            self.part_together(room, before, &gone);
+        }
+    }
+
+    /// None of those who are asked to come back in one turn is shown that the others have left: all that
+    /// came before the first of these notices, and nothing else, is for them.
+    fn part_together(&mut self, room: usize, before: usize, gone: &[usize]) {
+        let lines = self.ledgers[room].lines();
+        let gone = gone
+            .iter()
+            .filter(|socket| self.people[**socket].room == room);
+        let gone: Vec<usize> = gone.copied().collect();
+        let found = |socket: &usize| match self.people[*socket].farewell {
+            Some((earliest, latest)) if earliest == latest => Some(latest),
+            _ => None,
+        };
+        let is_leaving = |line: &String| line.starts_with("* ") && line.ends_with(" left");
+        let first = gone.iter().filter_map(found).min();
+        let range = first.map_or((before, lines.len()), |first| {
+            // Some of them may have a nick that is not known.
+            let others = lines[before..first].iter().rev();
+            let others = others.take_while(|line| is_leaving(line)).count();
+            (first - others, first)
+        });
+        for socket in gone {
+            self.people[socket].farewell = Some(range);
+        }
+    }
+
+    /// Returns whether it was a member, and has left by that.
+    fn was_parted(&mut self, socket: usize) -> bool {
+        let is_behind = self.server.net().is_behind(socket);
+        let person = &mut self.people[socket];
+        person.was_parted = true;
+        let is_up_to_date = !is_behind && !person.was_behind && person.behind_since.is_none();
+        let last = person.seen.last().map(|(_, seen)| seen);
+        let is_asked_back =
+            matches!(last, Some(Seen::Close { code, .. }) if *code == Some(COME_BACK));
+        match person.stay {
+            Stay::In => {
+                assert!(
+                    person.was_closed || !is_up_to_date,
+                    "{socket} speaks TLS and was not asked to come back at an upgrade"
+                );
+                let has_left = is_asked_back || !person.was_closed;
+                if has_left {
+                    self.leaves(socket, " left");
+                }
+                return has_left;
+            }
+            Stay::Outside => assert!(
+                !is_up_to_date
+                    || person.manner == Manner::Browser
+                    || self.watches[socket].is_none_or(|watch| !watch.is_handshake()),
+                "{socket} speaks TLS and waits for a response at an upgrade"
+            ),
+            Stay::Out => {}
+        }
+        false
+    }
+
+    /// Whether an upgrade has ended what a client began, in this turn or before.
+    fn is_parted(&self, socket: usize) -> bool {
+        let person = &self.people[socket];
+        person.is_secure && (self.parts_secure || person.was_parted)
+    }
+
     /// Finds the line that a member's request led to. Every request that was read earlier has its
     /// place before that line.
     fn finds(&mut self, socket: usize, is_theirs: impl Fn(&str) -> bool) -> Option<usize> {
@@ -789,7 +871,7 @@ impl Game {
             101 => is_refused_page || !is_outside,
             // A page that was read slowly may leave no time for the next request.
             408 => is_over || !is_sound,
-            503 => fate != Fate::Served || is_stopping,
+            503 => fate != Fate::Served || is_stopping || self.is_parted(socket),
             _ => fate == Fate::Served && !is_sound,
         };
         assert!(
@@ -829,6 +911,10 @@ impl Game {
     /// A client that broke no rule receives no close code that says it did.
     fn check_close(&mut self, socket: usize, code: Option<u16>) {
         let now = self.now();
+        assert!(
+            code != Some(COME_BACK) || self.is_parted(socket),
+            "{socket} was asked to come back, and there is no upgrade"
+        );
         if let Some(watch) = &mut self.watches[socket] {
             watch.was_ended(now);
         }
@@ -846,6 +932,8 @@ impl Game {
             // The member left of its own accord, or was kicked in a room without a witness.
             None | Some(1000) => person.room >= WITNESSED || person.stay == Stay::Out,
             Some(1001) => self.stop_signals > 0 || person.stay == Stay::Out,
+            // Of a client that speaks TLS, at an upgrade.
+            Some(COME_BACK) => true,
             Some(1008) => is_too_slow || person.burden.is_too_much() || person.room >= WITNESSED,
             Some(1013) => person
                 .behind_since

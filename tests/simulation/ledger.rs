@@ -92,6 +92,11 @@ impl Ledger {
         self.lines.push(line.to_owned());
     }
 
+    /// A member that has left comes again with the same nick, which may be reported in a sum.
+    pub(crate) fn may_come_again(&mut self, nick: &str) {
+        self.gone.remove(nick);
+    }
+
     fn leaves(&mut self, nick: &str, line: &str) {
         self.is_there(nick, line);
         self.gone.insert(nick.to_owned());

@@ -296,6 +296,14 @@ pub(crate) struct Person {
     pub(crate) room: usize,
     pub(crate) origin: Origin,
     pub(crate) nick: Option<String>,
+    /// The nick that it had before an upgrade, and asks for again.
+    pub(crate) had_nick: Option<String>,
+    /// It speaks TLS.
+    pub(crate) is_secure: bool,
+    /// An upgrade has asked it to come back, or ended what it had not begun.
+    pub(crate) was_parted: bool,
+    /// It is another person since.
+    pub(crate) has_returned: bool,
     /// The first nick was one that the server refuses.
     pub(crate) is_nick_refused: bool,
     /// The request had an Origin, as that of a page: it is refused by a 101 and a close frame.
@@ -381,6 +389,10 @@ impl Person {
             room,
             origin,
             nick: None,
+            had_nick: None,
+            is_secure: false,
+            was_parted: false,
+            has_returned: false,
             is_nick_refused: false,
             is_page: false,
             is_refused_page: false,
