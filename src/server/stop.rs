@@ -89,7 +89,7 @@ impl<N: Net> Server<N> {
             let Some(connection) = self.connections.get_mut(*id) else {
                 continue;
             };
-            if connection.state.is_open() {
+            if connection.state.is_open() && !connection.is_ending() {
                 let reason = reason(*id, connection.protocol);
                 let frame = Frame::close(reason.code(), &reason.text());
                 self.connections.push_close(*id, frame);
@@ -99,6 +99,10 @@ impl<N: Net> Server<N> {
             let Some(connection) = self.connections.get_mut(id) else {
                 continue;
             };
+            if connection.is_ending() {
+                // It has ended in this turn, and `reap` removes it.
+                continue;
+            }
             match connection.state.stop() {
                 Stop::Close => {
                     let reason = reason(id, connection.protocol);

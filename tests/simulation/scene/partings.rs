@@ -18,6 +18,7 @@ impl Scene {
         let mut scene = Self::with(unlimited(), faults);
         let mut net = SimNet::new(1, faults, 2);
         net.speaks_tls(SECURE, tls::clients(true));
+        net.ends_tls(tls::Manners::Bare);
         let upgrade = SimUpgrade::new(unlimited(), net.waker());
         scene.server = Server::new(unlimited(), net, 100, 1, Keeping::in_memory([7; 36]));
         scene.server.use_upgrade(Box::new(upgrade));
@@ -84,8 +85,7 @@ impl Scene {
 /// Sends a message without a turn.
 fn says_now(room: &mut Scene, who: Who, words: &str) {
     let frame = client::frame(0x81, words.as_bytes(), &mut room.chance);
-    let socket = room.people[who].socket;
-    room.server.net_mut().send(socket, &frame);
+    sends_now(room, who, &frame);
 }
 
 #[test]
@@ -113,6 +113,35 @@ fn what_is_said_in_the_turn_of_a_departure_comes_before_the_close_frame() {
     assert_eq!(room.heard(ann), ["ann: hello", "close Some(1001)"]);
 }
 
+/// Sends bytes without a turn.
+fn sends_now(room: &mut Scene, who: Who, bytes: &[u8]) {
+    let socket = room.people[who].socket;
+    room.server.net_mut().send(socket, bytes);
+}
+
+#[test]
+fn client_that_ends_in_the_turn_of_the_close_frames_is_neither_refused_nor_closed() {
+    let mut room = Scene::upgradable(Faults::NONE);
+    let ann = room.joins("ann");
+    let bob = room.joins_over_tls("bob");
+    let carol = room.connects_at(SECURE);
+    room.turns();
+    sends_now(&mut room, carol, b"GET /ws/lobby HT");
+    room.turns();
+    room.heard(ann);
+    room.heard(bob);
+    room.is_approved();
+    for who in [bob, carol] {
+        let socket = room.people[who].socket;
+        room.server.net_mut().shut(socket);
+    }
+    assert_eq!(room.one_turn(), Turn::Again);
+    assert_eq!(room.server.stats().refused, 0);
+    assert_eq!(room.server.stats().closed, 2);
+    assert!(room.heard(bob).is_empty() && room.heard(carol).is_empty());
+    assert_eq!(room.heard(ann), ["* bob left"]);
+}
+
 #[test]
 fn client_that_comes_over_tls_while_others_leave_is_served_by_the_next_server() {
     let mut room = Scene::upgradable(Faults::NONE);
@@ -124,8 +153,7 @@ fn client_that_comes_over_tls_while_others_leave_is_served_by_the_next_server() 
     assert_eq!(room.heard(ann), ["close Some(1012)"]);
     let bob = room.connects_at(SECURE);
     let request = client::upgrade("lobby?nick=bob");
-    let socket = room.people[bob].socket;
-    room.server.net_mut().send(socket, &request);
+    sends_now(&mut room, bob, &request);
     room.is_taken_over();
     assert!(!room.has_ended(bob));
     room.says(bob, "hello");
