@@ -34,9 +34,8 @@ const DOORS: usize = 3;
 /// Turns in which clients connect and act; after them every connection must come to an end.
 const BUSY_TURNS: usize = 300;
 
-/// For so long at most an upgrade waits for clients that speak TLS to end: 2 s, and what a poll may
-/// be late.
-const PART_TICKS: u32 = 20 + 8;
+/// For so long at most an upgrade waits for clients that speak TLS to end: 2 s.
+const PART_TICKS: u32 = 20;
 
 /// Turns within which a game must end: the longest deadlines, at a tick a turn, with a margin.
 const TURNS_MAX: usize = 20_000;
@@ -348,10 +347,11 @@ impl Game {
             going_on.clear();
         }
         self.parts_secure = std::mem::take(&mut self.is_approved);
+        let mut outcome = self.server.turn();
         if self.parts_secure {
+            let now = self.now();
             self.server.net_mut().secure_waits_until = now + PART_TICKS;
         }
-        let mut outcome = self.server.turn();
         let is_approved = self.approvals.take();
         if outcome == Turn::Upgrade {
             outcome = Turn::Again;

@@ -26,13 +26,20 @@ impl Game {
     /// held.
     pub(super) fn judge(&mut self, outcome: Turn, going_on: &[usize]) {
         let log = self.server.net_mut().take_log();
+        if self.parts_secure {
+            self.find_held(&log);
+        }
         self.find_kept(&log);
         self.matched = 0;
         self.kick_asked = false;
         let lines_before: Vec<usize> = self.ledgers.iter().map(|ledger| ledger.len()).collect();
         self.witnesses_hear(&log);
-        for socket in going_on {
-            self.handles(*socket, self.people[*socket].read_upto);
+        // What is kept is not handled after a signal to stop.
+        let is_stop = |happened: &Happened| matches!(happened, Happened::Signalled(Signal::Stop));
+        if !log.iter().any(is_stop) {
+            for socket in going_on {
+                self.handles(*socket, self.people[*socket].read_upto);
+            }
         }
         let mut is_report_wanted = false;
         for happened in log {
@@ -207,6 +214,27 @@ impl Game {
         self.handles(socket, upto);
     }
 
+    /// A client that is held when it is asked to come back has asked for what is not handled any more,
+    /// which is not seen from outside: it was sent more than its outbox takes, or could not be, or was
+    /// held before.
+    fn find_held(&mut self, log: &[Happened]) {
+        let bytes_max = self.config.conn.outbox.bytes_max;
+        for index in 0..self.people.len() {
+            let written = log.iter().filter_map(|happened| match happened {
+                Happened::Wrote { socket, bytes } if *socket == index => Some(bytes.len()),
+                _ => None,
+            });
+            let is_full = written.sum::<usize>() > bytes_max;
+            let is_behind = self.server.net().is_behind(index);
+            let person = &mut self.people[index];
+            let was_held = person.handled_upto != u64::MAX;
+            if person.is_secure && (is_full || was_held || is_behind || person.was_behind) {
+                person.may_be_held = true;
+                person.account = None;
+            }
+        }
+    }
+
     /// Finds out how much of what the server has read it has handled: all but what it keeps of held
     /// connections.
     fn find_kept(&mut self, log: &[Happened]) {
@@ -276,6 +304,11 @@ impl Game {
         assert!(
             person.manner != Manner::Witness || person.sent_close || self.stop_signals > 0,
             "a witness was closed"
+        );
+        let is_certain = !is_behind && !person.was_behind && !person.may_be_unwritten;
+        assert!(
+            !person.has_ended || !is_certain || !self.server.net().is_unanswered(socket),
+            "{socket} has ended TLS and received no close_notify"
         );
         let is_unasked = person.stay == Stay::In && !person.was_closed;
         let was_in = person.stay != Stay::Outside && !person.was_closed && !person.has_ended;
@@ -366,7 +399,7 @@ impl Game {
         // Behind many replies a flooder's messages wait until it has accepted these.
         let may_wait = person.manner == Manner::Flooder;
         if person.stay == Stay::Outside || self.stop_signals > 0 {
-        } else if person.may_be_unwritten || may_wait {
+        } else if person.may_be_unwritten || person.may_be_held || may_wait {
             self.tally.messages.perhaps(1);
         } else if is_in && (person.room >= WITNESSED || person.nick.is_none()) {
             // A kick is not seen before the end of the turn.
@@ -733,6 +766,7 @@ impl Game {
             }
             Stay::Outside => assert!(
                 !is_up_to_date
+                    || person.has_ended
                     || person.manner == Manner::Browser
                     || self.watches[socket].is_none_or(|watch| !watch.is_handshake()),
                 "{socket} speaks TLS and waits for a response at an upgrade"
@@ -789,7 +823,7 @@ impl Game {
             return;
         }
         assert!(
-            person.was_behind,
+            person.was_behind || person.may_be_held,
             "a message of {socket} was not delivered to the room"
         );
         person.stay = Stay::Out;
@@ -1042,8 +1076,17 @@ impl Game {
                 person.farewell
             );
         }
+        // A server that has given up the handshake discards what comes, also the end of TLS.
+        let is_sent_away = person.was_parted || self.stop_signals > 0;
+        let is_late = self.watches[index].is_some_and(|watch| watch.is_late());
+        let is_given_up = is_sent_away || is_late;
+        let may_be_unheard = person.is_secure && is_given_up && person.seen.is_empty();
         assert!(
-            !person.had_ended || is_behind || person.was_behind || self.watches[index].is_none(),
+            !person.had_ended
+                || is_behind
+                || person.was_behind
+                || may_be_unheard
+                || self.watches[index].is_none(),
             "{index} has ended, was sent everything, and is still open"
         );
         person.had_ended = person.has_ended;

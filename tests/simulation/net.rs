@@ -10,7 +10,7 @@
 //! the system must hold no bytes of a connection that the server has closed.
 
 use super::chance::Chance;
-use super::tls::Wire;
+use super::tls::{Manners, Wire};
 use parlor::id::{ConnId, Millis, Peer, Tick};
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use parlor::tls::TURNED_AWAY;
@@ -256,6 +256,12 @@ impl Socket {
         !self.reset && self.outgoing.len() > self.accepts
     }
 
+    /// The client's end of TCP has arrived, which may be later than its last words.
+    fn is_shut(&self) -> bool {
+        let is_held = self.wire.as_ref().is_some_and(|wire| wire.holds_end());
+        self.end_arrived && (!is_held || self.server_shut)
+    }
+
     fn has_unread(&self) -> bool {
         match &self.wire {
             // What arrived can be sealed when the handshake is over, and the end comes behind it.
@@ -284,8 +290,10 @@ pub(crate) struct SimNet {
     doors: Vec<Door>,
     /// The first door where TLS is spoken, and by which clients. `None`: at none.
     secure: Option<(usize, Arc<ClientConfig>)>,
-    /// All that is sealed is read at once, of which no edge follows.
+    /// All that is sealed is read at once, of which no edge follows, and the client's end with it.
     reads_all_records: bool,
+    /// How all clients end TLS; `None`: at random.
+    manners: Option<Manners>,
     listening: bool,
     /// Accepting fails until this moment.
     exhausted_until: Tick,
@@ -311,6 +319,7 @@ impl SimNet {
             doors: (0..doors).map(|_| Door::default()).collect(),
             secure: None,
             reads_all_records: false,
+            manners: None,
             listening: true,
             exhausted_until: Tick(0),
             signals: VecDeque::new(),
@@ -325,6 +334,17 @@ impl SimNet {
     /// TLS is spoken at this door and all behind it.
     pub(crate) fn speaks_tls(&mut self, first: usize, config: Arc<ClientConfig>) {
         self.secure = Some((first, config));
+    }
+
+    /// From here on, clients that come end TLS like this.
+    pub(crate) fn ends_tls(&mut self, manners: Manners) {
+        self.manners = Some(manners);
+    }
+
+    /// The server has read the client's close_notify, and has sent none.
+    pub(crate) fn is_unanswered(&self, socket: usize) -> bool {
+        let wire = self.sockets[socket].wire.as_ref();
+        wire.is_some_and(|wire| wire.is_unanswered())
     }
 
     fn is_secure(&self, door: usize) -> bool {
@@ -371,7 +391,9 @@ impl SimNet {
         self.divide_window();
         let socket = self.sockets.len() - 1;
         if let Some((_, config)) = self.secure.as_ref().filter(|_| self.is_secure(door)) {
-            let wire = Wire::new(config);
+            let manners = [Manners::Bare, Manners::Both, Manners::Waits];
+            let manners = manners[self.chance.below(manners.len())];
+            let wire = Wire::new(config, self.manners.unwrap_or(manners));
             self.sockets[socket].wire = Some(Box::new(wire));
             self.sockets[socket].edge.readable = true;
         }
@@ -407,7 +429,7 @@ impl SimNet {
             socket.edge.writable = true;
         }
         // When the end of both sides has been acknowledged, the system reports an event.
-        if had_unsent && !socket.has_unsent() && socket.server_shut && socket.end_arrived {
+        if had_unsent && !socket.has_unsent() && socket.server_shut && socket.is_shut() {
             socket.edge.readable = true;
             socket.is_acknowledged = true;
         }
@@ -624,7 +646,7 @@ impl SimNet {
                 id,
                 readable,
                 writable,
-                ended: socket.end_arrived || socket.reset,
+                ended: socket.is_shut() || socket.reset,
             });
         }
         for signal in std::mem::take(&mut self.signals) {
@@ -731,14 +753,22 @@ impl SimNet {
             };
             let data: Vec<u8> = socket.arrived.drain(..count).collect();
             wire.seal(&data, self.chance.percent(5));
+            if self.reads_all_records && socket.end_arrived {
+                wire.ends();
+            }
+        }
+        let is_all_read = !wire.has_sealed() && socket.end_arrived && socket.arrived.is_empty();
+        if is_all_read && wire.may_seal() {
+            wire.ends();
         }
         if !wire.has_sealed() {
-            if !socket.end_arrived || !socket.arrived.is_empty() {
+            if !is_all_read || wire.holds_end() && !socket.server_shut {
                 return Read::Blocked;
             }
-            socket.end_read = true;
             socket.is_acknowledged = false;
-            self.note(Happened::End(index));
+            if !std::mem::replace(&mut socket.end_read, true) {
+                self.note(Happened::End(index));
+            }
             return Read::End;
         }
         let mut count = buffer.len().min(wire.len());
@@ -755,6 +785,11 @@ impl SimNet {
                 socket: index,
                 upto,
             });
+        }
+        let socket = &mut self.sockets[index];
+        let is_ended = socket.wire.as_ref().is_some_and(|wire| wire.is_end_read());
+        if is_ended && !std::mem::replace(&mut socket.end_read, true) {
+            self.note(Happened::End(index));
         }
         Read::Bytes(count)
     }
@@ -801,11 +836,12 @@ impl SimNet {
             count = 1 + self.chance.below(count);
         }
         let socket = &mut self.sockets[index];
+        let was_held = socket.wire.as_ref().is_some_and(|wire| wire.holds_end());
         let written = match &mut socket.wire {
             None => bytes[..count].to_vec(),
             Some(wire) => {
                 let data = wire.wrote(&bytes[..count]);
-                socket.edge.readable |= socket.has_unread();
+                socket.edge.readable |= socket.has_unread() || was_held && socket.is_shut();
                 data
             }
         };
@@ -1008,10 +1044,13 @@ impl Net for SimNet {
     }
 
     fn shutdown_write(&mut self, stream: &mut SimStream) {
-        if let Some(wire) = &self.sockets[stream.socket].wire {
+        let socket = &mut self.sockets[stream.socket];
+        if let Some(wire) = &socket.wire {
             wire.check_shut();
+            // A client that waits for our end of TLS has that of TCP.
+            socket.edge.readable |= wire.holds_end() && socket.end_arrived;
         }
-        self.sockets[stream.socket].server_shut = true;
+        socket.server_shut = true;
         self.note(Happened::Shut(stream.socket));
     }
 

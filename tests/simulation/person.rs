@@ -302,6 +302,8 @@ pub(crate) struct Person {
     pub(crate) is_secure: bool,
     /// An upgrade has asked it to come back, or ended what it had not begun.
     pub(crate) was_parted: bool,
+    /// Of what it asked for in that turn, the last may not have been handled.
+    pub(crate) may_be_held: bool,
     /// It is another person since.
     pub(crate) has_returned: bool,
     /// The first nick was one that the server refuses.
@@ -392,6 +394,7 @@ impl Person {
             had_nick: None,
             is_secure: false,
             was_parted: false,
+            may_be_held: false,
             has_returned: false,
             is_nick_refused: false,
             is_page: false,

@@ -55,9 +55,23 @@ pub(crate) fn clients(is_newest: bool) -> Arc<ClientConfig> {
     Arc::new(config.with_no_client_auth())
 }
 
+/// How a client ends its side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manners {
+    /// By the end of TCP alone (RFC 8446 §6.1 asks for more).
+    Bare,
+    /// By a close_notify and the end of TCP behind it.
+    Both,
+    /// By a close_notify; the end of TCP comes when the server has ended its side.
+    Waits,
+}
+
 /// One connection.
 pub(crate) struct Wire {
     client: ClientConnection,
+    manners: Manners,
+    /// The client has sealed its close_notify.
+    has_notified: bool,
     /// Sealed, and not read by the server.
     to_server: VecDeque<u8>,
     /// Data in what is there, which the server has when it has read the last byte.
@@ -74,11 +88,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(config: &Arc<ClientConfig>) -> Self {
+    pub(crate) fn new(config: &Arc<ClientConfig>, manners: Manners) -> Self {
         let name = ServerName::try_from("parlor.example").expect("a name");
         let client = ClientConnection::new(config.clone(), name).expect("a client");
         let mut wire = Self {
             client,
+            manners,
+            has_notified: false,
             to_server: VecDeque::new(),
             sealed_data: 0,
             server_has_closed: false,
@@ -119,6 +135,30 @@ impl Wire {
         self.client.writer().write_all(data).expect("memory");
         self.sealed_data += data.len();
         self.pump();
+    }
+
+    /// The client has nothing more to say, and seals its close_notify if it sends one.
+    pub(crate) fn ends(&mut self) {
+        let is_first = !std::mem::replace(&mut self.has_notified, true);
+        if self.manners != Manners::Bare && is_first {
+            self.client.send_close_notify();
+            self.pump();
+        }
+    }
+
+    /// The server has read the client's close_notify.
+    pub(crate) fn is_end_read(&self) -> bool {
+        self.manners != Manners::Bare && self.has_notified && !self.has_sealed()
+    }
+
+    /// The server has read the client's close_notify, and has sent none.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.is_end_read() && self.has_data && !self.server_has_closed
+    }
+
+    /// The end of TCP is still to come, though the client has said its last.
+    pub(crate) fn holds_end(&self) -> bool {
+        self.manners == Manners::Waits && self.has_notified && !self.server_has_closed
     }
 
     /// The server reads so many bytes. Returns them and how much data is whole with them.

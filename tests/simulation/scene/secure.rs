@@ -1,6 +1,6 @@
 //! Scenes over TLS: what the records between a client and the server must not change.
 
-use super::super::tls;
+use super::super::tls::{self, Manners};
 use super::*;
 
 impl Scene {
@@ -83,6 +83,38 @@ fn data_behind_a_full_turn_is_read_without_an_event() {
     bytes.extend(client::frame(0x81, b"the last", &mut room.chance));
     room.sends(ann, &bytes);
     assert_eq!(room.heard(bob).last().unwrap(), "ann: the last");
+}
+
+/// So many pings that the rest waits for the next turn, a message and the end of TLS come at once.
+fn end_behind_data(manners: Manners) {
+    let mut room = Scene::secure(unlimited(), Faults::NONE);
+    let ann = room.joins("ann");
+    room.server.net_mut().ends_tls(manners);
+    let bob = room.joins("bob");
+    room.server.net_mut().reads_all_records();
+    room.heard(ann);
+    room.heard(bob);
+    let mut bytes = Vec::new();
+    for _ in 0..90 {
+        bytes.extend(client::frame(0x8A, &[b'b'; 125], &mut room.chance));
+    }
+    bytes.extend(client::frame(0x81, b"bye", &mut room.chance));
+    room.sends_and_ends(bob, &bytes);
+    assert_eq!(room.heard(ann), ["bob: bye", "* bob left"]);
+    assert_eq!(room.heard(bob), ["bob: bye"]);
+    assert!(room.has_ended(bob));
+    let socket = room.people[bob].socket;
+    assert!(!room.server.net().is_unanswered(socket));
+}
+
+#[test]
+fn end_of_tls_behind_data_is_seen_and_answered() {
+    end_behind_data(Manners::Both);
+}
+
+#[test]
+fn end_of_tls_behind_data_is_seen_without_the_end_of_tcp() {
+    end_behind_data(Manners::Waits);
 }
 
 #[test]
