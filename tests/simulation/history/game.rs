@@ -3,8 +3,9 @@
 //! what must hold at all times, and in quiet times that all has arrived.
 
 use super::super::chance::Chance;
-use super::super::client::{self, Seen};
+use super::super::client::{self, COME_BACK, Seen};
 use super::super::net::{self, Happened, SimNet};
+use super::super::tls;
 use super::super::trace::Trace;
 use super::disk::Disk;
 use super::follower::{Bounds, Follower};
@@ -22,13 +23,22 @@ use parlor::log::{self, Keeping};
 use parlor::net::{Net, Signal};
 use parlor::server::{Server, Turn};
 use parlor::{chat, conn, ws};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// From the last entry that a witness reads until the server has taken it for live, and said so.
 const TURNS_TO_LIVE: u32 = 5;
+/// The listeners: a plain one, and one at which TLS is spoken.
+const DOORS: usize = 2;
+const SECURE: usize = 1;
+
+/// For so long at most an upgrade waits for clients that speak TLS to end: 2 s.
+const PART_TICKS: u32 = 20;
+
 /// Turns of a server in which clients connect and act.
 const BUSY_TURNS: usize = 150;
 
@@ -140,6 +150,12 @@ pub(super) struct Game {
     bounds: Bounds,
     /// A store is behind the server.
     has_store: bool,
+    /// At a door of its own.
+    speaks_tls: bool,
+    /// Set when an upgrade is approved, at which clients that speak TLS are asked to come back.
+    approvals: Rc<Cell<bool>>,
+    /// One was approved in the last turn.
+    is_approved: bool,
     /// What the present server has done, in turns.
     turns: usize,
     turns_in_all: u64,
@@ -153,11 +169,19 @@ pub(super) struct Game {
     trace: Trace,
 }
 
-fn server(config: &Config, net: SimNet, keeping: Keeping, seed: u64) -> Server<SimNet> {
-    let is_woken = net.waker();
+/// Returns where its approvals are seen as well.
+fn server(
+    config: &Config,
+    net: SimNet,
+    keeping: Keeping,
+    seed: u64,
+) -> (Server<SimNet>, Rc<Cell<bool>>) {
+    let upgrade = SimUpgrade::new(config.clone(), net.waker());
+    let approvals = upgrade.approvals();
     let mut server = Server::new(config.clone(), net, 1000, seed, keeping);
-    server.use_upgrade(Box::new(SimUpgrade::new(config.clone(), is_woken)));
-    server
+    server.use_upgrade(Box::new(upgrade));
+    server.serve_tls(vec![SECURE], tls::acceptor());
+    (server, approvals)
 }
 
 /// Plays one game to its end and returns its number of turns. Panics at a broken promise.
@@ -169,9 +193,15 @@ pub(crate) fn play(seed: u64, trace: Trace) -> u64 {
     let has_store = chance.percent(85);
     let mut engine = Engine::new(Disk::default(), store::Faults::NONE);
     let keeping = keeping(&mut engine, has_store, &mut chance);
-    let net = SimNet::new(chance.next(), net::Faults::NONE, 1);
+    let mut net = SimNet::new(chance.next(), net::Faults::NONE, DOORS);
+    let speaks_tls = chance.percent(40);
+    net.speaks_tls(SECURE, tls::clients(chance.percent(70)));
+    let (server, approvals) = server(&config, net, keeping, chance.next());
     let mut game = Game {
-        server: server(&config, net, keeping, chance.next()),
+        server,
+        speaks_tls,
+        approvals,
+        is_approved: false,
         bounds: Bounds {
             catch_up_max: config.log.catch_up_max,
             history_max: config.log.catch_up_max,
@@ -300,10 +330,15 @@ impl Game {
         let is_spared = self.programs[index].conduct == Conduct::Witness;
         // An address for each, since joining has a rate.
         let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, index as u8)));
+        let door = if self.programs[index].is_secure {
+            SECURE
+        } else {
+            0
+        };
         let net = self.server.net_mut();
         let socket = match is_spared {
-            true => net.connect_spared(0, peer),
-            false => net.connect(0, peer),
+            true => net.connect_spared(door, peer),
+            false => net.connect(door, peer),
         };
         let Some(socket) = socket else { return };
         let bytes = self.programs[index].connects(socket);
@@ -329,8 +364,10 @@ impl Game {
             let mut program = Program::new(number, conduct, self.rooms());
             program.wants(self.chance.below(self.rooms()));
             program.wants(self.chance.below(self.rooms()));
+            program.is_secure = self.speaks_tls && self.chance.percent(50);
+            let is_secure = program.is_secure;
             self.programs.push(program);
-            self.note(|_| format!("j{number} comes: {conduct:?}"));
+            self.note(|_| format!("j{number} comes: {conduct:?}, TLS {is_secure}"));
         }
         if self.readers.len() < 5 && self.chance.percent(4) {
             let conduct = [Conduct::Prompt, Conduct::Slow, Conduct::Dozing];
@@ -338,9 +375,11 @@ impl Game {
             let number = self.readers.len();
             let room = self.chance.below(self.rooms());
             let wish = [None, Some(0), Some(5), Some(100)][self.chance.below(4)];
-            let reader = Reader::new(number, conduct, room, wish);
+            let mut reader = Reader::new(number, conduct, room, wish);
+            reader.is_secure = self.speaks_tls && self.chance.percent(50);
+            let is_secure = reader.is_secure;
             self.readers.push(reader);
-            self.note(|_| format!("p{number} comes: {conduct:?}, {wish:?}"));
+            self.note(|_| format!("p{number} comes: {conduct:?}, {wish:?}, TLS {is_secure}"));
         }
     }
 
@@ -438,6 +477,10 @@ impl Game {
         self.server.net_mut().horizon = now + 10;
         self.server.net_mut().is_settling = self.server.is_settling();
         let mut outcome = self.server.turn();
+        if mem::replace(&mut self.is_approved, self.approvals.take()) {
+            let now = self.now();
+            self.server.net_mut().secure_waits_until = now + PART_TICKS;
+        }
         if outcome == Turn::Upgrade {
             outcome = Turn::Again;
             self.is_succeeded();
@@ -462,7 +505,8 @@ impl Game {
             true => with_store(engine.disk.started(), Box::new(engine.store())),
             false => in_memory(server),
         };
-        succeed(&mut self.server, (&self.config, 1000), seed, keeping);
+        self.approvals = succeed(&mut self.server, (&self.config, 1000), seed, keeping);
+        self.server.serve_tls(vec![SECURE], tls::acceptor());
     }
 
     fn judges(&mut self) {
@@ -593,13 +637,20 @@ impl Game {
             return;
         };
         let socket = connection.socket;
+        // While the server stops, or before an upgrade.
+        let may_be_sent_away = self.stops_at.is_some() || program.is_secure;
         let answer = match seen {
             Seen::Ping(payload) if !connection.is_closed() => {
                 program.pongs(&payload, &mut self.chance)
             }
-            Seen::Close { code, .. } => program.is_closed(code, &mut self.chance),
-            // While the server stops, or the request arrived too slowly.
-            Seen::Status(503) if self.stops_at.is_some() => return,
+            Seen::Close { code, .. } => {
+                let nick = &program.nick;
+                let is_right = code != Some(COME_BACK) || may_be_sent_away;
+                assert!(is_right, "{nick} speaks no TLS and was asked to come back");
+                program.is_closed(code, &mut self.chance)
+            }
+            Seen::Status(503) if may_be_sent_away => return,
+            // The request arrived too slowly.
             Seen::Status(101 | 408) | Seen::Ping(_) | Seen::Pong(_) => return,
             Seen::Status(_) | Seen::Line(_) => panic!("{} was sent {seen:?}", program.nick),
         };
@@ -666,7 +717,12 @@ impl Game {
 
     fn reader_connects(&mut self, index: usize) {
         let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(198, 51, 100, index as u8)));
-        let Some(socket) = self.server.net_mut().connect(0, peer) else {
+        let door = if self.readers[index].is_secure {
+            SECURE
+        } else {
+            0
+        };
+        let Some(socket) = self.server.net_mut().connect(door, peer) else {
             return;
         };
         let lines = self.config.log.history_lines;
@@ -747,6 +803,9 @@ impl Game {
                 Seen::Ping(payload) => client::frame(0x8A, &payload, &mut self.chance),
                 Seen::Close { code, .. } => {
                     let reader = &mut self.readers[index];
+                    let may_be_sent_away = self.stops_at.is_some() || reader.is_secure;
+                    let is_right = code != Some(COME_BACK) || may_be_sent_away;
+                    assert!(is_right, "p{index} was asked to come back");
                     if mem::replace(&mut reader.is_closed, true) {
                         continue;
                     }
@@ -754,7 +813,9 @@ impl Game {
                     let payload = code.as_ref().map_or(&[][..], |code| &code[..]);
                     client::frame(0x88, payload, &mut self.chance)
                 }
-                Seen::Status(503) if self.stops_at.is_some() => continue,
+                Seen::Status(503) if self.stops_at.is_some() || self.readers[index].is_secure => {
+                    continue;
+                }
                 Seen::Status(101 | 408) | Seen::Pong(_) => continue,
                 Seen::Status(_) | Seen::Line(_) => panic!("p{index} was sent {seen:?}"),
             };
@@ -768,8 +829,10 @@ impl Game {
         let Some(connection) = &program.connection else {
             return;
         };
+        // What it asked for last, before it moved, may be read after it has come back.
+        let is_moving = program.conduct == Conduct::Moving;
         assert!(
-            connection.close_code != Some(4001),
+            connection.close_code != Some(4001) || is_moving,
             "{} was replaced by itself",
             program.nick
         );
@@ -919,7 +982,6 @@ impl Game {
                 assert!(self.turns < from + QUIET_TURNS, "the server does not stop");
                 self.turn();
             }
-            self.stops_at = None;
             self.engine.stops();
         } else {
             self.engine.crashes(&mut self.chance);
@@ -934,6 +996,7 @@ impl Game {
             None => (Found::Same, None),
         };
         self.starts(ending, found, disk);
+        self.stops_at = None;
     }
 
     /// Drops the server, and starts a new one on the same disk and network. The clients of the old
@@ -946,17 +1009,15 @@ impl Game {
         let seed = self.chance.next();
         // The new server needs a network at once, and the streams of the old one must be dropped
         // before it: they report that they are closed.
-        let idle = SimNet::new(0, net::Faults::NONE, 1);
+        let idle = SimNet::new(0, net::Faults::NONE, DOORS);
         let unused = Keeping {
             started: keeping.started.clone(),
             store: None,
         };
-        drop(mem::replace(
-            &mut self.server,
-            server(&self.config, idle, unused, 0),
-        ));
+        let (idle, _) = server(&self.config, idle, unused, 0);
+        drop(mem::replace(&mut self.server, idle));
         network.process_ends(ending == Ending::Crash, &mut self.chance);
-        self.server = server(&self.config, network, keeping, seed);
+        (self.server, self.approvals) = server(&self.config, network, keeping, seed);
         // What the last server has sent is judged by the disk that it had.
         let mut swaps = |game: &mut Self| {
             if let Some(other) = &mut other {

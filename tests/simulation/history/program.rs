@@ -313,6 +313,8 @@ pub(crate) struct Program {
     pub(crate) conduct: Conduct,
     pub(crate) connection: Option<Connection>,
     pub(crate) nick: String,
+    /// It speaks TLS.
+    pub(crate) is_secure: bool,
     session: Option<String>,
     memories: Vec<Memory>,
     pub(crate) messages: Vec<Message>,
@@ -341,6 +343,7 @@ impl Program {
             conduct,
             connection: None,
             nick: format!("j{number}"),
+            is_secure: false,
             session: None,
             memories: vec![Memory::default(); rooms],
             messages: Vec::new(),

@@ -29,6 +29,8 @@ pub(crate) struct Reader {
     is_welcome: bool,
     /// It has sent a close frame, or received one.
     pub(crate) is_closed: bool,
+    /// It speaks TLS.
+    pub(crate) is_secure: bool,
     is_operator: bool,
     asked_for_more: bool,
     kicks: u32,
@@ -57,6 +59,7 @@ impl Reader {
             before: None,
             is_welcome: false,
             is_closed: false,
+            is_secure: false,
             is_operator: false,
             asked_for_more: false,
             kicks: 0,
@@ -83,6 +86,7 @@ impl Reader {
             missed: self.missed,
             kicks: self.kicks,
             edits: self.edits,
+            is_secure: self.is_secure,
             socket: Some(socket),
             ..Self::new(self.number, self.conduct, self.room, self.wish)
         };
