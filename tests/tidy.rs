@@ -85,7 +85,7 @@ const MAY_NAME: [(&str, &[&str]); 33] = [
 ];
 
 /// Crates with a place of their own.
-const BELONGS: [(&str, &[&str]); 21] = [
+const BELONGS: [(&str, &[&str]); 20] = [
     ("argon2", &["password"]),
     ("clap", &["options"]),
     ("clap_complete", &["options"]),
@@ -103,7 +103,6 @@ const BELONGS: [(&str, &[&str]); 21] = [
     ("rustls", &["tls", "load"]),
     ("serde_core", &["wire", "load", "token"]),
     ("sha2", &["token"]),
-    ("signal_hook", &["net"]),
     ("strsim", &["options"]),
     ("toml", &["options"]),
     ("tungstenite", &["ws", "http"]),

@@ -235,34 +235,3 @@ pub fn take_state(variable: impl Fn(&str) -> Option<OsString>) -> Option<Vec<u8>
     file.read_to_end(&mut state).ok()?;
     Some(state)
 }
-
-/// Lets the signals that a server handles wait: the next image has them when it watches for them.
-pub fn block_signals() {
-    mask(libc::SIG_BLOCK);
-}
-
-/// Has those that wait delivered.
-pub fn unblock_signals() {
-    mask(libc::SIG_UNBLOCK);
-}
-
-fn mask(how: libc::c_int) {
-    const HANDLED: [libc::c_int; 5] = [
-        libc::SIGTERM,
-        libc::SIGINT,
-        libc::SIGHUP,
-        libc::SIGUSR1,
-        libc::SIGUSR2,
-    ];
-    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    #[expect(unsafe_code, reason = "no library in the tree masks signals")]
-    // SAFETY: sigemptyset initializes the set, which outlives the calls; the numbers are those of
-    // signals, and no old set is asked for.
-    let _ = unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        for signal in HANDLED {
-            libc::sigaddset(set.as_mut_ptr(), signal);
-        }
-        libc::pthread_sigmask(how, set.as_ptr(), std::ptr::null_mut())
-    };
-}

@@ -4,11 +4,12 @@
 use super::defer::defer_accept;
 use super::notify::{Manager, monotonic_micros};
 use super::passed::{Passed, PassedError, own};
+use super::signals::Signals;
 use super::unix::{self, SocketFile, UnixError};
 use super::unsent::{reset_on_close, unsent_bytes};
 use super::{
     Accept, Inherited, InheritedListener, ListenAddr, ListenerKind, Net, Process, Read, Ready,
-    Settings, Signal, SocketFileMark, TurnAway, Waker, Write, heap, process,
+    Settings, SocketFileMark, TurnAway, Waker, Write, heap, process,
 };
 use crate::id::{ConnId, Millis, Peer, Tick};
 use mio::event::{Event, Source};
@@ -17,11 +18,10 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::io::{Errno, writev};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice, Read as _};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -32,11 +32,8 @@ const _: () = assert!(usize::BITS == 64, "a token holds a slot and a generation"
 
 /// No connection has this generation: it marks listeners, signals and the waker.
 const OURS: u32 = u32::MAX;
-const STOP: ConnId = ConnId::new(u32::MAX, OURS);
-const REPORT: ConnId = ConnId::new(u32::MAX - 1, OURS);
-const WAKER: ConnId = ConnId::new(u32::MAX - 2, OURS);
-const RELOAD: ConnId = ConnId::new(u32::MAX - 3, OURS);
-const UPGRADE: ConnId = ConnId::new(u32::MAX - 4, OURS);
+const SIGNALS: ConnId = ConnId::new(u32::MAX, OURS);
+const WAKER: ConnId = ConnId::new(u32::MAX - 1, OURS);
 
 /// Only the user of the server may connect.
 const ADMIN_MODE: u32 = 0o600;
@@ -156,7 +153,8 @@ impl MioNet {
     pub fn bind(settings: &Settings, passed: Vec<Passed>) -> Result<Self, StartError> {
         let poll = Poll::new().map_err(StartError::Poll)?;
         // First, so that a signal during the start does not leave a socket's file behind.
-        let signals = Signals::watch(&poll).map_err(StartError::Signals)?;
+        let signals = Signals::watch(poll.registry(), token(SIGNALS));
+        let signals = signals.map_err(StartError::Signals)?;
         let waker = mio::Waker::new(poll.registry(), token(WAKER)).map_err(StartError::Poll)?;
         let mut listeners = Listener::all(settings, passed)?;
         for (number, listener) in listeners.iter_mut().enumerate() {
@@ -318,17 +316,6 @@ impl MioNet {
     pub fn waker(&self) -> Waker {
         self.waker.clone()
     }
-
-    fn count_signals(stream: &mut UnixStream) -> usize {
-        let mut bytes = [0; 64];
-        loop {
-            match stream.read(&mut bytes) {
-                // No further event would report the signal.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                outcome => return outcome.unwrap_or(0),
-            }
-        }
-    }
 }
 
 /// The monotonic clock of the whole program.
@@ -373,7 +360,7 @@ pub(super) fn watch_stream(poll: &Poll, stream: &mut Stream, id: ConnId) -> io::
     }
 }
 
-/// Waits for events. False: a signal handler interrupted the wait.
+/// Waits for events. False: the wait was interrupted, as by a debugger.
 pub(super) fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> bool {
     match poll.poll(events, timeout) {
         Ok(()) => true,
@@ -417,26 +404,13 @@ impl Net for MioNet {
         let has_events = wait(&mut self.poll, &mut self.events, timeout);
         self.woke = Some(clock());
         if !has_events {
-            // The signal's byte is waiting in the signal stream.
             return;
         }
         for event in &self.events {
             let id = ConnId::from_u64(event.token().0 as u64);
-            if id == STOP {
-                let count = Self::count_signals(&mut self.signals.stop);
-                ready.extend(std::iter::repeat_n(Ready::Signal(Signal::Stop), count));
-            } else if id == RELOAD {
-                if Self::count_signals(&mut self.signals.reload) > 0 {
-                    ready.push(Ready::Signal(Signal::Reload));
-                }
-            } else if id == REPORT {
-                if Self::count_signals(&mut self.signals.report) > 0 {
-                    ready.push(Ready::Signal(Signal::Report));
-                }
-            } else if id == UPGRADE {
-                if Self::count_signals(&mut self.signals.upgrade) > 0 {
-                    ready.push(Ready::Signal(Signal::Upgrade));
-                }
+            if id == SIGNALS {
+                let signals = std::iter::from_fn(|| self.signals.next());
+                ready.extend(signals.map(Ready::Signal));
             } else if id == WAKER {
                 ready.push(Ready::Woken);
             } else if id.generation() == OURS {
@@ -876,39 +850,4 @@ fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener>
     // mio and std listen with a backlog of 128, too few for a crowd that reconnects.
     socket.listen(i32::try_from(settings.backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
-}
-
-/// Signals as bytes in streams that the poll watches.
-struct Signals {
-    stop: UnixStream,
-    reload: UnixStream,
-    report: UnixStream,
-    upgrade: UnixStream,
-}
-
-impl Signals {
-    fn watch(poll: &Poll) -> io::Result<Self> {
-        let stop = Self::stream(poll, STOP, &[SIGTERM, SIGINT])?;
-        // Also where nohup(1) started the server with it ignored: it ends no server.
-        let reload = Self::stream(poll, RELOAD, &[SIGHUP])?;
-        let report = Self::stream(poll, REPORT, &[SIGUSR1])?;
-        let upgrade = Self::stream(poll, UPGRADE, &[SIGUSR2])?;
-        Ok(Self {
-            stop,
-            reload,
-            report,
-            upgrade,
-        })
-    }
-
-    fn stream(poll: &Poll, id: ConnId, signals: &[i32]) -> io::Result<UnixStream> {
-        let (sender, receiver) = std::os::unix::net::UnixStream::pair()?;
-        for signal in signals {
-            signal_hook::low_level::pipe::register(*signal, sender.try_clone()?)?;
-        }
-        receiver.set_nonblocking(true)?;
-        let mut receiver = UnixStream::from_std(receiver);
-        watch(poll, &mut receiver, id, Interest::READABLE)?;
-        Ok(receiver)
-    }
 }

@@ -19,13 +19,14 @@ mod nowhere;
 mod passed;
 mod process;
 mod settings;
+mod signals;
 mod terminal;
 mod unix;
 mod unsent;
 mod waker;
 
 pub use call::Caller;
-pub use image::{Image, block_signals, close_on_exec, take_state, unblock_signals};
+pub use image::{Image, close_on_exec, take_state};
 pub use inherit::{Inherited, InheritedListener, ListenerKind, SocketFileMark};
 pub use notify::Manager;
 pub use nowhere::Nowhere;

@@ -8,7 +8,7 @@ use super::settings::{read_config, variable};
 use super::{FAILED, misused, print};
 use parlor::config::{Config, Invocation};
 use parlor::net::mio::{MioNet, raise_descriptor_limit};
-use parlor::net::{Image, Net, block_signals, take_state, unblock_signals};
+use parlor::net::{Image, Net, take_state};
 use parlor::reload::fitting;
 use parlor::server::{Preface, Server, connections_within, examine};
 use std::ffi::OsString;
@@ -98,20 +98,17 @@ pub(super) fn take_over(
     server.watch_inherited();
     let paused = MioNet::since(preface.inherited.saved_micros);
     server.upgraded(&preface.version, paused);
-    unblock_signals();
     Ok(())
 }
 
 /// Executes the next image. Returns if that fails: the server goes on.
 pub(super) fn execute(server: &mut Server<MioNet>, succession: &mut Succession) {
     server.close_store();
-    block_signals();
     server.net_mut().reloads(true);
     let state = server.save();
     let streams = server.streams().map(AsFd::as_fd);
     let kept: Vec<_> = streams.chain(server.net().listening()).collect();
     let why = succession.image.execute(&state, &kept);
-    unblock_signals();
     server.net_mut().reloads(false);
     let directory = succession.directory.clone().ok_or("");
     let origin = server.origin();

@@ -33,8 +33,8 @@ fn kept(directory: &Path, room: &str) -> Vec<String> {
 }
 
 /// What the server says of its store to operators: why it cannot write.
-fn fault_of(folder: &Folder) -> Option<String> {
-    let (status, body) = ask(&folder.path("admin.sock"), &get("/status"));
+pub(crate) fn fault_of(directory: &Path) -> Option<String> {
+    let (status, body) = ask(&directory.join("admin.sock"), &get("/status"));
     assert_eq!(status, 200);
     let body: Value = serde_json::from_str(&body).expect("JSON");
     body["store_fault"].as_str().map(str::to_owned)
@@ -95,7 +95,7 @@ fn refuses_and_recovers(name: &str, rule: &str, why: &str) {
     let mut bob = server.join_room("den", "bob");
     assert_eq!(ann.says("den", "before"), 1);
     bob.hears("ann: before");
-    assert_eq!(fault_of(&folder), None);
+    assert_eq!(fault_of(&folder.0), None);
     assert_eq!(readiness(&folder).0, 200);
 
     let fault = Fault::inject_into_store(&server, rule);
@@ -103,8 +103,8 @@ fn refuses_and_recovers(name: &str, rule: &str, why: &str) {
     let first = ann.send("den", "during");
     assert_eq!(ann.hears("during"), 2);
     bob.hears("ann: during");
-    eventually("operators are informed", || fault_of(&folder).is_some());
-    contains(fault_of(&folder).expect("a reason"), why);
+    eventually("operators are informed", || fault_of(&folder.0).is_some());
+    contains(fault_of(&folder.0).expect("a reason"), why);
     let unready = (503, String::from("The store takes no writes.\n"));
     assert_eq!(readiness(&folder), unready);
     let second = ann.send("den", "refused");
@@ -116,7 +116,7 @@ fn refuses_and_recovers(name: &str, rule: &str, why: &str) {
 
     assert!(fault.ends() > 0);
     assert_eq!(seq_of(&ann.answer(first)), 2);
-    eventually("operators are informed", || fault_of(&folder).is_none());
+    eventually("operators are informed", || fault_of(&folder.0).is_none());
     assert_eq!(readiness(&folder).0, 200);
     assert_eq!(ann.says("den", "after"), 3);
     hears_line(&mut bob, "ann: after");
@@ -167,7 +167,7 @@ fn message_waits_for_a_disk_that_fails_once() {
         assert_eq!(ann.says("den", &format!("message {number}")), number);
         fault.ends();
     }
-    assert_eq!(fault_of(&folder), None);
+    assert_eq!(fault_of(&folder.0), None);
     stops(server);
     assert_eq!(kept(&folder.0, "den"), ["message 1", "message 2"]);
 }
@@ -217,7 +217,7 @@ fn server_whose_disk_fails_still_stops_when_it_is_asked_to() {
     let fault = Fault::inject_into_store(&server, "pwrite64:error=EIO");
     ann.send("den", "never stored");
     ann.hears("never stored");
-    eventually("operators are informed", || fault_of(&folder).is_some());
+    eventually("operators are informed", || fault_of(&folder.0).is_some());
     server.signal("TERM");
     let (status, errors) = server.ends_late();
     assert_eq!(status.code(), Some(0));
@@ -263,7 +263,7 @@ fn disk_that_stalls_delays_acknowledgements_and_nothing_else() {
         dan.leaves();
     }
     assert!(!ann.has_answer(first), "the disk has stalled all the time");
-    assert_eq!(fault_of(&folder), None, "it has not failed");
+    assert_eq!(fault_of(&folder.0), None, "it has not failed");
     fault.ends();
     assert_eq!(seq_of(&ann.answer(first)), 2);
     for (number, id) in (1..).zip(waiting) {
@@ -367,14 +367,14 @@ fn server_on_a_full_disk_goes_on_by_itself_when_there_is_space() {
         let mut is_stored = false;
         eventually("it is stored or cannot be", || {
             is_stored = ann.has_answer(id);
-            is_stored || fault_of(&inside).is_some()
+            is_stored || fault_of(&inside.0).is_some()
         });
         if !is_stored {
             break id;
         }
         stored += 1;
     };
-    contains(fault_of(&inside).expect("a reason"), "full");
+    contains(fault_of(&inside.0).expect("a reason"), "full");
     is_refused(&{
         let id = ann.send("den", "refused");
         ann.answer(id)

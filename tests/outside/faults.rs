@@ -33,6 +33,11 @@ impl Fault {
         Self::attach(&[], server.thread("store"), rule)
     }
 
+    /// The same for the thread of the loop alone.
+    pub(crate) fn inject_into_loop(server: &Server, rule: &str) -> Self {
+        Self::attach(&[], server.pid(), rule)
+    }
+
     fn attach(options: &[&str], id: u32, rule: &str) -> Self {
         let (calls, _) = rule.split_once(':').expect("system calls and a fault");
         let mut strace = Command::new("strace")

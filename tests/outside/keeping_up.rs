@@ -72,16 +72,29 @@ impl Program {
         }
     }
 
+    /// The next object, or with what the server closes.
+    pub(crate) fn event_or_close(&mut self) -> Result<Value, (Option<u16>, String)> {
+        match self.pending.pop_front() {
+            Some(event) => Ok(event),
+            None => self.read_or_close_by(now() + 2 * PATIENCE),
+        }
+    }
+
     fn read_by(&mut self, deadline: Instant) -> Option<Value> {
+        self.read_or_close_by(deadline).ok()
+    }
+
+    fn read_or_close_by(&mut self, deadline: Instant) -> Result<Value, (Option<u16>, String)> {
         loop {
             match self.client.frame_or_cut_by(deadline) {
                 Frame::Text(text) => {
                     self.schema.check_sent(&text);
-                    return Some(serde_json::from_str(&text).expect("an object"));
+                    return Ok(serde_json::from_str(&text).expect("an object"));
                 }
                 Frame::Ping(payload) => self.client.try_send(&frame(0x8A, &payload)),
                 Frame::Pong(_) => {}
-                Frame::Close(..) | Frame::End => return None,
+                Frame::Close(code, reason) => return Err((code, reason)),
+                Frame::End => return Err((None, String::new())),
             }
         }
     }

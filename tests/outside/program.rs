@@ -84,9 +84,14 @@ impl Program {
         let text = request.to_string();
         self.schema.check_request(&text);
         self.client.says(&text);
+        self.answer(&request["id"])
+    }
+
+    /// The answer to a request with this id. What comes before it is left out.
+    pub(crate) fn answer(&mut self, id: &Value) -> Value {
         loop {
             let object = self.next();
-            if object["re"] == request["id"] {
+            if object["re"] == *id {
                 return object;
             }
         }

@@ -1,7 +1,9 @@
 //! How the server ends: every connection is closed with a code, what is queued is sent, and no
 //! client can delay the end beyond the grace time.
 
+use super::store::keeping_in;
 use super::support::{Frame, Server, command, eventually, now};
+use super::unix::Folder;
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -85,4 +87,31 @@ fn hangup_reads_the_settings_again_and_ends_nothing() {
         drop(ann);
         assert_eq!(server.exit_status().code(), Some(0));
     }
+}
+
+/// Another thread would take a signal that comes while the program is replaced, and lose it.
+#[test]
+fn every_thread_leaves_signals_to_the_loop() {
+    let folder = Folder::new("shutdown-threads");
+    let server = keeping_in(&folder.0);
+    server.join("ann");
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("Linux");
+    let mut count = 0;
+    for thread in threads {
+        let status = thread.expect("a thread").path().join("status");
+        let status = std::fs::read_to_string(status).expect("it goes on");
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = u64::from_str_radix(blocked.expect("a mask").trim(), 16).expect("a number");
+        for (name, number) in [
+            ("HUP", 1),
+            ("INT", 2),
+            ("USR1", 10),
+            ("USR2", 12),
+            ("TERM", 15),
+        ] {
+            assert!(blocked & 1 << (number - 1) != 0, "{name} in {status}");
+        }
+        count += 1;
+    }
+    assert!(count > 1, "the loop and the store");
 }

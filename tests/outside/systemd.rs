@@ -137,6 +137,31 @@ fn manager_is_informed_of_a_reload() {
 }
 
 #[test]
+fn manager_is_informed_of_an_upgrade_and_hears_the_watchdog_of_the_next_image() {
+    let folder = Folder::new("systemd-upgrade");
+    let path = folder.path("notify");
+    let manager = Manager::at(&path);
+    let mut parlor = parlor();
+    let parlor = parlor
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000");
+    let mut server = Server::spawn(parlor, 1);
+    manager.awaits("READY=1");
+    let mut ann = server.join("ann");
+    server.signal("USR2");
+    contains(manager.awaits("RELOADING=1"), "MONOTONIC_USEC=");
+    manager.awaits("READY=1");
+    for _ in 0..3 {
+        manager.awaits("WATCHDOG=1");
+    }
+    ann.says("still here");
+    ann.hears("ann: still here");
+    server.signal("TERM");
+    manager.awaits("STOPPING=1");
+    assert!(server.exit_status().success());
+}
+
+#[test]
 fn watchdog_of_another_process_hears_nothing() {
     let folder = Folder::new("systemd-other");
     let path = folder.path("notify");
@@ -171,13 +196,15 @@ fn with_passed(descriptor: OwnedFd, variables: &str, options: &[&str]) -> Comman
     shell
 }
 
+/// Variables for one descriptor.
+const ONE_PASSED: &str = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=chat";
+
 /// As [`Server::spawn`], which gives a process no input.
 fn activated(listener: OwnedFd, options: &[&str]) -> (Activated, String) {
-    let mut shell = with_passed(
-        listener,
-        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=chat",
-        options,
-    );
+    starts(&mut with_passed(listener, ONE_PASSED, options))
+}
+
+fn starts(shell: &mut Command) -> (Activated, String) {
     let shell = shell.stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = shell.spawn().expect("it starts");
     let output = lines(child.stdout.take().expect("a pipe"));
@@ -222,6 +249,26 @@ fn connections_wait_in_a_passed_socket_while_the_server_restarts() {
     waiting.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     let (_second, _) = activated(listener.into(), &[]);
     assert_eq!(waiting.response().status, 200);
+}
+
+#[test]
+fn passed_socket_is_kept_by_an_upgrade() {
+    let folder = Folder::new("systemd-passed-upgrade");
+    let path = folder.path("notify");
+    let manager = Manager::at(&path);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let copy = listener.try_clone().expect("a copy");
+    let mut shell = with_passed(copy.into(), ONE_PASSED, &[]);
+    let (server, _) = starts(shell.env("NOTIFY_SOCKET", &path));
+    manager.awaits("READY=1");
+    let mut ann = Client::connect(address).upgraded("/ws/lobby?nick=ann");
+    super::support::signal(&server.0, "USR2");
+    manager.awaits("RELOADING=1");
+    manager.awaits("READY=1");
+    Client::connect(address).upgraded("/ws/lobby?nick=bob");
+    ann.hears_at_last("* bob joined");
+    server.stops();
 }
 
 #[test]

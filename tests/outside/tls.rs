@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-const P256: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/p256");
+pub(crate) const P256: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/p256");
 const ED25519: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/ed25519");
 
 /// A server that speaks plain HTTP at its first address and TLS at its second.
@@ -48,18 +48,8 @@ impl Site {
 
     /// A client that trusts this certificate alone and asks for this name.
     fn try_client(&self, pair: &str, name: &'static str) -> Result<Secure, String> {
-        let mut roots = RootCertStore::empty();
-        let pem = fs::read(format!("{pair}.crt")).expect("a certificate");
-        let root = CertificateDer::from_pem_slice(&pem).expect("a certificate");
-        roots.add(root).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring has ciphers for both")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let name = ServerName::try_from(name).expect("a name");
-        let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let client = ClientConnection::new(trusting(pair), name).expect("a client");
         let stream = TcpStream::connect(self.address()).expect("it listens");
         let patience = Some(PATIENCE);
         stream.set_read_timeout(patience).expect("a socket option");
@@ -86,6 +76,21 @@ impl Site {
         let line = body.lines().find(|line| line.starts_with(name));
         line.unwrap_or_default().to_owned()
     }
+}
+
+/// What a client needs that trusts this certificate alone.
+pub(crate) fn trusting(pair: &str) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let pem = fs::read(format!("{pair}.crt")).expect("a certificate");
+    let root = CertificateDer::from_pem_slice(&pem).expect("a certificate");
+    roots.add(root).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has ciphers for both")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
 struct Secure {

@@ -2,16 +2,25 @@
 //! A link stands for the installed program, so that what takes over can be chosen.
 
 use super::admin::{fails, succeeds};
+use super::disk::fault_of;
+use super::faults::Fault;
+use super::keeping_up::{self, View};
 use super::program::Program;
+use super::relay::relay_to;
 use super::store::keeping;
-use super::support::{Client, Frame, Server, command, contains, frame, upgrade_request};
+use super::support::{
+    Client, Frame, PATIENCE, Server, command, contains, eventually, frame, now, upgrade_request,
+};
+use super::tls::P256;
 use super::unix::Folder;
 use serde_json::{Value, json};
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 const TEXT: u8 = 0x81;
@@ -30,13 +39,18 @@ struct Installed {
 
 impl Installed {
     fn start(name: &str, options: &[&str]) -> Self {
+        Self::start_at(name, options, 1)
+    }
+
+    /// With as many listeners as that.
+    fn start_at(name: &str, options: &[&str], listeners: usize) -> Self {
         let folder = Folder::new(name);
         let place = folder.path(INSTALLED);
         symlink(command().get_program(), &place).expect("a link");
         let mut start = of(&keeping(&folder.path("state")), &place);
         start.args(["--listen", "127.0.0.1:0", "--message-rate", "0"]);
         start.args(options);
-        let server = Server::spawn(&mut start, 1);
+        let server = Server::spawn(&mut start, listeners);
         Self { folder, server }
     }
 
@@ -223,6 +237,91 @@ fn program_that_cannot_take_over_is_refused_and_the_chat_goes_on() {
     contains(count, "lobby");
 }
 
+/// The state says that a later version has written it, so the program is older than the running one.
+#[test]
+fn program_that_is_older_than_the_running_one_is_refused() {
+    let installed = Installed::start("upgrade-older", &[]);
+    let (mut ann, mut bob) = installed.server.ann_and_bob();
+    let program = command().get_program().to_str().expect("a path").to_owned();
+    // Behind the magic word of 8 bytes comes the version.
+    installed.installs(&format!(
+        "#!/bin/sh\n{{ dd bs=8 count=1; printf '\\377\\0\\0\\0'; dd bs=4 count=1 of=/dev/null; cat; }} \
+         2>/dev/null | {program} \"$@\"\n"
+    ));
+    contains(
+        installed.is_refused(),
+        "of a newer version than this program reads",
+    );
+    ann.says("still here");
+    bob.hears_at_last("ann: still here");
+}
+
+#[test]
+#[ignore = "needs strace; tests/run runs it"]
+fn upgrade_is_refused_while_the_disk_is_full() {
+    let installed = Installed::start("upgrade-full", &[]);
+    let (mut ann, mut bob) = installed.server.ann_and_bob();
+    let fault = Fault::inject_into_store(&installed.server, "pwrite64:error=ENOSPC");
+    ann.says("unstored");
+    bob.hears("ann: unstored");
+    contains(installed.is_refused(), "messages cannot be stored: ");
+    assert!(fault.ends() > 0);
+    let state = installed.folder.path("state");
+    eventually("the disk takes it", || fault_of(&state).is_none());
+    installed.upgrades();
+    ann.says("stored");
+    bob.hears_at_last("ann: stored");
+    bob.says("for bob as well");
+    ann.hears_at_last("bob: for bob as well");
+}
+
+#[test]
+#[ignore = "needs strace; tests/run runs it"]
+fn upgrade_is_refused_while_the_disk_stalls_and_the_message_is_acknowledged_later() {
+    let installed = Installed::start("upgrade-stalled", &[]);
+    let mut ann = Program::in_room(&installed.server, "ann", "den");
+    let fault =
+        Fault::inject_into_store(&installed.server, "fsync,fdatasync:delay_enter=3600000000");
+    let request = json!({"type": "send", "room": "den", "text": "stalled", "id": "s"});
+    ann.client.says(&request.to_string());
+    let began = now();
+    contains(
+        installed.is_refused(),
+        "the store has not committed all within 5 s",
+    );
+    assert!(now() - began < PATIENCE);
+    fault.ends();
+    let answer = ann.answer(&json!("s"));
+    assert_eq!(answer["seq"], 1, "{answer}");
+    installed.upgrades();
+    let sent = ann.asks(json!({"type": "send", "room": "den", "text": "goes on"}));
+    assert_eq!(sent["seq"], 2, "{sent}");
+}
+
+/// The number of execve(2).
+#[cfg(target_arch = "x86_64")]
+const EXECUTES: &str = "59 ";
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+#[ignore = "needs strace; tests/run runs it"]
+fn signal_that_comes_while_the_next_image_is_executed_reaches_it() {
+    let mut installed = Installed::start("upgrade-signal", &[]);
+    let mut ann = installed.server.join("ann");
+    let main_thread = Fault::inject_into_loop(&installed.server, "execve:delay_enter=2000000");
+    let call = format!("/proc/{}/syscall", installed.server.pid());
+    installed.server.signal("USR2");
+    eventually("the next image is being executed", || {
+        fs::read_to_string(&call).is_ok_and(|call| call.starts_with(EXECUTES))
+    });
+    installed.server.signal("TERM");
+    main_thread.comes();
+    main_thread.ends();
+    assert!(matches!(ann.frame(), Frame::Close(Some(1001), _)));
+    drop(ann);
+    assert_eq!(installed.server.exit_status().code(), Some(0));
+}
+
 #[test]
 fn program_that_hangs_is_given_up() {
     let installed = Installed::start("upgrade-hangs", &[]);
@@ -259,40 +358,79 @@ fn unix_sockets_are_served_after_an_upgrade_and_removed_at_the_end() {
     );
 }
 
+#[test]
+fn newcomer_over_tls_while_an_upgrade_is_under_way_is_served_by_the_next_image() {
+    let pair = [format!("{P256}.crt"), format!("{P256}.key")];
+    let mut options = vec!["--tls-listen", "127.0.0.1:0", "--close-timeout", "60s"];
+    options.extend(["--tls-cert", &pair[0], "--tls-key", &pair[1]]);
+    let installed = Installed::start_at("upgrade-newcomer", &options, 2);
+    let secure = relay_to(secure_address(&installed.server), P256);
+    let mut stays = Client::connect(secure).upgraded("/ws/lobby?nick=ann");
+    let state = installed.folder.path("state");
+    thread::scope(|scope| {
+        let upgrade = scope.spawn(|| succeeds(&state, &["upgrade"]));
+        // It is asked to leave, and takes the time that it has.
+        while !matches!(stays.frame(), Frame::Close(..)) {}
+        let mut newcomer = Client::connect(secure).upgraded("/ws/lobby?nick=bob");
+        upgrade.join().expect("it succeeds");
+        contains(newcomer.line(), "* welcome to lobby, bob. ");
+        newcomer.send_frame(0x89, b"");
+        loop {
+            match newcomer.frame() {
+                Frame::Text(_) => {}
+                frame => break assert_eq!(frame, Frame::Pong(Vec::new())),
+            }
+        }
+    });
+}
+
 /// What ends the talk of [`upgrades_under_load`].
 const LAST_LINE: &str = "that was all";
 
-/// Upgrades one after the other while a room talks and newcomers come and go.
+/// Lines that a slow reader reads between two upgrades: fewer than are said meanwhile.
+const READ_SLOWLY: usize = 20;
+
+/// Upgrades one after the other while a room talks and newcomers come and go: with readers of lines,
+/// one of them behind all the time, and programs over TLS, which come back after each upgrade.
+/// Everybody gets every line once, in order.
 fn upgrades_under_load(name: &str, count: usize) {
-    let installed = Installed::start(name, &["--max-connections-per-address", "0"]);
+    let mut options = vec!["--max-connections-per-address", "0"];
+    // The slow reader is to miss nothing.
+    options.extend([
+        "--outbox-frames",
+        "8",
+        "--stall-timeout",
+        "60s",
+        "--catch-up-max",
+        "100000",
+    ]);
+    options.extend(["--tls-listen", "127.0.0.1:0"]);
+    let pair = [format!("{P256}.crt"), format!("{P256}.key")];
+    options.extend(["--tls-cert", &pair[0], "--tls-key", &pair[1]]);
+    let installed = Installed::start_at(name, &options, 2);
     let server = &installed.server;
+    let secure = relay_to(secure_address(server), P256);
     let readers: Vec<Client> = (0..8).map(|n| server.join(&format!("reader{n}"))).collect();
+    let slow = server.join_with_small_window("slow");
     let mut ann = server.join("ann");
     let address = server.address();
     let is_over = AtomicBool::new(false);
-    let (said, heard) = thread::scope(|scope| {
-        let reads = |mut reader: Client| {
-            let mut next = 0;
-            loop {
-                let line = reader.line();
-                match line.strip_prefix("ann: ") {
-                    Some(LAST_LINE) => return next,
-                    Some(text) => assert_eq!(text, format!("line {next}")),
-                    None => continue,
-                }
-                next += 1;
-            }
-        };
-        let readers = readers.into_iter();
-        let readers: Vec<_> = readers
-            .map(|reader| scope.spawn(move || reads(reader)))
+    let (upgraded, upgrades) = channel();
+    thread::scope(|scope| {
+        let programs: Vec<_> = (0..2)
+            .map(|n| scope.spawn(move || follows_over_tls(secure, &format!("program{n}"))))
             .collect();
+        let readers: Vec<_> = readers
+            .into_iter()
+            .map(|mut reader| scope.spawn(move || reads_on(&mut reader, 0, usize::MAX)))
+            .collect();
+        let slow = scope.spawn(move || reads_slowly(slow, &upgrades));
         let talks = scope.spawn(|| {
             let mut number = 0;
             while !is_over.load(Ordering::Relaxed) {
-                ann.says(&format!("line {number}"));
+                ann.says(&line(number));
                 // Its own line is the pace.
-                ann.hears_at_last(&format!("ann: line {number}"));
+                ann.hears_at_last(&format!("ann: {}", line(number)));
                 number += 1;
             }
             ann.says(LAST_LINE);
@@ -310,18 +448,82 @@ fn upgrades_under_load(name: &str, count: usize) {
         });
         for _ in 0..count {
             installed.upgrades();
+            upgraded.send(()).expect("the slow reader reads");
         }
+        drop(upgraded);
         is_over.store(true, Ordering::Relaxed);
         let said: usize = talks.join().expect("ann talks");
         let guests: usize = comes.join().expect("guests come");
         assert!(guests > 0 && said > count, "{guests} guests, {said} lines");
-        let heard: Vec<usize> = readers
-            .into_iter()
-            .map(|reader| reader.join().expect("a reader reads"))
-            .collect();
-        (said, heard)
+        for reader in readers {
+            assert_eq!(reader.join().expect("a reader reads"), said);
+        }
+        assert_eq!(slow.join().expect("the slow reader reads"), said);
+        for program in programs {
+            let (heard, times) = program.join().expect("a program follows");
+            assert_eq!(heard, said);
+            assert!(times > 0, "it was never asked to come back");
+        }
     });
-    assert!(heard.iter().all(|count| *count == said));
+}
+
+/// Long enough that the slow reader's socket is soon full.
+fn line(number: usize) -> String {
+    format!("line {number} {:x<1000}", "")
+}
+
+/// Where the server speaks TLS.
+fn secure_address(server: &Server) -> SocketAddr {
+    let url = server.addresses[1].strip_prefix("https://");
+    let address = url.expect("it speaks TLS").trim_end_matches('/');
+    address.parse().expect("an address")
+}
+
+/// Reads lines, the next being `next`, until `upto` or the last. Returns the next.
+fn reads_on(reader: &mut Client, mut next: usize, upto: usize) -> usize {
+    while next < upto {
+        let heard = reader.line();
+        match heard.strip_prefix("ann: ") {
+            Some(LAST_LINE) => return next,
+            Some(text) => assert_eq!(text, line(next)),
+            None => continue,
+        }
+        next += 1;
+    }
+    next
+}
+
+fn reads_slowly(mut reader: Client, upgrades: &Receiver<()>) -> usize {
+    let mut next = 0;
+    while upgrades.recv().is_ok() {
+        next = reads_on(&mut reader, next, next + READ_SLOWLY);
+    }
+    reads_on(&mut reader, next, usize::MAX)
+}
+
+/// A program that comes back whenever it is asked to, and resumes. Returns how many lines it has, and
+/// how often it came back.
+fn follows_over_tls(address: SocketAddr, nick: &str) -> (usize, usize) {
+    let mut view = View::default();
+    for times in 0.. {
+        let mut program = keeping_up::Program::connect(address, nick);
+        program.request(view.join("lobby"));
+        let (code, reason) = loop {
+            match program.event_or_close() {
+                Ok(event) => view.take(&event),
+                Err(close) => break close,
+            }
+            if view.texts.last().is_some_and(|text| text == LAST_LINE) {
+                let heard = view.texts.len() - 1;
+                assert!((0..heard).all(|number| view.texts[number] == line(number)));
+                return (heard, times);
+            }
+        };
+        assert_eq!(code, Some(1012), "{reason}");
+        let hint: Value = serde_json::from_str(&reason).expect("an object");
+        assert!(hint["retry_ms"].is_u64(), "{reason}");
+    }
+    unreachable!("it returns");
 }
 
 #[test]
