@@ -15,7 +15,10 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, Error, HandshakeKind, RootCertStore};
+use rustls::{
+    CipherSuite, ClientConfig, ClientConnection, Error, HandshakeKind, RootCertStore,
+    SupportedCipherSuite,
+};
 use session::Sessions;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -80,7 +83,12 @@ impl Connector {
 }
 
 fn config(options: &Options) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    // As browsers do where the processor has AES: with 128 bits before 256.
+    let is_other =
+        |suite: &SupportedCipherSuite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(is_other);
+    let provider = Arc::new(provider);
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
