@@ -718,7 +718,7 @@ impl Game {
         }
     }
 
-    /// None of those who are asked to come back in one turn is shown that the others have left: all that
+    /// No client that is asked to come back in one turn is shown that the others have left: all that
     /// came before the first of these notices, and nothing else, is for them.
     fn part_together(&mut self, room: usize, before: usize, gone: &[usize]) {
         let lines = self.ledgers[room].lines();

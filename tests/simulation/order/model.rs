@@ -140,7 +140,7 @@ impl Model {
         }
     }
 
-    /// The highest role that somebody has had in a room in this turn.
+    /// The highest role that a person has had in a room in this turn.
     pub(crate) fn role_lately(&self, who: &Who, room: Option<&str>) -> Role {
         let had = self.taken.iter().filter_map(|fact| match fact {
             Fact::Role {
