@@ -719,7 +719,7 @@ impl Game {
     }
 
     /// No client that is asked to come back in one turn is shown that the others have left: all that
-    /// came before the first of these notices, and nothing else, is for them.
+    /// came before the first of these notices, and nothing else, is for those clients.
     fn part_together(&mut self, room: usize, before: usize, gone: &[usize]) {
         let lines = self.ledgers[room].lines();
         let gone = gone
