@@ -16,7 +16,6 @@ impl Scene {
 #[test]
 fn members_talk_over_tls_and_leave_in_good_order() {
     let mut room = Scene::secure(unlimited(), Faults::NONE);
-    room.server.net_mut().ends_tls(Manners::Bare);
     let ann = room.joins("ann");
     let bob = room.joins("bob");
     room.heard(ann);
