@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// A renewed certificate is not urgent, but an operator who has just copied one looks for it. Reading
-/// two small files every two seconds costs nothing.
+/// A renewed certificate is not urgent, but an operator that has copied one looks for it at once.
+/// Reading two small files every two seconds costs nothing.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// The files that hold, and a digest of what was in them.

@@ -229,7 +229,7 @@ fn server_whose_disk_fails_still_stops_when_it_is_asked_to() {
 // A stall
 
 /// An `fsync` that does not return while the fault lasts.
-const STALL: &str = "fsync,fdatasync:delay_enter=3600000000";
+pub(crate) const STALL: &str = "fsync,fdatasync:delay_enter=3600000000";
 
 /// The beginning and the end of the stall are seen by the acknowledgement that is missing.
 #[test]

@@ -66,10 +66,7 @@ impl Program {
 
     /// `None`: the connection has ended.
     pub(crate) fn try_event(&mut self) -> Option<Value> {
-        match self.pending.pop_front() {
-            Some(event) => Some(event),
-            None => self.read_by(now() + 2 * PATIENCE),
-        }
+        self.event_or_close().ok()
     }
 
     /// The next object, or with what the server closes.

@@ -56,6 +56,14 @@ fn parlor() -> Command {
     command
 }
 
+/// The same under a manager whose watchdog waits for 200 ms.
+fn watched(manager: &Path) -> Command {
+    let mut command = parlor();
+    command.env("NOTIFY_SOCKET", manager);
+    command.env("WATCHDOG_USEC", "200000");
+    command
+}
+
 #[test]
 fn manager_is_informed_of_the_start_and_of_the_stop() {
     let folder = Folder::new("systemd-notify");
@@ -99,11 +107,7 @@ fn watchdog_hears_of_an_idle_server_and_nothing_of_a_blocked_one() {
     let folder = Folder::new("systemd-watchdog");
     let path = folder.path("notify");
     let manager = Manager::at(&path);
-    let mut parlor = parlor();
-    let parlor = parlor
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "200000");
-    let server = Server::spawn(parlor, 1);
+    let server = Server::spawn(&mut watched(&path), 1);
     for _ in 0..3 {
         manager.awaits("WATCHDOG=1");
     }
@@ -141,11 +145,7 @@ fn manager_is_informed_of_an_upgrade_and_hears_the_watchdog_of_the_next_image() 
     let folder = Folder::new("systemd-upgrade");
     let path = folder.path("notify");
     let manager = Manager::at(&path);
-    let mut parlor = parlor();
-    let parlor = parlor
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "200000");
-    let mut server = Server::spawn(parlor, 1);
+    let mut server = Server::spawn(&mut watched(&path), 1);
     manager.awaits("READY=1");
     let mut ann = server.join("ann");
     server.signal("USR2");

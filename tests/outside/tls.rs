@@ -36,9 +36,7 @@ impl Site {
     }
 
     fn address(&self) -> SocketAddr {
-        let url = &self.server.addresses[1];
-        let address = url.strip_prefix("https://").expect("it speaks TLS");
-        address.trim_end_matches('/').parse().expect("an address")
+        secure_address(&self.server)
     }
 
     /// The same by the name of the certificate.
@@ -76,6 +74,13 @@ impl Site {
         let line = body.lines().find(|line| line.starts_with(name));
         line.unwrap_or_default().to_owned()
     }
+}
+
+/// The second address of a server, at which it speaks TLS.
+pub(crate) fn secure_address(server: &Server) -> SocketAddr {
+    let address = server.addresses[1].strip_prefix("https://");
+    let address = address.expect("it speaks TLS").trim_end_matches('/');
+    address.parse().expect("an address")
 }
 
 /// What a client needs that trusts this certificate alone.

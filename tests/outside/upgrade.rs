@@ -2,7 +2,7 @@
 //! A link stands for the installed program, so that what takes over can be chosen.
 
 use super::admin::{fails, succeeds};
-use super::disk::fault_of;
+use super::disk::{STALL, fault_of};
 use super::faults::Fault;
 use super::keeping_up::{self, View};
 use super::program::Program;
@@ -11,7 +11,7 @@ use super::store::keeping;
 use super::support::{
     Client, Frame, PATIENCE, Server, command, contains, eventually, frame, now, upgrade_request,
 };
-use super::tls::P256;
+use super::tls::{P256, secure_address};
 use super::unix::Folder;
 use serde_json::{Value, json};
 use std::fs;
@@ -40,6 +40,15 @@ struct Installed {
 impl Installed {
     fn start(name: &str, options: &[&str]) -> Self {
         Self::start_at(name, options, 1)
+    }
+
+    /// The same with TLS at its second address.
+    fn start_secure(name: &str, options: &[&str]) -> Self {
+        let [certificate, key] = ["crt", "key"].map(|kind| format!("{P256}.{kind}"));
+        let mut all = vec!["--tls-listen", "127.0.0.1:0"];
+        all.extend(["--tls-cert", &certificate, "--tls-key", &key]);
+        all.extend(options);
+        Self::start_at(name, &all, 2)
     }
 
     /// With as many listeners as that.
@@ -280,8 +289,7 @@ fn upgrade_is_refused_while_the_disk_is_full() {
 fn upgrade_is_refused_while_the_disk_stalls_and_the_message_is_acknowledged_later() {
     let installed = Installed::start("upgrade-stalled", &[]);
     let mut ann = Program::in_room(&installed.server, "ann", "den");
-    let fault =
-        Fault::inject_into_store(&installed.server, "fsync,fdatasync:delay_enter=3600000000");
+    let fault = Fault::inject_into_store(&installed.server, STALL);
     let request = json!({"type": "send", "room": "den", "text": "stalled", "id": "s"});
     ann.client.says(&request.to_string());
     let began = now();
@@ -360,10 +368,7 @@ fn unix_sockets_are_served_after_an_upgrade_and_removed_at_the_end() {
 
 #[test]
 fn newcomer_over_tls_while_an_upgrade_is_under_way_is_served_by_the_next_image() {
-    let pair = [format!("{P256}.crt"), format!("{P256}.key")];
-    let mut options = vec!["--tls-listen", "127.0.0.1:0", "--close-timeout", "60s"];
-    options.extend(["--tls-cert", &pair[0], "--tls-key", &pair[1]]);
-    let installed = Installed::start_at("upgrade-newcomer", &options, 2);
+    let installed = Installed::start_secure("upgrade-newcomer", &["--close-timeout", "60s"]);
     let secure = relay_to(secure_address(&installed.server), P256);
     let mut stays = Client::connect(secure).upgraded("/ws/lobby?nick=ann");
     let state = installed.folder.path("state");
@@ -404,10 +409,7 @@ fn upgrades_under_load(name: &str, count: usize) {
         "--catch-up-max",
         "100000",
     ]);
-    options.extend(["--tls-listen", "127.0.0.1:0"]);
-    let pair = [format!("{P256}.crt"), format!("{P256}.key")];
-    options.extend(["--tls-cert", &pair[0], "--tls-key", &pair[1]]);
-    let installed = Installed::start_at(name, &options, 2);
+    let installed = Installed::start_secure(name, &options);
     let server = &installed.server;
     let secure = relay_to(secure_address(server), P256);
     let readers: Vec<Client> = (0..8).map(|n| server.join(&format!("reader{n}"))).collect();
@@ -470,13 +472,6 @@ fn upgrades_under_load(name: &str, count: usize) {
 /// Long enough that the slow reader's socket is soon full.
 fn line(number: usize) -> String {
     format!("line {number} {:x<1000}", "")
-}
-
-/// Where the server speaks TLS.
-fn secure_address(server: &Server) -> SocketAddr {
-    let url = server.addresses[1].strip_prefix("https://");
-    let address = url.expect("it speaks TLS").trim_end_matches('/');
-    address.parse().expect("an address")
 }
 
 /// Reads lines, the next being `next`, until `upto` or the last. Returns the next.
