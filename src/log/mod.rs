@@ -24,7 +24,7 @@ pub use carry::Origin;
 pub use settings::Settings;
 pub use store::{
     Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
-    PageEntry, Record, Request, Started, Store, StoredRoom, is_enough,
+    PageEntry, Record, RefusedWhy, Request, Started, Store, StoredRoom, Unnumbered, is_enough,
 };
 pub use words::Words;
 
@@ -78,6 +78,8 @@ pub struct Keeping {
     /// `None`: the memory alone. Every entry counts as stored at once, and what the tail drops is
     /// gone.
     pub store: Option<Box<dyn Store>>,
+    /// The store is an engine which other servers share and which numbers the entries.
+    pub is_shared: bool,
 }
 
 impl Keeping {
@@ -105,6 +107,7 @@ impl Keeping {
                 registry: Snapshot::default(),
             },
             store: None,
+            is_shared: false,
         }
     }
 }
@@ -309,7 +312,7 @@ pub struct Log {
 
 impl Log {
     pub fn new(settings: &Settings, keeping: Keeping, now: Tick) -> Self {
-        let Keeping { started, store } = keeping;
+        let Keeping { started, store, .. } = keeping;
         let hash_keys = |purpose| {
             let half = |number: u8| {
                 let mut hasher = SipHasher13::new();
@@ -944,6 +947,12 @@ impl Log {
                 };
                 Some(Notification::Health(health))
             }
+            Answer::Entry { .. }
+            | Answer::Numbered { .. }
+            | Answer::Refused { .. }
+            | Answer::Gap { .. }
+            | Answer::Epoch { .. }
+            | Answer::Link { .. } => None,
         }
     }
 

@@ -15,6 +15,11 @@ use std::path::PathBuf;
 pub const DEDUPE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Keeps entries. The loop calls it, so nothing here may wait for a disk.
+///
+/// A *shared engine* is one that also numbers them, elsewhere and later, for this server and for
+/// others: what holds of it alone says so. It is asked to [`Request::Open`], [`Request::Close`],
+/// [`Request::Number`] and [`Request::Read`], and sends no [`Answer::Stored`]: what it has numbered
+/// it has. The answers of a turn are taken before the requests of that turn are handed over.
 pub trait Store {
     /// Hands over all requests, in order: those that are left in the list come again with the next
     /// call, before newer ones. The log bounds how much is under way: entries by half the tail,
@@ -47,13 +52,15 @@ pub struct StoredRoom(pub u32);
 /// What a store knew when it was opened, read before the server starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// This start's epoch: one more than that of the last start.
+    /// This start's epoch: one more than that of the last start. With a shared engine, rooms have
+    /// epochs of their own, and this is a random number like its salt: they tell this start of
+    /// this server from all others.
     pub epoch: u32,
     /// The newest epochs, this one included and last: at most 1,000.
     pub epochs: Vec<EpochInfo>,
     /// The first number for a room that is not in the store.
     pub next_room: StoredRoom,
-    /// The key of session tokens. The same at each start.
+    /// The key of session tokens. The same at each start, and for all servers of an engine.
     pub session_key: [u8; 32],
     pub registry: Snapshot,
 }
@@ -129,6 +136,14 @@ pub enum Request {
     Bounds(Bounds),
     /// Check all that is kept, on a copy beside it. Answered by [`Answer::Checked`].
     Check { tag: u64 },
+    /// Number an entry and keep it: of a shared engine alone, in the place of [`Request::Append`]
+    /// and [`Request::Change`]. Answered once, by [`Answer::Numbered`] or [`Answer::Refused`],
+    /// unless the link is lost before: then it is dropped, and handed over again with the same tag
+    /// and the same key once the link is back. The key makes it one entry.
+    Number(Box<Unnumbered>),
+    /// The room was dropped: no entry of it is needed any more, and the id is never used again. Of
+    /// a shared engine alone. Not answered; answers for the room that come later are ignored.
+    Close { room: RoomId },
 }
 
 /// How much a store keeps. 0 is no limit.
@@ -161,6 +176,34 @@ pub struct Record {
     pub key: Option<Key>,
 }
 
+/// An entry that an engine is to number which other servers share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unnumbered {
+    /// Chosen by the log, and never used for another entry of this server.
+    pub tag: u64,
+    /// It is open.
+    pub room: RoomId,
+    pub name: SmolStr,
+    pub draft: Draft,
+    /// With what the entry is handed over again. Without one of the client, the log makes one up:
+    /// of session 0, from the salt of [`Started`] and the tag.
+    pub key: Key,
+    /// What the entry changes in the registry, such as bans and roles: kept by the same step, and
+    /// given to each server with the entry.
+    pub change: Option<Box<Change>>,
+}
+
+/// Why an entry was not numbered. It has changed nothing and never will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedWhy {
+    /// The engine has no memory for it.
+    Full,
+    /// The engine failed, and cannot be asked again.
+    Failed,
+    /// The room is not open, or has no more numbers.
+    NotOpen,
+}
+
 /// What tells a message that was sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -174,7 +217,8 @@ pub struct Key {
 pub enum Answer {
     Opened {
         room: RoomId,
-        /// `None`: the store has no such room.
+        /// `None`: the store has no such room. A shared engine always has it, with a
+        /// [`StoredRoom`] that is given to one name as long as the server runs.
         kept: Option<Kept>,
     },
     /// All entries of the room up to this one are on the disk, as far as the sync setting promises.
@@ -268,6 +312,55 @@ pub enum Answer {
         oldest: Seq,
     },
     Health(Health),
+    /// A shared engine has numbered an entry of this server or of another one. Those of a room come
+    /// in the order of their numbers: the first after [`Answer::Opened`] has the number after
+    /// [`Kept::head`], and there is no gap but the one that [`Answer::Gap`] or [`Answer::Epoch`]
+    /// has made known. Nothing is promised between rooms.
+    Entry {
+        room: RoomId,
+        entry: PageEntry,
+        change: Option<Box<Change>>,
+    },
+    /// The answer to a [`Request::Number`]. The [`Answer::Entry`] of that number came before, or is
+    /// in the past of the room; where an [`Answer::Epoch`] took it back meanwhile, this does not
+    /// come, and the entry is [`Answer::Refused`] or numbered again.
+    Numbered {
+        room: RoomId,
+        tag: u64,
+        seq: Seq,
+        at: Millis,
+        /// An entry with this key was there before the request.
+        is_duplicate: bool,
+    },
+    /// The answer to a [`Request::Number`] which was not carried out.
+    Refused {
+        room: RoomId,
+        tag: u64,
+        why: RefusedWhy,
+    },
+    /// The entries before `oldest` that did not come are not kept any more: the next
+    /// [`Answer::Entry`] of the room is `oldest`.
+    Gap {
+        room: RoomId,
+        oldest: Seq,
+    },
+    /// What the engine had numbered above `kept_to` is lost: it goes on from there, in a new epoch.
+    /// Comes before any [`Answer::Page`] or [`Answer::Entry`] of that epoch. `kept_to` may be above
+    /// what came of the room so far: then nothing of it was lost here.
+    Epoch {
+        room: RoomId,
+        kept_to: Seq,
+        epoch: EpochInfo,
+    },
+    /// The link to a shared engine was lost, or is back. While it is down no
+    /// [`Request::Number`] is handed over, and those that were not answered are dropped; reads that
+    /// were under way are answered by [`Answer::ReadFailed`]; a [`Request::Open`] is kept, and
+    /// answered later. An engine whose link is not up yet begins with one that is down.
+    Link {
+        is_up: bool,
+        /// For the operator: one sentence.
+        why: String,
+    },
 }
 
 /// What the store has of a room.
@@ -279,8 +372,12 @@ pub struct Kept {
     pub head: Seq,
     /// When the newest entry was numbered.
     pub at: Millis,
-    /// The newest eras, oldest first, at most 64.
+    /// The newest eras, oldest first, at most 64. Those of a shared engine include the present
+    /// one, from `head + 1` on where nothing was numbered in it, and need not rise in `first`: what
+    /// an era kept of those before it may be lost with a later one.
     pub eras: Vec<Era>,
+    /// Of a shared engine alone: the salts of those epochs, one for each era.
+    pub salts: Vec<u32>,
 }
 
 /// From `first` on, until the next era, entries of a room were numbered in `epoch`.

@@ -31,6 +31,7 @@ fn in_memory(settings: &Settings) -> Log {
     let keeping = Keeping {
         started: started(),
         store: None,
+        is_shared: false,
     };
     Log::new(settings, keeping, Tick(0))
 }

@@ -74,7 +74,15 @@ pub(super) fn keep(
     match opened {
         Ok((started, handle)) => {
             let store = Some(Box::new(handle) as Box<_>);
-            Ok((Keeping { started, store }, Some(directory)))
+            let is_shared = false;
+            Ok((
+                Keeping {
+                    started,
+                    store,
+                    is_shared,
+                },
+                Some(directory),
+            ))
         }
         Err(error) if origin.is_some() || is_named(config) || !cannot_be_written(&error) => {
             Err(error.to_string())

@@ -39,6 +39,7 @@ pub(super) fn open(db: &Connection, heads: &mut Heads, name: &str) -> Result<Opt
         head: Seq(head.head),
         at: Millis(head.at),
         eras,
+        salts: Vec::new(),
     }))
 }
 

@@ -302,6 +302,9 @@ impl<'c> Thread<'c> {
                 | Request::Export { .. }
                 | Request::Audit { .. }
                 | Request::AuditExport { .. } => self.reads.push_back(request),
+                Request::Number(_) | Request::Close { .. } => {
+                    unreachable!("asked of a shared engine alone: {request:?}")
+                }
             }
         }
     }
@@ -547,7 +550,9 @@ impl<'c> Thread<'c> {
             | Request::Search { .. }
             | Request::Bounds(_)
             | Request::Backup { .. }
-            | Request::Check { .. } => return None,
+            | Request::Check { .. }
+            | Request::Number(_)
+            | Request::Close { .. } => return None,
         };
         Some(answer)
     }

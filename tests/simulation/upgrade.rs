@@ -91,6 +91,7 @@ pub(crate) fn with_store(started: parlor::log::Started, store: Box<dyn Store>) -
     Keeping {
         started,
         store: Some(store),
+        is_shared: false,
     }
 }
 

@@ -60,6 +60,7 @@ impl Disk {
         let keeping = Keeping {
             started,
             store: Some(Box::new(self.clone())),
+            is_shared: false,
         };
         Log::new(settings, keeping, now)
     }
@@ -148,8 +149,10 @@ impl Inner {
             | Request::Export { .. }
             | Request::Audit { .. }
             | Request::AuditExport { .. }
-            | Request::Check { .. } => {
-                panic!("an operator asks, not the log")
+            | Request::Check { .. }
+            | Request::Number(_)
+            | Request::Close { .. } => {
+                panic!("an operator asks, or a log with a shared engine")
             }
             Request::Keys { session } => Answer::Keys {
                 session,
@@ -261,6 +264,7 @@ impl Shelf {
                 .last_key_value()
                 .map_or(Millis(0), |(_, last)| last.at),
             eras: self.eras.clone(),
+            salts: Vec::new(),
         }
     }
 

@@ -191,6 +191,7 @@ fn server(engine: &mut Engine, chance: &mut Chance) -> Server<SimNet> {
     let keeping = Keeping {
         started: engine.disk.starts(chance.next() as u32),
         store: Some(Box::new(engine.store())),
+        is_shared: false,
     };
     let net = SimNet::new(chance.next(), net::Faults::NONE, 1);
     let mut server = Server::new(config(), net, 1000, chance.next(), keeping);

@@ -124,6 +124,7 @@ fn starts(engine: &mut Engine, chance: &mut Chance) -> Keeping {
     Keeping {
         started: engine.disk.starts(chance.next() as u32),
         store: Some(Box::new(engine.store())),
+        is_shared: false,
     }
 }
 

@@ -296,6 +296,7 @@ impl Disk {
             head: row.head(),
             at: row.at,
             eras: row.eras[skipped..].to_vec(),
+            salts: Vec::new(),
         })
     }
 

@@ -253,6 +253,7 @@ fn keeping(engine: &mut Engine, has_store: bool, chance: &mut Chance) -> Keeping
     Keeping {
         started: engine.disk.starts(salt),
         store: Some(Box::new(engine.store()) as Box<dyn log::Store>),
+        is_shared: false,
     }
 }
 
@@ -1013,6 +1014,7 @@ impl Game {
         let unused = Keeping {
             started: keeping.started.clone(),
             store: None,
+            is_shared: false,
         };
         let (idle, _) = server(&self.config, idle, unused, 0);
         drop(mem::replace(&mut self.server, idle));

@@ -57,6 +57,7 @@ impl Scene {
         let keeping = Keeping {
             started: engine.disk.starts(1),
             store: Some(Box::new(engine.store())),
+            is_shared: false,
         };
         let net = SimNet::new(1, net::Faults::NONE, 1);
         Self {

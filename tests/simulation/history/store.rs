@@ -316,7 +316,9 @@ impl Engine {
             | Request::Export { .. }
             | Request::Audit { .. }
             | Request::AuditExport { .. }
-            | Request::Check { .. } => unreachable!("no client asks for {request:?}"),
+            | Request::Check { .. }
+            | Request::Number(_)
+            | Request::Close { .. } => unreachable!("no client asks for {request:?}"),
             Request::Open { room, .. } if is_damaged => Answer::OpenFailed {
                 room: *room,
                 why: why(),

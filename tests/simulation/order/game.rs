@@ -101,6 +101,7 @@ fn start(
     let keeping = Keeping {
         started: engine.disk.starts(chance.next() as u32),
         store: Some(Box::new(engine.store())),
+        is_shared: false,
     };
     let mut server = Server::new(config.clone(), net, 1000, chance.next(), keeping);
     server.use_passwords(Box::new(passwords));
