@@ -65,7 +65,8 @@
 //! - [`wire`]: text to [`wire::Request`], [`wire::Shown`] to text, one folder per protocol.
 //! - [`chat`]: users, rooms, nicks, rules. Says what must be done as [`chat::Effect`]s.
 //! - [`log`]: rooms as logs of numbered entries: what is in memory, and the seam to the store.
-//! - [`store`]: keeps them in SQLite, on a thread of its own. [`admin`]: what operators ask of a
+//! - [`store`]: keeps them in SQLite, on a thread of its own. [`redis`]: on a Redis that several
+//!   servers share. [`admin`]: what operators ask of a
 //!   running server. [`reload`]: reading the settings again. [`logging`]: the lines of the log.
 //!   [`session`]: by which a client that returns is known as the one of an earlier
 //!   connection. [`password`]: argon2id, on a thread of its own. [`token`]: what a site signs to let
@@ -119,6 +120,7 @@ pub mod options;
 pub mod page;
 pub mod password;
 pub mod rate;
+pub mod redis;
 pub mod reload;
 pub mod server;
 pub mod session;

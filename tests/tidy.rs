@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. An allow-list, not a ranking: `net` stands below `server` as `chat` does,
 /// and still must not know it.
-const MAY_NAME: [(&str, &[&str]); 33] = [
+const MAY_NAME: [(&str, &[&str]); 34] = [
     (
         "server",
         &[
@@ -63,6 +63,7 @@ const MAY_NAME: [(&str, &[&str]); 33] = [
         "admin",
         &["net", "store", "chat", "password", "id", "carry"],
     ),
+    ("redis", &["log", "chat", "chance", "id", "carry"]),
     ("session", &["chance", "id", "carry"]),
     ("password", &["carry"]),
     ("reload", &["config", "options", "tls", "token"]),

@@ -345,6 +345,16 @@ carried!(struct Rules {
     newcomers_read,
     keep_days,
 });
+carried!(struct Change { number, at, puts, forgets, audit });
+carried!(enum FactKey {
+    0 = Account(account),
+    1 = Session(session),
+    2 = Role { scope, account },
+    3 = Sanction { scope, kind, subject },
+    4 = Rules { room },
+    5 = Ignored { account, subject },
+    6 = Conversation(accounts),
+});
 carried!(struct Audit { action, by, room, target, detail, until });
 carried!(struct AuditRow { number, at, audit });
 

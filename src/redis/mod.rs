@@ -1,0 +1,28 @@
+//! Rooms on a Redis that several servers share: it numbers the entries, keeps them and brings those
+//! of each server to the others. Bytes and ticks in, bytes and answers out; no socket, no clock.
+//!
+//! - [`resp`]: the protocol. [`scripts`]: what Redis runs, and the names of its keys.
+//! - `link`: one of the two connections, from the handshake on. `messages`: what the scripts say.
+//! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes.
+//! - [`engine`]: all of it together, behind the log's seam.
+//!
+//! What holds: each entry has one place in its room and epoch; one that is handed over again with
+//! its key within two minutes is there once; a Redis that is not the one before (its run id
+//! differs) begins a new epoch in each room, so that what it lost is noticed and told.
+
+pub mod engine;
+pub mod entry;
+mod keys;
+mod link;
+mod messages;
+mod report;
+pub mod resp;
+mod rooms;
+pub mod scripts;
+mod settings;
+
+pub use engine::{Action, Engine};
+pub use link::Which;
+pub use report::{Figures, Report};
+pub use scripts::Keep;
+pub use settings::{DEDUPE_MS, Settings};

@@ -1,0 +1,99 @@
+-- Numbers an entry, once for a key. KEYS: 3 the changes of entries, 4 the keys of the session.
+-- ARGV: 5 the entry, 6 its key in the session ('': none), 7 the key in the stream, 8 for how many
+-- milliseconds keys are known, 9 how many entries are kept, 10 the entry that it changes ('':
+-- none), 11 e or d: whether it edits or deletes, 12 the new text.
+--
+-- The order of the writes: the key, the stream, the rest. Where Redis lost the end of them, a key
+-- without its entry is found by the stream, and an entry without the hash by the number.
+
+-- Whether the entry is the one of the key. What the stream has dropped is believed.
+local function is_there(seq, head)
+    if seq > head then
+        return false
+    end
+    local found = redis.call('XRANGE', KEYS[2], digits(seq) .. '-0', digits(seq) .. '-0')[1]
+    if not found then
+        return seq < oldest(head)
+    end
+    local fields = found[2]
+    for at = 1, #fields, 2 do
+        if fields[at] == 'k' then
+            return fields[at + 1] == ARGV[7]
+        end
+    end
+    return false
+end
+
+-- The newest 64 keys of the session stay.
+local function trim_keys()
+    local all, sorted = redis.call('HGETALL', KEYS[4]), {}
+    for at = 1, #all, 2 do
+        local seq, when = string.match(all[at + 1], '^(%d+) (%d+)')
+        sorted[#sorted + 1] = {tonumber(when), tonumber(seq), all[at]}
+    end
+    table.sort(sorted, function(a, b)
+        if a[1] ~= b[1] then return a[1] > b[1] end
+        if a[2] ~= b[2] then return a[2] > b[2] end
+        return a[3] > b[3]
+    end)
+    for at = 65, #sorted do
+        redis.call('HDEL', KEYS[4], sorted[at][3])
+    end
+end
+
+-- A later change takes the place of an earlier one, but what was deleted stays deleted.
+local function change(seq)
+    local before = redis.call('HGET', KEYS[3], ARGV[10])
+    if not before or string.sub(before, 1, 1) == 'e' then
+        redis.call('HSET', KEYS[3], ARGV[10], ARGV[11] .. digits(seq) .. ' ' .. ARGV[12])
+    end
+    if seq % 256 == 0 then
+        -- Changes by entries that are not kept any more show nowhere.
+        local first, all = oldest(seq), redis.call('HGETALL', KEYS[3])
+        for at = 1, #all, 2 do
+            if tonumber(string.match(all[at + 1], '^.(%d+)')) < first then
+                redis.call('HDEL', KEYS[3], all[at])
+            end
+        end
+    end
+end
+
+local head, at, run, current = read()
+if run ~= ARGV[1] then
+    head, current = begin(head, at)
+end
+if ARGV[6] ~= '' then
+    local known = redis.call('HGET', KEYS[4], ARGV[6])
+    if known then
+        local seq, when = string.match(known, '^(%d+) (%d+)')
+        if is_there(tonumber(seq), head) then
+            return {current, seq, when, 1}
+        end
+    end
+end
+local seq = head + 1
+if seq > 4294967295 then
+    return redis.error_reply('ROOMFULL the room has no more numbers')
+end
+local time = redis.call('TIME')
+at = math.max(at, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+local entry = digits(at) .. ' ' .. ARGV[5]
+local fields = {'d', entry}
+if ARGV[6] ~= '' then
+    redis.call('HSET', KEYS[4], ARGV[6], digits(seq) .. ' ' .. digits(at))
+    redis.call('PEXPIRE', KEYS[4], ARGV[8])
+    if redis.call('HLEN', KEYS[4]) > 96 then
+        trim_keys()
+    end
+    fields[3], fields[4] = 'k', ARGV[7]
+end
+if ARGV[10] ~= '' then
+    fields[#fields + 1], fields[#fields + 2] = 'a', ARGV[10]
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], digits(seq) .. '-0', unpack(fields))
+redis.call('HSET', KEYS[1], 'h', digits(seq), 't', digits(at))
+if ARGV[10] ~= '' then
+    change(seq)
+end
+redis.call('PUBLISH', ARGV[4], 'E' .. current .. ' ' .. digits(seq) .. ' ' .. entry)
+return {current, digits(seq), digits(at), 0}
