@@ -34,6 +34,7 @@ mod programs;
 mod proxied;
 mod proxies;
 mod purges;
+mod redis;
 mod relay;
 mod reload;
 mod room;

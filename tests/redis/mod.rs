@@ -1,0 +1,6 @@
+//! A Redis of the tests: a server in memory with the commands and the scripts that the engine uses,
+//! and a node that asks through an engine as a log does. `tests/outside` compares it with a real one.
+
+pub(crate) mod model;
+pub(crate) mod node;
+pub(crate) mod scripts;

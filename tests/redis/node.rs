@@ -1,0 +1,265 @@
+//! A server's part in the tests of the engine: asks as a log does, and checks what it is answered.
+//! Knows no socket: who owns it moves the bytes.
+
+use parlor::chat::{Author, Content, Draft, Manner};
+use parlor::id::{Millis, RoomId, Seq, Tick};
+use parlor::log::{Answer, EpochInfo, Key, PageEntry, RefusedWhy, Request, Store, Unnumbered};
+use parlor::redis::{Engine, Settings};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What came of one room, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Came {
+    Opened {
+        head: Seq,
+        oldest: Seq,
+        eras: Vec<(EpochInfo, Seq)>,
+    },
+    Entry(PageEntry),
+    Gap(Seq),
+    Epoch(Seq, EpochInfo),
+}
+
+/// What came of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Result {
+    Numbered {
+        seq: Seq,
+        at: Millis,
+        is_duplicate: bool,
+        /// How much of the room had come.
+        came: usize,
+    },
+    Refused(RefusedWhy),
+}
+
+/// A server with an engine, in the place of its log.
+pub(crate) struct Node {
+    pub(crate) engine: Engine,
+    pub(crate) is_up: bool,
+    /// Not answered yet, in the order in which they were said.
+    pub(crate) asked: VecDeque<Unnumbered>,
+    pub(crate) results: BTreeMap<u64, Result>,
+    pub(crate) came: BTreeMap<RoomId, Vec<Came>>,
+    pub(crate) others: Vec<Answer>,
+    /// The log ignores what comes of these.
+    pub(crate) closed: BTreeSet<RoomId>,
+    requests: Vec<Request>,
+    pub(crate) next_tag: u64,
+    slots: u32,
+    free: Vec<u32>,
+    generation: u32,
+}
+
+impl Node {
+    pub(crate) fn new(number: u8, settings: Settings) -> Self {
+        Self {
+            engine: Engine::new(settings, [number; 32], Tick(0)),
+            is_up: false,
+            asked: VecDeque::new(),
+            results: BTreeMap::new(),
+            came: BTreeMap::new(),
+            others: Vec::new(),
+            closed: BTreeSet::new(),
+            requests: Vec::new(),
+            next_tag: 1,
+            slots: 0,
+            free: Vec::new(),
+            generation: 0,
+        }
+    }
+
+    pub(crate) fn open(&mut self, name: &str) -> RoomId {
+        let slot = self.free.pop().unwrap_or(self.slots);
+        self.slots = self.slots.max(slot + 1);
+        self.generation += 1;
+        let room = RoomId::new(slot, self.generation);
+        self.requests.push(Request::Open {
+            room,
+            name: name.into(),
+        });
+        room
+    }
+
+    pub(crate) fn close(&mut self, room: RoomId) {
+        self.requests.push(Request::Close { room });
+        self.free.push(room.slot());
+        self.closed.insert(room);
+        self.asked.retain(|asked| asked.room != room);
+    }
+
+    /// Says something with a key of a session.
+    pub(crate) fn say(&mut self, room: RoomId, name: &str, text: &str, key: (u64, &str)) -> u64 {
+        let content = Content::said(
+            Manner::Message,
+            text.to_owned(),
+            None,
+            Author::Session(key.0),
+        );
+        self.number(room, name, content, key)
+    }
+
+    pub(crate) fn number(
+        &mut self,
+        room: RoomId,
+        name: &str,
+        content: Content<String>,
+        (session, key): (u64, &str),
+    ) -> u64 {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        let asked = Unnumbered {
+            tag,
+            room,
+            name: name.into(),
+            draft: Draft {
+                nick: "ann".into(),
+                content,
+            },
+            key: Key {
+                session,
+                key: key.into(),
+            },
+            change: None,
+        };
+        if self.is_up {
+            self.requests.push(Request::Number(Box::new(asked.clone())));
+        }
+        self.asked.push_back(asked);
+        tag
+    }
+
+    pub(crate) fn request(&mut self, request: Request) {
+        self.requests.push(request);
+    }
+
+    /// Takes the answers and hands over the requests, as the log does in a turn.
+    pub(crate) fn turn(&mut self) {
+        let mut answers = Vec::new();
+        self.engine.receive(&mut answers);
+        for answer in answers {
+            self.take(answer);
+        }
+        self.engine.send(&mut self.requests);
+    }
+
+    fn take(&mut self, answer: Answer) {
+        if room_of(&answer).is_some_and(|room| self.closed.contains(&room)) {
+            return;
+        }
+        match answer {
+            Answer::Opened { room, kept } => {
+                let kept = kept.expect("a shared engine has every room");
+                assert_eq!(kept.eras.len(), kept.salts.len());
+                let eras = kept.eras.iter().zip(&kept.salts).map(|(era, salt)| {
+                    let epoch = EpochInfo {
+                        epoch: era.epoch,
+                        salt: *salt,
+                    };
+                    (epoch, era.first)
+                });
+                let opened = Came::Opened {
+                    head: kept.head,
+                    oldest: kept.oldest,
+                    eras: eras.collect(),
+                };
+                let before = self.came.insert(room, vec![opened]);
+                assert!(before.is_none(), "a room is opened once");
+            }
+            Answer::Entry { room, entry, .. } => self.push(room, Came::Entry(entry)),
+            Answer::Gap { room, oldest } => self.push(room, Came::Gap(oldest)),
+            Answer::Epoch {
+                room,
+                kept_to,
+                epoch,
+            } => self.push(room, Came::Epoch(kept_to, epoch)),
+            Answer::Numbered {
+                room,
+                tag,
+                seq,
+                at,
+                is_duplicate,
+            } => {
+                self.has_come(room, seq);
+                let result = Result::Numbered {
+                    seq,
+                    at,
+                    is_duplicate,
+                    came: self.came.get(&room).map_or(0, Vec::len),
+                };
+                self.ends(tag, result);
+            }
+            Answer::Refused { tag, why, .. } => self.ends(tag, Result::Refused(why)),
+            Answer::Link { is_up, .. } => {
+                self.is_up = is_up;
+                if is_up {
+                    let again = self.asked.iter().cloned();
+                    let again = again.map(|asked| Request::Number(Box::new(asked)));
+                    self.requests.extend(again);
+                } else {
+                    self.requests
+                        .retain(|request| !matches!(request, Request::Number(_)));
+                }
+            }
+            other => self.others.push(other),
+        }
+    }
+
+    fn push(&mut self, room: RoomId, came: Came) {
+        // Nothing comes of a room before it is open.
+        self.came.get_mut(&room).expect("an open room").push(came);
+    }
+
+    fn ends(&mut self, tag: u64, result: Result) {
+        self.asked.retain(|asked| asked.tag != tag);
+        let before = self.results.insert(tag, result);
+        assert!(before.is_none(), "{tag} is answered once");
+    }
+
+    /// The entry came before, or is in the past of the room.
+    fn has_come(&self, room: RoomId, seq: Seq) {
+        assert!(seq <= self.last(room), "numbered before the entry came");
+    }
+
+    /// The newest entry that came of a room, or was there before.
+    pub(crate) fn last(&self, room: RoomId) -> Seq {
+        let mut last = Seq(0);
+        for came in self.came.get(&room).into_iter().flatten() {
+            match came {
+                Came::Opened { head, .. } => last = *head,
+                Came::Entry(entry) => last = entry.seq,
+                Came::Gap(oldest) => last = Seq(oldest.0 - 1),
+                Came::Epoch(kept_to, _) => last = last.min(*kept_to),
+            }
+        }
+        last
+    }
+
+    pub(crate) fn texts(&self, room: RoomId) -> Vec<String> {
+        let mut texts = Vec::new();
+        for came in self.came.get(&room).into_iter().flatten() {
+            if let Came::Entry(entry) = came
+                && let Content::Said { text, .. } = &entry.draft.content
+            {
+                texts.push(text.clone());
+            }
+        }
+        texts
+    }
+}
+
+/// The room that an answer is about.
+fn room_of(answer: &Answer) -> Option<RoomId> {
+    match answer {
+        Answer::Opened { room, .. }
+        | Answer::Entry { room, .. }
+        | Answer::Gap { room, .. }
+        | Answer::Epoch { room, .. }
+        | Answer::Numbered { room, .. }
+        | Answer::Refused { room, .. }
+        | Answer::Page { room, .. }
+        | Answer::OpenFailed { room, .. }
+        | Answer::ReadFailed { room, .. } => Some(*room),
+        _ => None,
+    }
+}

@@ -1,0 +1,293 @@
+//! The scripts of the engine in Rust, line for line what they do in Lua.
+
+use super::model::{Bytes, Op, Redis, Reply, Stream};
+use parlor::redis::scripts::Script;
+
+pub(super) fn run(
+    redis: &mut Redis,
+    script: Script,
+    keys: &[Bytes],
+    arguments: &[Bytes],
+) -> Result<Reply, String> {
+    let call = Call { keys, arguments };
+    match script {
+        Script::Open => open(redis, &call),
+        Script::Say => say(redis, &call),
+        Script::Page => Ok(page(redis, &call)),
+        Script::Tops => Ok(tops(redis, &call)),
+    }
+}
+
+struct Call<'a> {
+    keys: &'a [Bytes],
+    arguments: &'a [Bytes],
+}
+
+impl Call<'_> {
+    fn text(&self, place: usize) -> &str {
+        str::from_utf8(&self.arguments[place - 1]).expect("text")
+    }
+
+    fn number(&self, place: usize) -> u64 {
+        self.text(place).parse().expect("a number")
+    }
+}
+
+/// What the room's hash has: newest number, its time, run id, current epoch.
+struct Meta {
+    head: u64,
+    at: u64,
+    run: Option<String>,
+    current: String,
+}
+
+fn field(redis: &Redis, key: &[u8], name: &str) -> Option<String> {
+    let value = redis.data.hash(key)?.get(name.as_bytes())?;
+    Some(String::from_utf8(value.clone()).expect("text"))
+}
+
+fn read(redis: &Redis, call: &Call<'_>) -> Meta {
+    let key = &call.keys[0];
+    let number = |name| field(redis, key, name).map_or(0, |text| text.parse().expect("a number"));
+    Meta {
+        head: number("h"),
+        at: number("t"),
+        run: field(redis, key, "i"),
+        current: field(redis, key, "c").unwrap_or_default(),
+    }
+}
+
+fn oldest(redis: &Redis, stream: &[u8], head: u64) -> u64 {
+    let stream = redis.data.stream(stream);
+    let first = stream.and_then(|stream| stream.entries.first_key_value());
+    first.map_or(head + 1, |(id, _)| *id)
+}
+
+fn pair(name: &str, value: impl ToString) -> (Bytes, Bytes) {
+    (name.as_bytes().to_vec(), value.to_string().into_bytes())
+}
+
+fn begin(redis: &mut Redis, call: &Call<'_>, meta: &mut Meta) -> Result<String, String> {
+    let last = redis
+        .data
+        .stream(&call.keys[1])
+        .map_or(0, |stream| stream.last);
+    meta.head = meta.head.max(last);
+    let mut number = (redis.now_ms / 1000).max(call.number(3) + 1);
+    let before = field(redis, &call.keys[0], "e").unwrap_or_default();
+    let mut eras = Vec::new();
+    for era in before.split(' ').filter(|era| !era.is_empty()) {
+        let parts: Vec<&str> = era.split('-').collect();
+        let [epoch, salt, first] = parts[..] else {
+            panic!("an era is {era}");
+        };
+        number = number.max(epoch.parse::<u64>().expect("a number") + 1);
+        let first: u64 = first.parse().expect("a number");
+        eras.push(format!("{epoch}-{salt}-{}", first.min(meta.head + 1)));
+    }
+    meta.current = format!("{number}-{}", call.text(2));
+    eras.push(format!("{}-{}", meta.current, meta.head + 1));
+    let eras = eras[eras.len().saturating_sub(16)..].join(" ");
+    redis.script_writes(Op::HashSet(
+        call.keys[0].clone(),
+        vec![
+            pair("h", meta.head),
+            pair("t", meta.at),
+            pair("i", call.text(1)),
+            pair("c", &meta.current),
+            pair("e", &eras),
+        ],
+    ))?;
+    let oldest = oldest(redis, &call.keys[1], meta.head);
+    let message = format!("N{} {oldest} {eras}", meta.head);
+    redis.publish(&call.arguments[3], message.into_bytes());
+    Ok(eras)
+}
+
+fn open(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let mut meta = read(redis, call);
+    let has_seen_more = meta.current == call.text(5) && meta.head < call.number(6);
+    let eras = if meta.run.as_deref() != Some(call.text(1)) || has_seen_more {
+        begin(redis, call, &mut meta)?
+    } else {
+        field(redis, &call.keys[0], "e").unwrap_or_default()
+    };
+    let oldest = oldest(redis, &call.keys[1], meta.head);
+    Ok(Reply::Array(vec![
+        Reply::text(meta.head.to_string()),
+        Reply::text(meta.at.to_string()),
+        Reply::text(oldest.to_string()),
+        Reply::text(eras),
+    ]))
+}
+
+fn is_there(redis: &Redis, call: &Call<'_>, seq: u64, head: u64) -> bool {
+    if seq > head {
+        return false;
+    }
+    let stream = redis.data.stream(&call.keys[1]);
+    let Some(fields) = stream.and_then(|stream| stream.entries.get(&seq)) else {
+        return seq < oldest(redis, &call.keys[1], head);
+    };
+    let key = fields.iter().find(|(name, _)| name == b"k");
+    key.is_some_and(|(_, key)| *key == call.arguments[6])
+}
+
+fn two(text: &[u8]) -> (u64, u64) {
+    let text = str::from_utf8(text).expect("text");
+    let (seq, at) = text.split_once(' ').expect("two numbers");
+    (
+        seq.parse().expect("a number"),
+        at.parse().expect("a number"),
+    )
+}
+
+fn trim_keys(redis: &mut Redis, key: &Bytes) -> Result<(), String> {
+    let all = redis.data.hash(key).into_iter().flatten();
+    let mut sorted: Vec<(u64, u64, Bytes)> = all
+        .map(|(name, value)| {
+            let (seq, at) = two(value);
+            (at, seq, name.clone())
+        })
+        .collect();
+    sorted.sort_by(|a, b| b.cmp(a));
+    for (_, _, name) in sorted.into_iter().skip(64) {
+        redis.script_writes(Op::HashRemove(key.clone(), name))?;
+    }
+    Ok(())
+}
+
+fn change(redis: &mut Redis, call: &Call<'_>, seq: u64) -> Result<(), String> {
+    let (key, of) = (&call.keys[2], &call.arguments[9]);
+    let before = redis.data.hash(key).and_then(|hash| hash.get(of));
+    if before.is_none_or(|before| before[0] == b'e') {
+        let mut value = format!("{}{seq} ", call.text(11)).into_bytes();
+        value.extend_from_slice(&call.arguments[11]);
+        redis.script_writes(Op::HashSet(key.clone(), vec![(of.clone(), value)]))?;
+    }
+    if seq.is_multiple_of(256) {
+        let first = oldest(redis, &call.keys[1], seq);
+        let all = redis.data.hash(key).into_iter().flatten();
+        let old = all.filter(|(_, value)| {
+            let by = value
+                .iter()
+                .skip(1)
+                .take_while(|byte| byte.is_ascii_digit());
+            let by = by.fold(0, |by, digit| by * 10 + u64::from(digit - b'0'));
+            by < first
+        });
+        let old: Vec<Bytes> = old.map(|(name, _)| name.clone()).collect();
+        for name in old {
+            redis.script_writes(Op::HashRemove(key.clone(), name))?;
+        }
+    }
+    Ok(())
+}
+
+fn said(current: &str, seq: u64, at: u64, is_duplicate: i64) -> Reply {
+    Reply::Array(vec![
+        Reply::text(current),
+        Reply::text(seq.to_string()),
+        Reply::text(at.to_string()),
+        Reply::Integer(is_duplicate),
+    ])
+}
+
+fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let mut meta = read(redis, call);
+    if meta.run.as_deref() != Some(call.text(1)) {
+        begin(redis, call, &mut meta)?;
+    }
+    let (word, is_keyed) = (&call.arguments[5], !call.arguments[5].is_empty());
+    let keys = &call.keys[3];
+    if let Some(known) = redis.data.hash(keys).and_then(|hash| hash.get(word)) {
+        let (seq, at) = two(known);
+        if is_keyed && is_there(redis, call, seq, meta.head) {
+            return Ok(said(&meta.current, seq, at, 1));
+        }
+    }
+    let seq = meta.head + 1;
+    if seq > u64::from(u32::MAX) {
+        return Err(String::from("ROOMFULL the room has no more numbers"));
+    }
+    let at = meta.at.max(redis.now_ms);
+    let mut entry = format!("{at} ").into_bytes();
+    entry.extend_from_slice(&call.arguments[4]);
+    let mut fields = vec![(b"d".to_vec(), entry.clone())];
+    if is_keyed {
+        let value = format!("{seq} {at}").into_bytes();
+        redis.script_writes(Op::HashSet(keys.clone(), vec![(word.clone(), value)]))?;
+        let until = redis.now_ms + call.number(8);
+        redis.script_writes(Op::Expire(keys.clone(), until))?;
+        if redis.data.hash(keys).is_some_and(|hash| hash.len() > 96) {
+            trim_keys(redis, keys)?;
+        }
+        fields.push((b"k".to_vec(), call.arguments[6].clone()));
+    }
+    let changes = !call.arguments[9].is_empty();
+    if changes {
+        fields.push((b"a".to_vec(), call.arguments[9].clone()));
+    }
+    redis.script_writes(Op::Add {
+        key: call.keys[1].clone(),
+        id: seq,
+        fields,
+        entries_max: call.number(9),
+    })?;
+    let pairs = vec![pair("h", seq), pair("t", at)];
+    redis.script_writes(Op::HashSet(call.keys[0].clone(), pairs))?;
+    if changes {
+        change(redis, call, seq)?;
+    }
+    let mut message = format!("E{} {seq} ", meta.current).into_bytes();
+    message.extend_from_slice(&entry);
+    redis.publish(&call.arguments[3], message);
+    Ok(said(&meta.current, seq, at, 0))
+}
+
+fn page(redis: &Redis, call: &Call<'_>) -> Reply {
+    let key = &call.keys[0];
+    let head = field(redis, key, "h").map_or(0, |text| text.parse().expect("a number"));
+    let mut page = vec![
+        Reply::text(field(redis, key, "c").unwrap_or_default()),
+        Reply::text(head.to_string()),
+        Reply::text(oldest(redis, &call.keys[1], head).to_string()),
+    ];
+    let none = Stream::default();
+    let stream = redis.data.stream(&call.keys[1]).unwrap_or(&none);
+    let (first, last) = (call.number(1), call.number(2));
+    let range = stream
+        .entries
+        .iter()
+        .filter(|(id, _)| (first..=last).contains(*id));
+    let mut bytes = 0;
+    for (id, fields) in range.take(call.number(3) as usize) {
+        let find = |wanted: &[u8]| {
+            let found = fields.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.clone())
+        };
+        let text = find(b"d").unwrap_or_default();
+        bytes += text.len() as u64;
+        if bytes > call.number(4) && page.len() > 3 {
+            break;
+        }
+        let changes = find(b"a").unwrap_or_else(|| id.to_string().into_bytes());
+        let change = redis
+            .data
+            .hash(&call.keys[2])
+            .and_then(|hash| hash.get(&changes));
+        page.push(Reply::text(format!("{id}-0")));
+        page.push(Reply::Bulk(text));
+        page.push(Reply::Bulk(change.cloned().unwrap_or_default()));
+    }
+    Reply::Array(page)
+}
+
+fn tops(redis: &Redis, call: &Call<'_>) -> Reply {
+    let top = |key: &Bytes| {
+        let current = field(redis, key, "c").unwrap_or_default();
+        let head = field(redis, key, "h").unwrap_or_else(|| String::from("0"));
+        Reply::text(format!("{current} {head}"))
+    };
+    Reply::Array(call.keys.iter().map(top).collect())
+}

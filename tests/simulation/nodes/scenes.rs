@@ -1,0 +1,1 @@
+//! Scenes with two nodes and one Redis, without faults but those that they name.
