@@ -100,6 +100,7 @@ impl Game {
         let keeping = Keeping {
             started,
             store: None,
+            is_shared: false,
         };
         Self {
             log: Log::new(&settings, keeping, Tick(0)),

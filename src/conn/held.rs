@@ -19,6 +19,8 @@ pub enum Wait {
     Outbox,
     /// A password that is being hashed or verified.
     Password,
+    /// A shared engine, to number what the peer has said before.
+    Order,
 }
 
 impl Wait {

@@ -193,7 +193,7 @@ impl Log {
         };
         self.pages.amend(room, &amendment);
         self.searches.amend(room, &amendment);
-        if !self.room(room).is_in_memory {
+        if !self.room(room).is_in_memory && !self.is_shared() {
             self.unstored.push(room, Pending { of, by, before });
         }
     }

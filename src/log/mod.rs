@@ -7,6 +7,7 @@
 mod amend;
 pub mod blocks;
 mod carry;
+mod engine;
 mod keys;
 mod pages;
 mod rooms;
@@ -21,6 +22,7 @@ mod words;
 pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
 pub use carry::Origin;
+pub use engine::{Begun, CUT_OFF_TICKS, Entered};
 pub use settings::Settings;
 pub use store::{
     Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
@@ -32,6 +34,7 @@ use crate::chat::registry::{Change, Snapshot};
 use crate::chat::{Content, Draft, Entry};
 use crate::id::{Millis, RoomId, Seq, Tick};
 use amend::Unstored;
+use engine::Engine;
 use keys::{Keys, Known};
 use pages::Pages;
 use rooms::{Room, Rooms};
@@ -238,6 +241,10 @@ pub enum Notification {
     },
     /// What came of a [`Log::task`]; see the request for its answers.
     Task(Answer),
+    /// What a shared engine sends. The log has not taken it: what follows from one must be carried
+    /// out before the next is taken, by [`Log::enter`], [`Log::was_answered`], [`Log::skip`],
+    /// [`Log::begin_epoch`] and [`Log::link_changes`].
+    Engine(Answer),
 }
 
 /// The store cannot write.
@@ -281,6 +288,8 @@ pub struct Log {
     /// Edits and deletions.
     unstored: Unstored,
     store: Option<Box<dyn Store>>,
+    /// If other servers share the store.
+    engine: Option<Box<Engine>>,
     /// What signs sessions, and decides the keys of hash tables.
     session_key: [u8; 32],
     epoch: EpochInfo,
@@ -312,7 +321,11 @@ pub struct Log {
 
 impl Log {
     pub fn new(settings: &Settings, keeping: Keeping, now: Tick) -> Self {
-        let Keeping { started, store, .. } = keeping;
+        let Keeping {
+            started,
+            store,
+            is_shared,
+        } = keeping;
         let hash_keys = |purpose| {
             let half = |number: u8| {
                 let mut hasher = SipHasher13::new();
@@ -334,6 +347,7 @@ impl Log {
             keys: Keys::new(hash_keys(b"keys")),
             unstored: Unstored::default(),
             store,
+            engine: is_shared.then(|| Box::new(Engine::new(&started))),
             session_key: started.session_key,
             epoch,
             next_room: started.next_room,
@@ -467,6 +481,11 @@ impl Log {
 
     /// With which epoch clients see the room's numbers: a short word of letters, digits and dashes.
     pub fn epoch(&self, room: RoomId) -> SmolStr {
+        if let Some(engine) = &self.engine
+            && let Some(epoch) = engine.epoch(room)
+        {
+            return epoch;
+        }
         written(self.epoch, self.room(room).life)
     }
 
@@ -590,16 +609,16 @@ impl Log {
 
     /// Whether changes are kept by a store, later than they are made.
     pub fn keeps_later(&self) -> bool {
-        self.store.is_some()
+        self.store.is_some() && self.engine.is_none()
     }
 
     /// Hands a change of the registry to the store, behind the entries so far. Returns whether it
     /// is kept at once, as without a store.
     pub fn change(&mut self, change: Change) -> bool {
-        if self.store.is_some() {
+        if self.keeps_later() {
             self.outgoing.push(Request::Change(Box::new(change)));
         }
-        self.store.is_none()
+        !self.keeps_later()
     }
 
     /// The number of a room in the store, given with its first entry; `None`: there are no more.
@@ -648,7 +667,7 @@ impl Log {
     /// A session came back: its first message with a key waits for the keys that the store has.
     pub fn resumed(&mut self, session: u64, now: Tick) {
         self.now = now;
-        if self.store.is_some() {
+        if self.keeps_later() {
             self.keys.resumed(session, now);
         }
     }
@@ -661,7 +680,7 @@ impl Log {
 
     /// Why what members say would be refused in every room; `None`: it would not.
     pub fn refuses(&self) -> Option<AppendRefused> {
-        if self.failing.is_some() {
+        if self.failing.is_some() || self.is_cut_off() {
             Some(AppendRefused::StoreFailing)
         } else if self.unstored_bytes > 0
             && self.unstored_bytes + SHORT_ENTRY_BYTES > self.space_for_said()
@@ -752,6 +771,11 @@ impl Log {
 
     /// Where a client stands that saw the entry `seq` in an epoch, as [`Log::epoch`] writes it.
     pub fn since(&self, room: RoomId, epoch: &str, seq: Seq) -> Since {
+        if let Some(engine) = &self.engine
+            && self.is_numbered_later(room)
+        {
+            return engine.since(room, epoch, seq, self.head(room));
+        }
         let room = self.room(room);
         let Some(seen) = self.read_epoch(epoch, room.life) else {
             return Since::Unknown;
@@ -824,10 +848,10 @@ impl Log {
     /// there is no store.
     #[must_use]
     pub fn task(&mut self, request: Request) -> bool {
-        if self.store.is_some() {
+        if self.keeps_later() {
             self.outgoing.push(request);
         }
-        self.store.is_some()
+        self.keeps_later()
     }
 
     // The store
@@ -952,7 +976,7 @@ impl Log {
             | Answer::Refused { .. }
             | Answer::Gap { .. }
             | Answer::Epoch { .. }
-            | Answer::Link { .. } => None,
+            | Answer::Link { .. } => Some(Notification::Engine(answer)),
         }
     }
 
@@ -961,6 +985,9 @@ impl Log {
         let room = self.rooms.get_mut(id).filter(|room| room.is_opening)?;
         room.is_opening = false;
         if let Some(kept) = kept {
+            if let Some(engine) = &mut self.engine {
+                engine.opened(id, &kept);
+            }
             room.head = kept.head;
             room.stored = kept.head;
             room.oldest = kept.oldest;
@@ -1002,6 +1029,9 @@ impl Log {
     fn page_came(&mut self, id: RoomId, log_gen: u64, mut page: Page) -> Option<Notification> {
         let room = self.rooms.get(id)?;
         let after = room.reading?;
+        if room.log_gen == log_gen {
+            self.clip(id, &mut page);
+        }
         if room.log_gen == log_gen && !pages::is_sound(&page, after) {
             let why = format!("the page after entry {} has a gap", after.0);
             return self.read_failed(id, log_gen, after, why);
@@ -1055,7 +1085,8 @@ impl Log {
         let quiet = self.tail.written().filter(|_| self.store.is_some());
         let quiet = quiet.map(|written| self.quiet_from.max(written + (QUIET_TICKS + 1)));
         let pages = (!self.pages.is_empty()).then(|| self.pages_used + PAGES_TICKS);
-        [self.rooms.idle_due(), self.keys.due(), quiet, pages]
+        let engine = self.engine.as_ref().and_then(|engine| engine.due());
+        [self.rooms.idle_due(), self.keys.due(), quiet, pages, engine]
             .into_iter()
             .flatten()
             .min()
@@ -1096,6 +1127,12 @@ impl Log {
             self.tail.forget(id.slot());
             self.pages.drop_room(id);
             self.unstored.forget(id);
+            if let Some(engine) = &mut self.engine
+                && !room.is_in_memory
+            {
+                engine.dropped(id);
+                self.outgoing.push(Request::Close { room: id });
+            }
             if room.is_in_memory && room.head > Seq(0) {
                 self.lives = self.lives.wrapping_add(1);
             }
@@ -1143,6 +1180,9 @@ impl Log {
         self.tail.check_invariants();
         self.pages.check_invariants();
         self.keys.check_invariants();
+        if let Some(engine) = &self.engine {
+            engine.check_invariants();
+        }
         assert!(self.reads <= READS_MAX);
         let mut unstored = 0;
         for (id, room) in self.rooms.each() {

@@ -44,6 +44,9 @@ impl<N: Net> Server<N> {
         }
         let message = protocol.read(text);
         let request = message.request(wire::said_bytes_max(self.message_bytes_max));
+        if self.log.is_shared() && self.waits_for_order(id, &request.ask, text, now) {
+            return;
+        }
         self.stats.messages += 1;
         self.asking = Asking {
             request: request.id.clone(),

@@ -181,6 +181,16 @@ impl CatchUp {
         Some(behind)
     }
 
+    /// No entry of a room above `to` is there any more.
+    pub(super) fn rewind(&mut self, room: RoomId, to: Seq) {
+        let rooms = self.members.values_mut();
+        let rooms = rooms.flat_map(|reader| &mut reader.rooms);
+        for behind in rooms.filter(|behind| behind.room == room) {
+            behind.cursor = behind.cursor.min(to);
+            behind.promised = behind.promised.min(to);
+        }
+    }
+
     fn moves(&mut self, id: ConnId, room: RoomId, cursor: Seq) {
         let reader = self.members.get_mut(&id);
         let rooms = reader.into_iter().flat_map(|reader| &mut reader.rooms);
@@ -376,6 +386,18 @@ impl<N: Net> Server<N> {
             to,
         };
         self.show(id, &gap, now);
+    }
+
+    /// A live member is not sent the entries after `head` up to `to`, which nothing has any more.
+    pub(super) fn misses(&mut self, id: ConnId, room: RoomId, (head, to): (Seq, Seq), now: Tick) {
+        let behind = Behind {
+            room,
+            cursor: head,
+            purpose: Purpose::Slow,
+            promised: Seq(0),
+            notices: 0,
+        };
+        self.show_gap(id, behind, to, now);
     }
 
     fn becomes_live(&mut self, id: ConnId, behind: Behind, now: Tick) {

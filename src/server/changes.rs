@@ -55,7 +55,9 @@ impl Changes {
 impl<N: Net> Server<N> {
     /// Whether a request that changes the registry can be taken: to be asked before the chat is.
     pub(super) fn can_change(&self) -> bool {
-        self.log.failing().is_none() && self.changes.waiting.len() < WAITING_MAX
+        !self.log.is_shared()
+            && self.log.failing().is_none()
+            && self.changes.waiting.len() < WAITING_MAX
     }
 
     pub(super) const fn is_change_kept(&self, number: u64) -> bool {
@@ -71,7 +73,7 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         let number = change.number;
-        if !self.log.has_store() {
+        if !self.log.keeps_later() {
             self.audits.remember(&change);
         }
         let is_kept = self.log.change(change);

@@ -347,6 +347,7 @@ impl<N: Net> Server<N> {
         self.letters.forget(id);
         self.parked.forget(id);
         self.acks.forget(id);
+        self.under_way.forget(id);
         self.sessions.end(id);
         self.accounts.forget(id);
     }

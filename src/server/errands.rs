@@ -247,6 +247,18 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// What was read of a room so far may not be there any more: what waits for it fails.
+    pub(super) fn stop_errands(&mut self, room: RoomId, now: Tick) {
+        let waiting = mem::take(&mut self.errands.waiting);
+        let (failed, others) = waiting.into_iter().partition(|errand| errand.room == room);
+        self.errands.waiting = others;
+        let failed: Vec<Errand> = failed;
+        for errand in failed {
+            self.fail_errand(&errand, now);
+            self.release(errand.from, Wait::Page, now);
+        }
+    }
+
     /// The store has not answered in time. The connection is released by the caller.
     pub(super) fn errand_is_late(&mut self, id: ConnId, now: Tick) {
         let waiting = &mut self.errands.waiting;

@@ -216,6 +216,17 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// What was read of a room so far may not be there any more: the requests for it fail.
+    pub(super) fn stops_reading(&mut self, room: RoomId, now: Tick) {
+        let pages = self.readings.pages.iter();
+        let pages = pages.filter_map(|(id, asked)| (asked.room == room).then_some(*id));
+        for id in pages.collect::<Vec<_>>() {
+            self.reading_fails(id, now);
+            self.release(id, Wait::Page, now);
+        }
+        self.stop_errands(room, now);
+    }
+
     fn read_page(&mut self, id: ConnId, mut asked: Asked, now: Tick) {
         self.asking.is_answered = true;
         if !self.log.is_open(asked.room) {

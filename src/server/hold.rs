@@ -45,6 +45,9 @@ impl<N: Net> Server<N> {
             self.trimming.was_freed(now);
             self.frames_left = FRAMES_PER_TURN;
             self.is_refusing = self.parked.is_refused(id);
+            if let Some(text) = self.under_way.take_request(id) {
+                self.take_text(id, &text, now);
+            }
             self.take_frames(id, &input, now);
             if mem::take(&mut self.is_refusing) && self.has_kept(id) {
                 // It is held again: what is left was held behind the refused message as well.

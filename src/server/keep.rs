@@ -19,6 +19,7 @@ impl<N: Net> Server<N> {
         }
         self.notifications = answers;
         self.refuse_unstorable(now);
+        self.refuse_cut_off(now);
         self.admit_waiting(now);
     }
 
@@ -70,6 +71,7 @@ impl<N: Net> Server<N> {
                 warn!(target: "parlor::store", "a room takes no more messages until the next start: {why}");
             }
             Notification::Task(answer) => self.task_answered(answer, now),
+            Notification::Engine(answer) => self.engine_answered(answer, now),
             Notification::Health(Health::Good) => {
                 info!(target: "parlor::store", "the store keeps messages again");
                 self.store_fails(false, now);
@@ -103,6 +105,9 @@ impl<N: Net> Server<N> {
         }
         if waits.has(Wait::Number) {
             self.refuse_parked(id, now);
+        }
+        if waits.has(Wait::Order) && self.under_way.count_of(id) > 0 {
+            self.hold(id, Wait::Order, now);
         }
         self.connections.lists.released.push(id);
         self.rearm(id);

@@ -32,6 +32,7 @@ mod hold;
 mod keep;
 mod message;
 mod moderate;
+mod nodes;
 mod opening;
 mod operate;
 mod orders;
@@ -49,6 +50,7 @@ mod stop;
 mod talk;
 mod terms;
 mod trim;
+mod under_way;
 mod upgrade;
 
 use crate::budget::Budgets;
@@ -100,6 +102,7 @@ use std::{fmt, mem};
 use stop::Lifecycle;
 use talk::Talk;
 use trim::Trimming;
+use under_way::UnderWay;
 use upgrade::Upgrading;
 
 /// What all reads share: the longest head by default, and more than most messages.
@@ -149,6 +152,7 @@ pub struct Server<N: Net> {
     letters: Letters,
     parked: Parked,
     acks: Acks,
+    under_way: UnderWay,
     changes: Changes,
     accounts: Accounts,
     reloading: Reloading,
@@ -276,6 +280,7 @@ impl<N: Net> Server<N> {
             letters: Letters::default(),
             parked: Parked::default(),
             acks: Acks::default(),
+            under_way: UnderWay::default(),
             changes: Changes::new(changes),
             accounts: Accounts::new(policy, seed),
             reloading: Reloading::default(),
@@ -473,6 +478,7 @@ impl<N: Net> Server<N> {
             && self.letters.is_empty()
             && self.parked.is_empty()
             && self.acks.is_empty()
+            && self.under_way.is_empty()
             && self.readings.is_empty()
             && self.errands.is_empty()
             && self.audits.is_empty()
@@ -491,6 +497,7 @@ impl<N: Net> Server<N> {
             + self.parked.held_bytes()
             + self.letters.held_bytes()
             + self.acks.held_bytes()
+            + self.under_way.held_bytes()
     }
 
     /// What the history of all rooms holds in memory: the log, and the bytes of encoded entries.
@@ -578,6 +585,7 @@ impl<N: Net> Server<N> {
             .map(|(id, _)| id)
             .collect();
         self.parked.check_invariants(|id| held.contains(&id));
+        self.check_order();
         self.check_catch_up();
         self.check_seats();
         assert!(self.talk.is_settled(), "effects are carried out at once");
@@ -585,6 +593,16 @@ impl<N: Net> Server<N> {
             self.batches.is_empty(),
             "a room was sent something that its members do not get"
         );
+    }
+
+    fn check_order(&self) {
+        let held: BTreeSet<ConnId> = self
+            .connections
+            .iter_with_ids()
+            .filter(|(_, connection)| connection.state.is_held_for(Wait::Order))
+            .map(|(id, _)| id)
+            .collect();
+        self.under_way.check_invariants(|id| held.contains(&id));
     }
 
     /// One line per event of a connection. Never what a member wrote.

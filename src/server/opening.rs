@@ -238,6 +238,9 @@ impl<N: Net> Server<N> {
         let place = self.place(id, room, &waiter.past);
         self.show(id, &Shown::Event(&welcome), now);
         self.show_joined(id, room, &welcome, (&waiter, &place), now);
+        if waiter.request.is_none() && self.protocol_of(id) == Some(Protocol::Plain) {
+            self.show_link(id, now);
+        }
         if let Some(refused) = waiter.refused {
             self.show(id, &Shown::Event(&Event::Refused(refused)), now);
         }

@@ -4,6 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
+use super::under_way::Sent;
 use crate::carry::{Carrier, Damaged};
 use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
 use crate::conn::Wait;
@@ -260,7 +261,8 @@ impl<N: Net> Server<N> {
     }
 
     fn try_append(&mut self, mut append: Append, now: Tick) -> Tried {
-        if let Some(key) = &append.key {
+        let is_later = self.log.is_numbered_later(append.room);
+        if let Some(key) = append.key.as_ref().filter(|_| !is_later) {
             match self.log.duplicate(key) {
                 Duplicate::No => {}
                 Duplicate::Acked { room, seq, at } => {
@@ -285,6 +287,9 @@ impl<N: Net> Server<N> {
             }
             Err(Unchanged::Refused(why)) => return self.refuse_draft(&append, why, now),
         };
+        if is_later {
+            return self.ask_number(append, now);
+        }
         let wall = self.net.wall();
         match self
             .log
@@ -317,6 +322,31 @@ impl<N: Net> Server<N> {
             }
             Err(AppendRefused::StoreFailing | AppendRefused::Full) => {
                 Tried::Later(append, Delay::Log)
+            }
+        }
+    }
+
+    /// Hands a draft over to a shared engine.
+    fn ask_number(&mut self, append: Append, now: Tick) -> Tried {
+        let (room, key) = (append.room, append.key.clone());
+        match self.log.ask_number(room, &append.draft, key, None) {
+            Ok(tag) => {
+                let sent = Sent {
+                    conn: append.from,
+                    request: append.request,
+                };
+                self.is_under_way(tag, sent, now);
+                Tried::Done
+            }
+            Err(AppendRefused::RoomFull) => {
+                let request = append.request.as_ref();
+                self.fail(append.from, request, Problem::RoomIsFull, now);
+                Tried::Done
+            }
+            Err(AppendRefused::Full) => Tried::Later(append, Delay::Log),
+            Err(AppendRefused::StoreFailing | AppendRefused::RoomFailed) => {
+                self.refuse_append(append, now);
+                Tried::Done
             }
         }
     }
@@ -452,7 +482,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn answer_stored(&mut self, room: RoomId, ack: &Ack, now: Tick) {
+    pub(super) fn answer_stored(&mut self, room: RoomId, ack: &Ack, now: Tick) {
         let name = self.name_for(ack.conn, room);
         let done = Done::Sent {
             room: &name,

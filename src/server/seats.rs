@@ -57,6 +57,14 @@ impl Seats {
         self.floors.remove(&(id, room));
     }
 
+    /// No entry of a room above `to` is there any more.
+    pub(super) fn rewind(&mut self, room: RoomId, to: Seq) {
+        let floors = self.floors.iter_mut();
+        for (_, floor) in floors.filter(|((_, of), _)| *of == room) {
+            *floor = (*floor).min(Seq(to.0.saturating_add(1)));
+        }
+    }
+
     /// A connection has ended.
     pub(super) fn forget(&mut self, id: ConnId) {
         if !self.floors.is_empty() {

@@ -33,6 +33,7 @@ impl<N: Net> Server<N> {
             time: self.net.wall(),
         };
         self.show(id, &Shown::Hello(hello), now);
+        self.show_link(id, now);
         if let Some(refused) = refused {
             self.show(id, &Shown::Event(&Event::Refused(refused)), now);
         }
@@ -112,9 +113,19 @@ impl<N: Net> Server<N> {
     pub(super) fn identity(&self, id: ConnId) -> Identity {
         Identity {
             connection: id,
-            session: self.sessions.of(id),
+            session: self.sessions.of(id).or_else(|| self.made_up_session(id)),
             account: self.talk.chat().account_of(id),
         }
+    }
+
+    /// Other servers have connections of the same ids: a client without a session is known to them
+    /// by a number that no other client has.
+    fn made_up_session(&self, id: ConnId) -> Option<u64> {
+        let start = self.log.epoch_info();
+        let start = u64::from(start.epoch) << 32 | u64::from(start.salt);
+        let own = u64::from(id.slot()) << 32 | u64::from(id.generation());
+        let made_up = start ^ own.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.log.is_shared().then_some(made_up)
     }
 
     pub(super) fn token(&self, id: ConnId, session: u64) -> String {

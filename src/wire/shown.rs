@@ -65,6 +65,8 @@ pub enum Shown<'a> {
     },
     /// Members came and left unseen while the client was behind.
     Lost { room: &'a str },
+    /// The link to the engine that several servers share is lost, or is back.
+    Link { is_up: bool },
     /// The operator of the server says something to all.
     Announcement { text: &'a str },
     /// A request was carried out.

@@ -53,6 +53,7 @@ pub(in super::super) fn render(shown: &Shown<'_>, text: &mut String) -> bool {
             .string("room", room)
             .bool("lost", true)
             .end(),
+        Shown::Link { is_up } => Object::of_type("link", text).bool("up", is_up).end(),
         Shown::Announcement { text: words } => Object::of_type("announcement", text)
             .string("text", words)
             .end(),

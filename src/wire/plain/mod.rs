@@ -300,7 +300,11 @@ fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
                 messages => write!(text, "* you missed {messages} messages"),
             }
         }
-        Shown::Rewound { .. } => Ok(()),
+        Shown::Rewound { to, .. } => {
+            write!(text, "* what was said after message {} was lost", to.0)
+        }
+        Shown::Link { is_up: true } => text.write_str(LINK_IS_BACK),
+        Shown::Link { is_up: false } => text.write_str(LINK_IS_LOST),
         Shown::HistoryBegins => text.write_str(EARLIER),
         Shown::HistoryEnds => text.write_str(NOW),
         Shown::History { entries: [], .. } => text.write_str("* nothing was said here before"),
@@ -334,6 +338,11 @@ fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
         Shown::Error { why, .. } => write!(text, "* {why}"),
     }
 }
+
+/// What members are shown while the engine cannot be asked.
+const LINK_IS_LOST: &str =
+    "* the connection to the other servers is lost; what you say waits";
+const LINK_IS_BACK: &str = "* the connection to the other servers is back";
 
 /// What begins the history of a room.
 const EARLIER: &str = "* earlier:";

@@ -1,0 +1,337 @@
+//! What differs where other servers share the store and it numbers the entries: drafts are handed
+//! over and numbered later, rooms have epochs of their own, and the link to the engine may be lost.
+//! Own entries and those of other servers come by one path. Knows no connection and no network.
+//!
+//! What the engine has numbered it has: nothing of a room waits to be stored.
+
+use super::store::{EpochInfo, Kept, Key, PageEntry, Request, Started, Unnumbered};
+use super::{AppendRefused, ERAS_MAX, Log, Since, written};
+use crate::chat::registry::Change;
+use crate::chat::{Content, Draft};
+use crate::id::{RoomId, Seq, Tick};
+use smol_str::{SmolStr, format_smolstr};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How long drafts wait while the link is lost: 30 s. Then they are refused.
+pub const CUT_OFF_TICKS: u32 = 30 * 10;
+
+/// What is known of a shared engine.
+pub(super) struct Engine {
+    /// Of this start of this server.
+    salt: u32,
+    tag: u64,
+    /// Drafts that were not answered, in the order in which they were handed over.
+    under_way: BTreeMap<u64, Unnumbered>,
+    bytes: usize,
+    /// The newest epochs of each room, oldest first, and where each began.
+    epochs: BTreeMap<RoomId, VecDeque<(EpochInfo, Seq)>>,
+    cut_off_since: Option<Tick>,
+}
+
+/// What an entry that came has changed in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// The edit that had changed the message before which the entry changes.
+    pub before: Option<Seq>,
+}
+
+/// A room goes on in a new epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The newest entry that is kept of those that had come.
+    pub head: Seq,
+    /// Entries that had come are lost.
+    pub has_lost: bool,
+}
+
+impl Engine {
+    pub(super) fn new(started: &Started) -> Self {
+        let salt = started.epochs.last().map_or(0, |epoch| epoch.salt);
+        Self {
+            salt,
+            tag: 0,
+            under_way: BTreeMap::new(),
+            bytes: 0,
+            epochs: BTreeMap::new(),
+            cut_off_since: None,
+        }
+    }
+
+    /// The room is open, or open anew.
+    pub(super) fn opened(&mut self, room: RoomId, kept: &Kept) {
+        let epochs = kept.eras.iter().zip(&kept.salts).map(|(era, salt)| {
+            let (epoch, salt) = (era.epoch, *salt);
+            (EpochInfo { epoch, salt }, era.first)
+        });
+        self.epochs.insert(room, epochs.collect());
+    }
+
+    pub(super) fn dropped(&mut self, room: RoomId) {
+        self.epochs.remove(&room);
+    }
+
+    /// The present epoch of a room, as clients see it.
+    pub(super) fn epoch(&self, room: RoomId) -> Option<SmolStr> {
+        let (epoch, _) = self.epochs.get(&room)?.back()?;
+        Some(written(*epoch, 0))
+    }
+
+    /// Where a client stands that saw the entry `seq` in an epoch of a room. What an epoch kept of
+    /// an earlier one may be lost with a later one: the least of them counts.
+    pub(super) fn since(&self, room: RoomId, epoch: &str, seq: Seq, head: Seq) -> Since {
+        let Some(epochs) = self.epochs.get(&room) else {
+            return Since::Unknown;
+        };
+        let known = epochs
+            .iter()
+            .position(|(known, _)| written(*known, 0) == epoch);
+        let Some(known) = known else {
+            return Since::Unknown;
+        };
+        let ends = epochs.iter().skip(known + 1);
+        let ends = ends.map(|(_, first)| Seq(first.0.saturating_sub(1)));
+        let last = ends.min().unwrap_or(head).min(head);
+        Since::At {
+            at: seq.min(last),
+            rewound: (seq > last).then_some(last),
+        }
+    }
+
+    const fn is_cut_off(&self) -> bool {
+        self.cut_off_since.is_some()
+    }
+
+    /// Since when the link has been lost; `None`: it is not.
+    pub(super) const fn cut_off_since(&self) -> Option<Tick> {
+        self.cut_off_since
+    }
+
+    /// When what waits for the link is to be refused.
+    pub(super) fn due(&self) -> Option<Tick> {
+        let since = self.cut_off_since.filter(|_| !self.under_way.is_empty())?;
+        Some(since + CUT_OFF_TICKS)
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn remove(&mut self, tag: u64) -> Option<RoomId> {
+        let draft = self.under_way.remove(&tag)?;
+        self.bytes -= held_bytes(&draft);
+        Some(draft.room)
+    }
+
+    pub(super) fn check_invariants(&self) {
+        let bytes: usize = self.under_way.values().map(held_bytes).sum();
+        assert_eq!(bytes, self.bytes);
+        let newest = self.under_way.last_key_value();
+        assert!(newest.is_none_or(|(tag, _)| *tag <= self.tag));
+    }
+}
+
+fn held_bytes(draft: &Unnumbered) -> usize {
+    size_of::<Unnumbered>() + draft.draft.nick.len() + draft.draft.content.text_bytes()
+}
+
+impl Log {
+    /// Other servers share the engine that numbers entries.
+    pub const fn is_shared(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Entries of the room are numbered by a shared engine: by [`Log::ask_number`] and not by
+    /// [`Log::append`].
+    pub fn is_numbered_later(&self, room: RoomId) -> bool {
+        self.engine.is_some() && !self.room(room).is_in_memory
+    }
+
+    /// Hands a draft over to the shared engine, or keeps it until the link is back. Returns its
+    /// tag: [`super::Answer::Numbered`] or [`super::Answer::Refused`] follows, or [`Log::give_up`] has it. The
+    /// room stays until then.
+    ///
+    /// # Errors
+    /// It was not taken.
+    pub fn ask_number(
+        &mut self,
+        room: RoomId,
+        draft: &Draft,
+        key: Option<Key>,
+        change: Option<Box<Change>>,
+    ) -> Result<u64, AppendRefused> {
+        let is_said = matches!(draft.content, Content::Said { .. } | Content::Edited { .. });
+        let bytes_max = if is_said {
+            self.space_for_said()
+        } else {
+            self.unstored_max
+        };
+        let open = self.room(room);
+        open.head.next().ok_or(AppendRefused::RoomFull)?;
+        let name = open.name.clone();
+        let now = self.now;
+        let engine = self.engine.as_mut().ok_or(AppendRefused::RoomFailed)?;
+        let cut_off = engine.cut_off_since;
+        if cut_off.is_some_and(|since| since + CUT_OFF_TICKS <= now) {
+            return Err(AppendRefused::StoreFailing);
+        }
+        let tag = engine.tag + 1;
+        let key = key.unwrap_or_else(|| Key {
+            session: 0,
+            key: format_smolstr!("{:08x}-{tag}", engine.salt),
+        });
+        let unnumbered = Unnumbered {
+            tag,
+            room,
+            name,
+            draft: draft.clone(),
+            key,
+            change,
+        };
+        let bytes = held_bytes(&unnumbered);
+        // Alone, one of any length may wait.
+        if engine.bytes > 0 && engine.bytes + bytes > bytes_max {
+            return Err(AppendRefused::Full);
+        }
+        engine.tag = tag;
+        engine.bytes += bytes;
+        engine.under_way.insert(tag, unnumbered.clone());
+        if !engine.is_cut_off() {
+            self.outgoing.push(Request::Number(Box::new(unnumbered)));
+        }
+        self.member_joined(room);
+        Ok(tag)
+    }
+
+    /// A draft was answered. False: it was not under way any more.
+    pub fn was_answered(&mut self, tag: u64) -> bool {
+        let Some(room) = self.engine.as_mut().and_then(|engine| engine.remove(tag)) else {
+            return false;
+        };
+        self.member_left(room, self.now);
+        true
+    }
+
+    /// The engine has numbered an entry, of this server or of another one. `None`: the room is not
+    /// open, or the entry has come already.
+    pub fn enter(&mut self, room: RoomId, entry: &PageEntry) -> Option<Entered> {
+        let open = self.rooms.get(room).filter(|open| !open.is_opening)?;
+        if open.head.next() != Some(entry.seq) {
+            return None;
+        }
+        let is_read = open.reading.is_some();
+        let entry = entry.as_entry();
+        let before = self.edit_before(room, &entry.content);
+        let rooms = &self.rooms;
+        let is_stored = |slot, seq| rooms.at(slot).is_none_or(|room| seq <= room.stored);
+        let kept = self.tail.append(room.slot(), &entry, is_stored, self.now);
+        if kept.is_err() {
+            // Reading goes on with pages of the engine.
+            self.tail.forget(room.slot());
+        }
+        self.amend(room, entry.seq, &entry.content, before);
+        if is_read && entry.content.amends().is_some() {
+            // The page may be in the older form.
+            let log_gen = self.new_gen();
+            self.room_mut(room).log_gen = log_gen;
+        }
+        let open = self.room_mut(room);
+        open.head = entry.seq;
+        open.stored = entry.seq;
+        open.at = entry.at;
+        Some(Entered { before })
+    }
+
+    /// Entries before `oldest` that did not come are not kept any more. Returns the newest that
+    /// came; `None`: none is missing, or the room is not open.
+    pub fn skip(&mut self, room: RoomId, oldest: Seq) -> Option<Seq> {
+        let open = self.rooms.get(room).filter(|open| !open.is_opening)?;
+        let (head, last) = (open.head, Seq(oldest.0.saturating_sub(1)));
+        if last <= head {
+            self.retained(room, oldest);
+            return None;
+        }
+        self.forget_entries(room);
+        let open = self.room_mut(room);
+        (open.head, open.stored, open.oldest) = (last, last, oldest);
+        Some(head)
+    }
+
+    /// What was numbered above `kept_to` is lost, and a room goes on from there in a new epoch.
+    /// `None`: it is not open, or in that epoch already.
+    pub fn begin_epoch(&mut self, room: RoomId, kept_to: Seq, epoch: EpochInfo) -> Option<Begun> {
+        let open = self.rooms.get(room).filter(|open| !open.is_opening)?;
+        let head = open.head.min(kept_to);
+        let has_lost = head < open.head;
+        let epochs = self.engine.as_mut()?.epochs.entry(room).or_default();
+        if epochs.back().is_some_and(|(present, _)| *present == epoch) {
+            return None;
+        }
+        epochs.push_back((epoch, Seq(kept_to.0.saturating_add(1))));
+        if epochs.len() > ERAS_MAX {
+            epochs.pop_front();
+        }
+        // All of the room: what is kept may be in a form that an entry has given it which is not.
+        self.forget_entries(room);
+        let open = self.room_mut(room);
+        open.oldest = open.oldest.min(Seq(head.0.saturating_add(1)));
+        (open.head, open.stored) = (head, head);
+        Some(Begun { head, has_lost })
+    }
+
+    /// What memory has of a room's entries is asked of the engine again.
+    fn forget_entries(&mut self, id: RoomId) {
+        self.tail.forget(id.slot());
+        self.pages.drop_room(id);
+        let log_gen = self.new_gen();
+        let room = self.room_mut(id);
+        room.log_gen = log_gen;
+        room.unreadable = None;
+    }
+
+    /// The link to the engine was lost, or is back: then what was not answered is asked again, in
+    /// order and with the same keys. False: that was known.
+    pub fn link_changes(&mut self, is_up: bool) -> bool {
+        let now = self.now;
+        let Some(engine) = &mut self.engine else {
+            return false;
+        };
+        if is_up == !engine.is_cut_off() {
+            return false;
+        }
+        if is_up {
+            engine.cut_off_since = None;
+            let again = engine.under_way.values().cloned();
+            let again = again.map(|draft| Request::Number(Box::new(draft)));
+            self.outgoing.extend(again);
+        } else {
+            engine.cut_off_since = Some(now);
+            self.outgoing
+                .retain(|request| !matches!(request, Request::Number(_)));
+        }
+        true
+    }
+
+    /// Whether the link to a shared engine is lost.
+    pub fn is_cut_off(&self) -> bool {
+        self.engine.as_ref().is_some_and(|one| one.is_cut_off())
+    }
+
+    /// The next draft that has waited for the link for too long. It may have been numbered before
+    /// the link was lost: to be refused all the same, for nothing is known of it.
+    pub fn give_up(&mut self) -> Option<u64> {
+        let engine = self.engine.as_ref()?;
+        engine.due().filter(|due| *due <= self.now)?;
+        let tag = *engine.under_way.first_key_value()?.0;
+        self.was_answered(tag);
+        Some(tag)
+    }
+
+    /// A page may reach beyond what has come of its room: that is left for when it comes.
+    pub(super) fn clip(&self, room: RoomId, page: &mut super::Page) {
+        let head = self.room(room).head;
+        if self.engine.is_some() && page.complete_to > head {
+            page.entries.retain(|entry| entry.seq <= head);
+            page.complete_to = head;
+        }
+    }
+}

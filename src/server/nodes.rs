@@ -1,0 +1,174 @@
+//! What comes from an engine that several servers share: entries of this server and of others in
+//! one order, answers to drafts, lost entries, and the link itself. Knows no key of the engine and
+//! no encoding.
+
+use super::Server;
+use super::acks::Ack;
+use super::under_way::Sent;
+use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
+use crate::log::{Answer, EpochInfo, PageEntry, RefusedWhy};
+use crate::net::Net;
+use crate::wire::{Problem, Protocol, Shown};
+use log::{info, warn};
+
+impl<N: Net> Server<N> {
+    /// Takes one answer of the engine, with all that follows from it.
+    pub(super) fn engine_answered(&mut self, answer: Answer, now: Tick) {
+        match answer {
+            Answer::Entry { room, entry, .. } => self.entry_came(room, &entry, now),
+            Answer::Numbered {
+                room,
+                tag,
+                seq,
+                at,
+                is_duplicate,
+            } => {
+                if let Some(sent) = self.draft_answered(tag, now) {
+                    self.is_numbered(room, sent, (seq, at), is_duplicate, now);
+                }
+                self.retry_parked(now);
+            }
+            Answer::Refused { tag, why, .. } => {
+                if let Some(sent) = self.draft_answered(tag, now) {
+                    self.is_not_numbered(&sent, why, now);
+                }
+                self.retry_parked(now);
+            }
+            Answer::Gap { room, oldest } => self.entries_are_missing(room, oldest, now),
+            Answer::Epoch {
+                room,
+                kept_to,
+                epoch,
+            } => self.epoch_begins(room, kept_to, epoch, now),
+            Answer::Link { is_up, why } => self.link_changes(is_up, &why, now),
+            _ => {}
+        }
+    }
+
+    /// An entry has its place in a room, whichever server it is of.
+    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, now: Tick) {
+        let Some(entered) = self.log.enter(room, entry) else {
+            return;
+        };
+        self.was_amended(room, entry.seq, &entry.draft.content, entered.before);
+        if !self.talk.chat().members(room).is_empty() {
+            self.ordered(room, &entry.as_entry(), now);
+            self.apply(now);
+        }
+    }
+
+    fn draft_answered(&mut self, tag: u64, now: Tick) -> Option<Sent> {
+        self.log.was_answered(tag);
+        self.is_ordered(tag, now)
+    }
+
+    fn is_numbered(
+        &mut self,
+        room: RoomId,
+        sent: Sent,
+        (seq, at): (Seq, Millis),
+        is_duplicate: bool,
+        now: Tick,
+    ) {
+        let Some(id) = sent.request.filter(|_| self.log.is_open(room)) else {
+            return;
+        };
+        let ack = Ack {
+            seq,
+            at,
+            conn: sent.conn,
+            id,
+            is_duplicate,
+        };
+        self.answer_stored(room, &ack, now);
+    }
+
+    fn is_not_numbered(&mut self, sent: &Sent, why: RefusedWhy, now: Tick) {
+        warn!(target: "parlor::engine", "the engine has not numbered a message: {why:?}");
+        let request = sent.request.as_ref();
+        self.fail(sent.conn, request, Problem::StoreUnavailable, now);
+    }
+
+    /// Entries before `oldest` did not come and are not kept any more.
+    fn entries_are_missing(&mut self, room: RoomId, oldest: Seq, now: Tick) {
+        self.settle_room(room, now);
+        let Some(head) = self.log.skip(room, oldest) else {
+            return;
+        };
+        let to = Seq(oldest.0.saturating_sub(1));
+        let live = self.talk.chat().live(room).to_vec();
+        for id in live {
+            self.misses(id, room, (head, to), now);
+        }
+    }
+
+    /// Entries that were numbered above `kept_to` are lost, and the room goes on in a new epoch.
+    fn epoch_begins(&mut self, room: RoomId, kept_to: Seq, epoch: EpochInfo, now: Tick) {
+        self.settle_room(room, now);
+        let Some(begun) = self.log.begin_epoch(room, kept_to, epoch) else {
+            return;
+        };
+        let to = begun.head;
+        warn!(
+            target: "parlor::engine",
+            "a room has a new epoch, in which it goes on after entry {}", to.0
+        );
+        self.catch_up.rewind(room, to);
+        self.seats.rewind(room, to);
+        self.stops_reading(room, now);
+        let Some(name) = self.talk.chat().room_name(room).cloned() else {
+            return;
+        };
+        let epoch = self.log.epoch(room);
+        let shown = Shown::Rewound {
+            room: &name,
+            epoch: &epoch,
+            to,
+        };
+        for id in self.talk.chat().members(room).to_vec() {
+            // Lines have no epoch: they name what is lost.
+            if begun.has_lost || self.protocol_of(id) == Some(Protocol::Json) {
+                self.show(id, &shown, now);
+            }
+        }
+        self.page_came(room);
+    }
+
+    fn link_changes(&mut self, is_up: bool, why: &str, now: Tick) {
+        if !self.log.link_changes(is_up) {
+            return;
+        }
+        if is_up {
+            info!(target: "parlor::engine", "the link to the engine is back: {why}");
+        } else {
+            warn!(target: "parlor::engine", "the link to the engine is lost: {why}");
+        }
+        for id in self.connections.ids() {
+            if self.talk.chat().is_user(id) {
+                self.show(id, &Shown::Link { is_up }, now);
+            }
+        }
+        self.retry_parked(now);
+    }
+
+    /// A client that comes while the link is lost is shown that as well.
+    pub(super) fn show_link(&mut self, id: ConnId, now: Tick) {
+        if self.log.is_cut_off() {
+            self.show(id, &Shown::Link { is_up: false }, now);
+        }
+    }
+
+    /// What has waited for the link for too long is refused.
+    pub(super) fn refuse_cut_off(&mut self, now: Tick) {
+        while let Some(tag) = self.log.give_up() {
+            if let Some(sent) = self.is_ordered(tag, now) {
+                let request = sent.request.as_ref();
+                self.fail(sent.conn, request, Problem::StoreUnavailable, now);
+            }
+        }
+    }
+
+    pub(super) fn protocol_of(&mut self, id: ConnId) -> Option<Protocol> {
+        self.connections.get_mut(id).map(|c| c.protocol)
+    }
+}
