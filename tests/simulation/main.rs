@@ -27,6 +27,7 @@ mod order;
 mod person;
 mod reload;
 mod scene;
+mod shared;
 #[path = "../schema/mod.rs"]
 mod schema;
 mod tally;

@@ -1,0 +1,470 @@
+//! A simulated engine that several servers share: it numbers what they hand over, keeps it, and
+//! gives each server the entries of the rooms that it has open. Answers late, loses links with what
+//! is on its way, loses what it has numbered, refuses, forgets what is old. Knows requests, not
+//! clients.
+
+use super::super::chance::Chance;
+use parlor::chat::registry::Snapshot;
+use parlor::chat::{Content, Form};
+use parlor::id::{Millis, RoomId, Seq};
+use parlor::log::{
+    Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, Page, PageEntry, RefusedWhy, Request,
+    Started, Store, StoredRoom, Unnumbered,
+};
+use smol_str::SmolStr;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::rc::Rc;
+
+/// What lies between the loop of a server and the engine.
+#[derive(Default)]
+struct Channel {
+    requests: Cell<Vec<Request>>,
+    answers: Cell<Vec<Answer>>,
+}
+
+fn append<T>(cell: &Cell<Vec<T>>, more: &mut Vec<T>) {
+    let mut all = cell.take();
+    all.append(more);
+    cell.set(all);
+}
+
+struct SimStore {
+    channel: Rc<Channel>,
+}
+
+impl Store for SimStore {
+    fn send(&mut self, requests: &mut Vec<Request>) {
+        append(&self.channel.requests, requests);
+    }
+
+    fn receive(&mut self, answers: &mut Vec<Answer>) {
+        answers.append(&mut self.channel.answers.take());
+    }
+}
+
+/// How an engine misbehaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Of 100 steps of a node, how many bring nothing to the engine, and nothing from it.
+    pub(crate) late: u32,
+    /// Of 1000 steps of a node, how many cut its link, or mend it.
+    pub(crate) cut: u32,
+    /// Of 100 drafts, how many are refused.
+    pub(crate) refused: u32,
+    /// Of 1000 steps, how many lose the newest entries.
+    pub(crate) lost: u32,
+    /// Of 1000 steps, how many remove the oldest entries of a room.
+    pub(crate) trimmed: u32,
+}
+
+/// An entry, and with what it was handed over.
+pub(crate) struct Numbered {
+    pub(crate) entry: PageEntry,
+    pub(crate) key: Key,
+}
+
+/// What is kept of a room.
+pub(crate) struct Room {
+    number: StoredRoom,
+    /// Those of `oldest` and after.
+    pub(crate) entries: VecDeque<Numbered>,
+    /// The same in their present form.
+    present: BTreeMap<Seq, PageEntry>,
+    oldest: Seq,
+    epochs: Vec<(EpochInfo, Seq)>,
+}
+
+impl Room {
+    pub(crate) fn head(&self) -> Seq {
+        Seq(self.oldest.0 - 1 + self.entries.len() as u32)
+    }
+
+    fn of_key(&self, key: &Key) -> Option<(Seq, Millis)> {
+        let found = self.entries.iter().find(|numbered| numbered.key == *key);
+        found.map(|found| (found.entry.seq, found.entry.at))
+    }
+
+    fn numbers(&mut self, draft: &Unnumbered, at: Millis) -> PageEntry {
+        let entry = PageEntry {
+            seq: Seq(self.head().0 + 1),
+            at,
+            draft: draft.draft.clone(),
+        };
+        self.amend(&entry);
+        self.present.insert(entry.seq, entry.clone());
+        self.entries.push_back(Numbered {
+            entry: entry.clone(),
+            key: draft.key.clone(),
+        });
+        entry
+    }
+
+    fn amend(&mut self, by: &PageEntry) {
+        let (of, text) = match &by.draft.content {
+            Content::Edited { of, text } => (*of, Some(text.as_str())),
+            Content::Deleted { of } => (*of, None),
+            _ => return,
+        };
+        let before = match self.present.get(&of).map(|entry| &entry.draft.content) {
+            Some(Content::Said { form: Form::Edited { by }, .. }) => Some(*by),
+            _ => None,
+        };
+        let amendment = Amendment { of, by: by.seq, text, before };
+        for seq in [Some(of), before].into_iter().flatten() {
+            if let Some(entry) = self.present.get_mut(&seq) {
+                amendment.apply(entry);
+            }
+        }
+    }
+
+    fn rebuild(&mut self) {
+        self.present.clear();
+        let entries: Vec<PageEntry> = self.entries.iter().map(|one| one.entry.clone()).collect();
+        for entry in entries {
+            self.amend(&entry);
+            self.present.insert(entry.seq, entry);
+        }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept {
+            stored_room: self.number,
+            oldest: self.oldest,
+            head: self.head(),
+            at: self.entries.back().map_or(Millis(0), |last| last.entry.at),
+            eras: self.epochs.iter().map(|(info, first)| Era { epoch: info.epoch, first: *first }).collect(),
+            salts: self.epochs.iter().map(|(info, _)| info.salt).collect(),
+        }
+    }
+
+    fn page(&self, after: Seq, entries_max: u32) -> Page {
+        let first = Seq((after.0 + 1).max(self.oldest.0));
+        let entries = self.present.range(first..).map(|(_, entry)| entry.clone());
+        let entries: Vec<PageEntry> = entries.take(entries_max as usize).collect();
+        Page {
+            complete_to: entries.last().map_or(after, |last| last.seq),
+            entries,
+            oldest: self.oldest,
+        }
+    }
+}
+
+/// A room that a node has open.
+struct Open {
+    name: SmolStr,
+    /// The next entry that the node gets.
+    next: Seq,
+    /// How many epochs it knows.
+    epochs: usize,
+}
+
+struct Result {
+    draft: Unnumbered,
+    seq: Seq,
+    at: Millis,
+    is_duplicate: bool,
+}
+
+/// The link to one server.
+struct Node {
+    channel: Rc<Channel>,
+    is_up: bool,
+    is_known: bool,
+    /// On their way to the engine.
+    requests: VecDeque<Request>,
+    rooms: BTreeMap<RoomId, Open>,
+    /// On their way to the node.
+    results: Vec<Result>,
+    answers: VecDeque<Answer>,
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    pub(crate) rooms: BTreeMap<SmolStr, Room>,
+    run: EpochInfo,
+    nodes: Vec<Node>,
+    pub(crate) faults: Faults,
+    clock: u64,
+    pub(crate) numbered: u64,
+}
+
+impl Engine {
+    pub(crate) fn new() -> Self {
+        Self {
+            rooms: BTreeMap::new(),
+            run: EpochInfo { epoch: 1, salt: 0xabcd },
+            nodes: Vec::new(),
+            faults: Faults::default(),
+            clock: 1_000,
+            numbered: 0,
+        }
+    }
+
+    /// One more server.
+    pub(crate) fn serves(&mut self, chance: &mut Chance) -> Keeping {
+        let channel = Rc::<Channel>::default();
+        let store = SimStore { channel: channel.clone() };
+        self.nodes.push(Node {
+            channel,
+            is_up: true,
+            is_known: true,
+            requests: VecDeque::new(),
+            rooms: BTreeMap::new(),
+            results: Vec::new(),
+            answers: VecDeque::new(),
+        });
+        let epoch = EpochInfo { epoch: chance.next() as u32, salt: chance.next() as u32 };
+        Keeping {
+            started: Started {
+                epoch: epoch.epoch,
+                epochs: vec![epoch],
+                next_room: StoredRoom(1),
+                session_key: [7; 32],
+                registry: Snapshot::default(),
+            },
+            store: Some(Box::new(store)),
+            is_shared: true,
+        }
+    }
+
+    pub(crate) fn head(&self, name: &str) -> u32 {
+        self.rooms.get(name).map_or(0, |room| room.head().0)
+    }
+
+    pub(crate) const fn epoch(&self) -> u32 {
+        self.run.epoch
+    }
+
+    /// The link of a node is lost, with all that is on its way in either direction, or is back.
+    pub(crate) fn links(&mut self, node: usize, is_up: bool) {
+        let node = &mut self.nodes[node];
+        if mem::replace(&mut node.is_up, is_up) && !is_up {
+            node.results.clear();
+            node.answers.clear();
+        }
+    }
+
+    pub(crate) fn is_linked(&self, node: usize) -> bool {
+        self.nodes[node].is_up
+    }
+
+    /// A new process of the engine, which has lost the newest `count` entries of each room.
+    pub(crate) fn loses(&mut self, count: u32) {
+        self.run = EpochInfo {
+            epoch: self.run.epoch + 1,
+            salt: self.run.salt.wrapping_mul(0x9E37_79B9).wrapping_add(1),
+        };
+        for room in self.rooms.values_mut() {
+            for _ in 0..count {
+                room.entries.pop_back();
+            }
+            room.rebuild();
+            room.epochs.push((self.run, Seq(room.head().0 + 1)));
+        }
+    }
+
+    /// Only the newest `count` entries of a room are kept.
+    pub(crate) fn trims(&mut self, name: &str, count: usize) {
+        let Some(room) = self.rooms.get_mut(name) else {
+            return;
+        };
+        while room.entries.len() > count {
+            room.entries.pop_front();
+            room.present.remove(&room.oldest);
+            room.oldest = Seq(room.oldest.0 + 1);
+        }
+    }
+
+    /// All that is under way moves on by one step. Returns the nodes that get something.
+    pub(crate) fn steps(&mut self, chance: &mut Chance) -> Vec<usize> {
+        self.clock += 7;
+        if chance.per_mille(self.faults.lost) {
+            self.loses(chance.below(4) as u32);
+        }
+        if chance.per_mille(self.faults.trimmed) {
+            let names: Vec<SmolStr> = self.rooms.keys().cloned().collect();
+            if !names.is_empty() {
+                self.trims(&names[chance.below(names.len())].clone(), chance.below(8));
+            }
+        }
+        let mut nodes = mem::take(&mut self.nodes);
+        let mut woken = Vec::new();
+        for (index, node) in nodes.iter_mut().enumerate() {
+            if chance.per_mille(self.faults.cut) {
+                node.is_up = !node.is_up;
+                if !node.is_up {
+                    node.results.clear();
+                    node.answers.clear();
+                }
+            }
+            if self.steps_node(node, chance) {
+                woken.push(index);
+            }
+        }
+        self.nodes = nodes;
+        woken
+    }
+
+    fn steps_node(&mut self, node: &mut Node, chance: &mut Chance) -> bool {
+        let requests = node.channel.requests.take();
+        for request in requests {
+            match request {
+                // What is handed over before the loss of the link is known is dropped with it.
+                Request::Number(_) if !node.is_up => {}
+                request => node.requests.push_back(request),
+            }
+        }
+        let mut answers = Vec::new();
+        if node.is_up != node.is_known {
+            node.is_known = node.is_up;
+            let why = String::from("as the game wants it");
+            answers.push(Answer::Link { is_up: node.is_up, why });
+            if !node.is_up {
+                node.requests.retain(|request| !matches!(request, Request::Number(_)));
+            }
+        }
+        if !node.is_up {
+            self.fails_reads(node, &mut answers);
+        } else if !chance.percent(self.faults.late) {
+            self.takes(node, chance);
+            self.gives(node, &mut answers, chance);
+        }
+        let has_answers = !answers.is_empty();
+        append(&node.channel.answers, &mut answers);
+        has_answers
+    }
+
+    fn fails_reads(&mut self, node: &mut Node, answers: &mut Vec<Answer>) {
+        let mut kept = VecDeque::new();
+        for request in node.requests.drain(..) {
+            match request {
+                Request::Read { room, log_gen, after, .. } => {
+                    let why = String::from("the link is lost");
+                    answers.push(Answer::ReadFailed { room, log_gen, after, why });
+                }
+                request => kept.push_back(request),
+            }
+        }
+        node.requests = kept;
+    }
+
+    fn takes(&mut self, node: &mut Node, chance: &mut Chance) {
+        while let Some(request) = node.requests.pop_front() {
+            match request {
+                Request::Open { room, name } => {
+                    let kept = self.room(&name).kept();
+                    let epochs = kept.eras.len();
+                    let next = Seq(kept.head.0 + 1);
+                    node.rooms.insert(room, Open { name, next, epochs });
+                    node.answers.push_back(Answer::Opened { room, kept: Some(kept) });
+                }
+                Request::Close { room } => {
+                    node.rooms.remove(&room);
+                }
+                Request::Number(draft) => self.numbers(node, *draft, chance),
+                Request::Read { room, log_gen, after, entries_max, .. } => {
+                    let name = &node.rooms[&room].name;
+                    let page = self.rooms[name].page(after, entries_max);
+                    node.answers.push_back(Answer::Page { room, log_gen, page });
+                }
+                other => panic!("no shared engine is asked for {other:?}"),
+            }
+            if chance.percent(self.faults.late) {
+                return;
+            }
+        }
+    }
+
+    fn room(&mut self, name: &SmolStr) -> &mut Room {
+        let number = StoredRoom(self.rooms.len() as u32 + 1);
+        let run = self.run;
+        self.rooms.entry(name.clone()).or_insert_with(|| Room {
+            number,
+            entries: VecDeque::new(),
+            present: BTreeMap::new(),
+            oldest: Seq(1),
+            epochs: vec![(run, Seq(1))],
+        })
+    }
+
+    fn numbers(&mut self, node: &mut Node, draft: Unnumbered, chance: &mut Chance) {
+        let (room, tag) = (draft.room, draft.tag);
+        if chance.percent(self.faults.refused) {
+            let why = RefusedWhy::Full;
+            return node.answers.push_back(Answer::Refused { room, tag, why });
+        }
+        let at = Millis(self.clock);
+        let kept = self.room(&draft.name);
+        let (seq, at, is_duplicate) = match kept.of_key(&draft.key) {
+            Some((seq, at)) => (seq, at, true),
+            None => {
+                let entry = kept.numbers(&draft, at);
+                self.numbered += 1;
+                (entry.seq, entry.at, false)
+            }
+        };
+        node.results.push(Result { draft, seq, at, is_duplicate });
+    }
+
+    fn gives(&mut self, node: &mut Node, answers: &mut Vec<Answer>, chance: &mut Chance) {
+        self.gives_epochs(node, answers);
+        self.gives_entries(node, answers, chance);
+        let rooms = &node.rooms;
+        let has_come = |result: &Result| {
+            let open = rooms.get(&result.draft.room);
+            open.is_none_or(|open| open.next > result.seq)
+        };
+        let (given, later): (Vec<_>, Vec<_>) = node.results.drain(..).partition(has_come);
+        node.results = later;
+        answers.extend(given.into_iter().map(|result| Answer::Numbered {
+            room: result.draft.room,
+            tag: result.draft.tag,
+            seq: result.seq,
+            at: result.at,
+            is_duplicate: result.is_duplicate,
+        }));
+        answers.extend(node.answers.drain(..));
+    }
+
+    /// What was numbered in a lost epoch and not reported is numbered again.
+    fn gives_epochs(&mut self, node: &mut Node, answers: &mut Vec<Answer>) {
+        for (id, open) in &mut node.rooms {
+            let room = &self.rooms[&open.name];
+            let new = &room.epochs[open.epochs..];
+            let Some(kept_to) = new.iter().map(|(_, first)| Seq(first.0 - 1)).min() else {
+                continue;
+            };
+            let (epoch, _) = new[new.len() - 1];
+            open.epochs = room.epochs.len();
+            open.next = open.next.min(Seq(kept_to.0 + 1));
+            answers.push(Answer::Epoch { room: *id, kept_to, epoch });
+            let lost = |result: &Result| result.draft.room == *id && result.seq > kept_to;
+            let (again, others): (Vec<_>, Vec<_>) = node.results.drain(..).partition(lost);
+            node.results = others;
+            for result in again.into_iter().rev() {
+                node.requests.push_front(Request::Number(Box::new(result.draft)));
+            }
+        }
+    }
+
+    fn gives_entries(&self, node: &mut Node, answers: &mut Vec<Answer>, chance: &mut Chance) {
+        for (id, open) in &mut node.rooms {
+            let room = &self.rooms[&open.name];
+            if open.next < room.oldest {
+                open.next = room.oldest;
+                answers.push(Answer::Gap { room: *id, oldest: room.oldest });
+            }
+            while open.next <= room.head() {
+                if chance.percent(self.faults.late) {
+                    break;
+                }
+                let numbered = &room.entries[(open.next.0 - room.oldest.0) as usize];
+                let entry = numbered.entry.clone();
+                answers.push(Answer::Entry { room: *id, entry, change: None });
+                open.next = Seq(open.next.0 + 1);
+            }
+        }
+    }
+}
