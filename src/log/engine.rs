@@ -101,19 +101,10 @@ impl Engine {
         self.cut_off_since.is_some()
     }
 
-    /// Since when the link has been lost; `None`: it is not.
-    pub(super) const fn cut_off_since(&self) -> Option<Tick> {
-        self.cut_off_since
-    }
-
     /// When what waits for the link is to be refused.
     pub(super) fn due(&self) -> Option<Tick> {
         let since = self.cut_off_since.filter(|_| !self.under_way.is_empty())?;
         Some(since + CUT_OFF_TICKS)
-    }
-
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
     }
 
     fn remove(&mut self, tag: u64) -> Option<RoomId> {

@@ -542,6 +542,10 @@ impl Log {
         wall: Millis,
         edit_before: Option<Seq>,
     ) -> Result<(Seq, Millis), AppendRefused> {
+        if self.is_numbered_later(room) {
+            // Where it cannot be handed over, it is not numbered here either.
+            return Err(AppendRefused::StoreFailing);
+        }
         let open = self.room(room);
         assert!(!open.is_opening, "a room has members once it is open");
         let seq = open.head.next().ok_or(AppendRefused::RoomFull)?;

@@ -4,6 +4,7 @@
 
 use super::Server;
 use super::opening::{Past, Waiter, shown_password};
+use crate::chat::registry::Change;
 use crate::chat::{Command, RoomName};
 use crate::conn::state::Work;
 use crate::frame::Frame;
@@ -22,6 +23,8 @@ pub(super) struct Asking {
     pub(super) is_answered: bool,
     /// By which a message that is sent again is known.
     pub(super) key: Option<Key>,
+    /// What the next entry that is asked for changes.
+    pub(super) change: Option<Box<Change>>,
 }
 
 impl Asking {
@@ -54,6 +57,10 @@ impl<N: Net> Server<N> {
         };
         let is_within = self.ask(id, protocol, &request, now);
         let asking = std::mem::take(&mut self.asking);
+        if asking.change.is_some() {
+            // No entry follows with which the other servers would learn of it.
+            return self.fail(id, asking.request.as_ref(), Problem::NotOffered, now);
+        }
         if !is_within {
             self.charge(id, Work::Message { bytes: text.len() }, now);
         }
@@ -102,7 +109,9 @@ impl<N: Net> Server<N> {
         }
         let command = match request.ask {
             Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
-            Ask::Chat(command) if command.changes_registry() && !self.can_change() => {
+            Ask::Chat(command)
+                if command.changes_registry() && !self.can_change() && !self.log.is_shared() =>
+            {
                 let is_within = self.is_within_rate(id, now);
                 if is_within {
                     self.answer_problem(id, Problem::StoreUnavailable, now);
@@ -187,6 +196,9 @@ impl<N: Net> Server<N> {
                 if let Some(room) = self.room_asked(id, request.room, now) {
                     self.show_numbers(id, room, limit, now);
                 }
+            }
+            Ask::Search { .. } if self.log.is_shared() => {
+                self.answer_problem(id, Problem::NotOffered, now);
             }
             Ask::Search {
                 query,

@@ -72,9 +72,18 @@ impl<N: Net> Server<N> {
                     draft,
                     key: self.asking.key.take(),
                     request: self.asking.take_request(),
+                    change: self.asking.change.take(),
                 };
                 self.append(append, now);
             }
+            Effect::Change { change, .. }
+                if self.log.is_shared()
+                    && (!change.puts.is_empty() || !change.forgets.is_empty()) =>
+            {
+                self.asking.change = Some(change);
+            }
+            // What an entry changes follows when the entry comes.
+            Effect::Enforce { .. } | Effect::Vacate { .. } if self.log.is_shared() => {}
             Effect::Change { change, to, event } => self.keep_change(*change, to, event, now),
             Effect::Notice {
                 room,

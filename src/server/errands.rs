@@ -4,6 +4,7 @@
 
 use super::Server;
 use super::ask::Asking;
+use super::under_way::Sent;
 use crate::chat::{Author, Content, Draft, Entry, Event, Form, Identity, Refused, Writer};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
@@ -302,7 +303,7 @@ impl<N: Net> Server<N> {
                 let asking = Asking {
                     request: errand.request.clone(),
                     is_answered: true,
-                    key: None,
+                    ..Asking::default()
                 };
                 let before = mem::replace(&mut self.asking, asking);
                 match errand.task {
@@ -375,6 +376,13 @@ impl<N: Net> Server<N> {
                 nick: by.clone(),
                 content: Content::Deleted { of: found.seq },
             };
+            if self.log.is_numbered_later(room)
+                && let Ok(tag) = self.log.ask_number(room, &draft, None, None)
+            {
+                self.is_under_way(tag, Sent::unanswered(from), now);
+                count += 1;
+                continue;
+            }
             let numbered = self
                 .log
                 .append_deletion(room, &draft, found.edit, when.wall);

@@ -5,17 +5,22 @@
 use super::Server;
 use super::acks::Ack;
 use super::under_way::Sent;
+use crate::chat::registry::{Change, Fact, SanctionKind};
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Answer, EpochInfo, PageEntry, RefusedWhy};
 use crate::net::Net;
-use crate::wire::{Problem, Protocol, Shown};
+use crate::wire::{Done, Problem, Protocol, Shown};
 use log::{info, warn};
 
 impl<N: Net> Server<N> {
     /// Takes one answer of the engine, with all that follows from it.
     pub(super) fn engine_answered(&mut self, answer: Answer, now: Tick) {
         match answer {
-            Answer::Entry { room, entry, .. } => self.entry_came(room, &entry, now),
+            Answer::Entry {
+                room,
+                entry,
+                change,
+            } => self.entry_came(room, &entry, change.as_deref(), now),
             Answer::Numbered {
                 room,
                 tag,
@@ -46,14 +51,25 @@ impl<N: Net> Server<N> {
     }
 
     /// An entry has its place in a room, whichever server it is of.
-    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, now: Tick) {
+    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, change: Option<&Change>, now: Tick) {
         let Some(entered) = self.log.enter(room, entry) else {
             return;
         };
         self.was_amended(room, entry.seq, &entry.draft.content, entered.before);
+        if let Some(change) = change {
+            self.audits.remember(change);
+            self.chat_step(now, |chat, _| chat.apply_change(change));
+        }
         if !self.talk.chat().members(room).is_empty() {
             self.ordered(room, &entry.as_entry(), now);
             self.apply(now);
+        }
+        for fact in change.map_or(&[][..], |change| &change.puts) {
+            if let Fact::Sanction(ban) = fact
+                && ban.kind == SanctionKind::Ban
+            {
+                self.enforce(Some(room), ban, now);
+            }
         }
     }
 
@@ -73,6 +89,10 @@ impl<N: Net> Server<N> {
         let Some(id) = sent.request.filter(|_| self.log.is_open(room)) else {
             return;
         };
+        if !sent.is_said {
+            let (re, done) = (Some(&id), Done::Nothing);
+            return self.show(sent.conn, &Shown::Ok { re, done }, now);
+        }
         let ack = Ack {
             seq,
             at,

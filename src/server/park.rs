@@ -6,6 +6,7 @@ use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
 use super::under_way::Sent;
 use crate::carry::{Carrier, Damaged};
+use crate::chat::registry::Change;
 use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
@@ -28,6 +29,8 @@ pub(super) struct Append {
     pub(super) key: Option<Key>,
     /// The request to be answered when the entry is stored.
     pub(super) request: Option<RequestId>,
+    /// What the entry changes in the registry, where a shared engine orders it.
+    pub(super) change: Option<Box<Change>>,
 }
 
 /// Drafts that wait, at most one of each connection, first come first served.
@@ -329,11 +332,13 @@ impl<N: Net> Server<N> {
     /// Hands a draft over to a shared engine.
     fn ask_number(&mut self, append: Append, now: Tick) -> Tried {
         let (room, key) = (append.room, append.key.clone());
-        match self.log.ask_number(room, &append.draft, key, None) {
+        let change = append.change.clone();
+        match self.log.ask_number(room, &append.draft, key, change) {
             Ok(tag) => {
                 let sent = Sent {
                     conn: append.from,
                     request: append.request,
+                    is_said: append.change.is_none(),
                 };
                 self.is_under_way(tag, sent, now);
                 Tried::Done

@@ -26,15 +26,24 @@ pub(super) struct Sent {
     pub(super) conn: ConnId,
     /// To be answered when the entry has its number.
     pub(super) request: Option<RequestId>,
+    /// The answer says which number it has.
+    pub(super) is_said: bool,
+}
+
+impl Sent {
+    /// One that answers no request.
+    pub(super) const fn unanswered(conn: ConnId) -> Self {
+        Self {
+            conn,
+            request: None,
+            is_said: false,
+        }
+    }
 }
 
 impl UnderWay {
     pub(super) fn is_empty(&self) -> bool {
         self.sent.is_empty() && self.requests.is_empty()
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.sent.len()
     }
 
     pub(super) fn count_of(&self, conn: ConnId) -> u32 {
@@ -89,7 +98,10 @@ impl UnderWay {
             assert_eq!(own.count(), *count as usize, "drafts are counted");
         }
         for conn in self.requests.keys() {
-            assert!(self.count_of(*conn) == 0 || is_held(*conn), "a request overtakes a draft");
+            assert!(
+                self.count_of(*conn) == 0 || is_held(*conn),
+                "a request overtakes a draft"
+            );
         }
     }
 }

@@ -138,6 +138,12 @@ impl<N: Net> Server<N> {
         if self.lifecycle != Lifecycle::Serving {
             return Err(String::from("the server is stopping"));
         }
+        if self.log.is_shared() {
+            return Err(String::from(
+                "a server that shares its rooms with others cannot be upgraded in place: start \
+                 the new program beside it and drain this one",
+            ));
+        }
         if self.admin.is_at_work() {
             return Err(String::from(
                 "a backup or a check of the store is under way",

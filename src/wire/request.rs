@@ -230,6 +230,8 @@ pub enum Problem<'a> {
     WeakPassword { why: &'a str },
     /// Accounts are made by operators alone.
     AccountsClosed,
+    /// That is not offered where several servers share an engine.
+    NotOffered,
     /// Only a logged-in user may do that.
     LoginRequired,
     /// The signed token allows other rooms.
@@ -386,9 +388,11 @@ impl Problem<'_> {
             | Self::TooManyRegistrations => Code::TooFast,
             Self::Busy => Code::Busy,
             Self::LoginFailed | Self::TokenExpired => Code::LoginFailed,
-            Self::NoTokens | Self::AccountsClosed | Self::RoomNotAllowed | Self::LooksSecret => {
-                Code::NotAllowed
-            }
+            Self::NoTokens
+            | Self::AccountsClosed
+            | Self::NotOffered
+            | Self::RoomNotAllowed
+            | Self::LooksSecret => Code::NotAllowed,
             Self::WeakPassword { .. } => Code::WeakPassword,
             Self::LoginRequired => Code::LoginRequired,
             Self::Locked => Code::Locked,
@@ -434,6 +438,7 @@ impl Problem<'_> {
             | Self::NoTokens
             | Self::WeakPassword { .. }
             | Self::AccountsClosed
+            | Self::NotOffered
             | Self::LoginRequired
             | Self::RoomNotAllowed
             | Self::LooksSecret
@@ -501,6 +506,9 @@ impl fmt::Display for Problem<'_> {
             ),
             Self::WeakPassword { why } => write!(f, "this password is too weak: {why}"),
             Self::AccountsClosed => f.write_str("accounts are made by operators here"),
+            Self::NotOffered => f.write_str(
+                "this server shares its rooms with others, and that is not offered there yet",
+            ),
             Self::LoginRequired => f.write_str("log in first"),
             Self::RoomNotAllowed => f.write_str("your token is for other rooms"),
             Self::LooksSecret => f.write_str(

@@ -27,9 +27,9 @@ mod order;
 mod person;
 mod reload;
 mod scene;
-mod shared;
 #[path = "../schema/mod.rs"]
 mod schema;
+mod shared;
 mod tally;
 mod tls;
 mod trace;

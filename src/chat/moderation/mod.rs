@@ -86,6 +86,9 @@ impl Chat {
         };
         let highest = wearers.iter().map(|one| self.role_of(*one, room)).max();
         let kicked = wearers.first().and_then(|one| self.nick_of(*one));
+        let elsewhere = Nick::parse(nick).ok();
+        let elsewhere = elsewhere.filter(|_| self.registry.is_deferred());
+        let kicked = kicked.or(elsewhere.as_ref());
         let Some(nick) = kicked.map(|nick| nick.as_smol_str().clone()) else {
             let nick = text::excerpt(nick);
             return effects.push(refuse(id, Refused::NoSuchMember { nick }));

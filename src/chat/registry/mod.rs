@@ -48,6 +48,8 @@ pub struct Registry {
     changes: u64,
     /// The largest id that an account has had since the start, or has in the store.
     accounts: u32,
+    /// Changes are made when they come back from an engine that others share.
+    is_deferred: bool,
 }
 
 impl Registry {
@@ -95,6 +97,26 @@ impl Registry {
         }
     }
 
+    /// From here on [`Registry::change`] changes nothing: [`Registry::apply`] does, once an engine that
+    /// other servers share has put the change in order.
+    pub fn defer(&mut self) {
+        self.is_deferred = true;
+    }
+
+    pub const fn is_deferred(&self) -> bool {
+        self.is_deferred
+    }
+
+    /// Makes a change that was put in order elsewhere.
+    pub fn apply(&mut self, change: &Change) {
+        for key in &change.forgets {
+            self.forget(key);
+        }
+        for fact in &change.puts {
+            self.put(fact.clone());
+        }
+    }
+
     /// Changes the facts, at once. The change is to be kept: changes must reach the store in the
     /// order in which they are made.
     #[must_use]
@@ -105,20 +127,18 @@ impl Registry {
         forgets: Vec<FactKey>,
         audit: Option<Audit>,
     ) -> Change {
-        for key in &forgets {
-            self.forget(key);
-        }
-        for fact in &puts {
-            self.put(fact.clone());
-        }
         self.changes += 1;
-        Change {
+        let change = Change {
             number: self.changes,
             at,
             puts,
             forgets,
             audit,
+        };
+        if !self.is_deferred {
+            self.apply(&change);
         }
+        change
     }
 
     pub fn get(&self, key: &FactKey) -> Option<&Fact> {

@@ -340,8 +340,7 @@ fn write_shown(shown: &Shown<'_>, text: &mut String) -> fmt::Result {
 }
 
 /// What members are shown while the engine cannot be asked.
-const LINK_IS_LOST: &str =
-    "* the connection to the other servers is lost; what you say waits";
+const LINK_IS_LOST: &str = "* the connection to the other servers is lost; what you say waits";
 const LINK_IS_BACK: &str = "* the connection to the other servers is back";
 
 /// What begins the history of a room.

@@ -4,7 +4,7 @@
 //! clients.
 
 use super::super::chance::Chance;
-use parlor::chat::registry::Snapshot;
+use parlor::chat::registry::{Change, Snapshot};
 use parlor::chat::{Content, Form};
 use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{
@@ -63,6 +63,7 @@ pub(crate) struct Faults {
 pub(crate) struct Numbered {
     pub(crate) entry: PageEntry,
     pub(crate) key: Key,
+    change: Option<Box<Change>>,
 }
 
 /// What is kept of a room.
@@ -97,6 +98,7 @@ impl Room {
         self.entries.push_back(Numbered {
             entry: entry.clone(),
             key: draft.key.clone(),
+            change: draft.change.clone(),
         });
         entry
     }
@@ -108,10 +110,18 @@ impl Room {
             _ => return,
         };
         let before = match self.present.get(&of).map(|entry| &entry.draft.content) {
-            Some(Content::Said { form: Form::Edited { by }, .. }) => Some(*by),
+            Some(Content::Said {
+                form: Form::Edited { by },
+                ..
+            }) => Some(*by),
             _ => None,
         };
-        let amendment = Amendment { of, by: by.seq, text, before };
+        let amendment = Amendment {
+            of,
+            by: by.seq,
+            text,
+            before,
+        };
         for seq in [Some(of), before].into_iter().flatten() {
             if let Some(entry) = self.present.get_mut(&seq) {
                 amendment.apply(entry);
@@ -134,7 +144,14 @@ impl Room {
             oldest: self.oldest,
             head: self.head(),
             at: self.entries.back().map_or(Millis(0), |last| last.entry.at),
-            eras: self.epochs.iter().map(|(info, first)| Era { epoch: info.epoch, first: *first }).collect(),
+            eras: self
+                .epochs
+                .iter()
+                .map(|(info, first)| Era {
+                    epoch: info.epoch,
+                    first: *first,
+                })
+                .collect(),
             salts: self.epochs.iter().map(|(info, _)| info.salt).collect(),
         }
     }
@@ -160,7 +177,8 @@ struct Open {
     epochs: usize,
 }
 
-struct Result {
+/// What came of a draft.
+struct Outcome {
     draft: Unnumbered,
     seq: Seq,
     at: Millis,
@@ -172,11 +190,13 @@ struct Node {
     channel: Rc<Channel>,
     is_up: bool,
     is_known: bool,
+    /// Nothing comes from the engine.
+    is_mute: bool,
     /// On their way to the engine.
     requests: VecDeque<Request>,
     rooms: BTreeMap<RoomId, Open>,
     /// On their way to the node.
-    results: Vec<Result>,
+    results: Vec<Outcome>,
     answers: VecDeque<Answer>,
 }
 
@@ -194,7 +214,10 @@ impl Engine {
     pub(crate) fn new() -> Self {
         Self {
             rooms: BTreeMap::new(),
-            run: EpochInfo { epoch: 1, salt: 0xabcd },
+            run: EpochInfo {
+                epoch: 1,
+                salt: 0xabcd,
+            },
             nodes: Vec::new(),
             faults: Faults::default(),
             clock: 1_000,
@@ -205,17 +228,23 @@ impl Engine {
     /// One more server.
     pub(crate) fn serves(&mut self, chance: &mut Chance) -> Keeping {
         let channel = Rc::<Channel>::default();
-        let store = SimStore { channel: channel.clone() };
+        let store = SimStore {
+            channel: channel.clone(),
+        };
         self.nodes.push(Node {
             channel,
             is_up: true,
             is_known: true,
+            is_mute: false,
             requests: VecDeque::new(),
             rooms: BTreeMap::new(),
             results: Vec::new(),
             answers: VecDeque::new(),
         });
-        let epoch = EpochInfo { epoch: chance.next() as u32, salt: chance.next() as u32 };
+        let epoch = EpochInfo {
+            epoch: chance.next() as u32,
+            salt: chance.next() as u32,
+        };
         Keeping {
             started: Started {
                 epoch: epoch.epoch,
@@ -233,10 +262,6 @@ impl Engine {
         self.rooms.get(name).map_or(0, |room| room.head().0)
     }
 
-    pub(crate) const fn epoch(&self) -> u32 {
-        self.run.epoch
-    }
-
     /// The link of a node is lost, with all that is on its way in either direction, or is back.
     pub(crate) fn links(&mut self, node: usize, is_up: bool) {
         let node = &mut self.nodes[node];
@@ -246,8 +271,9 @@ impl Engine {
         }
     }
 
-    pub(crate) fn is_linked(&self, node: usize) -> bool {
-        self.nodes[node].is_up
+    /// What a node hands over arrives, and nothing comes back.
+    pub(crate) fn mutes(&mut self, node: usize, is_mute: bool) {
+        self.nodes[node].is_mute = is_mute;
     }
 
     /// A new process of the engine, which has lost the newest `count` entries of each room.
@@ -320,16 +346,22 @@ impl Engine {
         if node.is_up != node.is_known {
             node.is_known = node.is_up;
             let why = String::from("as the game wants it");
-            answers.push(Answer::Link { is_up: node.is_up, why });
+            answers.push(Answer::Link {
+                is_up: node.is_up,
+                why,
+            });
             if !node.is_up {
-                node.requests.retain(|request| !matches!(request, Request::Number(_)));
+                node.requests
+                    .retain(|request| !matches!(request, Request::Number(_)));
             }
         }
         if !node.is_up {
             self.fails_reads(node, &mut answers);
         } else if !chance.percent(self.faults.late) {
             self.takes(node, chance);
-            self.gives(node, &mut answers, chance);
+            if !node.is_mute {
+                self.gives(node, &mut answers, chance);
+            }
         }
         let has_answers = !answers.is_empty();
         append(&node.channel.answers, &mut answers);
@@ -340,9 +372,19 @@ impl Engine {
         let mut kept = VecDeque::new();
         for request in node.requests.drain(..) {
             match request {
-                Request::Read { room, log_gen, after, .. } => {
+                Request::Read {
+                    room,
+                    log_gen,
+                    after,
+                    ..
+                } => {
                     let why = String::from("the link is lost");
-                    answers.push(Answer::ReadFailed { room, log_gen, after, why });
+                    answers.push(Answer::ReadFailed {
+                        room,
+                        log_gen,
+                        after,
+                        why,
+                    });
                 }
                 request => kept.push_back(request),
             }
@@ -358,16 +400,29 @@ impl Engine {
                     let epochs = kept.eras.len();
                     let next = Seq(kept.head.0 + 1);
                     node.rooms.insert(room, Open { name, next, epochs });
-                    node.answers.push_back(Answer::Opened { room, kept: Some(kept) });
+                    node.answers.push_back(Answer::Opened {
+                        room,
+                        kept: Some(kept),
+                    });
                 }
                 Request::Close { room } => {
                     node.rooms.remove(&room);
                 }
                 Request::Number(draft) => self.numbers(node, *draft, chance),
-                Request::Read { room, log_gen, after, entries_max, .. } => {
+                Request::Read {
+                    room,
+                    log_gen,
+                    after,
+                    entries_max,
+                    ..
+                } => {
                     let name = &node.rooms[&room].name;
                     let page = self.rooms[name].page(after, entries_max);
-                    node.answers.push_back(Answer::Page { room, log_gen, page });
+                    node.answers.push_back(Answer::Page {
+                        room,
+                        log_gen,
+                        page,
+                    });
                 }
                 other => panic!("no shared engine is asked for {other:?}"),
             }
@@ -405,14 +460,19 @@ impl Engine {
                 (entry.seq, entry.at, false)
             }
         };
-        node.results.push(Result { draft, seq, at, is_duplicate });
+        node.results.push(Outcome {
+            draft,
+            seq,
+            at,
+            is_duplicate,
+        });
     }
 
     fn gives(&mut self, node: &mut Node, answers: &mut Vec<Answer>, chance: &mut Chance) {
         self.gives_epochs(node, answers);
         self.gives_entries(node, answers, chance);
         let rooms = &node.rooms;
-        let has_come = |result: &Result| {
+        let has_come = |result: &Outcome| {
             let open = rooms.get(&result.draft.room);
             open.is_none_or(|open| open.next > result.seq)
         };
@@ -439,12 +499,17 @@ impl Engine {
             let (epoch, _) = new[new.len() - 1];
             open.epochs = room.epochs.len();
             open.next = open.next.min(Seq(kept_to.0 + 1));
-            answers.push(Answer::Epoch { room: *id, kept_to, epoch });
-            let lost = |result: &Result| result.draft.room == *id && result.seq > kept_to;
+            answers.push(Answer::Epoch {
+                room: *id,
+                kept_to,
+                epoch,
+            });
+            let lost = |result: &Outcome| result.draft.room == *id && result.seq > kept_to;
             let (again, others): (Vec<_>, Vec<_>) = node.results.drain(..).partition(lost);
             node.results = others;
             for result in again.into_iter().rev() {
-                node.requests.push_front(Request::Number(Box::new(result.draft)));
+                node.requests
+                    .push_front(Request::Number(Box::new(result.draft)));
             }
         }
     }
@@ -454,7 +519,10 @@ impl Engine {
             let room = &self.rooms[&open.name];
             if open.next < room.oldest {
                 open.next = room.oldest;
-                answers.push(Answer::Gap { room: *id, oldest: room.oldest });
+                answers.push(Answer::Gap {
+                    room: *id,
+                    oldest: room.oldest,
+                });
             }
             while open.next <= room.head() {
                 if chance.percent(self.faults.late) {
@@ -462,7 +530,12 @@ impl Engine {
                 }
                 let numbered = &room.entries[(open.next.0 - room.oldest.0) as usize];
                 let entry = numbered.entry.clone();
-                answers.push(Answer::Entry { room: *id, entry, change: None });
+                let change = numbered.change.clone();
+                answers.push(Answer::Entry {
+                    room: *id,
+                    entry,
+                    change,
+                });
                 open.next = Seq(open.next.0 + 1);
             }
         }

@@ -2,5 +2,14 @@
 //! lost, and so is what it has numbered.
 
 mod engine;
+mod game;
 mod scene;
 mod scenes;
+
+/// The games of a test run.
+const SEEDS: u64 = 200;
+
+#[test]
+fn servers_that_share_an_engine_keep_one_history() {
+    super::plays_all(&[], SEEDS, game::play);
+}

@@ -67,7 +67,9 @@ impl Scene {
         }
         for client in &mut self.clients {
             let net = self.nodes[client.node].net_mut();
-            client.ear.hear(&net.read_as_client(client.socket, usize::MAX));
+            client
+                .ear
+                .hear(&net.read_as_client(client.socket, usize::MAX));
             while let Some(seen) = client.ear.next() {
                 if let Seen::Line(text) = seen {
                     client.heard.push(match client.is_plain {
@@ -106,7 +108,11 @@ impl Scene {
         let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
         let net = self.nodes[node].net_mut();
         let socket = net.connect(0, peer).expect("the server listens");
-        let protocol = if is_plain { "" } else { "Sec-WebSocket-Protocol: parlor.v1.json\r\n" };
+        let protocol = if is_plain {
+            ""
+        } else {
+            "Sec-WebSocket-Protocol: parlor.v1.json\r\n"
+        };
         net.send(socket, &client::upgrade_to(path, protocol));
         self.clients.push(Client {
             node,
@@ -164,7 +170,11 @@ impl Scene {
     }
 
     pub(super) fn says_with(&mut self, who: usize, text: &str, key: &str) -> u64 {
-        let fields = [("room", json!("lobby")), ("text", json!(text)), ("key", json!(key))];
+        let fields = [
+            ("room", json!("lobby")),
+            ("text", json!(text)),
+            ("key", json!(key)),
+        ];
         self.asks(who, "send", &fields)
     }
 

@@ -1,7 +1,26 @@
-//! One scene for each rule of several servers on one engine.
+//! One scene for each rule of several servers on one engine. Knows no random.
 
-use super::scene::Scene;
-use serde_json::json;
+use super::scene::{Scene, config};
+use serde_json::{Value, json};
+
+const LOST: &str = "* the connection to the other servers is lost; what you say waits";
+const BACK: &str = "* the connection to the other servers is back";
+
+fn texts(messages: Vec<(u64, String)>) -> Vec<String> {
+    messages.into_iter().map(|(_, text)| text).collect()
+}
+
+fn with_operators() -> Scene {
+    let mut config = config();
+    config.chat.operator_token = Some(String::from("secret"));
+    Scene::with(2, config)
+}
+
+fn lobby(name: &'static str, value: Value) -> [(&'static str, Value); 2] {
+    [("room", json!("lobby")), (name, value)]
+}
+
+// Order
 
 #[test]
 fn message_is_numbered_by_the_engine_and_seen_at_another_server() {
@@ -12,4 +31,455 @@ fn message_is_numbered_by_the_engine_and_seen_at_another_server() {
     assert_eq!(scene.re(ann, id).expect("an answer")["seq"], json!(1));
     assert_eq!(scene.messages(ann), [(1, String::from("hello"))]);
     assert_eq!(scene.messages(bob), [(1, String::from("hello"))]);
+}
+
+#[test]
+fn message_is_shown_to_no_member_before_it_has_its_number() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.faults.late = 100;
+    let id = scene.says(ann, "hello");
+    assert_eq!(scene.messages(ann), []);
+    assert_eq!(scene.answer(ann, id), None);
+    scene.engine.faults.late = 0;
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    assert_eq!(scene.messages(bob).len(), 1);
+}
+
+#[test]
+fn members_of_different_servers_see_one_order() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    for round in 0..20 {
+        for who in [ann, bob] {
+            let text = json!(format!("{who} {round}"));
+            scene.sends(who, "send", &lobby("text", text));
+        }
+        scene.turns();
+    }
+    assert_eq!(scene.messages(ann).len(), 40);
+    assert_eq!(scene.messages(ann), scene.messages(bob));
+}
+
+#[test]
+fn other_request_waits_until_what_was_said_before_has_its_place() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.faults.late = 100;
+    let said = scene.says(ann, "hello");
+    let more = scene.says(ann, "again");
+    let renamed = scene.asks(ann, "nick", &[("nick", json!("anna"))]);
+    let later = scene.says(ann, "as anna");
+    // Longer than a request of a store may take.
+    scene.pass(150);
+    assert_eq!(scene.answer(ann, renamed), None);
+    scene.engine.faults.late = 0;
+    scene.turns();
+    for id in [said, more, renamed, later] {
+        assert_eq!(scene.answer(ann, id), Some("ok"));
+    }
+    let nicks = scene.all(bob, "message").into_iter();
+    let nicks: Vec<&Value> = nicks.map(|message| &message["nick"]).collect();
+    assert_eq!(nicks, ["c0", "c0", "anna"]);
+}
+
+#[test]
+fn sends_of_a_connection_follow_each_other_until_too_many_are_under_way() {
+    let mut scene = Scene::new(1);
+    let ann = scene.joins(0);
+    scene.engine.faults.late = 100;
+    for round in 0..63 {
+        scene.says(ann, &format!("{round}"));
+    }
+    assert_eq!(scene.nodes[0].kept().count(), 0, "it is not held");
+    scene.says(ann, "63");
+    assert_eq!(scene.nodes[0].kept().count(), 1);
+    scene.engine.faults.late = 0;
+    scene.turns();
+    let expected: Vec<String> = (0..64).map(|round| format!("{round}")).collect();
+    assert_eq!(texts(scene.messages(ann)), expected);
+}
+
+#[test]
+fn last_word_of_a_client_that_is_gone_is_numbered() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.faults.late = 100;
+    scene.says(ann, "hello");
+    scene.goes(ann);
+    scene.engine.faults.late = 0;
+    scene.turns();
+    assert_eq!(texts(scene.messages(bob)), ["hello"]);
+}
+
+#[test]
+fn message_that_is_sent_again_at_another_server_is_one() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    let session = scene.all(ann, "hello")[0]["session"].clone();
+    scene.says_with(ann, "hello", "k");
+    scene.goes(ann);
+    let again = scene.comes(1);
+    scene.asks(again, "resume", &[("session", session)]);
+    scene.asks(again, "join", &lobby("history", json!(0)));
+    let id = scene.says_with(again, "hello", "k");
+    let answer = scene.re(again, id).expect("an answer");
+    assert_eq!(
+        (&answer["seq"], &answer["duplicate"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(scene.messages(bob).len(), 1);
+    assert_eq!(scene.engine.head("lobby"), 1);
+}
+
+#[test]
+fn edit_is_seen_at_another_server_and_so_is_what_it_has_changed() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.says(ann, "helo");
+    let edit = [
+        ("room", json!("lobby")),
+        ("seq", json!(1)),
+        ("text", json!("hello")),
+    ];
+    let id = scene.asks(ann, "edit", &edit);
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    let not_own = [
+        ("room", json!("lobby")),
+        ("seq", json!(1)),
+        ("text", json!("mine")),
+    ];
+    let id = scene.asks(bob, "edit", &not_own);
+    assert_eq!(scene.answer(bob, id), Some("not_allowed"));
+    assert_eq!(scene.all(bob, "edited").len(), 1);
+    let id = scene.asks(bob, "history", &lobby("limit", json!(10)));
+    assert_eq!(
+        scene.re(bob, id).expect("a page")["entries"][0]["text"],
+        json!("hello")
+    );
+}
+
+/// The first connections of two servers have one id.
+#[test]
+fn person_at_another_server_is_another_author() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.enters(0), scene.enters(1));
+    scene.writes(ann, "helo");
+    scene.writes(bob, "/edit mine");
+    scene.writes(ann, "/edit hello");
+    let shown = scene.lines(bob).join("\n");
+    assert!(shown.contains("c0: helo"), "{shown}");
+    assert!(!shown.contains("mine"), "{shown}");
+    assert_eq!(scene.engine.head("lobby"), 2, "the author's edit alone");
+}
+
+// What the engine refuses
+
+#[test]
+fn refused_message_is_answered_and_shown_to_no_member() {
+    let mut scene = Scene::new(2);
+    let (ann, bob, cat) = (scene.joins(0), scene.joins(1), scene.enters(0));
+    scene.engine.faults.refused = 100;
+    let id = scene.says(ann, "hello");
+    assert_eq!(scene.answer(ann, id), Some("store_unavailable"));
+    scene.lines(cat);
+    scene.writes(cat, "hello");
+    assert_eq!(scene.lines(cat).len(), 1, "a sentence");
+    scene.engine.faults.refused = 0;
+    scene.says(ann, "again");
+    assert_eq!(texts(scene.messages(bob)), ["again"]);
+}
+
+// The link
+
+#[test]
+fn what_is_said_while_the_link_is_lost_waits() {
+    let mut scene = Scene::new(2);
+    let (ann, bob, cat) = (scene.joins(0), scene.joins(1), scene.enters(0));
+    scene.lines(cat);
+    scene.engine.links(0, false);
+    scene.turns();
+    let id = scene.says(ann, "hello");
+    scene.pass(250);
+    assert_eq!(scene.answer(ann, id), None);
+    assert_eq!(scene.lines(cat), [LOST]);
+    assert_eq!(scene.all(ann, "link")[0]["up"], json!(false));
+    scene.engine.links(0, true);
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    assert_eq!(scene.lines(cat), [BACK, "c0: hello"]);
+    assert_eq!(scene.all(ann, "link")[1]["up"], json!(true));
+    assert_eq!(texts(scene.messages(bob)), ["hello"]);
+    assert_eq!(scene.all(bob, "link"), Vec::<&Value>::new());
+}
+
+#[test]
+fn message_whose_number_was_on_its_way_when_the_link_was_lost_is_one() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.mutes(0, true);
+    let id = scene.says(ann, "hello");
+    assert_eq!(scene.engine.head("lobby"), 1);
+    assert_eq!(scene.answer(ann, id), None);
+    scene.engine.links(0, false);
+    scene.engine.mutes(0, false);
+    scene.turns();
+    scene.engine.links(0, true);
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    assert_eq!(scene.engine.head("lobby"), 1);
+    for who in [ann, bob] {
+        assert_eq!(texts(scene.messages(who)), ["hello"]);
+    }
+}
+
+#[test]
+fn what_has_waited_for_the_link_for_half_a_minute_is_refused() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.links(0, false);
+    scene.turns();
+    let first = scene.says(ann, "one");
+    let second = scene.says(ann, "two");
+    let renamed = scene.asks(ann, "nick", &[("nick", json!("anna"))]);
+    scene.pass(295);
+    for id in [first, second, renamed] {
+        assert_eq!(scene.answer(ann, id), None);
+    }
+    scene.pass(10);
+    assert_eq!(scene.answer(ann, first), Some("store_unavailable"));
+    assert_eq!(scene.answer(ann, second), Some("store_unavailable"));
+    assert_eq!(scene.answer(ann, renamed), Some("ok"));
+    let at_once = scene.says(ann, "three");
+    assert_eq!(scene.answer(ann, at_once), Some("store_unavailable"));
+    scene.engine.links(0, true);
+    scene.turns();
+    scene.says(ann, "four");
+    assert_eq!(texts(scene.messages(bob)), ["four"]);
+}
+
+#[test]
+fn client_that_comes_while_the_link_is_lost_is_shown_that() {
+    let mut scene = Scene::new(1);
+    scene.joins(0);
+    scene.engine.links(0, false);
+    scene.turns();
+    let (bob, cat) = (scene.joins(0), scene.enters(0));
+    assert_eq!(scene.all(bob, "link").len(), 1);
+    assert!(scene.lines(cat).iter().any(|line| line == LOST));
+}
+
+#[test]
+fn entries_that_are_not_kept_any_more_after_a_cut_are_a_gap() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.says(ann, "one");
+    scene.engine.links(0, false);
+    scene.turns();
+    for text in ["two", "three", "four", "five"] {
+        scene.says(bob, text);
+    }
+    scene.engine.trims("lobby", 2);
+    scene.engine.links(0, true);
+    scene.turns();
+    let gap = scene.all(ann, "gap")[0];
+    assert_eq!((&gap["from"], &gap["to"]), (&json!(2), &json!(3)));
+    assert_eq!(texts(scene.messages(ann)), ["one", "four", "five"]);
+    let id = scene.says(ann, "six");
+    assert_eq!(scene.re(ann, id).expect("an answer")["seq"], json!(6));
+}
+
+// Epochs
+
+#[test]
+fn members_are_shown_what_was_lost_and_the_room_goes_on_from_there() {
+    let mut scene = Scene::new(2);
+    let (ann, bob, cat) = (scene.joins(0), scene.joins(1), scene.enters(1));
+    let before = scene.all(ann, "joined")[0]["epoch"].clone();
+    for text in ["one", "two", "three"] {
+        scene.says(ann, text);
+    }
+    scene.lines(cat);
+    scene.engine.loses(1);
+    scene.turns();
+    for who in [ann, bob] {
+        let rewound = scene.all(who, "rewound")[0];
+        assert_eq!(rewound["to"], json!(2));
+        assert_ne!(rewound["epoch"], before);
+    }
+    assert_eq!(
+        scene.lines(cat),
+        ["* what was said after message 2 was lost"]
+    );
+    scene.says(bob, "other");
+    assert_eq!(
+        scene.messages(ann).last(),
+        Some(&(3, String::from("other")))
+    );
+    let id = scene.asks(ann, "history", &lobby("limit", json!(10)));
+    let page = scene.re(ann, id).expect("a page")["entries"].clone();
+    let texts: Vec<&Value> = page
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|one| &one["text"])
+        .collect();
+    assert_eq!(texts, ["one", "two", "other"]);
+}
+
+#[test]
+fn edit_that_is_lost_has_changed_nothing() {
+    let mut scene = Scene::new(1);
+    let ann = scene.joins(0);
+    scene.says(ann, "helo");
+    let edit = [
+        ("room", json!("lobby")),
+        ("seq", json!(1)),
+        ("text", json!("hello")),
+    ];
+    scene.asks(ann, "edit", &edit);
+    scene.engine.loses(1);
+    scene.turns();
+    let id = scene.asks(ann, "history", &lobby("limit", json!(10)));
+    assert_eq!(
+        scene.re(ann, id).expect("a page")["entries"][0]["text"],
+        json!("helo")
+    );
+}
+
+#[test]
+fn new_epoch_in_which_nothing_is_lost_is_shown_to_programs_alone() {
+    let mut scene = Scene::new(1);
+    let (ann, cat) = (scene.joins(0), scene.enters(0));
+    scene.says(ann, "one");
+    scene.lines(cat);
+    scene.engine.loses(0);
+    scene.turns();
+    assert_eq!(scene.all(ann, "rewound")[0]["to"], json!(1));
+    assert_eq!(scene.lines(cat), Vec::<String>::new());
+}
+
+/// What the second epoch kept of the first is lost with the third.
+#[test]
+fn client_of_an_old_epoch_goes_back_to_the_least_that_was_kept_since() {
+    let mut scene = Scene::new(2);
+    let ann = scene.joins(0);
+    let first = scene.all(ann, "joined")[0]["epoch"].clone();
+    for round in 0..10 {
+        scene.says(ann, &format!("{round}"));
+    }
+    scene.engine.loses(2);
+    scene.turns();
+    scene.engine.loses(5);
+    scene.turns();
+    for round in 0..8 {
+        scene.says(ann, &format!("later {round}"));
+    }
+    let back = scene.comes(1);
+    let since = json!({"epoch": first, "seq": 10});
+    scene.asks(back, "join", &lobby("since", since));
+    let joined = scene.all(back, "joined")[0];
+    assert_eq!(
+        (&joined["rewound"], &joined["after"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(joined["recovered"], json!(true));
+    assert_eq!(scene.messages(back).len(), 8);
+    let stranger = scene.comes(1);
+    let since = json!({"epoch": "9-00000000", "seq": 10});
+    scene.asks(stranger, "join", &lobby("since", since));
+    assert_eq!(scene.all(stranger, "joined")[0]["rewound"], json!(0));
+}
+
+/// It is numbered again in the new epoch.
+#[test]
+fn message_that_was_lost_before_it_was_acknowledged_is_numbered_again() {
+    let mut scene = Scene::new(2);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.mutes(0, true);
+    let id = scene.says(ann, "hello");
+    scene.engine.loses(1);
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), None);
+    scene.engine.mutes(0, false);
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    assert_eq!(texts(scene.messages(ann)), ["hello"]);
+    assert_eq!(
+        scene.messages(bob).last(),
+        Some(&(1, String::from("hello")))
+    );
+}
+
+// Keeping order
+
+#[test]
+fn kick_removes_the_member_of_another_server() {
+    let mut scene = with_operators();
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.asks(ann, "op", &[("token", json!("secret"))]);
+    let id = scene.asks(ann, "kick", &lobby("nick", json!("c1")));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    let last = scene.all(bob, "kicked");
+    assert_eq!(last.last().expect("it is kicked")["you"], json!(true));
+}
+
+#[test]
+fn topic_holds_from_its_entry_on_at_each_server() {
+    let mut scene = with_operators();
+    let (ann, _bob) = (scene.joins(0), scene.joins(1));
+    scene.asks(ann, "op", &[("token", json!("secret"))]);
+    scene.engine.faults.late = 100;
+    let id = scene.asks(ann, "topic", &lobby("topic", json!("tea")));
+    let cat = scene.joins(0);
+    assert_eq!(scene.all(cat, "joined")[0]["topic"], json!(""));
+    scene.engine.faults.late = 0;
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    for node in [0, 1] {
+        let who = scene.joins(node);
+        assert_eq!(scene.all(who, "joined")[0]["topic"], json!("tea"));
+    }
+}
+
+#[test]
+fn ban_removes_the_member_of_another_server_and_keeps_it_out() {
+    let mut scene = with_operators();
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.joins(1);
+    scene.asks(ann, "op", &[("token", json!("secret"))]);
+    let id = scene.asks(ann, "ban", &lobby("nick", json!("c1")));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    assert_eq!(
+        scene.all(bob, "banned").last().expect("it is banned")["you"],
+        json!(true)
+    );
+    let id = scene.asks(bob, "join", &[("room", json!("lobby"))]);
+    assert_eq!(scene.answer(bob, id), Some("banned"));
+}
+
+#[test]
+fn what_other_servers_would_not_learn_of_is_refused() {
+    let mut scene = with_operators();
+    let ann = scene.joins(0);
+    scene.asks(ann, "op", &[("token", json!("secret"))]);
+    let search = [("room", json!("lobby")), ("query", json!("tea"))];
+    let id = scene.asks(ann, "search", &search);
+    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
+    let close = [("room", json!("lobby"))];
+    let id = scene.asks(ann, "close_room", &close);
+    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
+    let ban = [("nick", json!("mallory"))];
+    let id = scene.asks(ann, "ban", &ban);
+    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
+    let id = scene.comes(0);
+    scene.asks(id, "nick", &[("nick", json!("mallory"))]);
+    assert_eq!(scene.all(id, "error").len(), 0, "no one is banned");
+    let account = [
+        ("account", json!("ann")),
+        ("password", json!("correct horse battery")),
+    ];
+    let id = scene.asks(ann, "register", &account);
+    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
 }
