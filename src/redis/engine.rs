@@ -26,7 +26,7 @@ use super::scripts::{self, Incarnation, Loaded, Range};
 use super::settings::Settings;
 use crate::chance::Chance;
 use crate::id::{Millis, RoomId, Seq, Tick};
-use crate::log::{Answer, Page, RefusedWhy, Request, Store, Unnumbered};
+use crate::log::{Answer, EpochInfo, Page, RefusedWhy, Request, Store, Unnumbered};
 use siphasher::sip::SipHasher13;
 use smol_str::SmolStr;
 use std::collections::VecDeque;
@@ -499,7 +499,7 @@ impl Engine {
             Ask::Say(asked) => self.say(asked, true),
             Ask::Open(id) => {
                 self.opening = self.opening.saturating_sub(1);
-                self.open(id, true);
+                self.open(id, None, true);
             }
             Ask::Refill {
                 room,
@@ -530,7 +530,11 @@ impl Engine {
         let id = room.id;
         if let Some(state) = State::published(message) {
             self.note_epoch(&state);
-            self.with_room(id, |room, out| room.state_came(state, out));
+            if self.is_too_low(id, &state).is_some() {
+                self.ask_again(id);
+            } else {
+                self.with_room(id, |room, out| room.state_came(state, out));
+            }
         } else if let Some(published) = Published::read(message) {
             self.published(id, published);
         }
@@ -555,7 +559,7 @@ impl Engine {
         let words: Vec<&[u8]> = std::iter::once(&b"SUBSCRIBE"[..]).chain(words).collect();
         self.link(Which::Subscriptions).tell(&words);
         for id in ids {
-            self.open(id, false);
+            self.open(id, None, false);
         }
         if !self.wanted.is_empty() {
             // So that servers that come back together do not keep step.
@@ -563,8 +567,9 @@ impl Engine {
         }
     }
 
-    /// Asks what is kept of a room that is subscribed to.
-    fn open(&mut self, id: RoomId, with_text: bool) {
+    /// Asks what is kept of a room that is subscribed to. `after`: an epoch that must not stay the
+    /// current one.
+    fn open(&mut self, id: RoomId, after: Option<EpochInfo>, with_text: bool) {
         let salt = self.new_salt();
         let Some(room) = self.rooms.get_mut(id) else {
             return;
@@ -578,8 +583,11 @@ impl Engine {
             salt,
             epoch_max: self.epoch_max,
         };
-        let seen = room.current().map(written).unwrap_or_default();
-        let seen = (seen.as_str(), room.last.0);
+        let epoch = after.or_else(|| room.current());
+        let epoch = epoch.map(written).unwrap_or_default();
+        // More than there can be: the script begins another epoch.
+        let seen = after.map_or(room.last.0, |_| u32::MAX);
+        let seen = (epoch.as_str(), seen);
         link.ask(Ask::Open(id), self.now, |out, loaded| {
             scripts::open(out, by_name(loaded, with_text), &room.name, known, seen);
         });
@@ -593,7 +601,7 @@ impl Engine {
                 .get(id)
                 .is_some_and(|room| room.stage == Stage::Live)
         {
-            self.open(id, false);
+            self.open(id, None, false);
         }
     }
 
@@ -604,6 +612,10 @@ impl Engine {
             .get(id)
             .is_none_or(|room| room.stage != Stage::Asked)
         {
+            return;
+        }
+        if let Some(epoch) = self.is_too_low(id, &state) {
+            self.open(id, Some(epoch), false);
             return;
         }
         self.with_room(id, |room, out| room.answer_came(state, out));
@@ -618,6 +630,15 @@ impl Engine {
         for read in reads.unwrap_or_default() {
             self.read(id, read, false);
         }
+    }
+
+    /// The current epoch of Redis, if its number is not above those that this server knows of the
+    /// room: Redis had lost the room, and was asked by a server that knew less.
+    fn is_too_low(&self, id: RoomId, state: &State) -> Option<EpochInfo> {
+        let room = self.rooms.get(id)?;
+        let newest = state.turns.last()?.epoch;
+        let is_new = room.current() != Some(newest);
+        (is_new && newest.epoch <= room.highest()).then_some(newest)
     }
 
     fn note_epoch(&mut self, state: &State) {
@@ -811,7 +832,7 @@ impl Engine {
         });
     }
 
-    fn top_came(&mut self, id: RoomId, top: Option<(crate::log::EpochInfo, Seq)>) {
+    fn top_came(&mut self, id: RoomId, top: Option<(EpochInfo, Seq)>) {
         let Some(room) = self
             .rooms
             .get_mut(id)

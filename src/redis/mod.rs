@@ -4,12 +4,14 @@
 //! - [`resp`]: the protocol. [`scripts`]: what Redis runs, and the names of its keys.
 //! - `link`: one of the two connections, from the handshake on. `messages`: what the scripts say.
 //! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes.
-//! - [`engine`]: all of it together, behind the log's seam.
+//! - [`engine`]: all of it together, behind the log's seam. [`Desk`]: the seam for a loop that owns
+//!   the engine and its sockets.
 //!
 //! What holds: each entry has one place in its room and epoch; one that is handed over again with
 //! its key within two minutes is there once; a Redis that is not the one before (its run id
 //! differs) begins a new epoch in each room, so that what it lost is noticed and told.
 
+mod desk;
 pub mod engine;
 pub mod entry;
 mod keys;
@@ -21,6 +23,7 @@ mod rooms;
 pub mod scripts;
 mod settings;
 
+pub use desk::{Counter, Desk, desk};
 pub use engine::{Action, Engine};
 pub use link::Which;
 pub use report::{Figures, Report};

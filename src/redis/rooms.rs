@@ -128,6 +128,12 @@ impl Room {
         newest.map(|turn| turn.epoch)
     }
 
+    /// The highest number of an epoch that the log knows of the room.
+    pub(super) fn highest(&self) -> u32 {
+        let told = self.told.iter().map(|turn| turn.epoch.epoch);
+        told.max().unwrap_or(0)
+    }
+
     pub(super) fn unnumbered(&self) -> usize {
         self.numbered.len()
     }
@@ -246,10 +252,14 @@ impl Room {
         {
             let turn = *turn;
             self.to_tell.pop_front();
-            outcome.epochs += 1;
-            let kept_to = Seq(turn.first.0.saturating_sub(1));
+            let before = self.highest();
             self.told.push(turn);
-            out.push(self.epoch(kept_to, turn.epoch));
+            // One that is not above what the log knows is over: the current one is.
+            if turn.epoch.epoch > before {
+                outcome.epochs += 1;
+                let kept_to = Seq(turn.first.0.saturating_sub(1));
+                out.push(self.epoch(kept_to, turn.epoch));
+            }
         }
     }
 

@@ -35,6 +35,7 @@ mod proxied;
 mod proxies;
 mod purges;
 mod redis;
+mod redis_model;
 mod relay;
 mod reload;
 mod room;

@@ -2,7 +2,7 @@
 //! it.
 
 #[path = "../redis/mod.rs"]
-mod simulated;
+pub(crate) mod simulated;
 
 use super::support::{PATIENCE, now};
 use super::unix::Folder;

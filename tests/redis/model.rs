@@ -246,6 +246,13 @@ impl Redis {
         data
     }
 
+    /// What is published does not reach anybody any more, and no connection is broken.
+    pub(crate) fn forget_subscriptions(&mut self) {
+        for open in self.connections.values_mut() {
+            open.channels.clear();
+        }
+    }
+
     pub(crate) fn forget_scripts(&mut self) {
         self.loaded.clear();
     }

@@ -83,9 +83,7 @@ impl Node {
 
     pub(crate) fn close(&mut self, room: RoomId) {
         self.requests.push(Request::Close { room });
-        self.free.push(room.slot());
-        self.closed.insert(room);
-        self.asked.retain(|asked| asked.room != room);
+        self.forget(room);
     }
 
     /// Says something with a key of a session.
@@ -201,8 +199,16 @@ impl Node {
                         .retain(|request| !matches!(request, Request::Number(_)));
                 }
             }
+            Answer::OpenFailed { room, .. } => self.forget(room),
             other => self.others.push(other),
         }
+    }
+
+    /// The room is not open any more.
+    fn forget(&mut self, room: RoomId) {
+        self.free.push(room.slot());
+        self.closed.insert(room);
+        self.asked.retain(|asked| asked.room != room);
     }
 
     fn push(&mut self, room: RoomId, came: Came) {

@@ -23,6 +23,7 @@ mod judge;
 mod ledger;
 mod limits;
 mod net;
+mod nodes;
 mod order;
 mod person;
 mod reload;

@@ -116,7 +116,7 @@ pub(super) fn play(seed: u64, trace: Trace) -> u64 {
         game.turn(ticks);
         turns += 1;
     }
-    turns + game.ends()
+    turns + game.ends() as u64
 }
 
 impl Game {
@@ -131,6 +131,8 @@ impl Game {
         for place in 0..self.judges.len() {
             let redis = self.world.server_of(place);
             let node = &self.world.seats[place].node;
+            // Those that a full Redis did not open.
+            self.open[place].retain(|_, room| !node.closed.contains(room));
             self.judges[place].look(node, &self.names[place], redis);
         }
     }
@@ -314,7 +316,7 @@ impl Game {
 
     // The end
 
-    fn ends(&mut self) -> u64 {
+    fn ends(&mut self) -> usize {
         self.world.flow = Flow { delayed: 0, cut: 0 };
         self.world.unreachable = Tick(0);
         for seat in &mut self.world.seats {
@@ -327,7 +329,12 @@ impl Game {
             self.world.breaks(server);
         }
         self.trace.note(|| format!("{}: quiet", self.world.now.0));
+        // Connections that were broken are noticed first.
         let mut turns = 0;
+        for _ in 0..5 {
+            self.turn(1);
+            turns += 1;
+        }
         while let Err(missing) = self.has_all() {
             assert!(turns < QUIET_TURNS, "not after {turns} turns: {missing}");
             self.turn(1);
@@ -343,13 +350,16 @@ impl Game {
         if !self.faults.halves && self.entries_max > 10 {
             self.reads_pages();
         }
-        turns as u64
+        turns
     }
 
     fn has_all(&self) -> Result<(), String> {
         let redis = self.world.servers.last().expect("there is one");
         for (place, judge) in self.judges.iter().enumerate() {
             let seat = &self.world.seats[place];
+            if !seat.node.is_up {
+                return Err(format!("node {place} is not connected"));
+            }
             let has_all = judge.has_all(&seat.node, &self.open[place], redis);
             has_all.map_err(|missing| format!("node {place}: {missing}"))?;
         }

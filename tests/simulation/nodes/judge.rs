@@ -53,6 +53,17 @@ fn stream_key(name: &str) -> Vec<u8> {
     format!("p:{{{name}}}:s").into_bytes()
 }
 
+fn written(epoch: EpochInfo) -> String {
+    format!("{}-{:08x}", epoch.epoch, epoch.salt)
+}
+
+/// The current epoch of a room.
+fn current(redis: &Redis, name: &str) -> String {
+    let meta = redis.data.hash(format!("p:{{{name}}}:m").as_bytes());
+    let epoch = meta.map(|meta| String::from_utf8_lossy(&meta[&b"c"[..]]).into_owned());
+    epoch.unwrap_or_default()
+}
+
 /// An entry of a stream as it was said.
 fn entry_of(fields: &[(Vec<u8>, Vec<u8>)]) -> (Millis, Draft) {
     let find = |wanted: &[u8]| fields.iter().find(|(name, _)| name == wanted);
@@ -89,7 +100,14 @@ impl Judge {
     ) {
         for (id, came) in &node.came {
             let view = self.views.entry(*id).or_default();
-            let stream = redis.and_then(|redis| redis.data.stream(&stream_key(names[id])));
+            let room = redis.map(|redis| (redis, current(redis, names[id])));
+            // The stream, if it is the one of this epoch still.
+            let stream_in = |epoch: Option<EpochInfo>| {
+                let (redis, current) = room.as_ref()?;
+                let is_current = epoch.map(written).as_ref() == Some(current);
+                let stream = redis.data.stream(&stream_key(names[id]));
+                stream.filter(|_| is_current)
+            };
             for one in &came[view.looked..] {
                 match one {
                     Came::Opened { head, oldest, eras } => {
@@ -115,7 +133,7 @@ impl Judge {
                     }
                     Came::Gap(oldest) => {
                         assert!(oldest.0 > view.last + 1, "a gap of nothing");
-                        let is_kept = stream.is_some_and(|stream| {
+                        let is_kept = stream_in(view.epoch).is_some_and(|stream| {
                             let missed = u64::from(view.last + 1)..u64::from(oldest.0);
                             stream.entries.range(missed).next().is_some()
                         });
@@ -127,12 +145,12 @@ impl Judge {
                     Came::Epoch(kept_to, epoch) => {
                         assert_ne!(Some(*epoch), view.epoch, "an epoch begins once");
                         let before = view.epoch.map_or(0, |before| before.epoch);
-                        assert!(epoch.epoch >= before, "numbers of epochs rise");
+                        assert!(epoch.epoch > before, "numbers of epochs rise");
                         view.epoch = Some(*epoch);
                         if kept_to.0 < view.last {
                             self.losses += 1;
                             let first = view.entries.get(&(kept_to.0 + 1));
-                            let fields = stream
+                            let fields = stream_in(view.epoch)
                                 .and_then(|stream| stream.entries.get(&u64::from(kept_to.0 + 1)));
                             if let (Some(entry), Some(fields)) = (first, fields) {
                                 let (at, draft) = entry_of(fields);
@@ -201,9 +219,7 @@ impl Judge {
                     field(b"h")
                 ));
             }
-            let epoch = view
-                .epoch
-                .map(|epoch| format!("{}-{:08x}", epoch.epoch, epoch.salt));
+            let epoch = view.epoch.map(written);
             if epoch != Some(field(b"c")) {
                 return Err(format!("{name} is in {epoch:?} and not {}", field(b"c")));
             }

@@ -1,0 +1,262 @@
+//! The simulated Redis against a real one: the same calls of the scripts, with random arguments, give
+//! the same answers and publish the same.
+
+use super::redis::{RedisServer, simulated};
+use parlor::chat::{Author, Content, Draft, Manner};
+use parlor::id::{RoomId, Seq};
+use parlor::log::{Key, Unnumbered};
+use parlor::redis::Keep;
+use parlor::redis::resp::{Replies, command};
+use parlor::redis::scripts::{self, Incarnation, Range};
+use simulated::model::{Data, Op, Redis, Reply, owned};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// Above the seconds since 1970 for as long as this is tested, so that numbers of epochs follow from
+/// each other and not from a clock.
+const EPOCH_MIN: u32 = 4_000_000_000;
+const ROOMS: [&str; 2] = ["lobby", "*"];
+const STEPS: usize = 3_000;
+
+/// A generator of numbers (xorshift64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 20) % limit
+    }
+}
+
+/// A connection to the real one.
+struct Real {
+    socket: UnixStream,
+    replies: Replies,
+}
+
+impl Real {
+    fn new(server: &RedisServer) -> Self {
+        let socket = server.connect().expect("a socket");
+        let mut real = Self {
+            socket,
+            replies: Replies::default(),
+        };
+        real.ask(&words(&["HELLO", "3"]));
+        real
+    }
+
+    /// The answer to a command, which is not pushed.
+    fn ask(&mut self, bytes: &[u8]) -> Reply {
+        self.socket.write_all(bytes).expect("it takes commands");
+        loop {
+            match self.next() {
+                Reply::Push(_) => {}
+                reply => return reply,
+            }
+        }
+    }
+
+    /// What was pushed up to now.
+    fn pushed(&mut self) -> Vec<Reply> {
+        self.socket.write_all(&words(&["PING"])).expect("it takes commands");
+        let mut pushed = Vec::new();
+        loop {
+            match self.next() {
+                Reply::Push(items) => pushed.push(Reply::Push(items)),
+                _ => return pushed,
+            }
+        }
+    }
+
+    fn next(&mut self) -> Reply {
+        let mut bytes = [0; 65_536];
+        loop {
+            if let Some(value) = self.replies.next().expect("RESP") {
+                return owned(value);
+            }
+            let count = self.socket.read(&mut bytes).expect("an answer");
+            assert!(count > 0, "it has closed the connection");
+            self.replies.push(&bytes[..count]);
+        }
+    }
+}
+
+fn words(words: &[&str]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    command(&mut out, &words);
+    out
+}
+
+/// The same with the times, which no two servers share, replaced by a word.
+fn timeless(reply: Reply) -> Reply {
+    match reply {
+        Reply::Array(items) => Reply::Array(items.into_iter().map(timeless).collect()),
+        Reply::Push(items) => Reply::Push(items.into_iter().map(timeless).collect()),
+        Reply::Map(items) => Reply::Array(items.into_iter().map(timeless).collect()),
+        Reply::Simple(text) => Reply::text(text),
+        Reply::Bulk(text) => Reply::Bulk(without_times(&text)),
+        Reply::Error(text) => {
+            let code = text.split(' ').next().unwrap_or_default();
+            Reply::Error(code.to_owned())
+        }
+        other => other,
+    }
+}
+
+/// Times have 13 digits, and nothing else here has so many.
+fn without_times(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for run in text.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+        if run.len() == 13 && run[0].is_ascii_digit() {
+            out.extend_from_slice(b"TIME");
+        } else {
+            out.extend_from_slice(run);
+        }
+    }
+    out
+}
+
+fn asked(chance: &mut Chance, room: usize, step: usize) -> Unnumbered {
+    let of = Seq(1 + chance.below(60) as u32);
+    let content = match chance.below(10) {
+        0 => Content::Deleted { of },
+        1 | 2 => Content::Edited {
+            of,
+            text: format!("changed {step}"),
+        },
+        _ => {
+            let text = "x".repeat(chance.below(300) as usize);
+            Content::said(Manner::Message, text, None, Author::Unknown)
+        }
+    };
+    let key = step as u64 - chance.below(20).min(step as u64);
+    Unnumbered {
+        tag: step as u64,
+        room: RoomId::new(0, 0),
+        name: ROOMS[room].into(),
+        draft: Draft {
+            nick: "ann".into(),
+            content,
+        },
+        key: Key {
+            // A session has messages of one room, so that their order by time is the one by number.
+            session: [0, 7, 8][chance.below(3) as usize] * (1 + room as u64),
+            key: key.to_string().into(),
+        },
+        change: None,
+    }
+}
+
+/// A random command.
+fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let room = chance.below(2) as usize;
+    let known = Incarnation {
+        run,
+        salt: chance.below(1 << 32) as u32,
+        epoch_max: EPOCH_MIN + chance.below(5) as u32,
+    };
+    match chance.below(10) {
+        0 => {
+            let seen = ["", "4000000001-00000000"][chance.below(2) as usize];
+            let last = chance.below(50) as u32;
+            scripts::open(&mut out, None, ROOMS[room], known, (seen, last));
+        }
+        1 => {
+            let range = Range {
+                first: chance.below(200) as u32,
+                last: chance.below(400) as u32,
+                entries_max: 1 + chance.below(60) as u32,
+                bytes_max: 1 + chance.below(3_000) as u32,
+            };
+            scripts::page(&mut out, None, ROOMS[room], range);
+        }
+        2 => scripts::tops(&mut out, None, ROOMS.into_iter()),
+        _ => {
+            let asked = asked(chance, room, step);
+            let keep = Keep {
+                dedupe_ms: 1_000_000,
+                entries_max: 40,
+            };
+            let payload = parlor::redis::entry::encode(&asked.draft, None, 1);
+            scripts::say(&mut out, None, &asked, &payload, known, (1, keep));
+        }
+    }
+    out
+}
+
+#[test]
+#[ignore = "needs redis-server; tests/run runs it"]
+fn simulated_redis_answers_as_the_real_one() {
+    // With one entry a node, streams are trimmed exactly.
+    let server = RedisServer::start("redis-model", &["--stream-node-max-entries", "1"]);
+    let (mut real, mut subscriber) = (Real::new(&server), Real::new(&server));
+    let mut model = Redis::new("", Data::default());
+    let (asking, hearing) = (model.connect(), model.connect());
+    let channels: Vec<_> = ROOMS.iter().map(|room| scripts::channel(room)).collect();
+    let subscribe = words(&["SUBSCRIBE", &channels[0], &channels[1]]);
+    subscriber.socket.write_all(&subscribe).expect("it takes commands");
+    model.receive(hearing, &subscribe);
+    let seed = 4_711;
+    let mut chance = Chance(seed);
+    let mut run = String::from("a");
+    for number in 0..STEPS {
+        model.now_ms += 1;
+        let place = format!("seed {seed}, step {number}");
+        match chance.below(100) {
+            0 => run = format!("run{number}"),
+            1 => {
+                let key = ["p:{lobby}:m", "p:{lobby}:s", "p:{*}:x"][chance.below(3) as usize];
+                real.ask(&words(&["DEL", key]));
+                model.write(Op::Remove(key.as_bytes().to_vec()));
+            }
+            2 => {
+                model.is_full = !model.is_full;
+                let most = if model.is_full { "1" } else { "0" };
+                real.ask(&words(&["CONFIG", "SET", "maxmemory", most]));
+            }
+            3 => {
+                let keys = words(&["HGETALL", &scripts::session_keys(7 + chance.below(10))]);
+                let mut both = [real.ask(&keys), answer(&mut model, asking, &keys)];
+                both.iter_mut().for_each(sort);
+                assert_eq!(timeless(both[0].clone()), timeless(both[1].clone()), "{place}");
+            }
+            _ => {
+                let bytes = step(&mut chance, &run, number);
+                let expected = timeless(real.ask(&bytes));
+                let found = timeless(answer(&mut model, asking, &bytes));
+                assert_eq!(found, expected, "{place}: {}", String::from_utf8_lossy(&bytes));
+            }
+        }
+        let expected: Vec<Reply> = subscriber.pushed().into_iter().map(timeless).collect();
+        let found: Vec<Reply> = all(&mut model, hearing).into_iter().map(timeless).collect();
+        assert_eq!(found, expected, "{place}");
+    }
+}
+
+fn all(model: &mut Redis, connection: u32) -> Vec<Reply> {
+    let mut replies = Replies::default();
+    replies.push(&model.output(connection));
+    let mut all = Vec::new();
+    while let Some(value) = replies.next().expect("RESP") {
+        all.push(owned(value));
+    }
+    all
+}
+
+fn answer(model: &mut Redis, connection: u32, bytes: &[u8]) -> Reply {
+    model.receive(connection, bytes);
+    all(model, connection).pop().expect("an answer")
+}
+
+/// Names and values, by name.
+fn sort(reply: &mut Reply) {
+    if let Reply::Array(items) = reply {
+        let mut pairs: Vec<Vec<Reply>> = items.chunks(2).map(<[Reply]>::to_vec).collect();
+        pairs.sort_by_key(|pair| format!("{:?}", pair[0]));
+        *items = pairs.concat();
+    }
+}
