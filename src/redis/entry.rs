@@ -252,3 +252,156 @@ pub fn present(
     }
     Ok(PageEntry { seq, at, draft })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Role;
+    use crate::chat::registry::{Audit, Fact, FactKey, Sanction, SanctionKind, Scope, Subject};
+    use std::num::NonZeroU32;
+
+    const NODE: u64 = 0x0102_0304_0506_0708;
+
+    fn account() -> AccountId {
+        AccountId(NonZeroU32::new(9).expect("not 0"))
+    }
+
+    fn said(author: Author) -> Draft {
+        Draft {
+            nick: "ann".into(),
+            content: Content::said(Manner::Action, String::from("waves"), Some(Seq(7)), author),
+        }
+    }
+
+    fn drafts() -> Vec<Draft> {
+        let contents = [
+            Content::Edited {
+                of: Seq(3),
+                text: String::from("hi"),
+            },
+            Content::Deleted { of: Seq(3) },
+            Content::Kicked {
+                by: String::from("op"),
+                reason: String::new(),
+            },
+            Content::Act {
+                act: Act::Topic,
+                by: String::from("op"),
+                detail: String::from("tea"),
+                until: Some(5),
+            },
+        ];
+        let mut drafts: Vec<Draft> = [
+            Author::Unknown,
+            Author::Connection(ConnId::new(1, 2)),
+            Author::Session(5),
+            Author::Account(account()),
+        ]
+        .map(said)
+        .into();
+        drafts.extend(contents.map(|content| Draft {
+            nick: "bob".into(),
+            content,
+        }));
+        drafts
+    }
+
+    fn change() -> Change {
+        Change {
+            number: 3,
+            at: Millis(1_000),
+            puts: vec![
+                Fact::Sanction(Sanction {
+                    scope: Scope::Room("lobby".into()),
+                    kind: SanctionKind::Mute,
+                    subject: Subject::Nick("bob".into()),
+                    until: None,
+                    by: "op".into(),
+                    at: Millis(1_000),
+                    reason: "loud".into(),
+                }),
+                Fact::Role {
+                    scope: Scope::Server,
+                    account: account(),
+                    role: Role::Admin,
+                },
+            ],
+            forgets: vec![FactKey::Session(5)],
+            audit: Some(Audit {
+                action: "mute".into(),
+                by: "op".into(),
+                room: None,
+                target: "bob".into(),
+                detail: SmolStr::default(),
+                until: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn entries_are_read_as_they_were_written() {
+        for draft in drafts() {
+            for change in [None, Some(change())] {
+                let bytes = encode(&draft, change.as_ref(), NODE);
+                let decoded = decode(&bytes, NODE).expect("an entry");
+                assert_eq!(decoded.draft, draft);
+                assert_eq!(decoded.change.map(|change| *change), change);
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_longer_are_no_entry() {
+        let mut bytes = encode(&drafts()[0], Some(&change()), NODE);
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length], NODE).is_err(), "{length}");
+        }
+        bytes.push(0);
+        assert!(decode(&bytes, NODE).is_err());
+    }
+
+    #[test]
+    fn connection_of_another_server_is_no_author() {
+        let bytes = encode(&said(Author::Connection(ConnId::new(1, 2))), None, NODE);
+        let decoded = decode(&bytes, NODE + 1).expect("an entry");
+        assert_eq!(decoded.draft, said(Author::Unknown));
+    }
+
+    /// Servers of different versions read each other's entries: this layout does not change.
+    #[test]
+    fn layout_is_the_one_that_was_released() {
+        let bytes = encode(&said(Author::Session(5)), None, NODE);
+        let expected = b"\x01\x01\x05\0\0\0waves\x07\0\0\0\x02\x05\0\0\0\0\0\0\0\x03\0\0\0ann\0";
+        assert_eq!(bytes, expected);
+        let bytes = encode(&said(Author::Unknown), Some(&change()), NODE);
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        std::hash::Hasher::write(&mut hasher, &bytes);
+        let sum = std::hash::Hasher::finish(&hasher);
+        assert_eq!((bytes.len(), sum), LAYOUT_OF_CHANGES);
+    }
+
+    const LAYOUT_OF_CHANGES: (usize, u64) = (135, 2_047_247_636_251_510_495);
+
+    #[test]
+    fn changes_show_as_the_present_form() {
+        let original = |seq: u32, change: &[u8]| {
+            let entry = present(Seq(seq), Millis(1), said(Author::Unknown), change);
+            entry.map(|entry| entry.draft.content)
+        };
+        assert_eq!(original(7, b"").ok(), Some(said(Author::Unknown).content));
+        let Ok(Content::Said { text, form, .. }) = original(7, b"e12 two words") else {
+            panic!("a message");
+        };
+        assert_eq!(
+            (text.as_str(), form),
+            ("two words", Form::Edited { by: Seq(12) })
+        );
+        let Ok(Content::Said { text, form, .. }) = original(7, b"d12 ") else {
+            panic!("a message");
+        };
+        assert_eq!((text.as_str(), form), ("", Form::Deleted));
+        for change in [&b"e12"[..], b"x12 a", b"e a", b"e12 \xff"] {
+            assert!(original(7, change).is_err());
+        }
+    }
+}

@@ -509,3 +509,166 @@ fn read_info(value: Value<'_>) -> Result<Server, Fault> {
         ..Server::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::resp::Replies;
+    use super::*;
+
+    const MASTER: &[u8] = b"*1\r\n$6\r\nmaster\r\n";
+
+    fn link() -> Link<()> {
+        let mut link = Link::new(Which::Commands, Tick(0));
+        assert!(link.must_connect(Tick(0)));
+        assert!(!link.must_connect(Tick(0)));
+        link.connected(&Settings::default(), Tick(0));
+        link
+    }
+
+    /// Answers as bytes, in the order of the handshake.
+    fn answers(settings: [(&str, &str); CHECKED.len()], info: &str) -> Vec<Vec<u8>> {
+        let text = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+        let mut answers = vec![b"%0\r\n".to_vec(), MASTER.to_vec(), text(info).into_bytes()];
+        answers.extend(
+            settings.map(|(name, set)| format!("%1\r\n{}{}", text(name), text(set)).into_bytes()),
+        );
+        answers.extend(Script::ALL.map(|script| text(&format!("{script:?}")).into_bytes()));
+        answers
+    }
+
+    fn well() -> Vec<Vec<u8>> {
+        let settings = [
+            ("maxmemory-policy", "noeviction"),
+            ("appendonly", "yes"),
+            ("appendfsync", "always"),
+            ("aof-load-truncated", "no"),
+            ("stream-node-max-bytes", "512"),
+        ];
+        answers(
+            settings,
+            "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n",
+        )
+    }
+
+    /// What comes of a handshake.
+    fn shakes(answers: &[Vec<u8>]) -> Result<Vec<String>, Fault> {
+        let (mut link, mut replies, mut warnings) = (link(), Replies::default(), Vec::new());
+        for answer in answers {
+            replies.push(answer);
+            let value = replies.next().expect("RESP").expect("a whole answer");
+            let Some(Asked::Shake(step)) = link.answered() else {
+                panic!("more answers than steps");
+            };
+            if link.shaken(step, value, &mut warnings)? {
+                assert!(link.is_ready());
+                assert_eq!(link.server.run, "abc");
+                return Ok(warnings);
+            }
+        }
+        panic!("the handshake goes on");
+    }
+
+    fn unfit(answers: &[Vec<u8>]) -> String {
+        match shakes(answers) {
+            Err(Fault::Unfit(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn with(place: usize, answer: &[u8]) -> Vec<Vec<u8>> {
+        let mut answers = well();
+        answers[place] = answer.to_vec();
+        answers
+    }
+
+    #[test]
+    fn redis_that_is_set_up_well_is_ready_without_a_warning() {
+        assert_eq!(shakes(&well()), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn settings_that_lose_messages_are_warned_of() {
+        let settings = [
+            ("maxmemory-policy", "noeviction"),
+            ("appendonly", "yes"),
+            ("appendfsync", "everysec"),
+            ("aof-load-truncated", "yes"),
+            ("stream-node-max-bytes", "4096"),
+        ];
+        let info = "redis_version:7.2.4\r\nvalkey_version:8.1.0\r\nrun_id:abc\r\n";
+        let warnings = shakes(&answers(settings, info)).expect("ready");
+        let words = [
+            "appendfsync is everysec",
+            "Valkey 8.1.0 may load half",
+            "512",
+        ];
+        assert_eq!(warnings.len(), words.len(), "{warnings:?}");
+        for (warning, word) in warnings.iter().zip(words) {
+            assert!(warning.contains(word), "{warning}");
+        }
+    }
+
+    #[test]
+    fn redis_that_cannot_be_used_is_unfit() {
+        let evicts = b"%1\r\n+maxmemory-policy\r\n+allkeys-lru\r\n";
+        assert!(unfit(&with(3, evicts)).contains("set maxmemory-policy to noeviction"));
+        let why = unfit(&with(0, b"-WRONGPASS invalid username-password pair\r\n"));
+        assert!(why.starts_with("Redis does not let this server in: WRONGPASS"));
+        let why = unfit(&with(0, b"-ERR unknown command 'HELLO'\r\n"));
+        assert!(why.starts_with("Redis 6.2 or later is needed"));
+        let why = unfit(&with(2, b"-NOPERM no permission\r\n"));
+        assert!(why.starts_with("Redis has refused INFO server: NOPERM"));
+        let why = unfit(&with(2, b"+redis_version:7.0.15\r\n"));
+        assert!(why.starts_with("Redis does not say its run_id"), "{why}");
+        let why = unfit(&with(
+            2,
+            b"$33\r\nrun_id:abc\r\nredis_version:5.0.1\r\n\r\n",
+        ));
+        assert!(why.starts_with("Redis 5.0.1 is too old"), "{why}");
+    }
+
+    #[test]
+    fn settings_that_may_not_be_read_are_a_warning() {
+        let warnings = shakes(&with(3, b"-NOPERM no permission\r\n")).expect("ready");
+        let expected =
+            "the setting maxmemory-policy of Redis cannot be checked: NOPERM no permission";
+        assert_eq!(warnings, [expected]);
+    }
+
+    #[test]
+    fn replica_is_tried_again_later() {
+        let why = String::from("it is no master: its role is slave");
+        let shaken = shakes(&with(1, b"*1\r\n+slave\r\n"));
+        assert_eq!(shaken, Err(Fault::Broken(why)));
+    }
+
+    #[test]
+    fn password_is_sent_with_its_user_and_is_not_shown() {
+        let settings = Settings {
+            user: Some(String::from("parlor")),
+            password: Some(String::from("secret")),
+            ..Settings::default()
+        };
+        let mut link = Link::<()>::new(Which::Subscriptions, Tick(0));
+        assert!(link.must_connect(Tick(0)));
+        link.connected(&settings, Tick(0));
+        let output = String::from_utf8_lossy(link.output()).into_owned();
+        let hello = "*7\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$6\r\nparlor\r\n$6\r\nsecret\r\n\
+                     $7\r\nSETNAME\r\n$20\r\nparlor-subscriptions\r\n";
+        assert!(output.starts_with(hello), "{output}");
+        assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn link_that_does_not_answer_ends_after_five_seconds() {
+        let mut link = link();
+        assert_eq!(link.next_tick(), Some(Tick(ANSWER_TICKS)));
+        assert_eq!(link.expire(Tick(ANSWER_TICKS - 1)), None);
+        assert!(link.expire(Tick(ANSWER_TICKS)).is_some());
+        let mut chance = Chance::new(1, "test");
+        link.end(true, &mut chance, Tick(ANSWER_TICKS));
+        assert!(link.must_close());
+        assert!(!link.must_close());
+        assert!(link.output().is_empty());
+    }
+}

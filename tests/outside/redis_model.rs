@@ -60,7 +60,9 @@ impl Real {
 
     /// What was pushed up to now.
     fn pushed(&mut self) -> Vec<Reply> {
-        self.socket.write_all(&words(&["PING"])).expect("it takes commands");
+        self.socket
+            .write_all(&words(&["PING"]))
+            .expect("it takes commands");
         let mut pushed = Vec::new();
         loop {
             match self.next() {
@@ -198,7 +200,10 @@ fn simulated_redis_answers_as_the_real_one() {
     let (asking, hearing) = (model.connect(), model.connect());
     let channels: Vec<_> = ROOMS.iter().map(|room| scripts::channel(room)).collect();
     let subscribe = words(&["SUBSCRIBE", &channels[0], &channels[1]]);
-    subscriber.socket.write_all(&subscribe).expect("it takes commands");
+    subscriber
+        .socket
+        .write_all(&subscribe)
+        .expect("it takes commands");
     model.receive(hearing, &subscribe);
     let seed = 4_711;
     let mut chance = Chance(seed);
@@ -222,13 +227,22 @@ fn simulated_redis_answers_as_the_real_one() {
                 let keys = words(&["HGETALL", &scripts::session_keys(7 + chance.below(10))]);
                 let mut both = [real.ask(&keys), answer(&mut model, asking, &keys)];
                 both.iter_mut().for_each(sort);
-                assert_eq!(timeless(both[0].clone()), timeless(both[1].clone()), "{place}");
+                assert_eq!(
+                    timeless(both[0].clone()),
+                    timeless(both[1].clone()),
+                    "{place}"
+                );
             }
             _ => {
                 let bytes = step(&mut chance, &run, number);
                 let expected = timeless(real.ask(&bytes));
                 let found = timeless(answer(&mut model, asking, &bytes));
-                assert_eq!(found, expected, "{place}: {}", String::from_utf8_lossy(&bytes));
+                assert_eq!(
+                    found,
+                    expected,
+                    "{place}: {}",
+                    String::from_utf8_lossy(&bytes)
+                );
             }
         }
         let expected: Vec<Reply> = subscriber.pushed().into_iter().map(timeless).collect();

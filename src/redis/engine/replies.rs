@@ -1,0 +1,234 @@
+//! What Redis answers, sorted by what was asked; errors, and what is pushed. Knows no state of a
+//! room.
+
+use super::super::link::{Asked, Fault, Which, said};
+use super::super::messages::{Found, Published, Said, State, read_top};
+use super::super::report::Report;
+use super::super::resp::{List, Replies, Value, command};
+use super::super::rooms::Stage;
+use super::super::{keys, scripts};
+use super::{AGAIN_TICKS, Ask, Engine};
+use crate::id::RoomId;
+use crate::log::{Answer, RefusedWhy, Unnumbered};
+
+impl Engine {
+    pub(super) fn take_replies(
+        &mut self,
+        which: Which,
+        replies: &mut Replies,
+    ) -> Result<(), Fault> {
+        while self.link(which).is_there() {
+            match replies.next()? {
+                None => break,
+                Some(Value::Push(list)) => self.pushed(list),
+                Some(value) => self.answered(which, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn answered(&mut self, which: Which, value: Value<'_>) -> Result<(), Fault> {
+        let Some(asked) = self.link(which).answered() else {
+            return Err(Fault::Broken(format!(
+                "it answers what was not asked: {}",
+                said(value)
+            )));
+        };
+        match asked {
+            Asked::Probe => match value {
+                Value::Error(_) => Err(Fault::Broken(said(value))),
+                _ => Ok(()),
+            },
+            Asked::Shake(step) => {
+                let mut warnings = Vec::new();
+                let is_last = self.link(which).shaken(step, value, &mut warnings)?;
+                self.reports
+                    .extend(warnings.into_iter().map(Report::Warning));
+                if is_last {
+                    self.shaken();
+                }
+                Ok(())
+            }
+            Asked::Other(ask) => match value {
+                Value::Error(error) => self.erred(which, ask, error),
+                value => self.take(ask, value),
+            },
+        }
+    }
+
+    pub(super) fn take(&mut self, ask: Ask, value: Value<'_>) -> Result<(), Fault> {
+        let unclear = || Fault::Broken(String::from("a script gives an answer that is unclear"));
+        match ask {
+            Ask::Open(id) => {
+                self.opening = self.opening.saturating_sub(1);
+                let state = State::read(value).ok_or_else(unclear)?;
+                self.opened(id, state);
+            }
+            Ask::Say(asked) => {
+                let said = Said::read(value).ok_or_else(unclear)?;
+                self.was_said(asked, said);
+            }
+            Ask::Refill {
+                room,
+                generation,
+                first,
+                last,
+            } => {
+                let found = Found::read(value).ok_or_else(unclear)?;
+                self.refilled(room, generation, (first, last), found);
+            }
+            Ask::Read(id, read) => {
+                let found = Found::read(value).ok_or_else(unclear)?;
+                self.was_read(id, read, found);
+            }
+            Ask::Tops(rooms) => {
+                self.tops_asked = false;
+                let tops = value.list().ok_or_else(unclear)?;
+                for (id, top) in rooms.into_iter().zip(tops) {
+                    self.top_came(id, top.text().and_then(read_top));
+                }
+            }
+            Ask::Keys { session } => {
+                let list = value.list().ok_or_else(unclear)?;
+                let keys = keys::read(list, &self.rooms);
+                self.answers.push(Answer::Keys { session, keys });
+            }
+            Ask::Load => {}
+        }
+        Ok(())
+    }
+
+    /// Redis has refused what was asked.
+    pub(super) fn erred(&mut self, which: Which, ask: Ask, error: &[u8]) -> Result<(), Fault> {
+        let why = String::from_utf8_lossy(error).into_owned();
+        if why.starts_with("NOSCRIPT") {
+            self.ask_with_text(which, ask);
+            return Ok(());
+        }
+        let ends = [
+            "READONLY",
+            "LOADING",
+            "MASTERDOWN",
+            "BUSY",
+            "NOAUTH",
+            "NOREPLICAS",
+        ];
+        if ends.iter().any(|code| why.starts_with(code)) {
+            // Those that were asked behind it fail for the same reason.
+            self.fail(ask, &why);
+            return Err(Fault::Broken(why));
+        }
+        let is_full = is_full(&why);
+        if which == Which::Subscriptions && !is_full {
+            // This may be the answer to a SUBSCRIBE, of which nothing is remembered.
+            return Err(if why.starts_with("NOPERM") {
+                Fault::Unfit(format!("Redis refuses a subscription: {why}"))
+            } else {
+                Fault::Broken(why)
+            });
+        }
+        match ask {
+            Ask::Say(asked) => self.was_refused(&asked, why),
+            Ask::Open(id) => {
+                self.opening = self.opening.saturating_sub(1);
+                self.open_failed(id, why);
+            }
+            Ask::Read(..) | Ask::Keys { .. } => self.fail(ask, &why),
+            Ask::Refill { .. } | Ask::Tops(_) | Ask::Load => return Err(Fault::Broken(why)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn was_refused(&mut self, asked: &Unnumbered, why: String) {
+        let refused = match &*why {
+            text if is_full(text) => RefusedWhy::Full,
+            text if text.starts_with("ROOMFULL") => RefusedWhy::NotOpen,
+            _ => RefusedWhy::Failed,
+        };
+        self.answers.push(Answer::Refused {
+            room: asked.room,
+            tag: asked.tag,
+            why: refused,
+        });
+        let what = "keep a message";
+        self.reports.push(Report::Refused { what, why });
+    }
+
+    pub(super) fn open_failed(&mut self, id: RoomId, why: String) {
+        let Some(room) = self.rooms.get_mut(id) else {
+            return;
+        };
+        if room.is_told() {
+            room.stage = Stage::Wanted;
+            self.wanted.push_back(id);
+            self.wanted_from = self.now + AGAIN_TICKS;
+        } else {
+            self.close(id);
+            self.answers.push(Answer::OpenFailed {
+                room: id,
+                why: why.clone(),
+            });
+        }
+        let what = "open a room";
+        self.reports.push(Report::Refused { what, why });
+    }
+
+    /// Redis has forgotten the scripts. Each call comes again with the text of its script, in the
+    /// order of the answers.
+    pub(super) fn ask_with_text(&mut self, which: Which, ask: Ask) {
+        let now = self.now;
+        for script in scripts::Script::ALL {
+            self.link(which).ask(Ask::Load, now, |out, _| {
+                command(out, &[b"SCRIPT", b"LOAD", script.text().as_bytes()]);
+            });
+        }
+        match ask {
+            Ask::Say(asked) => self.say(asked, true),
+            Ask::Open(id) => {
+                self.opening = self.opening.saturating_sub(1);
+                self.open(id, None, true);
+            }
+            Ask::Refill {
+                room,
+                generation,
+                first,
+                last,
+            } => self.read_stream(room, generation, first, last, true),
+            Ask::Read(id, read) => self.read(id, read, true),
+            Ask::Tops(_) => self.tops_asked = false,
+            Ask::Keys { .. } | Ask::Load => {}
+        }
+    }
+
+    pub(super) fn pushed(&mut self, mut list: List<'_>) {
+        let [kind, channel, message] =
+            [list.next(), list.next(), list.next()].map(|value| value.and_then(Value::text));
+        if kind != Some(b"message") {
+            return;
+        }
+        let (Some(channel), Some(message)) = (channel, message) else {
+            return;
+        };
+        let id = scripts::room_of(channel).and_then(|name| self.rooms.find(name));
+        let room = id.and_then(|id| self.rooms.get_mut(id));
+        let Some(room) = room.filter(|room| room.stage == Stage::Live) else {
+            return;
+        };
+        let id = room.id;
+        if let Some(state) = State::published(message) {
+            self.note_epoch(&state);
+            if self.is_too_low(id, &state).is_some() {
+                self.ask_again(id);
+            } else {
+                self.with_room(id, |room, out| room.state_came(state, out));
+            }
+        } else if let Some(published) = Published::read(message) {
+            self.published(id, published);
+        }
+    }
+}
+
+/// Whether Redis takes no more for the time being: its memory is full, or its disk.
+fn is_full(why: &str) -> bool {
+    why.contains("OOM ") || why.starts_with("MISCONF")
+}
