@@ -7,7 +7,7 @@
 //! 2. [`Engine::connected`], [`Engine::failed`], [`Engine::received`] as it happens.
 //! 3. [`Engine::expire`] when [`Engine::next_tick`] has come, and before the log hands over: it says
 //!    what time it is.
-//! 4. [`Engine::output`] to the socket, and [`Engine::wrote`] what it took. Whenever anything was called.
+//! 4. [`Engine::output`] to the socket, and [`Engine::written`] what it took. Whenever anything was called.
 //! 5. [`Engine::reports`] into the log of the program.
 //!
 //! Between 3 and 4 the log takes the answers and hands over its requests ([`Store`]).
@@ -46,6 +46,9 @@ const TOPS_STEPS: usize = 10;
 const AGAIN_TICKS: u32 = 10;
 /// A page that is read for what is missing: its entries are bounded already.
 const REFILL_BYTES: u32 = 1 << 20;
+
+/// Why a page of a room that was closed does not come.
+const CLOSED: &str = "the room was closed";
 
 /// What must be done with a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +194,7 @@ impl Engine {
     }
 
     /// So much of it was sent.
-    pub fn wrote(&mut self, which: Which, count: usize) {
+    pub fn written(&mut self, which: Which, count: usize) {
         self.link(which).wrote(count);
     }
 
@@ -364,6 +367,9 @@ impl Engine {
         let Some(room) = self.rooms.remove(id) else {
             return;
         };
+        for read in &room.reads {
+            self.answers.push(read_failed(id, *read, CLOSED));
+        }
         if self.is_up && room.stage != Stage::Wanted {
             let channel = scripts::channel(&room.name);
             let words = [&b"UNSUBSCRIBE"[..], channel.as_bytes()];

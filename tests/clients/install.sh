@@ -2,7 +2,7 @@
 # Installs the independent clients that the tests use into target/clients: Python's websockets,
 # kosoku and tlslite-ng, node's ws and what drives browsers, in exact versions. The browsers (Chromium, Firefox and
 # WebKitGTK's MiniBrowser), the proxies (Caddy, nginx, HAProxy), certbot, lego, pebble, sslscan, systemd's tools,
-# openssl, curl, ip and strace come from the system; as root on Debian the script installs them too.
+# redis-server, openssl, curl, ip and strace come from the system; as root on Debian the script installs them too.
 # Does nothing if all are installed.
 #
 #   tests/clients/install.sh             all of it
@@ -64,6 +64,7 @@ need certbot certbot
 need lego lego
 need pebble pebble
 need sslscan sslscan
+need redis-server redis-server
 command -v chromium-browser >/dev/null || need chromium chromium
 command -v firefox >/dev/null || need firefox-esr firefox-esr
 need WebKitWebDriver webkit2gtk-driver

@@ -165,7 +165,7 @@ impl Pump {
             return;
         };
         if let Ok(count) = socket.write(self.node.engine.output(which)) {
-            self.node.engine.wrote(which, count);
+            self.node.engine.written(which, count);
         }
     }
 }

@@ -195,6 +195,8 @@ pub(crate) struct Redis {
     next: u32,
     /// What is published by the script that runs.
     published: Vec<(Bytes, Bytes)>,
+    /// What the next command publishes reaches nobody.
+    pub(crate) loses_next: bool,
     /// The script has written, after which a full memory does not stop it.
     has_written: bool,
 }
@@ -215,6 +217,7 @@ impl Redis {
             connections: BTreeMap::new(),
             next: 0,
             published: Vec::new(),
+            loses_next: false,
             has_written: false,
         }
     }
@@ -330,7 +333,9 @@ impl Redis {
         let replies = self.command(connection, words);
         self.ends.push(self.unsynced.len());
         self.ends.dedup();
-        for (channel, message) in std::mem::take(&mut self.published) {
+        let published = std::mem::take(&mut self.published);
+        let is_lost = !published.is_empty() && std::mem::take(&mut self.loses_next);
+        for (channel, message) in published.into_iter().filter(|_| !is_lost) {
             let push = Reply::Push(vec![
                 Reply::text("message"),
                 Reply::Bulk(channel.clone()),

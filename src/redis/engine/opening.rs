@@ -90,10 +90,6 @@ impl Engine {
             return;
         }
         self.with_room(id, |room, out| room.answer_came(state, out));
-        if self.rooms.get(id).is_some_and(Room::is_ahead) {
-            self.ask_again(id);
-            return;
-        }
         let reads = self
             .rooms
             .get_mut(id)
@@ -150,7 +146,11 @@ impl Engine {
         for asked in outcome.again {
             self.say(asked, false);
         }
-        self.refill(id);
+        if self.rooms.get(id).is_some_and(Room::is_ahead) {
+            self.ask_again(id);
+        } else {
+            self.refill(id);
+        }
     }
 
     pub(super) fn published(&mut self, id: RoomId, published: Published<'_>) {

@@ -5,13 +5,14 @@ use super::super::link::Which;
 use super::super::messages::{Found, timed};
 use super::super::rooms::{Read, Stage};
 use super::super::scripts::{self, Range};
-use super::{Ask, Engine, by_name};
+use super::{Ask, CLOSED, Engine, by_name};
 use crate::id::{RoomId, Seq};
 use crate::log::{Answer, Page};
 
 impl Engine {
     pub(super) fn read(&mut self, id: RoomId, read: Read, with_text: bool) {
         let Some(room) = self.rooms.get_mut(id) else {
+            self.answers.push(read_failed(id, read, CLOSED));
             return;
         };
         if !self.is_up {
@@ -37,6 +38,7 @@ impl Engine {
 
     pub(super) fn was_read(&mut self, id: RoomId, read: Read, found: Option<Found<'_>>) {
         let Some(room) = self.rooms.get_mut(id) else {
+            self.answers.push(read_failed(id, read, CLOSED));
             return;
         };
         let found = found.filter(|found| room.current() == Some(found.epoch));

@@ -3,7 +3,7 @@
 use super::super::entry;
 use super::super::link::Which;
 use super::super::messages::Said;
-use super::super::rooms::{Outcome, Room};
+use super::super::rooms::Outcome;
 use super::super::scripts::{self, Incarnation};
 use super::{Ask, Engine, by_name};
 use crate::log::{Answer, RefusedWhy, Unnumbered};
@@ -56,9 +56,6 @@ impl Engine {
             room.settle(&mut outcome, out);
             outcome
         });
-        if self.rooms.get(id).is_some_and(Room::is_ahead) {
-            self.ask_again(id);
-        }
     }
 
     /// For an epoch that may begin: 32 bits of the run id, a secret and a number.

@@ -31,6 +31,7 @@ struct Faults {
     flushes: u32,
     fills: u32,
     forgets: u32,
+    loses: u32,
     /// A crash may keep half of a script.
     halves: bool,
 }
@@ -53,6 +54,7 @@ impl Faults {
             flushes: some(6),
             fills: some(20),
             forgets: some(10),
+            loses: some(20),
             halves: some(2) == 1,
         }
     }
@@ -293,6 +295,9 @@ impl Game {
         if self.world.chance.per_mille(self.faults.forgets) {
             self.world.server().forget_scripts();
         }
+        if self.world.chance.per_mille(self.faults.loses) {
+            self.world.server().loses_next = true;
+        }
         if self.world.chance.percent(5) {
             self.world.server().sync();
         }
@@ -325,6 +330,7 @@ impl Game {
         }
         self.world.server().is_full = false;
         self.world.server().is_replica = false;
+        self.world.server().loses_next = false;
         for server in 0..self.world.servers.len() - 1 {
             self.world.breaks(server);
         }

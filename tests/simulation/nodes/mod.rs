@@ -14,8 +14,13 @@ mod world;
 /// The games of a test run.
 const SEEDS: u64 = 300;
 
-/// Seeds that once failed.
-const FOUND: [u64; 0] = [];
+/// Seeds that once failed, and the fault that each found.
+const FOUND: [u64; 2] = [
+    // Where Redis was emptied and asked by a server that knew less, numbers of epochs fell.
+    116,
+    // An entry of a lost epoch was not answered where the new epoch was published and not asked for.
+    4_308,
+];
 
 #[test]
 fn servers_of_one_redis_agree_whatever_happens() {

@@ -226,6 +226,21 @@ fn lost_publications_are_found_by_comparing_the_newest_numbers() {
 }
 
 #[test]
+fn publication_that_is_lost_is_read_before_the_next() {
+    let mut scene = Scene::new();
+    scene.says(0, "a");
+    scene.later(5);
+    scene.world.server().loses_next = true;
+    scene.says(0, "b");
+    scene.later(1);
+    scene.says(1, "c");
+    scene.later(5);
+    assert_eq!(scene.heard(0), ["a", "b", "c"]);
+    assert_eq!(scene.heard(1), ["a", "b", "c"]);
+    assert_eq!(scene.world.seats[1].node.engine.figures().refills, 1);
+}
+
+#[test]
 fn full_redis_refuses_and_numbers_nothing() {
     let mut scene = Scene::new();
     scene.world.server().is_full = true;

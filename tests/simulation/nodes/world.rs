@@ -231,6 +231,6 @@ impl World {
         let output = seat.node.engine.output(which);
         let count = output.len();
         wire.up.extend_from_slice(output);
-        seat.node.engine.wrote(which, count);
+        seat.node.engine.written(which, count);
     }
 }
