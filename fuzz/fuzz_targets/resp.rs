@@ -36,7 +36,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<Brok
     for piece in pieces {
         replies.push(piece);
         loop {
-            match replies.next() {
+            match replies.take() {
                 Ok(Some(value)) => found.push(shown(value)),
                 Ok(None) => break,
                 Err(broken) => return (found, Some(broken)),

@@ -555,7 +555,7 @@ mod tests {
         let (mut link, mut replies, mut warnings) = (link(), Replies::default(), Vec::new());
         for answer in answers {
             replies.push(answer);
-            let value = replies.next().expect("RESP").expect("a whole answer");
+            let value = replies.take().expect("RESP").expect("a whole answer");
             let Some(Asked::Shake(step)) = link.answered() else {
                 panic!("more answers than steps");
             };

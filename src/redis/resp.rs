@@ -269,7 +269,7 @@ impl Replies {
     ///
     /// # Errors
     /// The bytes are no RESP: nothing that follows can be read.
-    pub fn next(&mut self) -> Result<Option<Value<'_>>, Broken> {
+    pub fn take(&mut self) -> Result<Option<Value<'_>>, Broken> {
         while self.scanned == self.start || self.depth > 0 {
             if !self.scan_one()? {
                 if self.bytes.len() - self.start > REPLY_BYTES_MAX {
@@ -444,7 +444,7 @@ mod tests {
         let mut found = Vec::new();
         for piece in bytes.chunks(piece) {
             replies.push(piece);
-            while let Some(value) = replies.next()? {
+            while let Some(value) = replies.take()? {
                 found.push(shown(value));
             }
         }

@@ -93,7 +93,7 @@ pub(super) struct Outcome {
     /// Entries that are not kept any more.
     pub(super) missed: u64,
     /// To be numbered again.
-    pub(super) again: Vec<Box<Unnumbered>>,
+    pub(super) again: Vec<Unnumbered>,
 }
 
 impl Room {
@@ -417,7 +417,7 @@ impl Room {
         for one in std::mem::take(&mut self.numbered) {
             match self.fate(&one) {
                 Fate::Waits => waiting.push_back(one),
-                Fate::Lost => outcome.again.push(one.asked),
+                Fate::Lost => outcome.again.push(*one.asked),
                 Fate::Came => out.push(Answer::Numbered {
                     room: self.id,
                     tag: one.asked.tag,

@@ -75,7 +75,7 @@ impl Real {
     fn next(&mut self) -> Reply {
         let mut bytes = [0; 65_536];
         loop {
-            if let Some(value) = self.replies.next().expect("RESP") {
+            if let Some(value) = self.replies.take().expect("RESP") {
                 return owned(value);
             }
             let count = self.socket.read(&mut bytes).expect("an answer");
@@ -255,7 +255,7 @@ fn all(model: &mut Redis, connection: u32) -> Vec<Reply> {
     let mut replies = Replies::default();
     replies.push(&model.output(connection));
     let mut all = Vec::new();
-    while let Some(value) = replies.next().expect("RESP") {
+    while let Some(value) = replies.take().expect("RESP") {
         all.push(owned(value));
     }
     all

@@ -129,9 +129,9 @@ pub(crate) enum Reply {
     Integer(i64),
     Bulk(Bytes),
     Null,
-    Array(Vec<Reply>),
-    Map(Vec<Reply>),
-    Push(Vec<Reply>),
+    Array(Vec<Self>),
+    Map(Vec<Self>),
+    Push(Vec<Self>),
 }
 
 impl Reply {
@@ -307,7 +307,7 @@ impl Redis {
         };
         let mut input = std::mem::take(&mut open.input);
         input.push(bytes);
-        while let Some(value) = input.next().expect("commands are RESP") {
+        while let Some(value) = input.take().expect("commands are RESP") {
             let words: Vec<Bytes> = value
                 .list()
                 .expect("a command is a list")

@@ -90,7 +90,7 @@ impl Engine {
             if follows {
                 let oldest = entries
                     .first()
-                    .map_or(Seq(last.0.saturating_add(1)), |(seq, _)| *seq);
+                    .map_or_else(|| Seq(last.0.saturating_add(1)), |(seq, _)| *seq);
                 // Nothing is kept of the page, or not its beginning.
                 room.skip(oldest.max(found.oldest), &mut outcome, out);
             }

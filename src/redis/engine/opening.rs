@@ -144,7 +144,7 @@ impl Engine {
             });
         }
         for asked in outcome.again {
-            self.say(asked, false);
+            self.say(Box::new(asked), false);
         }
         if self.rooms.get(id).is_some_and(Room::is_ahead) {
             self.ask_again(id);

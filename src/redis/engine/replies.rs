@@ -18,7 +18,7 @@ impl Engine {
         replies: &mut Replies,
     ) -> Result<(), Fault> {
         while self.link(which).is_there() {
-            match replies.next()? {
+            match replies.take()? {
                 None => break,
                 Some(Value::Push(list)) => self.pushed(list),
                 Some(value) => self.answered(which, value)?,
