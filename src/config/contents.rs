@@ -1,8 +1,8 @@
 //! What is in the files that the settings name: operators, words, the key of tokens. Pure: the files
 //! come in as a function.
 
-use super::Config;
-use crate::chat::{Filter, Operator};
+use super::{Config, StorePlace};
+use crate::chat::{AccountPolicy, Filter, Operator};
 use crate::options::Change;
 use crate::tls;
 use crate::tls::{Identities, Identity};
@@ -74,6 +74,10 @@ impl Config {
         if let Some(path) = &self.metrics_token_file {
             contents.metrics_token = Some(read_metrics_token(path, read)?);
         }
+        self.check_engine()?;
+        if let Some(path) = &self.engine.password_file {
+            self.engine.password = Some(read_engine_password(path, read)?);
+        }
         self.check_tls()?;
         if !self.tls.listen.is_empty() {
             let (identities, digest) = read_identities(&self.tls, read)?;
@@ -81,6 +85,50 @@ impl Config {
             contents.digests.tls = Some(digest);
         }
         Ok(contents)
+    }
+
+    /// What goes with an engine that several servers share. What is not offered with one yet is said
+    /// here, not where it is missed.
+    fn check_engine(&self) -> Result<(), String> {
+        let engine = &self.engine;
+        let is_named =
+            engine.user.is_some() || engine.password.is_some() || engine.password_file.is_some();
+        if !engine.is_shared() {
+            return if is_named {
+                Err(String::from(
+                    "--engine-user, --engine-password and --engine-password-file are of no use without \
+                     --engine redis://HOST",
+                ))
+            } else {
+                Ok(())
+            };
+        }
+        if engine.password.is_some() && engine.password_file.is_some() {
+            return Err(String::from(
+                "--engine-password and --engine-password-file both give a password: name one",
+            ));
+        }
+        if engine.user.is_some() && engine.password.is_none() && engine.password_file.is_none() {
+            return Err(String::from(
+                "--engine-user needs the password of that user",
+            ));
+        }
+        if let StorePlace::Directory(_) = self.store_place {
+            return Err(String::from(
+                "--store is of no use with --engine: the history is in Redis",
+            ));
+        }
+        if self.chat.accounts == AccountPolicy::Required {
+            return Err(String::from(
+                "--accounts required does not go with --engine: several servers have no accounts yet",
+            ));
+        }
+        if self.token_key.is_some() {
+            return Err(String::from(
+                "--token-key does not go with --engine: several servers have no accounts yet",
+            ));
+        }
+        Ok(())
     }
 
     /// Which files belong together.
@@ -179,6 +227,16 @@ fn read_metrics_token(path: &Path, read: ReadBytes<'_>) -> Result<String, String
         )));
     }
     Ok(token.to_owned())
+}
+
+fn read_engine_password(path: &Path, read: ReadBytes<'_>) -> Result<String, String> {
+    const OPTION: &str = "--engine-password-file";
+    let (text, _) = read_text(OPTION, path, read)?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains('\n') {
+        return Err(wrong(OPTION, path)("expected one line with the password"));
+    }
+    Ok(password.to_owned())
 }
 
 fn read_text(option: &str, path: &Path, read: ReadBytes<'_>) -> Result<(String, u64), String> {

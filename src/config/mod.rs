@@ -6,6 +6,7 @@ mod account;
 mod check;
 mod commands;
 mod contents;
+mod engine;
 mod file;
 mod operate;
 mod order;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use account::{AccountAction, AccountInvocation, AccountOptions, with_account_commands};
 pub use commands::{CommandInvocation, StoreCommand, Whereabouts, with_store_commands};
 pub use contents::{CONTENTS_BYTES_MAX, Contents, Digests, ReadBytes, read_identities, read_key};
+pub use engine::{EngineOptions, EnginePlace};
 pub use file::{ConfigFile, FILE_BYTES_MAX, Read, find_file};
 pub use operate::{
     ADMIN, AdminCommand, OperateInvocation, OperateOptions, RELOAD, UPGRADE, admin_help,
@@ -65,6 +67,8 @@ pub struct Config {
     pub log_filters: String,
     pub log_format: logging::Format,
     pub store_place: StorePlace,
+    /// What orders the rooms. The owner reaches it, and reads the password from its file.
+    pub engine: EngineOptions,
     pub admin_socket: AdminSocket,
     /// The file with the key of signed tokens; `None`: none is accepted.
     pub token_key: Option<PathBuf>,
@@ -102,6 +106,7 @@ impl Default for Config {
             log_filters: String::from("warn,parlor::reload=info,parlor::upgrade=info"),
             log_format: logging::Format::default(),
             store_place: StorePlace::default(),
+            engine: EngineOptions::default(),
             admin_socket: AdminSocket::default(),
             token_key: None,
             token_audience: None,

@@ -543,6 +543,53 @@ taken over; SIGUSR1 writes a line of counters to stderr.
             ],
         },
         Group {
+            title: "Several servers",
+            rows: &[
+                custom(
+                    "engine",
+                    "WHERE",
+                    "what orders the rooms: local, this server alone; or a Redis or Valkey that several \
+                     servers share, as redis://HOST[:PORT] or redis+unix:PATH",
+                    |c, value| {
+                        c.engine.place = value.parse()?;
+                        Ok(())
+                    },
+                    |c| c.engine.place.to_string(),
+                ),
+                custom(
+                    "engine-user",
+                    "NAME",
+                    "as which user of its access list this server comes to it",
+                    |c, value| {
+                        c.engine.user = Some(text(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+                secret(custom(
+                    "engine-password",
+                    "WORD",
+                    "its password; better set in the environment, because every user of the machine \
+                     can read a command line",
+                    |c, value| {
+                        c.engine.password = Some(text(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                )),
+                custom(
+                    "engine-password-file",
+                    "FILE",
+                    "a file with the password instead",
+                    |c, value| {
+                        c.engine.password_file = Some(path(value)?);
+                        Ok(())
+                    },
+                    |_| String::from("none"),
+                ),
+            ],
+        },
+        Group {
             title: "History",
             rows: &[
                 custom(
@@ -709,6 +756,13 @@ taken over; SIGUSR1 writes a line of counters to stderr.
         },
     ],
 };
+
+fn text(value: &str) -> Result<String, String> {
+    if value.is_empty() {
+        return Err(String::from("expected at least one character"));
+    }
+    Ok(value.to_owned())
+}
 
 pub(super) fn path(value: &str) -> Result<PathBuf, String> {
     if value.is_empty() {

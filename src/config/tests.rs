@@ -32,7 +32,10 @@ fn without_options_it_is_the_default() {
 }
 
 /// Options whose default is no value that could be given.
-const WITHOUT_VALUE: [&str; 13] = [
+const WITHOUT_VALUE: [&str; 16] = [
+    "engine-user",
+    "engine-password",
+    "engine-password-file",
     "listed-room",
     "max-connections",
     "operator-token",

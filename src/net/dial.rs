@@ -138,14 +138,7 @@ impl Dialer {
     /// # Errors
     /// Why it failed.
     pub fn connected(&self, stream: &Stream) -> Result<bool, DialError> {
-        let (error, is_there) = match stream {
-            Stream::Tcp(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
-            Stream::Unix(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
-        };
-        match error {
-            Ok(None) => Ok(is_there),
-            Ok(Some(error)) | Err(error) => Err(DialError::of(&error)),
-        }
+        outcome(stream).map_err(|error| DialError::of(&error))
     }
 
     /// Waits until something happens or a moment is reached, and appends what happened. `until`
@@ -184,7 +177,24 @@ impl Dialer {
     }
 }
 
-fn open(target: &Target, from: Option<IpAddr>, receive_bytes: Option<usize>) -> io::Result<Stream> {
+/// Whether an attempt to connect has succeeded; `Ok(false)`: it is still under way.
+pub(super) fn outcome(stream: &Stream) -> io::Result<bool> {
+    let (error, is_there) = match stream {
+        Stream::Tcp(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
+        Stream::Unix(stream) => (stream.take_error(), stream.peer_addr().is_ok()),
+    };
+    match error? {
+        None => Ok(is_there),
+        Some(error) => Err(error),
+    }
+}
+
+/// Begins to connect.
+pub(super) fn open(
+    target: &Target,
+    from: Option<IpAddr>,
+    receive_bytes: Option<usize>,
+) -> io::Result<Stream> {
     let (socket, address) = match target {
         Target::Tcp(address) => {
             let domain = Domain::for_address(*address);

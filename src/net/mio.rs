@@ -2,6 +2,7 @@
 //! `dial.rs` is its counterpart for clients and uses its clock.
 
 use super::defer::defer_accept;
+use super::dial::{self, Target};
 use super::notify::{Manager, monotonic_micros};
 use super::passed::{Passed, PassedError, own};
 use super::signals::Signals;
@@ -34,6 +35,23 @@ const _: () = assert!(usize::BITS == 64, "a token holds a slot and a generation"
 const OURS: u32 = u32::MAX;
 const SIGNALS: ConnId = ConnId::new(u32::MAX, OURS);
 const WAKER: ConnId = ConnId::new(u32::MAX - 1, OURS);
+/// Links to other servers have the numbers below this one.
+const LINKS_END: u32 = u32::MAX - 1;
+/// So many links there may be.
+const LINKS_MAX: u32 = 16;
+
+/// The identity of a link to another server.
+const fn link_id(link: usize) -> ConnId {
+    ConnId::new(LINKS_END - 1 - link as u32 % LINKS_MAX, OURS)
+}
+
+/// The link that has this identity.
+const fn link_of(id: ConnId) -> Option<usize> {
+    match (id.generation(), (LINKS_END - 1).checked_sub(id.slot())) {
+        (OURS, Some(link @ 0..LINKS_MAX)) => Some(link as usize),
+        _ => None,
+    }
+}
 
 /// Only the user of the server may connect.
 const ADMIN_MODE: u32 = 0o600;
@@ -379,6 +397,15 @@ pub(super) fn connection_event(id: ConnId, event: &Event) -> Ready {
     }
 }
 
+fn link_event(link: usize, event: &Event) -> Ready {
+    Ready::Link {
+        link,
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        ended: event.is_read_closed() || event.is_error(),
+    }
+}
+
 impl Net for MioNet {
     type Stream = Stream;
 
@@ -413,6 +440,8 @@ impl Net for MioNet {
                 ready.extend(signals.map(Ready::Signal));
             } else if id == WAKER {
                 ready.push(Ready::Woken);
+            } else if let Some(link) = link_of(id) {
+                ready.push(link_event(link, event));
             } else if id.generation() == OURS {
                 ready.push(Ready::Listener(id.slot() as usize));
             } else {
@@ -532,6 +561,19 @@ impl Net for MioNet {
         } else {
             Stream::Unix(UnixStream::from_std(owned.into()))
         })
+    }
+
+    fn dial(&mut self, target: &Target, link: usize) -> Result<Stream, String> {
+        let begun = || {
+            let mut stream = dial::open(target, None, None)?;
+            watch_stream(&self.poll, &mut stream, link_id(link))?;
+            Ok(stream)
+        };
+        begun().map_err(|error: io::Error| error.to_string())
+    }
+
+    fn dialed(&self, stream: &Stream) -> Result<bool, String> {
+        dial::outcome(stream).map_err(|error| error.to_string())
     }
 
     fn trim_memory(&mut self) {

@@ -36,6 +36,7 @@ pub use terminal::ask_secret;
 pub use waker::Waker;
 
 use crate::id::{ConnId, Millis, Peer, Tick};
+use dial::Target;
 use std::io::IoSlice;
 use std::time::Duration;
 
@@ -123,6 +124,25 @@ pub trait Net {
         None
     }
 
+    /// Begins to connect to another server, and watches the connection for its whole life. The first
+    /// writable event of this link tells that [`Net::dialed`] has the outcome.
+    ///
+    /// # Errors
+    /// Why the attempt could not begin.
+    fn dial(&mut self, _target: &Target, _link: usize) -> Result<Self::Stream, String> {
+        Err(String::from(
+            "connections to other servers are not made here",
+        ))
+    }
+
+    /// Whether an attempt to connect has succeeded; `Ok(false)`: it is still under way.
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn dialed(&self, _stream: &Self::Stream) -> Result<bool, String> {
+        Ok(true)
+    }
+
     /// Gives memory that the process does not use back to the system, where there is such a thing.
     fn trim_memory(&mut self) {}
 }
@@ -149,6 +169,13 @@ pub enum Ready {
     /// pending, so that a short read does not yet mean that all was read.
     Connection {
         id: ConnId,
+        readable: bool,
+        writable: bool,
+        ended: bool,
+    },
+    /// A connection that this server has made: see [`Net::dial`].
+    Link {
+        link: usize,
         readable: bool,
         writable: bool,
         ended: bool,

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod commands;
+mod engine;
 mod health;
 mod keep;
 mod lists;

@@ -1,6 +1,7 @@
 //! The server as a process: what it needs is opened in order, then the loop turns until a signal
 //! ends it. Comes in: a configuration. Goes out: an exit code.
 
+use super::engine;
 use super::keep::{keep, store_directory};
 use super::lists::read_bytes;
 use super::settings::{read_config, variable};
@@ -8,7 +9,7 @@ use super::upgrade::{self, Succession};
 use super::{ADMIN_SOCKET, FAILED, fill};
 use log::Level;
 use parlor::admin::AdminSocket;
-use parlor::config::{Config, Running, runtime_directory};
+use parlor::config::{Config, EnginePlace, Running, runtime_directory};
 use parlor::logging::{self, Sink};
 use parlor::net::mio::{MioNet, raise_descriptor_limit, wall_clock};
 use parlor::net::{Manager, close_on_exec, take_passed};
@@ -86,7 +87,13 @@ fn set_up(running: Running) -> Result<(Server<MioNet>, Succession), String> {
     };
     let origin = before.as_ref().map(|(_, preface)| &preface.origin);
     let kept_at = directory.as_ref().ok().cloned();
-    let (keeping, kept_in) = keep(&mut config, &net, directory, origin)?;
+    let (keeping, kept_in, links) = if config.engine.is_shared() {
+        let (keeping, links) = engine::share(&config, &net)?;
+        (keeping, None, Some(links))
+    } else {
+        let (keeping, kept_in) = keep(&mut config, &net, directory, origin)?;
+        (keeping, kept_in, None)
+    };
     let succession = Succession {
         image: Arc::new(upgrade::image()),
         config: config.clone(),
@@ -104,7 +111,12 @@ fn set_up(running: Running) -> Result<(Server<MioNet>, Succession), String> {
         AdminSocket::None | AdminSocket::At(_) => Err(why),
     })?;
     let shown = kept_in.as_deref().map(Path::display);
-    let shown = shown.map_or_else(|| String::from("memory"), |path| path.to_string());
+    let place = &config.engine.place;
+    let elsewhere = || match place {
+        EnginePlace::Local => String::from("memory"),
+        place => place.to_string(),
+    };
+    let shown = shown.map_or_else(elsewhere, |path| path.to_string());
     if before.is_none() {
         introduce(&net, &shown);
     }
@@ -126,6 +138,9 @@ fn set_up(running: Running) -> Result<(Server<MioNet>, Succession), String> {
     };
     let reload = reload::Handle::new(running, contents.digests, surroundings);
     let mut server = Server::new(config, net, max_connections, seed, keeping);
+    if let Some(links) = links {
+        server.use_engine(links);
+    }
     server.use_passwords(Box::new(passwords));
     server.use_reload(Box::new(reload));
     let (image, waker) = (Arc::clone(&succession.image), server.net().waker());
@@ -225,6 +240,13 @@ fn run(mut server: Server<MioNet>, mut succession: Succession) -> ExitCode {
                 logging::settle(true);
                 end(server);
                 return ExitCode::SUCCESS;
+            }
+            Turn::Unfit => {
+                // It was logged, with what is wrong; standard error may be a person's.
+                let why = server.unfit().unwrap_or_default().to_owned();
+                logging::say(Level::Error, &why);
+                logging::settle(true);
+                return FAILED;
             }
             Turn::Aborted => {
                 // At once: its drop would wait for the disk. All listeners are closed already.

@@ -40,6 +40,7 @@ impl<N: Net> Server<N> {
         self.show_traffic(&mut page);
         self.show_chat(&mut page);
         self.show_store(&mut page);
+        self.show_engine(&mut page);
         page.finish()
     }
 
@@ -335,11 +336,81 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// The engine that several servers share, as this one sees it.
+    fn show_engine(&self, page: &mut Exposition) {
+        let Some(figures) = self.engine_figures() else {
+            return;
+        };
+        page.state(
+            "parlor_engine_link",
+            "Whether the links to Redis are there: while they are down, messages wait.",
+            &["up", "down"],
+            if figures.is_up { "up" } else { "down" },
+        );
+        page.gauge(
+            "parlor_engine_lag_seconds",
+            "How long the oldest request has been waiting for Redis; 0: none waits.",
+            figures.lag_ms as f64 / 1000.0,
+        );
+        page.counter(
+            "parlor_engine_links",
+            "Times that the links to Redis were established.",
+            figures.ups,
+        );
+        page.counter(
+            "parlor_engine_refills",
+            "Runs of messages that were published and did not come, and were read again.",
+            figures.refills,
+        );
+        page.counter(
+            "parlor_engine_refilled",
+            "Messages that were read for that.",
+            figures.refilled,
+        );
+        page.counter(
+            "parlor_engine_missed",
+            "Messages that were not kept any more when they were to be read.",
+            figures.missed,
+        );
+        page.counter(
+            "parlor_engine_epochs",
+            "New epochs of rooms, which begin when Redis is not the one before.",
+            figures.epochs,
+        );
+        page.counter(
+            "parlor_engine_losses",
+            "Of those, the ones with which messages were lost that this server had.",
+            figures.losses,
+        );
+        page.gauges(
+            "parlor_engine_under_way",
+            "What was sent to Redis and not answered.",
+            "what",
+            [
+                ("requests", figures.under_way),
+                ("messages", figures.unnumbered),
+            ],
+        );
+        page.gauges(
+            "parlor_engine_rooms",
+            "Rooms that are open here, and those of them that wait for Redis.",
+            "what",
+            [("open", figures.rooms), ("waiting", figures.rooms_waiting)],
+        );
+    }
+
     fn show_store(&self, page: &mut Exposition) {
         page.info(
             "parlor_engine",
             "What orders the messages of rooms.",
-            &[("engine", "local")],
+            &[(
+                "engine",
+                if self.log.is_shared() {
+                    "redis"
+                } else {
+                    "local"
+                },
+            )],
         );
         let state = match self.log.refuses() {
             Some(AppendRefused::Full) => "full",

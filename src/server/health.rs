@@ -17,6 +17,9 @@ impl<N: Net> Server<N> {
                 return Err("The server is stopping.");
             }
         }
+        if self.log.is_cut_off() {
+            return Err("The link to the engine that the servers share is down.");
+        }
         match self.log.refuses() {
             None => Ok(()),
             Some(AppendRefused::Full) => Err("Too much waits to be stored."),

@@ -30,6 +30,7 @@ mod health;
 mod history;
 mod hold;
 mod keep;
+mod links;
 mod message;
 mod moderate;
 mod nodes;
@@ -89,6 +90,7 @@ use errands::Errands;
 use flood::Pauses;
 use guesses::Guesses;
 use history::Readings;
+pub use links::Links;
 use log::debug;
 use opening::Waiting;
 use orders::Orders;
@@ -139,6 +141,8 @@ pub struct Server<N: Net> {
     talk: Talk,
     /// What is kept of the rooms, and in which order.
     log: Log,
+    /// The engine that the log is handed over to, where other servers share it.
+    links: Option<Links<N::Stream>>,
     /// What the log has notified; empty between turns.
     notifications: Vec<Notification>,
     /// What rooms were sent in this turn; empty between turns.
@@ -200,6 +204,8 @@ pub enum Turn {
     /// The server is settled and does nothing more: the owner executes the new program, or
     /// [`Server::upgrade_failed`].
     Upgrade,
+    /// The engine cannot be used as it is set up, for this reason: the owner ends the program.
+    Unfit,
     /// The server has stopped; every connection was closed with a reason, or its time was over.
     Stopped,
     /// A second signal came: the server stops at once, with its connections as they are.
@@ -237,6 +243,7 @@ impl<N: Net> Server<N> {
             log_format: _,
             store,
             store_place: _,
+            engine: _,
             admin_socket: _,
             token_key: _,
             token_audience: _,
@@ -277,6 +284,7 @@ impl<N: Net> Server<N> {
             deadlines,
             talk: Talk::new(chat),
             log: Log::new(&history, keeping, net.now()),
+            links: None,
             notifications: Vec::new(),
             batches: Batches::default(),
             encoder: Encoder::default(),
@@ -344,6 +352,7 @@ impl<N: Net> Server<N> {
         }
         self.ready = ready;
 
+        self.hear_links(now);
         self.hear_store(now);
         self.hear_passwords(now);
         self.hear_reload(now);
@@ -363,6 +372,7 @@ impl<N: Net> Server<N> {
             self.catch_up(now);
         }
         self.hand_over(now);
+        self.write_links(now);
         if !is_settling {
             self.accept(now);
         }
@@ -396,6 +406,7 @@ impl<N: Net> Server<N> {
         let of_peers = of_peers.into_iter().filter(|_| !is_settling);
         [
             self.log.next_tick(),
+            self.links.as_ref().and_then(Links::next_tick),
             self.parked.next_tick(),
             self.trimming.due(),
             self.upgrading.next_tick(),
@@ -434,6 +445,12 @@ impl<N: Net> Server<N> {
                     self.connections.mark_readable(id);
                 }
             }
+            Ready::Link {
+                link,
+                readable,
+                writable,
+                ended,
+            } => self.note_link(link, readable || ended, writable || ended),
             Ready::Signal(Signal::Stop) => self.stop_signal(now),
             Ready::Signal(Signal::Reload) => self.begin_reload(),
             Ready::Signal(Signal::Upgrade) => self.begin_upgrade(),

@@ -167,6 +167,7 @@ impl<N: Net> Server<N> {
             log_filters: _,
             log_format: _,
             store_place: _,
+            engine: _,
             admin_socket: _,
             token_key: _,
             token_audience: _,

@@ -140,6 +140,7 @@ impl<N: Net> Server<N> {
             {
                 Turn::Report
             }
+            Lifecycle::Serving if self.unfit().is_some() => Turn::Unfit,
             Lifecycle::Serving => Turn::Again,
             Lifecycle::Draining { until } if self.is_drained() || now >= until => {
                 // The time of the drain bounds this, too.
