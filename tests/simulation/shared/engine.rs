@@ -220,7 +220,7 @@ impl Engine {
             },
             nodes: Vec::new(),
             faults: Faults::default(),
-            clock: 1_000,
+            clock: 0,
             numbered: 0,
         }
     }
@@ -304,8 +304,8 @@ impl Engine {
     }
 
     /// All that is under way moves on by one step. Returns the nodes that get something.
-    pub(crate) fn steps(&mut self, chance: &mut Chance) -> Vec<usize> {
-        self.clock += 7;
+    pub(crate) fn steps(&mut self, wall: Millis, chance: &mut Chance) -> Vec<usize> {
+        self.clock = self.clock.max(wall.0);
         if chance.per_mille(self.faults.lost) {
             self.loses(chance.below(4) as u32);
         }

@@ -203,7 +203,8 @@ impl Game {
     fn turn(&mut self) {
         self.turns += 1;
         let before = self.texts();
-        for node in self.engine.steps(&mut self.chance) {
+        let wall = self.nodes[0].net().wall();
+        for node in self.engine.steps(wall, &mut self.chance) {
             self.nodes[node].net().waker().set(true);
         }
         let after = self.texts();
@@ -265,6 +266,8 @@ impl Game {
         let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
         let net = self.nodes[node].net_mut();
         let socket = net.connect(0, peer).expect("the server listens");
+        // It may be held for long.
+        net.may_leave_unread(socket, Tick(u32::MAX));
         let protocol = "Sec-WebSocket-Protocol: parlor.v1.json\r\n";
         net.send(
             socket,

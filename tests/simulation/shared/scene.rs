@@ -58,7 +58,8 @@ impl Scene {
     }
 
     fn turn(&mut self) {
-        for node in self.engine.steps(&mut self.chance) {
+        let wall = self.nodes[0].net().wall();
+        for node in self.engine.steps(wall, &mut self.chance) {
             self.nodes[node].net().waker().set(true);
         }
         for server in &mut self.nodes {
@@ -113,6 +114,8 @@ impl Scene {
         } else {
             "Sec-WebSocket-Protocol: parlor.v1.json\r\n"
         };
+        // It may be held for long.
+        net.may_leave_unread(socket, Tick(u32::MAX));
         net.send(socket, &client::upgrade_to(path, protocol));
         self.clients.push(Client {
             node,
