@@ -286,7 +286,7 @@ impl Log {
         let Some(engine) = &mut self.engine else {
             return false;
         };
-        if is_up == !engine.is_cut_off() {
+        if is_up != engine.is_cut_off() {
             return false;
         }
         if is_up {

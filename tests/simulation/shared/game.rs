@@ -129,6 +129,11 @@ impl Program {
         open.map(|(id, text)| said(*id, text)).collect()
     }
 
+    /// Fewer wait for an answer than may.
+    fn may_say_more(&self) -> bool {
+        self.is_member && self.open.len() < 60
+    }
+
     fn says(&mut self) -> String {
         let id = self.next;
         self.next += 1;
@@ -291,11 +296,9 @@ impl Game {
         match self.chance.below(100) {
             0..4 if is_here => self.disconnect(index),
             0..40 if !is_here => self.connect(index),
-            4..60 if self.programs[index].is_member => {
-                if self.programs[index].open.len() < 60 {
-                    let request = self.programs[index].says();
-                    self.send(index, &request);
-                }
+            4..60 if self.programs[index].may_say_more() => {
+                let request = self.programs[index].says();
+                self.send(index, &request);
             }
             60..70 if self.programs[index].is_member => {
                 self.send(index, &json::request("ping", None, &[]));
