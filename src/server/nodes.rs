@@ -10,7 +10,7 @@ use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Answer, EpochInfo, PageEntry, RefusedWhy};
 use crate::net::Net;
 use crate::wire::{Done, Problem, Protocol, Shown};
-use log::{info, warn};
+use log::{debug, warn};
 
 impl<N: Net> Server<N> {
     /// Takes one answer of the engine, with all that follows from it.
@@ -158,11 +158,7 @@ impl<N: Net> Server<N> {
         if !self.log.link_changes(is_up) {
             return;
         }
-        if is_up {
-            info!(target: "parlor::engine", "the link to the engine is back: {why}");
-        } else {
-            warn!(target: "parlor::engine", "the link to the engine is lost: {why}");
-        }
+        debug!(target: "parlor::engine", "the link is {}: {why}", if is_up { "up" } else { "down" });
         for id in self.connections.ids() {
             if self.talk.chat().is_user(id) {
                 self.show(id, &Shown::Link { is_up }, now);

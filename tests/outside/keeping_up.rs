@@ -127,11 +127,15 @@ impl Program {
 
     /// The answer to a request that was sent; what comes before it is kept.
     pub(crate) fn answer(&mut self, id: u64) -> Value {
+        self.answer_by(id, now() + 2 * PATIENCE)
+    }
+
+    /// The same where it may take longer.
+    pub(crate) fn answer_by(&mut self, id: u64, deadline: Instant) -> Value {
         let is_it = |event: &Value| event["re"] == id;
         if let Some(at) = self.pending.iter().position(is_it) {
             return self.pending.remove(at).expect("it is there");
         }
-        let deadline = now() + 2 * PATIENCE;
         loop {
             let event = self.read_by(deadline).expect("the connection goes on");
             if is_it(&event) {
@@ -239,6 +243,12 @@ impl View {
                 let is_all = self.texts.is_empty() || event["recovered"] == true;
                 assert!(is_all, "{event}");
                 self.position = Some((text(&event["epoch"]).to_owned(), number("after")));
+            }
+            "rewound" => {
+                if number("to") < self.texts.len() as u64 {
+                    self.forget(number("to"));
+                }
+                self.position = Some((text(&event["epoch"]).to_owned(), number("to")));
             }
             "message" => {
                 let (_, seq) = self.position.as_mut().expect("it has joined");

@@ -19,36 +19,41 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-const ROOMS: [&str; 2] = ["den", "attic"];
-const WRITERS: usize = 4;
-const READERS: usize = 2;
+pub(crate) const ROOMS: [&str; 2] = ["den", "attic"];
+pub(crate) const WRITERS: usize = 4;
+pub(crate) const READERS: usize = 2;
 /// Messages of a writer that wait for their acknowledgement.
 const UNACKNOWLEDGED: usize = 12;
 /// The last that is said in each room.
-const END: &str = "the end";
+pub(crate) const END: &str = "the end";
 
 /// What the programs and the one who kills share.
 #[derive(Default)]
-struct Shared {
-    /// Where the present server listens.
-    address: Mutex<Option<SocketAddr>>,
+pub(crate) struct Shared {
+    /// Where the present servers listen.
+    addresses: Mutex<Vec<SocketAddr>>,
     /// Writers begin no more messages.
-    is_ending: AtomicBool,
+    pub(crate) is_ending: AtomicBool,
     /// Writers all of whose messages are acknowledged.
-    done: AtomicU64,
+    pub(crate) done: AtomicU64,
     acknowledged: AtomicU64,
 }
 
 impl Shared {
-    fn address(&self) -> Option<SocketAddr> {
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One of the servers, another for each number that follows.
+    fn address(&self, number: usize) -> Option<SocketAddr> {
+        let addresses = self.addresses.lock();
+        let addresses = addresses.unwrap_or_else(PoisonError::into_inner);
+        let at = number.checked_rem(addresses.len())?;
+        addresses.get(at).copied()
     }
 
-    fn publish(&self, address: Option<SocketAddr>) {
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    pub(crate) fn publish(&self, addresses: &[SocketAddr]) {
+        let present = self.addresses.lock();
+        *present.unwrap_or_else(PoisonError::into_inner) = addresses.to_vec();
     }
 
-    fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::SeqCst)
     }
 }
@@ -62,27 +67,29 @@ struct Unacknowledged {
 }
 
 /// A client for the whole time, over as many connections as it takes.
-struct Member<'s> {
+pub(crate) struct Member<'s> {
     shared: &'s Shared,
-    nick: String,
+    number: usize,
+    pub(crate) nick: String,
     writes: bool,
     chance: Chance,
     session: Option<String>,
-    views: [View; ROOMS.len()],
+    pub(crate) views: [View; ROOMS.len()],
     unacknowledged: VecDeque<Unacknowledged>,
-    written: u64,
+    pub(crate) written: u64,
     is_done: bool,
     /// By room and number: what the server said that it has stored.
-    acknowledged: Vec<(usize, u64, String)>,
-    duplicates: u64,
-    connections: u64,
+    pub(crate) acknowledged: Vec<(usize, u64, String)>,
+    pub(crate) duplicates: u64,
+    pub(crate) connections: u64,
 }
 
 impl<'s> Member<'s> {
-    fn new(shared: &'s Shared, number: usize) -> Self {
+    pub(crate) fn new(shared: &'s Shared, number: usize) -> Self {
         let nick = format!("member{number}");
         Self {
             shared,
+            number,
             writes: number < WRITERS,
             chance: Chance::new(number as u64, "member"),
             nick,
@@ -98,11 +105,11 @@ impl<'s> Member<'s> {
     }
 
     /// Until it has seen the end of every room.
-    fn lives(mut self) -> Self {
+    pub(crate) fn lives(mut self) -> Self {
         let deadline = || now() + 6 * PATIENCE;
         let mut silent_at = deadline();
         while !self.has_seen_all() {
-            let address = self.shared.address();
+            let address = self.shared.address(self.number + self.connections as usize);
             let connected = address.and_then(|address| Program::try_connect(address, &self.nick));
             let Some(program) = connected else {
                 assert!(now() < silent_at, "{} finds no server", self.nick);
@@ -191,7 +198,7 @@ impl<'s> Member<'s> {
             self.duplicates += u64::from(event["duplicate"] == true);
             self.acknowledged.push((message.room, seq, message.text));
             self.shared.acknowledged.fetch_add(1, Ordering::SeqCst);
-        } else {
+        } else if event["type"] != "link" {
             // Its own half-dead connection may have the nick until it resumes.
             let is_nick = event["code"] == "nick_taken" && event.get("re").is_none();
             let is_other_nick = event["type"] == "nick_changed";
@@ -220,7 +227,7 @@ fn start(directory: &Path) -> Server {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is told what to do by it")]
-fn rounds() -> u64 {
+pub(crate) fn rounds() -> u64 {
     let rounds = std::env::var("PARLOR_ROUNDS");
     rounds.map_or(5, |rounds| rounds.parse().expect("a number"))
 }
@@ -230,7 +237,7 @@ fn kills(directory: &Path, shared: &Shared, rounds: u64) {
     let mut chance = Chance::new(rounds, "killer");
     for round in 0..rounds {
         let server = start(directory);
-        shared.publish(Some(server.address()));
+        shared.publish(&[server.address()]);
         if round % 4 != 3 {
             let from = shared.acknowledged();
             let enough = from + 1 + chance.below(400);
@@ -242,7 +249,7 @@ fn kills(directory: &Path, shared: &Shared, rounds: u64) {
         // Some servers hardly begin.
         thread::sleep(Duration::from_millis(chance.below(20)));
         // The port may be another server's soon.
-        shared.publish(None);
+        shared.publish(&[]);
         server.signal("KILL");
         drop(server);
         if round % 10 == 9 {
@@ -268,7 +275,7 @@ fn killed_server_loses_and_repeats_nothing_that_it_acknowledged() {
         });
         kills(&folder.0, &shared, rounds);
         let server = start(&folder.0);
-        shared.publish(Some(server.address()));
+        shared.publish(&[server.address()]);
         shared.is_ending.store(true, Ordering::SeqCst);
         eventually("all is acknowledged", || {
             shared.done.load(Ordering::SeqCst) == WRITERS as u64

@@ -26,6 +26,7 @@ mod limits;
 mod load;
 mod metrics;
 mod moderation;
+mod nodes;
 mod operate;
 mod outbox;
 mod pages;

@@ -11,6 +11,7 @@ use parlor::redis::{Action, Settings, Which};
 use simulated::node::{Came, Node, Result};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,23 +61,28 @@ impl RedisServer {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path("redis.sock")
+    }
+
     pub(crate) fn connect(&self) -> std::io::Result<UnixStream> {
         UnixStream::connect(self.folder.path("redis.sock"))
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.child = Self::spawn(&self.folder, &self.options);
         self.answers();
     }
 
     /// One command in words, and its answer as far as it comes at once.
-    fn command(&self, words: &str) -> String {
+    pub(crate) fn command(&self, words: &str) -> String {
         let mut socket = self.connect().expect("a socket");
         let line = format!("{words}\r\n");
         socket

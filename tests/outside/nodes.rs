@@ -1,0 +1,261 @@
+//! Several servers on one real Redis: one order, history and resume at each of them, and what is told
+//! when a server or Redis is killed. `tests/clients/install.sh` installs Redis.
+//!
+//! `PARLOR_ROUNDS=50 cargo test --test outside nodes -- --ignored --nocapture` is the long form.
+
+use super::keeping_up::{Program, is_refused};
+use super::kills::{END, Member, READERS, ROOMS, Shared, WRITERS, rounds};
+use super::redis::RedisServer;
+use super::support::{PATIENCE, Server, command, eventually, now};
+use parlor::chance::Chance;
+use serde_json::json;
+use std::collections::HashMap;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+const EVERY_SECOND: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
+
+fn prepared(redis: &RedisServer) -> Command {
+    let mut command = command();
+    command.env_remove("PARLOR_STORE");
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--message-rate",
+        "0",
+        "--log",
+        "error",
+    ]);
+    command.args(["--catch-up-max", "1000000"]);
+    command.arg("--engine");
+    command.arg(format!("redis+unix:{}", redis.socket().display()));
+    command
+}
+
+fn node(redis: &RedisServer) -> Server {
+    Server::spawn(&mut prepared(redis), 1)
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn members_of_two_servers_see_one_order() {
+    let redis = RedisServer::start("nodes-order", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    let mut bob = Program::join(b.address(), "bob", "den");
+    assert_eq!(ann.says("den", "one"), 1);
+    assert_eq!(bob.says("den", "two"), 2);
+    assert_eq!(ann.hears("two"), 2);
+    assert_eq!(bob.hears("one"), 1);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn history_is_the_same_at_each_server() {
+    let redis = RedisServer::start("nodes-history", &ALWAYS);
+    let first = node(&redis);
+    let mut ann = Program::join(first.address(), "ann", "den");
+    for number in 1..=3 {
+        assert_eq!(ann.says("den", &format!("message {number}")), number);
+    }
+    drop((ann, first));
+    let second = node(&redis);
+    let mut bob = Program::connect(second.address(), "bob");
+    let joined = bob.ask(json!({"type": "join", "room": "den", "history": 10}));
+    assert_eq!(joined["after"], 0, "{joined}");
+    assert_eq!(bob.hears("message 3"), 3);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn message_that_is_sent_again_at_another_server_is_there_once() {
+    let redis = RedisServer::start("nodes-key", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let send = json!({"type": "send", "room": "den", "text": "once", "key": "k"});
+    let mut ann = Program::join(a.address(), "ann", "den");
+    assert_eq!(ann.ask(send.clone())["seq"], 1);
+    let session = ann.session.clone();
+    ann.breaks_off();
+    let mut again = Program::connect(b.address(), "ann");
+    let resumed = again.ask(json!({"type": "resume", "session": session}));
+    assert_eq!(resumed["type"], "ok", "{resumed}");
+    again.ask(json!({"type": "join", "room": "den"}));
+    let answer = again.ask(send);
+    assert_eq!(
+        (&answer["seq"], &answer["duplicate"]),
+        (&json!(1), &json!(true))
+    );
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn message_of_a_server_that_is_cut_off_is_refused_in_the_end() {
+    let mut redis = RedisServer::start("nodes-cut", &ALWAYS);
+    let server = node(&redis);
+    let mut ann = Program::join(server.address(), "ann", "den");
+    redis.kill();
+    while ann.event()["type"] != "link" {}
+    let health = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code}"])
+        .arg(format!("http://{}/readyz", server.address()))
+        .output();
+    assert_eq!(health.expect("curl is installed").stdout, b"503");
+    let id = ann.send("den", "lost");
+    // What waits for the link is refused after 30 s.
+    is_refused(&ann.answer_by(id, now() + 5 * PATIENCE));
+    redis.restart();
+    while ann.event()["type"] != "link" {}
+    assert_eq!(ann.says("den", "heard"), 1);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn redis_that_may_forget_rooms_is_refused_at_the_start() {
+    let redis = RedisServer::start("nodes-unfit", &["--maxmemory-policy", "allkeys-lru"]);
+    let output = prepared(&redis).output().expect("it ends");
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("maxmemory-policy"), "{errors}");
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn redis_that_is_not_there_is_named_at_the_start() {
+    let mut redis = RedisServer::start("nodes-away", &[]);
+    redis.kill();
+    let output = prepared(&redis).output().expect("it ends");
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("--engine redis+unix:"), "{errors}");
+}
+
+/// Plays members at two servers while `disturb` is called once a round, and compares what they have.
+/// `may_lose`: what was acknowledged may be lost, if that was told.
+fn plays(
+    redis: &mut RedisServer,
+    may_lose: bool,
+    mut disturb: impl FnMut(&mut RedisServer, &mut [Server; 2], &Shared),
+) {
+    let shared = Shared::default();
+    let mut servers = [node(redis), node(redis)];
+    let addresses = |servers: &[Server; 2]| [servers[0].address(), servers[1].address()];
+    shared.publish(&addresses(&servers));
+    let mut chance = Chance::new(rounds(), "disturber");
+    let members = thread::scope(|scope| {
+        let members: Vec<_> = (0..WRITERS + READERS)
+            .map(|number| {
+                let shared = &shared;
+                scope.spawn(move || Member::new(shared, number).lives())
+            })
+            .collect();
+        for _ in 0..rounds() {
+            let enough = shared.acknowledged() + 1 + chance.below(400);
+            eventually("messages are acknowledged", || {
+                shared.acknowledged() >= enough
+            });
+            disturb(redis, &mut servers, &shared);
+            shared.publish(&addresses(&servers));
+        }
+        shared.is_ending.store(true, Ordering::SeqCst);
+        eventually("all is acknowledged", || {
+            shared.done.load(Ordering::SeqCst) == WRITERS as u64
+        });
+        for room in ROOMS {
+            Program::join(servers[0].address(), "ender", room).says(room, END);
+        }
+        let members = members.into_iter();
+        let members = members.map(|member| member.join().expect("a member is content"));
+        members.collect::<Vec<_>>()
+    });
+    have_the_same(&members, may_lose);
+}
+
+fn have_the_same(members: &[Member<'_>], may_lose: bool) {
+    for (room, name) in ROOMS.iter().enumerate() {
+        let kept = &members[0].views[room].texts;
+        let mut newest: HashMap<&str, u64> = HashMap::new();
+        for text in kept.iter().filter(|text| *text != END) {
+            let mut words = text.split(' ');
+            let nick = words.next().expect("a nick");
+            let number = words.next().and_then(|word| word.parse().ok());
+            let number = number.expect("a number");
+            let before = newest.insert(nick, number).unwrap_or(0);
+            assert!(
+                number > before,
+                "{nick} said {number} after {before} in {name}"
+            );
+        }
+        for member in members {
+            // Not by `assert_eq`, which would print all of it.
+            assert!(
+                &member.views[room].texts == kept,
+                "{} has another {name}",
+                member.nick
+            );
+            let of_room = member.acknowledged.iter().filter(|(of, ..)| *of == room);
+            for (_, seq, text) in of_room.filter(|_| !may_lose) {
+                assert_eq!(kept.get(*seq as usize - 1), Some(text), "{seq} of {name}");
+            }
+        }
+    }
+    let sum = |of: fn(&Member<'_>) -> u64| members.iter().map(of).sum::<u64>();
+    println!(
+        "{} rounds: {} acknowledged, {} of them as duplicates, {} connections, {} times something \
+         was to be forgotten",
+        rounds(),
+        sum(|member| member.acknowledged.len() as u64),
+        sum(|member| member.duplicates),
+        sum(|member| member.connections),
+        sum(|member| member.views.iter().map(|view| view.rewound as u64).sum()),
+    );
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn killed_servers_lose_and_repeat_nothing_and_their_clients_go_on_at_the_other() {
+    let mut redis = RedisServer::start("nodes-kill", &ALWAYS);
+    let mut turn = 0;
+    plays(&mut redis, false, |redis, servers, shared| {
+        let (killed, other) = (turn % 2, 1 - turn % 2);
+        turn += 1;
+        shared.publish(&[servers[other].address()]);
+        servers[killed].signal("KILL");
+        servers[killed] = node(redis);
+    });
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn killed_redis_that_always_syncs_loses_nothing_that_was_acknowledged() {
+    let mut redis = RedisServer::start("nodes-always", &ALWAYS);
+    plays(&mut redis, false, |redis, _, _| redis.restart());
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn what_a_killed_redis_loses_is_told() {
+    let mut redis = RedisServer::start("nodes-everysec", &EVERY_SECOND);
+    plays(&mut redis, true, |redis, _, _| redis.restart());
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn subscribers_that_redis_drops_miss_nothing() {
+    let mut redis = RedisServer::start("nodes-dropped", &ALWAYS);
+    plays(&mut redis, false, |redis, _, _| {
+        redis.command("CLIENT KILL TYPE pubsub");
+        thread::sleep(Duration::from_millis(20));
+    });
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn flushed_redis_is_told_as_a_loss() {
+    let mut redis = RedisServer::start("nodes-flush", &ALWAYS);
+    plays(&mut redis, true, |redis, _, _| {
+        redis.command("FLUSHALL");
+    });
+}
