@@ -132,6 +132,27 @@ fn redis_that_is_not_there_is_named_at_the_start() {
     assert!(errors.contains("--engine redis+unix:"), "{errors}");
 }
 
+#[test]
+#[ignore = "needs redis-server"]
+fn user_with_the_access_list_of_the_page_is_enough() {
+    let redis = RedisServer::start("nodes-acl", &ALWAYS);
+    let page = std::fs::read_to_string("docs/nodes.md").expect("there is a page");
+    let line = page.lines().find(|line| line.starts_with("user parlor"));
+    let words = line.expect("an access list").replace("PASSWORD", "secret");
+    let words = words.trim_start_matches("user ");
+    assert_eq!(redis.command(&format!("ACL SETUSER {words}")), "+OK\r\n");
+    let mut start = prepared(&redis);
+    start.args(["--engine-user", "parlor"]);
+    start.env("PARLOR_ENGINE_PASSWORD", "secret");
+    let server = Server::spawn(&mut start, 1);
+    let mut ann = Program::join(server.address(), "ann", "den");
+    assert_eq!(ann.says("den", "one"), 1);
+    start.env("PARLOR_ENGINE_PASSWORD", "wrong");
+    let output = start.output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("WRONGPASS"), "{errors}");
+}
+
 /// Plays members at two servers while `disturb` is called once a round, and compares what they have.
 /// `may_lose`: what was acknowledged may be lost, if that was told.
 fn plays(

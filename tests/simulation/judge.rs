@@ -1155,8 +1155,8 @@ impl Game {
             Turn::Aborted => self.stop_signals > 1,
             Turn::Report => is_report_wanted && self.stop_signals < 2,
             Turn::Stopped => is_over && self.stop_signals == 1,
-            // The game lets another server take over before.
-            Turn::Upgrade => false,
+            // The game lets another server take over before, and there is no engine.
+            Turn::Upgrade | Turn::Unfit => false,
             Turn::Again => !is_over && !is_report_wanted && self.stop_signals < 2,
         };
         let signals = self.stop_signals;
