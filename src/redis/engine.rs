@@ -90,6 +90,8 @@ pub struct Engine {
     is_up: bool,
     /// Both links were there once.
     was_up: bool,
+    /// Why they are not, as it was reported last.
+    down_why: String,
     /// The highest number of an epoch that came.
     epoch_max: u32,
     rooms: Rooms,
@@ -123,6 +125,7 @@ impl Engine {
             chance: Chance::new(word(3), "redis"),
             is_up: false,
             was_up: false,
+            down_why: String::new(),
             epoch_max: 0,
             rooms: Rooms::default(),
             wanted: VecDeque::new(),
@@ -281,9 +284,13 @@ impl Engine {
                 self.answers.push(read_failed(room.id, read, why));
             }
         }
-        self.reports.push(Report::Down {
-            why: why.to_owned(),
-        });
+        // Attempts that fail for one reason are one line.
+        if self.is_up || self.down_why != why {
+            why.clone_into(&mut self.down_why);
+            self.reports.push(Report::Down {
+                why: why.to_owned(),
+            });
+        }
         if self.is_up {
             self.is_up = false;
             self.answers.push(Answer::Link {

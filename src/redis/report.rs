@@ -10,7 +10,8 @@ use std::fmt;
 pub enum Report {
     /// Both links are there, and rooms are being subscribed to again.
     Up { version: String },
-    /// A link was lost, or could not be established. Other attempts follow.
+    /// A link was lost, or could not be established. Other attempts follow, and are reported where
+    /// they fail for another reason.
     Down { why: String },
     /// Redis is not set up as it should be, but can be used.
     Warning(String),

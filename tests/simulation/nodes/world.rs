@@ -24,6 +24,8 @@ pub(super) struct Seat {
     /// No byte of its connections arrives until then.
     pub(super) cut: Tick,
     pub(super) reports: Vec<String>,
+    /// When it tried to connect.
+    pub(super) attempts: Vec<Tick>,
 }
 
 /// How bytes move.
@@ -65,6 +67,7 @@ impl World {
                 frozen: Tick(0),
                 cut: Tick(0),
                 reports: Vec::new(),
+                attempts: Vec::new(),
             });
         }
         world
@@ -154,6 +157,7 @@ impl World {
     fn connects(&mut self, place: usize, which: Which) {
         let now = self.now;
         let seat = &mut self.seats[place];
+        seat.attempts.push(now);
         if self.unreachable > now || seat.cut > now {
             seat.node.engine.failed(which, "connection refused", now);
             return;
