@@ -11,6 +11,7 @@ const MAY_NAME: [(&str, &[&str]); 34] = [
         "server",
         &[
             "net",
+            "redis",
             "http",
             "page",
             "ws",

@@ -39,8 +39,11 @@ pub(super) fn share(config: &Config, net: &MioNet) -> Result<(Keeping, Links<Str
     seed.copy_from_slice(&of_engine[..32]);
     let mut salt = [0; 4];
     salt.copy_from_slice(&of_engine[32..36]);
+    // Tells the sessions of this start from those of other servers and starts.
+    let mut start = [0; 4];
+    start.copy_from_slice(&of_engine[36..40]);
     let epoch = EpochInfo {
-        epoch: 1,
+        epoch: u32::from_le_bytes(start) | 1,
         salt: u32::from_le_bytes(salt),
     };
     let (store, counter) = desk();

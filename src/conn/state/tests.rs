@@ -270,12 +270,13 @@ fn any_byte_that_is_accepted_restarts_the_stall_deadline() {
 
 // Held connections
 
-const EVERY_WAIT: [Wait; 5] = [
+const EVERY_WAIT: [Wait; 6] = [
     Wait::Opening,
     Wait::Page,
     Wait::Acknowledgement,
     Wait::Number,
     Wait::Outbox,
+    Wait::Order,
 ];
 
 fn open() -> State {
