@@ -97,6 +97,27 @@ impl Engine {
         }
     }
 
+    /// Whether a client that was told of `epoch` and `seq` by another server has more than this one
+    /// knows yet: a newer epoch, or a later entry of the present one.
+    pub(super) fn is_behind(&self, room: RoomId, epoch: &str, seq: Seq, head: Seq) -> bool {
+        let Some(epochs) = self.epochs.get(&room) else {
+            return false;
+        };
+        let Some((present, _)) = epochs.back() else {
+            return false;
+        };
+        if written(*present, 0) == epoch {
+            return seq > head;
+        }
+        if epochs.iter().any(|(known, _)| written(*known, 0) == epoch) {
+            return false;
+        }
+        let number = epoch
+            .split_once('-')
+            .and_then(|(number, _)| number.parse().ok());
+        number.is_some_and(|number: u32| number > present.epoch)
+    }
+
     const fn is_cut_off(&self) -> bool {
         self.cut_off_since.is_some()
     }

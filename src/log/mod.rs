@@ -797,6 +797,14 @@ impl Log {
         }
     }
 
+    /// Whether a client has more of a room than this server, which is to hear of it: it was told by
+    /// another server that shares the engine.
+    pub fn is_behind(&self, room: RoomId, epoch: &str, seq: Seq) -> bool {
+        let engine = self.engine.as_ref();
+        let is_behind = |engine: &Engine| engine.is_behind(room, epoch, seq, self.head(room));
+        engine.is_some_and(|engine| self.is_numbered_later(room) && is_behind(engine))
+    }
+
     /// The epoch that was written so, if it is one of the newest and of this database.
     fn read_epoch(&self, written_epoch: &str, life: u32) -> Option<EpochInfo> {
         let (number, _) = written_epoch.split_once('-')?;

@@ -280,9 +280,6 @@ impl Engine {
         self.wanted.clear();
         for room in self.rooms.each_mut() {
             room.cut();
-            for read in mem::take(&mut room.reads) {
-                self.answers.push(read_failed(room.id, read, why));
-            }
         }
         // Attempts that fail for one reason are one line.
         if self.is_up || self.down_why != why {
@@ -303,7 +300,10 @@ impl Engine {
     /// What was asked is not answered.
     fn fail(&mut self, ask: Ask, why: &str) {
         match ask {
-            Ask::Read(room, read) => self.answers.push(read_failed(room, read, why)),
+            Ask::Read(id, read) => match self.rooms.get_mut(id) {
+                Some(room) => room.reads.push(read),
+                None => self.answers.push(read_failed(id, read, why)),
+            },
             Ask::Keys { session } => self.answers.push(Answer::KeysFailed {
                 session,
                 why: why.to_owned(),

@@ -55,6 +55,7 @@ impl<N: Net> Server<N> {
         let Some(entered) = self.log.enter(room, entry) else {
             return;
         };
+        self.has_come_on(room);
         self.was_amended(room, entry.seq, &entry.draft.content, entered.before);
         if let Some(change) = change {
             self.audits.remember(change);
@@ -128,6 +129,7 @@ impl<N: Net> Server<N> {
         let Some(begun) = self.log.begin_epoch(room, kept_to, epoch) else {
             return;
         };
+        self.has_come_on(room);
         let to = begun.head;
         warn!(
             target: "parlor::engine",

@@ -147,8 +147,8 @@ impl<N: Net> Server<N> {
     /// The same, as the log has answered.
     pub(super) fn join_opening(&mut self, opening: Opening, waiter: Waiter, now: Tick) {
         match opening {
-            Opening::Open(room) => self.admit(room, waiter, now),
-            Opening::Waiting(room) => {
+            Opening::Open(room) if !self.is_behind(room, &waiter) => self.admit(room, waiter, now),
+            Opening::Open(room) | Opening::Waiting(room) => {
                 self.hold(waiter.id, Wait::Opening, now);
                 let waiters = self.waiting.by_room.entry(room).or_default();
                 waiters.push_back(waiter);
@@ -176,13 +176,42 @@ impl<N: Net> Server<N> {
 
     /// A step of the turn: clients that wait for rooms that are open become members.
     pub(super) fn admit_waiting(&mut self, now: Tick) {
+        let mut early = Vec::new();
         for _ in 0..ADMITTED_PER_TURN {
             let Some((room, waiter)) = self.waiting.take_next() else {
-                return;
+                break;
             };
+            if self.is_behind(room, &waiter) {
+                early.push((room, waiter));
+                continue;
+            }
             let id = waiter.id;
             self.admit(room, waiter, now);
             self.release(id, Wait::Opening, now);
+        }
+        for (room, waiter) in early {
+            self.waiting
+                .by_room
+                .entry(room)
+                .or_default()
+                .push_back(waiter);
+        }
+    }
+
+    /// Whether a client comes back with more of a room than this server has: what another server told
+    /// it has not come here yet. It waits, or it would have to forget what is not lost.
+    fn is_behind(&self, room: RoomId, waiter: &Waiter) -> bool {
+        match &waiter.past {
+            Past::Since { epoch, seq, .. } => self.log.is_behind(room, epoch, *seq),
+            Past::Newest(_) => false,
+        }
+    }
+
+    /// A room has entries or an epoch more: who waits for that may be admitted.
+    pub(super) fn has_come_on(&mut self, room: RoomId) {
+        let waits = self.waiting.by_room.contains_key(&room);
+        if waits && self.log.is_open(room) && !self.waiting.open.contains(&room) {
+            self.waiting.open.push_back(room);
         }
     }
 

@@ -210,6 +210,9 @@ pub(crate) fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
+/// In the place of a text that the program did not get.
+pub(crate) const UNKNOWN: &str = "?";
+
 /// What a program has of a room, by the rules of "Keeping up".
 #[derive(Debug, Default)]
 pub(crate) struct View {
@@ -239,16 +242,27 @@ impl View {
                 if event.get("rewound").is_some() {
                     self.forget(number("rewound"));
                 }
+                // Of a room that is not the one it knew it gets the newest entries alone.
+                if event["rewound"] == 0 && event["recovered"] == false {
+                    self.texts
+                        .resize(number("after") as usize, UNKNOWN.to_owned());
+                }
                 assert_eq!(number("after"), self.texts.len() as u64, "{event}");
                 let is_all = self.texts.is_empty() || event["recovered"] == true;
-                assert!(is_all, "{event}");
+                assert!(is_all, "{event} at {:?}", self.position);
                 self.position = Some((text(&event["epoch"]).to_owned(), number("after")));
             }
             "rewound" => {
                 if number("to") < self.texts.len() as u64 {
                     self.forget(number("to"));
                 }
-                self.position = Some((text(&event["epoch"]).to_owned(), number("to")));
+                let epoch = text(&event["epoch"]).to_owned();
+                self.position = Some((epoch, self.texts.len() as u64));
+            }
+            "gap" => {
+                let (_, seq) = self.position.as_mut().expect("it has joined");
+                *seq = number("to");
+                self.texts.resize(number("to") as usize, UNKNOWN.to_owned());
             }
             "message" => {
                 let (_, seq) = self.position.as_mut().expect("it has joined");

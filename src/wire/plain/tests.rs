@@ -364,19 +364,35 @@ fn problem_of_the_server_is_a_line() {
 }
 
 #[test]
+fn what_an_engine_of_several_servers_does_is_a_line() {
+    let rewound = Shown::Rewound {
+        room: "lobby",
+        epoch: "1-5f3a9c01",
+        to: Seq(12),
+    };
+    for (event, line) in [
+        (rewound, "* what was said after message 12 was lost"),
+        (
+            Shown::Link { is_up: false },
+            "* the connection to the other servers is lost; what you say waits",
+        ),
+        (
+            Shown::Link { is_up: true },
+            "* the connection to the other servers is back",
+        ),
+    ] {
+        assert_eq!(shown(&event), line);
+    }
+}
+
+#[test]
 fn what_only_programs_need_is_no_line() {
-    let epoch = "1-5f3a9c01";
     for shown in [
         Shown::Ok {
             re: None,
             done: Done::Nothing,
         },
         Shown::Lost { room: "lobby" },
-        Shown::Rewound {
-            room: "lobby",
-            epoch,
-            to: Seq(1),
-        },
     ] {
         assert!(!render(&shown, &mut String::new()), "{shown:?}");
     }

@@ -387,9 +387,28 @@ fn client_of_an_old_epoch_goes_back_to_the_least_that_was_kept_since() {
     assert_eq!(joined["recovered"], json!(true));
     assert_eq!(scene.messages(back).len(), 8);
     let stranger = scene.comes(1);
-    let since = json!({"epoch": "9-00000000", "seq": 10});
+    let since = json!({"epoch": "0-00000000", "seq": 10});
     scene.asks(stranger, "join", &lobby("since", since));
     assert_eq!(scene.all(stranger, "joined")[0]["rewound"], json!(0));
+}
+
+/// Another server has told it what has not come to this one yet.
+#[test]
+fn client_that_has_more_than_its_server_waits_for_it() {
+    let mut scene = Scene::new(2);
+    let ann = scene.joins(0);
+    let epoch = scene.all(ann, "joined")[0]["epoch"].clone();
+    let ahead = scene.comes(1);
+    let since = json!({"epoch": epoch, "seq": 1});
+    scene.asks(ahead, "join", &lobby("since", since));
+    assert!(scene.all(ahead, "joined").is_empty());
+    scene.says(ann, "one");
+    let joined = scene.all(ahead, "joined");
+    assert_eq!(
+        (&joined[0]["after"], &joined[0]["recovered"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(joined[0].get("rewound"), None);
 }
 
 /// It is numbered again in the new epoch.
