@@ -92,7 +92,7 @@ const CHECKED: [&str; 5] = [
 pub(super) enum Fault {
     /// It may be well at the next attempt.
     Broken(String),
-    /// Not before somebody sets up Redis or this server in another way.
+    /// Not before an operator sets up Redis or this server in another way.
     Unfit(String),
 }
 

@@ -207,7 +207,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// A room has entries or an epoch more: who waits for that may be admitted.
+    /// A room has entries or an epoch more: clients that wait for that may be admitted.
     pub(super) fn has_come_on(&mut self, room: RoomId) {
         let waits = self.waiting.by_room.contains_key(&room);
         if waits && self.log.is_open(room) && !self.waiting.open.contains(&room) {

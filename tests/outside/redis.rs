@@ -269,7 +269,7 @@ fn restart_of_redis_with_loss_is_a_new_epoch_and_is_told() {
             .iter()
             .any(|report| report.starts_with(lost))
     );
-    // It was acknowledged and is lost; who sends it again is heard.
+    // It was acknowledged and is lost; a sender that sends it again is heard.
     let again = nodes[0].node.say(room, ROOM, "one", (1, "a"));
     until(&server, &mut nodes, "it came again", |nodes| {
         nodes.iter().all(|node| node.node.last(room) == Seq(1))

@@ -195,7 +195,7 @@ pub(crate) struct Redis {
     next: u32,
     /// What is published by the script that runs.
     published: Vec<(Bytes, Bytes)>,
-    /// What the next command publishes reaches nobody.
+    /// What the next command publishes reaches no subscriber.
     pub(crate) loses_next: bool,
     /// The script has written, after which a full memory does not stop it.
     has_written: bool,
