@@ -173,7 +173,7 @@ fn ask(handle: &mut Handle, woken: &Receiver<()>) {
     handle.send(&mut requests);
     let mut answers: Vec<Answer> = Vec::new();
     while answers.len() < expected {
-        let is_woken = woken.recv_timeout(Duration::from_secs(10)).is_ok();
+        let is_woken = woken.recv_timeout(Duration::from_secs(60)).is_ok();
         assert!(is_woken, "no answer comes: {answers:?}");
         handle.receive(&mut answers);
     }
