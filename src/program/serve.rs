@@ -242,7 +242,6 @@ fn run(mut server: Server<MioNet>, mut succession: Succession) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             Turn::Unfit => {
-                // It was logged, with what is wrong; standard error may be a person's.
                 let why = server.unfit().unwrap_or_default().to_owned();
                 logging::say(Level::Error, &why);
                 logging::settle(true);

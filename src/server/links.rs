@@ -7,7 +7,7 @@ use crate::id::Tick;
 use crate::net::dial::Target;
 use crate::net::{Net, Read, Write};
 use crate::redis::{Action, Counter, Engine, Figures, Report, Which};
-use log::{error, info, warn};
+use log::{info, warn};
 
 /// Reads of one connection in a turn: what is left is read in the next.
 const READS_PER_TURN: usize = 16;
@@ -157,10 +157,8 @@ impl<S> Links<S> {
         for report in self.engine.reports() {
             match report {
                 Report::Up { .. } => info!(target: "parlor::engine", "{report}"),
-                Report::Unfit(why) => {
-                    error!(target: "parlor::engine", "{why}");
-                    self.unfit = Some(why);
-                }
+                // The owner says why, and ends the program.
+                Report::Unfit(why) => self.unfit = Some(why),
                 Report::Down { .. }
                 | Report::Warning(_)
                 | Report::Lost { .. }

@@ -37,9 +37,9 @@ pub(super) struct Flow {
 }
 
 pub(super) struct World {
-    /// The last one is the one that is reached. Others serve those who are connected already.
+    /// New connections reach the last one. The others serve the connections that they have already.
     pub(super) servers: Vec<Redis>,
-    /// Nobody can connect until then.
+    /// No engine can connect until then.
     pub(super) unreachable: Tick,
     pub(super) seats: Vec<Seat>,
     pub(super) now: Tick,
