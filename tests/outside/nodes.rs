@@ -6,7 +6,7 @@
 use super::keeping_up::{Program, UNKNOWN, is_refused};
 use super::kills::{END, Member, READERS, ROOMS, Shared, WRITERS, rounds};
 use super::redis::RedisServer;
-use super::support::{PATIENCE, Server, command, eventually, now};
+use super::support::{Client, PATIENCE, Server, command, eventually, now};
 use parlor::chance::Chance;
 use serde_json::json;
 use std::collections::HashMap;
@@ -35,8 +35,17 @@ fn prepared(redis: &RedisServer) -> Command {
     command
 }
 
+/// A server that has reached Redis: its clients are not shown the link of its start.
 fn node(redis: &RedisServer) -> Server {
-    Server::spawn(&mut prepared(redis), 1)
+    let server = Server::spawn(&mut prepared(redis), 1);
+    eventually("the server has reached Redis", || readiness(&server) == 200);
+    server
+}
+
+fn readiness(server: &Server) -> u16 {
+    let mut client = Client::connect(server.address());
+    client.send(b"GET /readyz HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    client.response().status
 }
 
 #[test]
@@ -98,11 +107,7 @@ fn message_of_a_server_that_is_cut_off_is_refused_in_the_end() {
     let mut ann = Program::join(server.address(), "ann", "den");
     redis.kill();
     while ann.event()["type"] != "link" {}
-    let health = Command::new("curl")
-        .args(["-s", "-o", "/dev/null", "-w", "%{http_code}"])
-        .arg(format!("http://{}/readyz", server.address()))
-        .output();
-    assert_eq!(health.expect("curl is installed").stdout, b"503");
+    assert_eq!(readiness(&server), 503);
     let id = ann.send("den", "lost");
     // What waits for the link is refused after 30 s.
     is_refused(&ann.answer_by(id, now() + 5 * PATIENCE));
