@@ -59,7 +59,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   const { now, setTimeout, clearTimeout } = world;
   const { tab } = storage;
   const state = {
-    connection: { phase: "waiting", retryAt: 0, code: 0, reason: "", failures: 0, problem: null },
+    connection: { phase: "waiting", retryAt: 0, code: 0, reason: "", failures: 0, problem: null, isCutOff: false },
     nick: "",
     limits: { message_bytes: 16_384, rate: 10, burst: 20, rooms: 16, dedupe_ms: 60_000 },
     offsetMs: 0,
@@ -165,6 +165,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   function hello(hello) {
+    state.connection.isCutOff = false;
     state.limits = { ...state.limits, ...hello.limits };
     state.offsetMs = hello.time - now();
     state.isOperator = false;
@@ -224,6 +225,10 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
 
   function event(object) {
     if (object.type === "error") return errorWithoutRequest(object);
+    if (object.type === "link") {
+      state.connection.isCutOff = !object.up;
+      return onChange({ connection: true });
+    }
     if (object.type === "announcement") return say("announcement", { text: object.text });
     if (object.type === "joined") return ignoring.actions.isIgnored(object.room.slice(1)) || joining.taken(object);
     if (object.type === "conversations") return object.conversations.forEach(remembered);

@@ -39,6 +39,7 @@ export default {
   "state.offline": "You are offline. What you write is sent when the network is back.",
   "state.unreachable": "The server cannot be reached. Trying again…",
   "state.refused": "The server answers, but the chat connection does not get through. A proxy on the way may not support WebSocket. Trying again…",
+  "state.cut-off": "This server cannot reach the others at the moment. What you write waits.",
   "state.wait": { one: "in {count} second", other: "in {count} seconds" },
   "state.now": "Try now",
   "state.again": "Connect again",

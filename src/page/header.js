@@ -46,6 +46,7 @@ export function createHeader(root, chat, t, { openJoin, openAccount, askPassword
     }
     if (room?.phase === "refused" || room?.phase === "left") return say("ended", ...refused(room));
     if (room?.phase === "joining" && room.why) return say("waiting", t.error(room.why));
+    if (state.connection.isCutOff) return say("waiting", t("state.cut-off"));
     if (!room && state.notice) return say("ended", ...noticed(state.notice));
     if (!room) return say("waiting", t("state.no-room"), t("rooms.join"), openJoin);
     return say("open", t("state.open"));

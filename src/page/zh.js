@@ -38,6 +38,7 @@ export default {
   "state.offline": "你已离线。网络恢复后会发送你写的内容。",
   "state.unreachable": "无法连接服务器，正在重试…",
   "state.refused": "服务器有响应，但聊天连接无法建立，途中的代理可能不支持 WebSocket。正在重试…",
+  "state.cut-off": "此服务器暂时无法连接其他服务器，你写的内容会等待发送。",
   "state.wait": { other: "{count} 秒后" },
   "state.now": "立即重试",
   "state.again": "重新连接",

@@ -36,6 +36,22 @@ everywhere("a dead network is noticed when the person returns, and nothing is lo
   equal((await ann.text("#log")).split("into the dark").length - 1, 1, "times ann sees it");
 });
 
+spec("a server that is cut off from the others says so until it is not", async (scene) => {
+  const fake = await scene.fake((link) => link.hello());
+  const ann = await scene.person("ann", { url: fake.url });
+  await ann.seesNot("#state");
+  fake.links.at(-1).send({ type: "link", up: false });
+  await ann.reads(/cannot reach the others/, "#connection");
+  await ann.reads("ann", "#own-nick");
+  fake.links.at(-1).send({ type: "link", up: true });
+  await ann.seesNot("#state");
+  fake.links.at(-1).send({ type: "link", up: false });
+  await ann.reads(/cannot reach the others/, "#connection");
+  // A new connection may be with another server.
+  fake.links.at(-1).socket.terminate();
+  await ann.seesNot("#state");
+});
+
 spec("a connection that died while the person was away is found dead when they return", async (scene) => {
   const network = await scene.network();
   const ann = await scene.person("ann", { url: network.url });
