@@ -93,6 +93,11 @@ impl Config {
         let engine = &self.engine;
         let is_named =
             engine.user.is_some() || engine.password.is_some() || engine.password_file.is_some();
+        if !engine.is_shared() && self.net.reuse_port {
+            return Err(String::from(
+                "--reuse-port needs --engine redis://HOST: servers at one port must share their rooms",
+            ));
+        }
         if !engine.is_shared() {
             return if is_named {
                 Err(String::from(

@@ -152,6 +152,11 @@ taken over; SIGUSR1 writes a line of counters to stderr.
                     "connections that may wait to be accepted",
                     |c| &mut c.net.backlog,
                 ),
+                switch(
+                    "reuse-port",
+                    "other servers with the same --engine listen at the same ports: a server for each                      core of a machine",
+                    |c| &mut c.net.reuse_port,
+                ),
             ],
         },
         Group {

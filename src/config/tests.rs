@@ -98,6 +98,18 @@ fn every_option_can_be_set_in_the_environment() {
 }
 
 #[test]
+fn a_port_is_shared_by_servers_that_share_their_rooms() {
+    let check = |arguments: &[&str]| {
+        let mut config = parse(arguments).expect("it can be read");
+        let no_bytes = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        config.read_contents(&no_bytes).map(|_| ())
+    };
+    let why = check(&["--reuse-port"]).expect_err("it has no engine");
+    assert!(why.starts_with("--reuse-port needs --engine"), "{why}");
+    assert!(check(&["--reuse-port", "--engine", "redis://localhost"]).is_ok());
+}
+
+#[test]
 fn help_has_lines_of_at_most_100_columns() {
     for line in TABLE.help().lines() {
         assert!(line.chars().count() <= 100, "{line}");

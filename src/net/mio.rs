@@ -286,7 +286,12 @@ impl MioNet {
         address: SocketAddr,
         settings: &Settings,
     ) -> Result<usize, StartError> {
-        let mut listener = match bind_tcp(address, settings) {
+        let settings = Settings {
+            // A monitor asks one server.
+            reuse_port: false,
+            ..settings.clone()
+        };
+        let mut listener = match bind_tcp(address, &settings) {
             Ok(listener) => Listener::Tcp(listener),
             Err(error) => return Err(StartError::Metrics { address, error }),
         };
@@ -876,6 +881,9 @@ fn bind_tcp(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener>
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
+    if settings.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
     if address.is_ipv6() {
         // [::] serves IPv6 alone on every system, and can be given beside 0.0.0.0. Addresses then
         // never come as IPv4-mapped ones.

@@ -11,6 +11,9 @@ pub struct Settings {
     pub listen: Vec<ListenAddr>,
     /// Connections that may wait to be accepted.
     pub backlog: u32,
+    /// Other processes may listen at the same TCP addresses: the kernel gives each connection to one
+    /// of them (SO_REUSEPORT).
+    pub reuse_port: bool,
     /// What the kernel may hold for one connection (SO_SNDBUF; Linux counts its own overhead too).
     pub send_buffer_bytes: usize,
     /// Mode of the file of a Unix socket. Who may write may connect.
@@ -28,6 +31,7 @@ impl Default for Settings {
                 8080,
             )))],
             backlog: 4096,
+            reuse_port: false,
             send_buffer_bytes: 16 * 1024,
             unix_mode: 0o660,
             unix_group: None,

@@ -19,16 +19,14 @@ const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const EVERY_SECOND: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
 fn prepared(redis: &RedisServer) -> Command {
+    prepared_at(redis, "127.0.0.1:0")
+}
+
+fn prepared_at(redis: &RedisServer, address: &str) -> Command {
     let mut command = command();
     command.env_remove("PARLOR_STORE");
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--message-rate",
-        "0",
-        "--log",
-        "error",
-    ]);
+    command.args(["--listen", address]);
+    command.args(["--message-rate", "0", "--log", "error"]);
     command.args(["--catch-up-max", "1000000"]);
     command.arg("--engine");
     command.arg(format!("redis+unix:{}", redis.socket().display()));
@@ -59,6 +57,34 @@ fn members_of_two_servers_see_one_order() {
     assert_eq!(bob.says("den", "two"), 2);
     assert_eq!(ann.hears("two"), 2);
     assert_eq!(bob.hears("one"), 1);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn servers_of_one_port_serve_one_chat() {
+    let redis = RedisServer::start("nodes-port", &ALWAYS);
+    let first = Server::spawn(prepared(&redis).arg("--reuse-port"), 1);
+    let address = first.address().to_string();
+    let mut start = prepared_at(&redis, &address);
+    let second = Server::spawn(start.arg("--reuse-port"), 1);
+    assert_eq!(second.address(), first.address());
+    let mut readers = Vec::new();
+    // The kernel chooses: until each of them has one.
+    eventually("both servers have clients", || {
+        let nick = format!("reader-{}", readers.len());
+        readers.push(Program::join(first.address(), &nick, "den"));
+        let has_clients = |server: &Server| server.counter("members") > 0;
+        has_clients(&first) && has_clients(&second)
+    });
+    let mut ann = Program::join(first.address(), "ann", "den");
+    ann.says("den", "to all");
+    for reader in &mut readers {
+        assert_eq!(reader.hears("to all"), 1);
+    }
+    // Without the option, the port is taken.
+    let output = prepared_at(&redis, &address).output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains(&address), "{errors}");
 }
 
 #[test]
