@@ -27,14 +27,14 @@ spec.loader.exec_module(parlor)
 class Server:
     """Listens on the same port after each start."""
 
-    def __init__(self, store, options=()):
-        self.store, self.port, self.options = store, 0, options
+    def __init__(self, store, options=(), port=0):
+        self.store, self.port, self.options = store, port, options
         self.start()
 
     def start(self):
-        listen = f"127.0.0.1:{self.port}"
+        keeps = ["--store", self.store] if self.store else []
         self.process = subprocess.Popen(
-            [PARLOR, "--listen", listen, "--store", self.store, *self.options],
+            [PARLOR, "--listen", f"127.0.0.1:{self.port}", *keeps, *self.options],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -258,6 +258,39 @@ async def upgraded_over_tls():
     await end(server, client, running)
 
 
+async def killed_servers_of_one_port():
+    """Two servers share their rooms. Whichever is killed, its clients go on at the other."""
+    folder = pathlib.Path(FOLDER, "redis")
+    folder.mkdir()
+    redis = ["redis-server", "--port", "0", "--unixsocket", folder / "socket", "--dir", folder, "--save", ""]
+    process = subprocess.Popen(redis, stdout=subprocess.DEVNULL)
+    atexit.register(process.kill)
+    while not (folder / "socket").exists():
+        await asyncio.sleep(0.01)
+    options = ["--engine", f"redis+unix:{folder / 'socket'}", "--reuse-port"]
+    servers = [Server(None, options)]
+    servers.append(Server(None, options, servers[0].port))
+    client = Checked(f"{servers[0].url}?nick=ann")
+    running = asyncio.create_task(client.run())
+    await client.joins()
+    texts = []
+    for number in range(4):
+        server = servers[number % 2]
+        server.kill()
+        await client.send("den", f"said {number}")
+        await client.has_answers()
+        other = Other()
+        await other.join(f"{server.url}?nick=bob{number}")
+        await other.says(f"answer {number}")
+        texts += [f"said {number}", f"answer {number}"]
+        await client.sees(*texts)
+        server.start()
+    assert "forget" not in [event["type"] for event in client.events], client.events
+    await end(servers[0], client, running)
+    servers[1].kill()
+    process.kill()
+
+
 async def main():
     schema.check()
     for scenario in [
@@ -267,6 +300,7 @@ async def main():
         restored_backup,
         newer_connection_of_the_session,
         upgraded_over_tls,
+        killed_servers_of_one_port,
     ]:
         print(scenario.__name__, flush=True)
         await asyncio.wait_for(scenario(), 60)
