@@ -2,13 +2,16 @@
 //! bytes to be sent, what was asked and when, and what the server turned out to be. Knows no room.
 //!
 //! A link is healthy while its oldest request is young. So that there is one, a link on which
-//! nothing is asked sends a `PING` each second. That a socket is open says nothing.
+//! nothing is asked reads the clock of Redis (`TIME`) each second. That a socket is open says nothing.
+//!
+//! What was sent on a link that has ended may be carried out late, as when the network comes back:
+//! by [`Link::deadline`] a script knows that it is too late.
 
-use super::resp::{Broken, Replies, Value, command};
+use super::resp::{Broken, List, Replies, Value, command};
 use super::scripts::{Loaded, Script};
 use super::settings::Settings;
 use crate::chance::Chance;
-use crate::id::Tick;
+use crate::id::{Millis, Tick};
 use smol_str::SmolStr;
 use std::collections::VecDeque;
 
@@ -18,6 +21,8 @@ const ANSWER_TICKS: u32 = 50;
 const CONNECT_TICKS: u32 = 50;
 /// A link on which nothing is asked is probed so often: 1 s.
 const PROBE_TICKS: u32 = 10;
+/// The clock of Redis is read so often at least, for it goes at another speed than ours: 10 s.
+const CLOCK_TICKS: u32 = 100;
 /// The longest pause between two attempts, about: 5 s.
 const PAUSE_TICKS_MAX: u32 = 50;
 /// Memory that is kept for the next commands.
@@ -76,6 +81,7 @@ pub(super) enum Step {
     Info,
     Setting(&'static str),
     Load(Script),
+    Time,
 }
 
 /// The settings of Redis that are checked, on one of the links.
@@ -102,6 +108,13 @@ impl From<Broken> for Fault {
     }
 }
 
+/// What the clock of Redis said, and when it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Clock {
+    asked: Tick,
+    at: Millis,
+}
+
 /// What the server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Server {
@@ -126,10 +139,15 @@ pub(super) struct Link<A> {
     asked: VecDeque<(Tick, Asked<A>)>,
     /// When something was asked last.
     asked_at: Tick,
+    /// When the clock of Redis was.
+    probed_at: Tick,
     pub(super) server: Server,
+    clock: Option<Clock>,
     pub(super) loaded: Loaded,
     /// Attempts since it was ready.
     attempts: u32,
+    /// How often it was connected.
+    pub(super) number: u32,
 }
 
 impl<A> Link<A> {
@@ -142,9 +160,12 @@ impl<A> Link<A> {
             replies: Replies::default(),
             asked: VecDeque::new(),
             asked_at: now,
+            probed_at: now,
             server: Server::default(),
+            clock: None,
             loaded: Loaded::default(),
             attempts: 0,
+            number: 0,
         }
     }
 
@@ -186,6 +207,7 @@ impl<A> Link<A> {
             return;
         }
         self.state = State::Shaking;
+        self.number = self.number.wrapping_add(1);
         self.say_hello(settings, now);
         self.shake(Step::Role, &[b"ROLE"], now);
         self.shake(Step::Info, &[b"INFO", b"server"], now);
@@ -199,6 +221,8 @@ impl<A> Link<A> {
             let words = [&b"SCRIPT"[..], b"LOAD", script.text().as_bytes()];
             self.shake(Step::Load(script), &words, now);
         }
+        self.shake(Step::Time, &[b"TIME"], now);
+        self.probed_at = now;
     }
 
     fn say_hello(&mut self, settings: &Settings, now: Tick) {
@@ -233,9 +257,27 @@ impl<A> Link<A> {
         self.asked.push_back((now, asked));
     }
 
-    /// What the next answer is of.
-    pub(super) fn answered(&mut self) -> Option<Asked<A>> {
-        self.asked.pop_front().map(|(_, asked)| asked)
+    /// By the clock of Redis: when a request that is made now must have been carried out. Later
+    /// the link has ended, and the request may have been made again on another one.
+    pub(super) fn deadline(&self, now: Tick) -> Millis {
+        // One tick more, for both ends of the measure are rounded.
+        let at = |clock: Clock| {
+            let ticks = now.since(clock.asked) + ANSWER_TICKS + 1;
+            Millis(clock.at.0 + u64::from(ticks) * Tick::MILLIS)
+        };
+        self.clock.map_or(Millis(0), at)
+    }
+
+    /// Takes the answer to a probe that was sent at `asked`.
+    pub(super) fn probed(&mut self, value: Value<'_>, asked: Tick) -> Result<(), Fault> {
+        let at = read_time(value)?;
+        self.clock = Some(Clock { asked, at });
+        Ok(())
+    }
+
+    /// What the next answer is of, and when it was asked.
+    pub(super) fn answered(&mut self) -> Option<(Tick, Asked<A>)> {
+        self.asked.pop_front()
     }
 
     /// What was asked and will not be answered.
@@ -251,7 +293,7 @@ impl<A> Link<A> {
     /// was the last.
     pub(super) fn shaken(
         &mut self,
-        step: Step,
+        (step, asked): (Step, Tick),
         value: Value<'_>,
         warnings: &mut Vec<String>,
     ) -> Result<bool, Fault> {
@@ -264,6 +306,7 @@ impl<A> Link<A> {
                 Value::Text(name) => self.loaded.set(script, name),
                 other => return Err(refused("SCRIPT LOAD", other)),
             },
+            Step::Time => self.probed(value, asked)?,
         }
         if !self.asked.is_empty() {
             return Ok(false);
@@ -403,11 +446,22 @@ impl<A> Link<A> {
         if self.lag(now) >= ANSWER_TICKS {
             return Some(String::from("it did not answer within 5 s"));
         }
-        if self.is_ready() && self.asked.is_empty() && self.asked_at + PROBE_TICKS <= now {
-            command(&mut self.out, &[b"PING"]);
+        if self.is_ready() && self.probe_due() <= now {
+            command(&mut self.out, &[b"TIME"]);
+            self.probed_at = now;
             self.note(Asked::Probe, now);
         }
         None
+    }
+
+    /// When the next probe is due, if no other request comes before.
+    fn probe_due(&self) -> Tick {
+        let clock = self.probed_at + CLOCK_TICKS;
+        if self.asked.is_empty() {
+            clock.min(self.asked_at + PROBE_TICKS)
+        } else {
+            clock
+        }
     }
 
     /// When [`Link::expire`], or an attempt to connect, is due.
@@ -416,8 +470,10 @@ impl<A> Link<A> {
             (State::Down { until }, _) => Some(until),
             (State::Connecting { since }, _) => Some(since + CONNECT_TICKS),
             (State::Closing { .. }, _) => None,
-            (State::Shaking | State::Ready, Some((since, _))) => Some(*since + ANSWER_TICKS),
-            (State::Shaking | State::Ready, None) => Some(self.asked_at + PROBE_TICKS),
+            (State::Shaking, None) => None,
+            (State::Shaking, Some((since, _))) => Some(*since + ANSWER_TICKS),
+            (State::Ready, Some((since, _))) => Some(self.probe_due().min(*since + ANSWER_TICKS)),
+            (State::Ready, None) => Some(self.probe_due()),
         }
     }
 }
@@ -472,6 +528,17 @@ fn check_role(value: Value<'_>) -> Result<(), Fault> {
         ))),
         None => Err(Fault::Broken(String::from("it does not say its role"))),
     }
+}
+
+/// The answer of TIME: seconds and microseconds.
+fn read_time(value: Value<'_>) -> Result<Millis, Fault> {
+    let read = |mut list: List<'_>| Some((list.next()?.number()?, list.next()?.number()?));
+    match value {
+        Value::List(list) => read(list),
+        _ => None,
+    }
+    .map(|(seconds, micros)| Millis(seconds * 1000 + micros / 1000))
+    .ok_or_else(|| refused("TIME", value))
 }
 
 fn read_info(value: Value<'_>) -> Result<Server, Fault> {
@@ -533,6 +600,7 @@ mod tests {
             settings.map(|(name, set)| format!("%1\r\n{}{}", text(name), text(set)).into_bytes()),
         );
         answers.extend(Script::ALL.map(|script| text(&format!("{script:?}")).into_bytes()));
+        answers.push(b"*2\r\n$10\r\n1795676645\r\n$6\r\n250000\r\n".to_vec());
         answers
     }
 
@@ -556,10 +624,10 @@ mod tests {
         for answer in answers {
             replies.push(answer);
             let value = replies.take().expect("RESP").expect("a whole answer");
-            let Some(Asked::Shake(step)) = link.answered() else {
+            let Some((asked, Asked::Shake(step))) = link.answered() else {
                 panic!("more answers than steps");
             };
-            if link.shaken(step, value, &mut warnings)? {
+            if link.shaken((step, asked), value, &mut warnings)? {
                 assert!(link.is_ready());
                 assert_eq!(link.server.run, "abc");
                 return Ok(warnings);

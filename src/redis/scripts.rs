@@ -11,6 +11,7 @@
 //! Entries and new epochs are published on `p:{room}:c`.
 
 use super::resp::Command;
+use crate::id::Millis;
 use crate::log::{Key, Unnumbered};
 use smol_str::{SmolStr, format_smolstr};
 use std::io::Write;
@@ -133,6 +134,17 @@ pub struct Keep {
     pub entries_max: u32,
 }
 
+/// On which link something is asked, and until when it may be carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub node: u64,
+    /// Its number among those of the node.
+    pub link: u32,
+    /// By the clock of Redis. What comes on the link after one that was too late is too late as well,
+    /// or it would overtake that one, which is sent again on the next link.
+    pub deadline: Millis,
+}
+
 /// `payload`: the draft as [`super::entry`] writes it.
 pub fn say(
     out: &mut Vec<u8>,
@@ -140,15 +152,18 @@ pub fn say(
     asked: &Unnumbered,
     payload: &[u8],
     known: Incarnation<'_>,
-    (node, keep): (u64, Keep),
+    sent: Sent,
+    keep: Keep,
 ) {
+    let node = sent.node;
     let room = asked.name.as_str();
     let Key { session, key: word } = &asked.key;
-    let mut command = call(out, Script::Say, loaded, (4, 12));
+    let mut command = call(out, Script::Say, loaded, (5, 13));
     for what in ['m', 's', 'x'] {
         command.word(key(room, what));
     }
     command.word(keys_of(asked, node));
+    command.word(format_smolstr!("p:late:{node:016x}:{}", sent.link));
     incarnation(&mut command, room, known);
     command.word(payload);
     command.pieces(&[room.as_bytes(), b"\0", word.as_bytes()]);
@@ -172,6 +187,7 @@ pub fn say(
             command.word("").word("").word("");
         }
     }
+    command.number(sent.deadline.0);
     command.end();
 }
 

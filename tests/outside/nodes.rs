@@ -5,11 +5,13 @@
 
 use super::keeping_up::{Program, UNKNOWN, is_refused};
 use super::kills::{END, Member, READERS, ROOMS, Shared, WRITERS, rounds};
-use super::redis::RedisServer;
+use super::redis::{RedisServer, Tunnel};
 use super::support::{Client, PATIENCE, Server, command, eventually, now};
 use parlor::chance::Chance;
 use serde_json::json;
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -23,13 +25,19 @@ fn prepared(redis: &RedisServer) -> Command {
 }
 
 fn prepared_at(redis: &RedisServer, address: &str) -> Command {
+    let mut command = prepared_through(&redis.socket());
+    command.args(["--listen", address]);
+    command
+}
+
+/// A server that reaches Redis by a Unix socket.
+fn prepared_through(socket: &Path) -> Command {
     let mut command = command();
     command.env_remove("PARLOR_STORE");
-    command.args(["--listen", address]);
     command.args(["--message-rate", "0", "--log", "error"]);
     command.args(["--catch-up-max", "1000000"]);
     command.arg("--engine");
-    command.arg(format!("redis+unix:{}", redis.socket().display()));
+    command.arg(format!("redis+unix:{}", socket.display()));
     command
 }
 
@@ -184,16 +192,28 @@ fn user_with_the_access_list_of_the_page_is_enough() {
     assert!(errors.contains("WRONGPASS"), "{errors}");
 }
 
-/// Plays members at two servers while `disturb` is called once a round, and compares what they have.
-/// `may_lose`: what was acknowledged may be lost, if that was told.
+/// Plays members at three servers while `disturb` is called once a round, and compares what they
+/// have. `may_lose`: what was acknowledged may be lost, if that was told.
 fn plays(
     redis: &mut RedisServer,
     may_lose: bool,
-    mut disturb: impl FnMut(&mut RedisServer, &mut [Server; 2], &Shared),
+    disturb: impl FnMut(&mut RedisServer, &mut Vec<Server>, &Shared),
+) {
+    let servers = (0..3).map(|_| node(redis)).collect();
+    plays_at(servers, redis, may_lose, disturb);
+}
+
+fn addresses(servers: &[Server]) -> Vec<SocketAddr> {
+    servers.iter().map(Server::address).collect()
+}
+
+fn plays_at(
+    mut servers: Vec<Server>,
+    redis: &mut RedisServer,
+    may_lose: bool,
+    mut disturb: impl FnMut(&mut RedisServer, &mut Vec<Server>, &Shared),
 ) {
     let shared = Shared::default();
-    let mut servers = [node(redis), node(redis)];
-    let addresses = |servers: &[Server; 2]| [servers[0].address(), servers[1].address()];
     shared.publish(&addresses(&servers));
     let mut chance = Chance::new(rounds(), "disturber");
     let members = thread::scope(|scope| {
@@ -276,13 +296,40 @@ fn have_the_same(members: &[Member<'_>], may_lose: bool) {
 #[ignore = "needs redis-server"]
 fn killed_servers_lose_and_repeat_nothing_and_their_clients_go_on_at_the_other() {
     let mut redis = RedisServer::start("nodes-kill", &ALWAYS);
-    let mut turn = 0;
     plays(&mut redis, false, |redis, servers, shared| {
-        let (killed, other) = (turn % 2, 1 - turn % 2);
-        turn += 1;
-        shared.publish(&[servers[other].address()]);
-        servers[killed].signal("KILL");
-        servers[killed] = node(redis);
+        // The longest running one.
+        let killed = servers.remove(0);
+        shared.publish(&addresses(servers));
+        killed.signal("KILL");
+        servers.push(node(redis));
+    });
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn server_that_is_cut_off_loses_and_repeats_nothing() {
+    let mut redis = RedisServer::start("nodes-cut-off", &ALWAYS);
+    let tunnel = Tunnel::to(&redis);
+    let mut start = prepared_through(&tunnel.entrance());
+    start.args(["--listen", "127.0.0.1:0"]);
+    let cut_off = Server::spawn(&mut start, 1);
+    let servers = vec![cut_off, node(&redis), node(&redis)];
+    plays_at(servers, &mut redis, false, |_, servers, _| {
+        tunnel.cuts(true);
+        // No socket is closed: it is noticed by what does not come.
+        eventually("the server knows", || readiness(&servers[0]) == 503);
+        tunnel.cuts(false);
+        eventually("the server is back", || readiness(&servers[0]) == 200);
+    });
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn what_a_truncated_log_of_redis_loses_is_told() {
+    let mut redis = RedisServer::start("nodes-truncated", &ALWAYS);
+    let mut chance = Chance::new(rounds(), "truncated");
+    plays(&mut redis, true, |redis, _, _| {
+        redis.restart_without_end_of_log(chance.below(20_000));
     });
 }
 

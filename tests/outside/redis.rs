@@ -10,9 +10,12 @@ use parlor::id::{RoomId, Seq, Tick};
 use parlor::redis::{Action, Settings, Which};
 use simulated::node::{Came, Node, Result};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,6 +84,24 @@ impl RedisServer {
         self.answers();
     }
 
+    /// Kills it, cuts bytes off the end of its append-only file, and starts it again.
+    pub(crate) fn restart_without_end_of_log(&mut self, bytes: u64) {
+        self.kill();
+        let folder = self.folder.path("appendonlydir");
+        let files = std::fs::read_dir(folder).expect("it keeps a log");
+        let files = files.map(|file| file.expect("an entry").path());
+        let newest = files
+            .filter(|path| path.to_string_lossy().ends_with(".incr.aof"))
+            .max_by_key(|path| path.metadata().expect("a file").len());
+        let newest = newest.expect("a file of commands");
+        let file = std::fs::OpenOptions::new().write(true).open(newest);
+        let file = file.expect("it can be written");
+        let length = file.metadata().expect("a length").len();
+        file.set_len(length.saturating_sub(bytes))
+            .expect("it can be cut");
+        self.restart();
+    }
+
     /// One command in words, and its answer as far as it comes at once.
     pub(crate) fn command(&self, words: &str) -> String {
         let mut socket = self.connect().expect("a socket");
@@ -92,6 +113,59 @@ impl RedisServer {
         let count = socket.read(&mut answer).expect("an answer");
         String::from_utf8_lossy(&answer[..count]).into_owned()
     }
+}
+
+/// A way to a server on which nothing comes through while it is cut, and no socket is closed.
+pub(crate) struct Tunnel {
+    entrance: PathBuf,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Tunnel {
+    pub(crate) fn to(server: &RedisServer) -> Self {
+        let entrance = server.folder.path("tunnel.sock");
+        let listener = UnixListener::bind(&entrance).expect("a socket");
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let (shared, target) = (is_cut.clone(), server.socket());
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for inner in listener.incoming().flatten() {
+                let Ok(outer) = UnixStream::connect(&target) else {
+                    continue;
+                };
+                let copies = inner
+                    .try_clone()
+                    .and_then(|copy| Ok((copy, outer.try_clone()?)));
+                let (inner_copy, outer_copy) = copies.expect("descriptors");
+                let (there, back) = (shared.clone(), shared.clone());
+                thread::spawn(move || carry(inner, outer, &there));
+                thread::spawn(move || carry(outer_copy, inner_copy, &back));
+            }
+        });
+        Self { entrance, is_cut }
+    }
+
+    pub(crate) fn entrance(&self) -> PathBuf {
+        self.entrance.clone()
+    }
+
+    pub(crate) fn cuts(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+}
+
+/// Until one of the two is closed. While it is cut, what comes waits.
+fn carry(mut from: UnixStream, mut to: UnixStream, is_cut: &AtomicBool) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        while is_cut.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 impl Drop for RedisServer {

@@ -3,7 +3,7 @@
 
 use super::redis::{RedisServer, simulated};
 use parlor::chat::{Author, Content, Draft, Manner};
-use parlor::id::{RoomId, Seq};
+use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{Key, Unnumbered};
 use parlor::redis::Keep;
 use parlor::redis::resp::{Replies, command};
@@ -184,7 +184,14 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
                 entries_max: 40,
             };
             let payload = parlor::redis::entry::encode(&asked.draft, None, 1);
-            scripts::say(&mut out, None, &asked, &payload, known, (1, keep));
+            // Now and then one is too late, with all that follow on its link.
+            let is_late = chance.below(20) == 0;
+            let sent = scripts::Sent {
+                node: 1,
+                link: chance.below(100) as u32,
+                deadline: Millis(if is_late { 1 } else { u64::MAX / 2 }),
+            };
+            scripts::say(&mut out, None, &asked, &payload, known, sent, keep);
         }
     }
     out

@@ -376,6 +376,14 @@ impl Redis {
             }
             ("CONFIG", "GET") => self.setting(&words[2]),
             ("PING", _) => Reply::Simple("PONG"),
+            ("TIME", _) => {
+                let (seconds, micros) = (self.now_ms / 1000, self.now_ms % 1000 * 1000);
+                Reply::Array(
+                    [seconds, micros]
+                        .map(|part| Reply::text(part.to_string()))
+                        .into(),
+                )
+            }
             ("SCRIPT", "LOAD") => {
                 let place = place_of(&words[2]);
                 self.loaded.insert(place);

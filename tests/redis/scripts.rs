@@ -210,6 +210,12 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     if seq > u64::from(u32::MAX) {
         return Err(String::from("ROOMFULL the room has no more numbers"));
     }
+    if redis.now_ms > call.number(13) || redis.data.hash(&call.keys[4]).is_some() {
+        let key = &call.keys[4];
+        redis.script_writes(Op::HashSet(key.clone(), vec![pair("late", 1)]))?;
+        redis.script_writes(Op::Expire(key.clone(), redis.now_ms + 3_600_000))?;
+        return Err(String::from("LATE the message came too late"));
+    }
     let at = meta.at.max(redis.now_ms);
     let mut entry = format!("{at} ").into_bytes();
     entry.extend_from_slice(&call.arguments[4]);

@@ -28,20 +28,19 @@ impl Engine {
     }
 
     pub(super) fn answered(&mut self, which: Which, value: Value<'_>) -> Result<(), Fault> {
-        let Some(asked) = self.link(which).answered() else {
+        let Some((since, asked)) = self.link(which).answered() else {
             return Err(Fault::Broken(format!(
                 "it answers what was not asked: {}",
                 said(value)
             )));
         };
         match asked {
-            Asked::Probe => match value {
-                Value::Error(_) => Err(Fault::Broken(said(value))),
-                _ => Ok(()),
-            },
+            Asked::Probe => self.link(which).probed(value, since),
             Asked::Shake(step) => {
                 let mut warnings = Vec::new();
-                let is_last = self.link(which).shaken(step, value, &mut warnings)?;
+                let is_last = self
+                    .link(which)
+                    .shaken((step, since), value, &mut warnings)?;
                 self.reports
                     .extend(warnings.into_iter().map(Report::Warning));
                 if is_last {
@@ -112,6 +111,8 @@ impl Engine {
             "BUSY",
             "NOAUTH",
             "NOREPLICAS",
+            // Of the script `say`: the request took longer than the link waits.
+            "LATE",
         ];
         if ends.iter().any(|code| why.starts_with(code)) {
             // Those that were asked behind it fail for the same reason.

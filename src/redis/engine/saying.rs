@@ -4,7 +4,7 @@ use super::super::entry;
 use super::super::link::Which;
 use super::super::messages::Said;
 use super::super::rooms::Outcome;
-use super::super::scripts::{self, Incarnation};
+use super::super::scripts::{self, Incarnation, Sent};
 use super::{Ask, Engine, by_name};
 use crate::log::{Answer, RefusedWhy, Unnumbered};
 use siphasher::sip::SipHasher13;
@@ -39,7 +39,12 @@ impl Engine {
         let payload = entry::encode(&asked.draft, asked.change.as_deref(), node);
         let mut bytes = Vec::new();
         let names = by_name(&link.loaded, with_text);
-        scripts::say(&mut bytes, names, &asked, &payload, known, (node, keep));
+        let sent = Sent {
+            node,
+            link: link.number,
+            deadline: link.deadline(self.now),
+        };
+        scripts::say(&mut bytes, names, &asked, &payload, known, sent, keep);
         link.ask(Ask::Say(asked), self.now, |out, _| {
             out.extend_from_slice(&bytes)
         });

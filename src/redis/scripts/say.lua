@@ -1,7 +1,9 @@
--- Numbers an entry, once for a key. KEYS: 3 the changes of entries, 4 the keys of the session.
+-- Numbers an entry, once for a key. KEYS: 3 the changes of entries, 4 the keys of the session, 5 what
+-- says that the link of this call is too late.
 -- ARGV: 5 the entry, 6 its key in the session ('': none), 7 the key in the stream, 8 for how many
 -- milliseconds keys are known, 9 how many entries are kept, 10 the entry that it changes ('':
--- none), 11 e or d: whether it edits or deletes, 12 the new text.
+-- none), 11 e or d: whether it edits or deletes, 12 the new text, 13 until when it may be numbered,
+-- in milliseconds by this Redis: later, its server may have sent it again.
 --
 -- The order of the writes: the key, the stream, the rest. Where Redis lost the end of them, a key
 -- without its entry is found by the stream, and an entry without the hash by the number.
@@ -76,7 +78,13 @@ if seq > 4294967295 then
     return redis.error_reply('ROOMFULL the room has no more numbers')
 end
 local time = redis.call('TIME')
-at = math.max(at, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+if now > tonumber(ARGV[13]) or redis.call('EXISTS', KEYS[5]) == 1 then
+    redis.call('HSET', KEYS[5], 'late', 1)
+    redis.call('PEXPIRE', KEYS[5], 3600000)
+    return redis.error_reply('LATE the message came too late')
+end
+at = math.max(at, now)
 local entry = digits(at) .. ' ' .. ARGV[5]
 local fields = {'d', entry}
 if ARGV[6] ~= '' then

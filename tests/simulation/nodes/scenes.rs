@@ -109,6 +109,40 @@ fn message_that_is_sent_again_at_another_node_is_there_once() {
 }
 
 #[test]
+fn what_was_sent_before_a_cut_is_not_numbered_when_its_key_is_forgotten() {
+    let mut scene = Scene::new();
+    scene.world.seats[0].cut = scene.world.now + 90;
+    scene.says(0, "a");
+    scene.says(0, "b");
+    scene.later(60);
+    // Its client goes on at the other node.
+    scene.says(1, "a");
+    scene.says(1, "b");
+    for number in 0..120 {
+        scene.says(1, &number.to_string());
+        scene.later(1);
+    }
+    scene.later(SOON);
+    let heard = scene.heard(1);
+    for words in ["a", "b"] {
+        let times = heard.iter().filter(|heard| *heard == words).count();
+        assert_eq!(times, 1, "{words}");
+    }
+}
+
+#[test]
+fn message_behind_one_that_was_too_late_does_not_overtake_it() {
+    let mut scene = Scene::new();
+    let until = scene.world.now + 53;
+    scene.world.seats[0].cut = until;
+    scene.says(0, "first");
+    scene.later(45);
+    scene.says(0, "second");
+    scene.later(2 * SOON);
+    assert_eq!(scene.heard(1), ["first", "second"]);
+}
+
+#[test]
 fn key_of_which_redis_has_lost_the_entry_is_a_new_message() {
     let mut scene = Scene::new();
     scene.world.server().sync();

@@ -19,6 +19,8 @@ struct Wire {
 pub(super) struct Seat {
     pub(super) node: Node,
     wires: [Option<Wire>; 2],
+    /// Ended while the node was cut off: what was sent before arrives when it is not.
+    stale: Vec<Wire>,
     /// The process is stopped until then.
     pub(super) frozen: Tick,
     /// No byte of its connections arrives until then.
@@ -64,6 +66,7 @@ impl World {
             world.seats.push(Seat {
                 node: Node::new(number + 1, settings.clone()),
                 wires: [None, None],
+                stale: Vec::new(),
                 frozen: Tick(0),
                 cut: Tick(0),
                 reports: Vec::new(),
@@ -131,6 +134,7 @@ impl World {
 
     fn act(&mut self, place: usize) {
         let now = self.now;
+        self.arrives_late(place);
         while let Some(action) = self.seats[place].node.engine.next_action(now) {
             match action {
                 Action::Connect(which) => self.connects(place, which),
@@ -175,11 +179,27 @@ impl World {
 
     fn closes(&mut self, place: usize, which: Which) {
         if let Some(wire) = self.seats[place].wires[which as usize].take() {
+            if self.seats[place].cut > self.now {
+                self.seats[place].stale.push(wire);
+                return;
+            }
             // What was sent before the end may arrive.
             if self.chance.percent(50) {
                 self.servers[wire.server].receive(wire.connection, &wire.up);
             }
             self.servers[wire.server].disconnect(wire.connection);
+        }
+    }
+
+    /// What a node has sent before its connections ended, with the network that has come back.
+    fn arrives_late(&mut self, place: usize) {
+        if self.seats[place].cut > self.now || self.chance.percent(self.flow.delayed) {
+            return;
+        }
+        for wire in std::mem::take(&mut self.seats[place].stale) {
+            let server = &mut self.servers[wire.server];
+            server.receive(wire.connection, &wire.up);
+            server.disconnect(wire.connection);
         }
     }
 
