@@ -243,12 +243,13 @@ impl View {
                     self.forget(number("rewound"));
                 }
                 // Of a room that is not the one it knew it gets the newest entries alone.
-                if event["rewound"] == 0 && event["recovered"] == false {
+                let is_another = event["rewound"] == 0 && event["recovered"] == false;
+                if is_another {
                     self.texts
                         .resize(number("after") as usize, UNKNOWN.to_owned());
                 }
                 assert_eq!(number("after"), self.texts.len() as u64, "{event}");
-                let is_all = self.texts.is_empty() || event["recovered"] == true;
+                let is_all = self.texts.is_empty() || event["recovered"] == true || is_another;
                 assert!(is_all, "{event} at {:?}", self.position);
                 self.position = Some((text(&event["epoch"]).to_owned(), number("after")));
             }

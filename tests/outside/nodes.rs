@@ -269,10 +269,13 @@ fn have_the_same(members: &[Member<'_>], may_lose: bool) {
                 one == other || one == UNKNOWN || other == UNKNOWN
             };
             // Not by `assert_eq`, which would print all of it.
+            let differs = texts.iter().zip(kept).position(|pair| !is_same(pair));
             assert!(
-                texts.len() == kept.len() && texts.iter().zip(kept).all(is_same),
-                "{} has another {name}",
-                member.nick
+                texts.len() == kept.len() && differs.is_none(),
+                "{} has another {name}: {} and {} entries, which differ after {differs:?}",
+                member.nick,
+                texts.len(),
+                kept.len()
             );
             let of_room = member.acknowledged.iter().filter(|(of, ..)| *of == room);
             for (_, seq, text) in of_room.filter(|_| !may_lose) {
