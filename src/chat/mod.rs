@@ -157,17 +157,6 @@ impl Chat {
         self.last_act = self.registry.last_act();
     }
 
-    /// What entries change in the registry is changed by [`Chat::apply_change`] alone from here on:
-    /// other servers share the engine that puts them in order.
-    pub fn defers_changes(&mut self) {
-        self.registry.defer();
-    }
-
-    /// An entry has come that changes this.
-    pub fn apply_change(&mut self, change: &registry::Change) {
-        self.registry.apply(change);
-    }
-
     /// What outlives users and is no entry of a room.
     pub const fn registry(&self) -> &Registry {
         &self.registry

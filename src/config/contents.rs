@@ -2,7 +2,7 @@
 //! come in as a function.
 
 use super::{Config, StorePlace};
-use crate::chat::{AccountPolicy, Filter, Operator};
+use crate::chat::{Filter, Operator};
 use crate::options::Change;
 use crate::tls;
 use crate::tls::{Identities, Identity};
@@ -121,16 +121,6 @@ impl Config {
         if let StorePlace::Directory(_) = self.store_place {
             return Err(String::from(
                 "--store is of no use with --engine: the history is in Redis",
-            ));
-        }
-        if self.chat.accounts == AccountPolicy::Required {
-            return Err(String::from(
-                "--accounts required does not go with --engine: several servers have no accounts yet",
-            ));
-        }
-        if self.token_key.is_some() {
-            return Err(String::from(
-                "--token-key does not go with --engine: several servers have no accounts yet",
             ));
         }
         Ok(())

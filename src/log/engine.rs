@@ -4,7 +4,9 @@
 //!
 //! What the engine has numbered it has: nothing of a room waits to be stored.
 
-use super::store::{EpochInfo, Kept, Key, PageEntry, Request, Started, Unnumbered};
+use super::store::{
+    EpochInfo, Kept, Key, PageEntry, Proposed, Request, Started, Unnumbered, Version,
+};
 use super::{AppendRefused, ERAS_MAX, Log, Since, written};
 use crate::chat::registry::Change;
 use crate::chat::{Content, Draft};
@@ -23,6 +25,8 @@ pub(super) struct Engine {
     /// Drafts that were not answered, in the order in which they were handed over.
     under_way: BTreeMap<u64, Unnumbered>,
     bytes: usize,
+    /// Changes of the registry that were not answered, by number.
+    changes: BTreeMap<u64, Proposed>,
     /// The newest epochs of each room, oldest first, and where each began.
     epochs: BTreeMap<RoomId, VecDeque<(EpochInfo, Seq)>>,
     cut_off_since: Option<Tick>,
@@ -52,6 +56,7 @@ impl Engine {
             tag: 0,
             under_way: BTreeMap::new(),
             bytes: 0,
+            changes: BTreeMap::new(),
             epochs: BTreeMap::new(),
             cut_off_since: None,
         }
@@ -124,7 +129,8 @@ impl Engine {
 
     /// When what waits for the link is to be refused.
     pub(super) fn due(&self) -> Option<Tick> {
-        let since = self.cut_off_since.filter(|_| !self.under_way.is_empty())?;
+        let waits = !self.under_way.is_empty() || !self.changes.is_empty();
+        let since = self.cut_off_since.filter(|_| waits)?;
         Some(since + CUT_OFF_TICKS)
     }
 
@@ -169,7 +175,7 @@ impl Log {
         room: RoomId,
         draft: &Draft,
         key: Option<Key>,
-        change: Option<Box<Change>>,
+        change: Option<Box<Proposed>>,
     ) -> Result<u64, AppendRefused> {
         let is_said = matches!(draft.content, Content::Said { .. } | Content::Edited { .. });
         let bytes_max = if is_said {
@@ -312,13 +318,15 @@ impl Log {
         }
         if is_up {
             engine.cut_off_since = None;
+            let changes = engine.changes.values().cloned();
+            let changes = changes.map(|change| Request::Propose(Box::new(change)));
             let again = engine.under_way.values().cloned();
             let again = again.map(|draft| Request::Number(Box::new(draft)));
-            self.outgoing.extend(again);
+            self.outgoing.extend(changes.chain(again));
         } else {
             engine.cut_off_since = Some(now);
             self.outgoing
-                .retain(|request| !matches!(request, Request::Number(_)));
+                .retain(|request| !matches!(request, Request::Number(_) | Request::Propose(_)));
         }
         true
     }
@@ -336,6 +344,44 @@ impl Log {
         let tag = *engine.under_way.first_key_value()?.0;
         self.was_answered(tag);
         Some(tag)
+    }
+
+    /// Hands a change of the registry over to the shared engine, or keeps it until the link is back:
+    /// [`super::Answer::Changed`] or [`super::Answer::NotChanged`] follows, or
+    /// [`Log::give_up_change`] has it.
+    pub(super) fn propose(&mut self, change: Change, seen: Option<Version>) {
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
+        let proposed = Proposed { change, seen };
+        engine
+            .changes
+            .insert(proposed.change.number, proposed.clone());
+        if !engine.is_cut_off() {
+            self.outgoing.push(Request::Propose(Box::new(proposed)));
+        }
+    }
+
+    /// Changes up to a number are in order.
+    pub(super) fn changed(&mut self, upto: u64) {
+        if let Some(engine) = &mut self.engine {
+            engine.changes = engine.changes.split_off(&upto.saturating_add(1));
+        }
+    }
+
+    /// A change was refused.
+    pub(super) fn not_changed(&mut self, number: u64) {
+        if let Some(engine) = &mut self.engine {
+            engine.changes.remove(&number);
+        }
+    }
+
+    /// The number of the next change that has waited for the link for too long: refused, as by
+    /// [`Log::give_up`].
+    pub fn give_up_change(&mut self) -> Option<u64> {
+        let engine = self.engine.as_mut()?;
+        engine.due().filter(|due| *due <= self.now)?;
+        engine.changes.pop_first().map(|(number, _)| number)
     }
 
     /// A page may reach beyond what has come of its room: that is left for when it comes.

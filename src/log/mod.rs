@@ -26,7 +26,8 @@ pub use engine::{Begun, CUT_OFF_TICKS, Entered};
 pub use settings::Settings;
 pub use store::{
     Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
-    PageEntry, Record, RefusedWhy, Request, Started, Store, StoredRoom, Unnumbered, is_enough,
+    PageEntry, Proposed, Record, RefusedWhy, Request, Started, Store, StoredRoom, Unnumbered,
+    Version, is_enough,
 };
 pub use words::Words;
 
@@ -617,12 +618,14 @@ impl Log {
     }
 
     /// Hands a change of the registry to the store, behind the entries so far. Returns whether it
-    /// is kept at once, as without a store.
-    pub fn change(&mut self, change: Change) -> bool {
-        if self.keeps_later() {
+    /// is kept at once, as without a store. `seen`: what had come of a shared engine.
+    pub fn change(&mut self, change: Change, seen: Option<Version>) -> bool {
+        if self.is_shared() {
+            self.propose(change, seen);
+        } else if self.keeps_later() {
             self.outgoing.push(Request::Change(Box::new(change)));
         }
-        !self.keeps_later()
+        self.store.is_none()
     }
 
     /// The number of a room in the store, given with its first entry; `None`: there are no more.
@@ -925,7 +928,14 @@ impl Log {
                 Some(Notification::OpenFailed { room, why })
             }
             Answer::Stored { room, upto } => self.was_stored(room, upto),
-            Answer::Changed { upto } => Some(Notification::Changed { upto }),
+            Answer::Changed { upto } => {
+                self.changed(upto);
+                Some(Notification::Changed { upto })
+            }
+            Answer::NotChanged { number } => {
+                self.not_changed(number);
+                Some(Notification::Engine(answer))
+            }
             Answer::Page {
                 room,
                 log_gen,
@@ -984,6 +994,8 @@ impl Log {
                 Some(Notification::Health(health))
             }
             Answer::Entry { .. }
+            | Answer::Applied { .. }
+            | Answer::Facts { .. }
             | Answer::Numbered { .. }
             | Answer::Refused { .. }
             | Answer::Gap { .. }

@@ -18,7 +18,7 @@ pub const DEDUPE_MS: u64 = 24 * 60 * 60 * 1000;
 ///
 /// A *shared engine* is one that also numbers them, elsewhere and later, for this server and for
 /// others: what holds of it alone says so. It is asked to [`Request::Open`], [`Request::Close`],
-/// [`Request::Number`] and [`Request::Read`], and sends no [`Answer::Stored`]: what it has numbered
+/// [`Request::Number`], [`Request::Propose`] and [`Request::Read`], and sends no [`Answer::Stored`]: what it has numbered
 /// it has. The answers of a turn are taken before the requests of that turn are handed over.
 pub trait Store {
     /// Hands over all requests, in order: those that are left in the list come again with the next
@@ -136,8 +136,12 @@ pub enum Request {
     Bounds(Bounds),
     /// Check all that is kept, on a copy beside it. Answered by [`Answer::Checked`].
     Check { tag: u64 },
-    /// Number an entry and keep it: of a shared engine alone, in the place of [`Request::Append`]
-    /// and [`Request::Change`]. Answered once, by [`Answer::Numbered`] or [`Answer::Refused`],
+    /// Put a change that goes with no entry in order: of a shared engine alone, in the place of
+    /// [`Request::Change`]. Answered by [`Answer::Changed`] or [`Answer::NotChanged`], unless the link
+    /// is lost before: then it is dropped, and handed over again with the same number.
+    Propose(Box<Proposed>),
+    /// Number an entry and keep it: of a shared engine alone, in the place of [`Request::Append`].
+    /// Answered once, by [`Answer::Numbered`] or [`Answer::Refused`],
     /// unless the link is lost before: then it is dropped, and handed over again with the same tag
     /// and the same key once the link is back. The key makes it one entry.
     Number(Box<Unnumbered>),
@@ -189,8 +193,26 @@ pub struct Unnumbered {
     /// of session 0, from the salt of [`Started`] and the tag.
     pub key: Key,
     /// What the entry changes in the registry, such as bans and roles: kept by the same step, and
-    /// given to each server with the entry.
-    pub change: Option<Box<Change>>,
+    /// given to each server before the entry.
+    pub change: Option<Box<Proposed>>,
+}
+
+/// How far the registry of an engine that servers share had come: its changes are numbered from 1 in
+/// each epoch on, above those of the epoch before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    pub epoch: EpochInfo,
+    pub number: u64,
+}
+
+/// A change of the registry that a shared engine is to put in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// Its number is one of this server, by which it is known when it is handed over again.
+    pub change: Change,
+    /// What this server had taken when it made the change. Where that decides, a later change of
+    /// another server has the change refused.
+    pub seen: Option<Version>,
 }
 
 /// Why an entry was not numbered. It has changed nothing and never will.
@@ -202,6 +224,8 @@ pub enum RefusedWhy {
     Failed,
     /// The room is not open, or has no more numbers.
     NotOpen,
+    /// Another server has made a change that this server had not seen.
+    Stale,
 }
 
 /// What tells a message that was sent again.
@@ -226,9 +250,29 @@ pub enum Answer {
         room: RoomId,
         upto: Seq,
     },
-    /// All changes of the registry up to this one are on the disk, as entries are.
+    /// All changes of the registry up to this one are on the disk, as entries are. With a shared
+    /// engine: those that were handed over by [`Request::Propose`], and what they change has come.
     Changed {
         upto: u64,
+    },
+    /// A [`Request::Propose`] was refused. It has changed nothing and never will.
+    NotChanged {
+        number: u64,
+    },
+    /// A change of the registry is the next in order at a shared engine, whichever server has made
+    /// it. Comes before the [`Answer::Entry`] that it goes with. Not before [`Answer::Facts`].
+    Applied {
+        /// With its number in that order.
+        change: Box<Change>,
+        version: Version,
+        /// The number of the change where this server has made it.
+        own: Option<u64>,
+    },
+    /// All facts that a shared engine has, at a version: what differs is to be changed. Comes when the
+    /// engine is reached first, and where changes may have been missed.
+    Facts {
+        facts: Box<Snapshot>,
+        version: Version,
     },
     Page {
         room: RoomId,
@@ -319,7 +363,6 @@ pub enum Answer {
     Entry {
         room: RoomId,
         entry: PageEntry,
-        change: Option<Box<Change>>,
     },
     /// The answer to a [`Request::Number`]. The [`Answer::Entry`] of that number came before, or is
     /// in the past of the room; where an [`Answer::Epoch`] took it back meanwhile, this does not

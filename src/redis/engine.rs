@@ -16,12 +16,14 @@
 //! what was published before the answer is in the answer, and what follows comes after it. What
 //! is missing is read on the connection for commands.
 
+mod facts;
 mod missing;
 mod opening;
 mod pages;
 mod replies;
 mod saying;
 
+use super::facts::Facts;
 use super::link::{Fault, Link, Which};
 use super::report::{Figures, Report};
 use super::resp::command;
@@ -30,7 +32,7 @@ use super::scripts::{self, Loaded};
 use super::settings::Settings;
 use crate::chance::Chance;
 use crate::id::{RoomId, Seq, Tick};
-use crate::log::{Answer, Request, Store, Unnumbered};
+use crate::log::{Answer, Proposed, Request, Store, Unnumbered};
 use pages::read_failed;
 use std::collections::VecDeque;
 use std::mem;
@@ -73,6 +75,17 @@ enum Ask {
     Keys {
         session: u64,
     },
+    /// How far the log of changes is, some of the facts, some of the changes.
+    Registry {
+        generation: u32,
+    },
+    Facts {
+        generation: u32,
+    },
+    Changes {
+        generation: u32,
+    },
+    Change(Box<Proposed>),
     /// Scripts are loaded again: nothing depends on the answer.
     Load,
 }
@@ -95,6 +108,7 @@ pub struct Engine {
     /// The highest number of an epoch that came.
     epoch_max: u32,
     rooms: Rooms,
+    facts: Facts,
     /// Rooms to be subscribed to, from this tick on.
     wanted: VecDeque<RoomId>,
     wanted_from: Tick,
@@ -128,6 +142,7 @@ impl Engine {
             down_why: String::new(),
             epoch_max: 0,
             rooms: Rooms::default(),
+            facts: Facts::default(),
             wanted: VecDeque::new(),
             wanted_from: now,
             opening: 0,
@@ -237,7 +252,8 @@ impl Engine {
             is_up: self.is_up,
             lag_ms: u64::from(lag.unwrap_or(0)) * Tick::MILLIS,
             under_way: self.links.iter().map(Link::under_way).sum(),
-            unnumbered: self.rooms.each().map(Room::unnumbered).sum(),
+            unnumbered: self.rooms.each().map(Room::unnumbered).sum::<usize>()
+                + self.facts.under_way(),
             rooms: self.rooms.count,
             rooms_waiting: waiting.count(),
             ..self.figures
@@ -278,6 +294,7 @@ impl Engine {
         self.opening = 0;
         self.tops_asked = false;
         self.wanted.clear();
+        self.facts.cut();
         for room in self.rooms.each_mut() {
             room.cut();
         }
@@ -308,7 +325,15 @@ impl Engine {
                 session,
                 why: why.to_owned(),
             }),
-            Ask::Open(_) | Ask::Say(_) | Ask::Refill { .. } | Ask::Tops(_) | Ask::Load => {}
+            Ask::Open(_)
+            | Ask::Say(_)
+            | Ask::Refill { .. }
+            | Ask::Tops(_)
+            | Ask::Registry { .. }
+            | Ask::Facts { .. }
+            | Ask::Changes { .. }
+            | Ask::Change(_)
+            | Ask::Load => {}
         }
     }
 
@@ -337,6 +362,7 @@ impl Engine {
             is_up: true,
             why: format!("connected to {version}"),
         });
+        self.subscribe_facts();
     }
 
     // Requests of the log
@@ -349,6 +375,7 @@ impl Engine {
             }
             Request::Close { room } => self.close(room),
             Request::Number(asked) => self.say(asked, false),
+            Request::Propose(proposed) => self.propose(proposed, false),
             Request::Read {
                 room,
                 log_gen,

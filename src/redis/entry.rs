@@ -1,9 +1,7 @@
-//! Drafts and what they change in the registry as bytes, which all servers of an engine read and
-//! write. Owns the layout, which stays for good: a program that knows a later one knows this too.
+//! Drafts as bytes, which all servers of an engine read and write. Owns the layout, which stays for good: a program that knows a later one knows this too.
 //! Knows no number and no key of Redis.
 
 use crate::carry::{Carry, Damaged, Reader, Writer};
-use crate::chat::registry::Change;
 use crate::chat::{Act, Author, Content, Draft, Form, Manner};
 use crate::id::{AccountId, ConnId, Millis, Seq};
 use crate::log::PageEntry;
@@ -24,35 +22,16 @@ const CONNECTION: u8 = 1;
 const SESSION: u8 = 2;
 const ACCOUNT: u8 = 3;
 
-/// An entry as it was read.
-#[derive(Debug)]
-pub struct Decoded {
-    pub draft: Draft,
-    pub change: Option<Box<Change>>,
-}
-
 /// An entry that can be given to the log.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) seq: Seq,
     pub(super) at: Millis,
     pub(super) draft: Draft,
-    pub(super) change: Option<Box<Change>>,
-}
-
-impl Decoded {
-    pub(super) fn ready(self, seq: Seq, at: Millis) -> Ready {
-        Ready {
-            seq,
-            at,
-            draft: self.draft,
-            change: self.change,
-        }
-    }
 }
 
 /// `node`: the number of this server, of which connections mean nothing to others.
-pub fn encode(draft: &Draft, change: Option<&Change>, node: u64) -> Vec<u8> {
+pub fn encode(draft: &Draft, node: u64) -> Vec<u8> {
     let mut to = Writer::default();
     to.put(&[LAYOUT]);
     match draft.content.as_ref() {
@@ -99,13 +78,6 @@ pub fn encode(draft: &Draft, change: Option<&Change>, node: u64) -> Vec<u8> {
         }
     }
     write_text(&draft.nick, &mut to);
-    match change {
-        None => to.put(&[0]),
-        Some(change) => {
-            to.put(&[1]);
-            change.write(&mut to);
-        }
-    }
     to.into_bytes()
 }
 
@@ -135,23 +107,15 @@ fn write_author(author: Author, node: u64, to: &mut Writer) {
 
 /// # Errors
 /// The bytes are no entry, or of a layout that this program does not know.
-pub fn decode(bytes: &[u8], node: u64) -> Result<Decoded, Damaged> {
+pub fn decode(bytes: &[u8], node: u64) -> Result<Draft, Damaged> {
     let mut from = Reader::new(bytes, u32::from(LAYOUT));
     if u8::read(&mut from)? != LAYOUT {
         return Err(Damaged("the entry is of a layout that is not known"));
     }
     let content = read_content(&mut from, node)?;
     let nick = SmolStr::from(read_text(&mut from)?);
-    let change = match u8::read(&mut from)? {
-        0 => None,
-        1 => Some(Box::new(Change::read(&mut from)?)),
-        _ => return Err(Damaged("the entry has more changes than one")),
-    };
     from.end()?;
-    Ok(Decoded {
-        draft: Draft { nick, content },
-        change,
-    })
+    Ok(Draft { nick, content })
 }
 
 fn read_content(from: &mut Reader<'_>, node: u64) -> Result<Content<String>, Damaged> {
@@ -256,8 +220,6 @@ pub fn present(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Role;
-    use crate::chat::registry::{Audit, Fact, FactKey, Sanction, SanctionKind, Scope, Subject};
     use std::num::NonZeroU32;
 
     const NODE: u64 = 0x0102_0304_0506_0708;
@@ -306,53 +268,17 @@ mod tests {
         drafts
     }
 
-    fn change() -> Change {
-        Change {
-            number: 3,
-            at: Millis(1_000),
-            puts: vec![
-                Fact::Sanction(Sanction {
-                    scope: Scope::Room("lobby".into()),
-                    kind: SanctionKind::Mute,
-                    subject: Subject::Nick("bob".into()),
-                    until: None,
-                    by: "op".into(),
-                    at: Millis(1_000),
-                    reason: "loud".into(),
-                }),
-                Fact::Role {
-                    scope: Scope::Server,
-                    account: account(),
-                    role: Role::Admin,
-                },
-            ],
-            forgets: vec![FactKey::Session(5)],
-            audit: Some(Audit {
-                action: "mute".into(),
-                by: "op".into(),
-                room: None,
-                target: "bob".into(),
-                detail: SmolStr::default(),
-                until: None,
-            }),
-        }
-    }
-
     #[test]
     fn entries_are_read_as_they_were_written() {
         for draft in drafts() {
-            for change in [None, Some(change())] {
-                let bytes = encode(&draft, change.as_ref(), NODE);
-                let decoded = decode(&bytes, NODE).expect("an entry");
-                assert_eq!(decoded.draft, draft);
-                assert_eq!(decoded.change.map(|change| *change), change);
-            }
+            let bytes = encode(&draft, NODE);
+            assert_eq!(decode(&bytes, NODE), Ok(draft));
         }
     }
 
     #[test]
     fn bytes_that_are_cut_or_longer_are_no_entry() {
-        let mut bytes = encode(&drafts()[0], Some(&change()), NODE);
+        let mut bytes = encode(&drafts()[0], NODE);
         for length in 0..bytes.len() {
             assert!(decode(&bytes[..length], NODE).is_err(), "{length}");
         }
@@ -362,25 +288,18 @@ mod tests {
 
     #[test]
     fn connection_of_another_server_is_no_author() {
-        let bytes = encode(&said(Author::Connection(ConnId::new(1, 2))), None, NODE);
+        let bytes = encode(&said(Author::Connection(ConnId::new(1, 2))), NODE);
         let decoded = decode(&bytes, NODE + 1).expect("an entry");
-        assert_eq!(decoded.draft, said(Author::Unknown));
+        assert_eq!(decoded, said(Author::Unknown));
     }
 
     /// Servers of different versions read each other's entries: this layout does not change.
     #[test]
     fn layout_is_the_one_that_was_released() {
-        let bytes = encode(&said(Author::Session(5)), None, NODE);
-        let expected = b"\x01\x01\x05\0\0\0waves\x07\0\0\0\x02\x05\0\0\0\0\0\0\0\x03\0\0\0ann\0";
+        let bytes = encode(&said(Author::Session(5)), NODE);
+        let expected = b"\x01\x01\x05\0\0\0waves\x07\0\0\0\x02\x05\0\0\0\0\0\0\0\x03\0\0\0ann";
         assert_eq!(bytes, expected);
-        let bytes = encode(&said(Author::Unknown), Some(&change()), NODE);
-        let mut hasher = siphasher::sip::SipHasher13::new();
-        std::hash::Hasher::write(&mut hasher, &bytes);
-        let sum = std::hash::Hasher::finish(&hasher);
-        assert_eq!((bytes.len(), sum), LAYOUT_OF_CHANGES);
     }
-
-    const LAYOUT_OF_CHANGES: (usize, u64) = (135, 2_047_247_636_251_510_495);
 
     #[test]
     fn changes_show_as_the_present_form() {

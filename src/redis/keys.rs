@@ -58,6 +58,7 @@ pub(super) fn not_offered(request: Request) -> Option<Answer> {
         | Request::Open { .. }
         | Request::Close { .. }
         | Request::Number(_)
+        | Request::Propose(_)
         | Request::Read { .. }
         | Request::Keys { .. } => None,
     }

@@ -3,6 +3,7 @@
 //!
 //! - [`resp`]: the protocol. [`scripts`]: what Redis runs, and the names of its keys.
 //! - `link`: one of the two connections, from the handshake on. `messages`: what the scripts say.
+//! - `facts`: how far the registry has come. `change`: changes of it as bytes.
 //! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes.
 //! - [`engine`]: all of it together, behind the log's seam. [`Desk`]: the seam for a loop that owns
 //!   the engine and its sockets.
@@ -11,9 +12,11 @@
 //! its key within two minutes is there once; a Redis that is not the one before (its run id
 //! differs) begins a new epoch in each room, so that what it lost is noticed and told.
 
+mod change;
 mod desk;
 pub mod engine;
 pub mod entry;
+mod facts;
 mod keys;
 mod link;
 mod messages;
@@ -23,6 +26,7 @@ mod rooms;
 pub mod scripts;
 mod settings;
 
+pub use change::{Words, fact};
 pub use desk::{Counter, Desk, desk};
 pub use engine::{Action, Engine};
 pub use link::Which;

@@ -33,6 +33,10 @@ pub enum Report {
         seq: Seq,
         why: &'static str,
     },
+    /// Redis has lost changes of the registry that this server had: those above `kept_to`.
+    ChangesLost { kept_to: u64, seen: u64 },
+    /// A change of the registry, or a fact, cannot be read, and is skipped.
+    UnreadableFact { why: &'static str },
     /// Redis refuses a command.
     Refused { what: &'static str, why: String },
 }
@@ -68,6 +72,16 @@ impl fmt::Display for Report {
                 f,
                 "entry {} of room {room} is skipped: {why}. Is another server of a newer version?",
                 seq.0
+            ),
+            Self::ChangesLost { kept_to, seen } => write!(
+                f,
+                "Redis has lost changes of accounts, roles, bans and rules above {kept_to}, of which \
+                 this server had seen {seen}: what they changed is as it was before"
+            ),
+            Self::UnreadableFact { why } => write!(
+                f,
+                "a change of accounts, roles, bans or rules is skipped: {why}. Is another server of a \
+                 newer version?"
             ),
             Self::Refused { what, why } => write!(f, "Redis has refused to {what}: {why}"),
         }

@@ -306,7 +306,6 @@ impl Room {
                 at: entry.at,
                 draft: entry.draft,
             },
-            change: entry.change,
         });
         self.tell_epochs(outcome, out);
     }

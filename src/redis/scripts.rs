@@ -7,12 +7,16 @@
 //! | `p:{room}:s` | stream: entry N has the id N-0 |
 //! | `p:{room}:x` | hash: what changed an entry since, by its number |
 //! | `p:s:<session>` | hash: the newest keys of a session, with numbers and times |
+//! | `p:registry` | hash: as that of a room, of the log of changes; what touched accounts last |
+//! | `p:changes` | stream: change N of the registry has the id N-0 |
+//! | `p:facts` | hash: the facts of the registry by their keys |
 //!
-//! Entries and new epochs are published on `p:{room}:c`.
+//! Entries and new epochs are published on `p:{room}:c`, changes on `p:changes`.
 
-use super::resp::Command;
+use super::change::Words;
+use super::resp::{Command, command};
 use crate::id::Millis;
-use crate::log::{Key, Unnumbered};
+use crate::log::{Key, Proposed, Unnumbered};
 use smol_str::{SmolStr, format_smolstr};
 use std::io::Write;
 
@@ -23,10 +27,11 @@ pub enum Script {
     Say,
     Page,
     Tops,
+    Change,
 }
 
 impl Script {
-    pub const ALL: [Self; 4] = [Self::Open, Self::Say, Self::Page, Self::Tops];
+    pub const ALL: [Self; 5] = [Self::Open, Self::Say, Self::Page, Self::Tops, Self::Change];
 
     /// Its text in Lua.
     pub const fn text(self) -> &'static str {
@@ -37,7 +42,13 @@ impl Script {
             ),
             Self::Say => concat!(
                 include_str!("scripts/room.lua"),
+                include_str!("scripts/registry.lua"),
                 include_str!("scripts/say.lua")
+            ),
+            Self::Change => concat!(
+                include_str!("scripts/room.lua"),
+                include_str!("scripts/registry.lua"),
+                include_str!("scripts/change.lua")
             ),
             Self::Page => include_str!("scripts/page.lua"),
             Self::Tops => include_str!("scripts/tops.lua"),
@@ -68,6 +79,53 @@ pub struct Incarnation<'a> {
     pub salt: u32,
     /// The highest number of an epoch that this server knows, in any room.
     pub epoch_max: u32,
+}
+
+/// The hash of the log of changes, its stream, and the facts.
+const REGISTRY: &str = "p:registry";
+const CHANGES: &str = "p:changes";
+const FACTS: &str = "p:facts";
+/// Where changes of the registry are published.
+pub const CHANGES_CHANNEL: &str = "p:changes";
+/// Facts that are read at once, about.
+const FACTS_MAX: &str = "500";
+
+/// A log: of a room, or of the changes of the registry.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'a> {
+    Room(&'a str),
+    Changes,
+}
+
+impl Of<'_> {
+    fn meta(self) -> SmolStr {
+        match self {
+            Self::Room(room) => key(room, 'm'),
+            Self::Changes => SmolStr::new_static(REGISTRY),
+        }
+    }
+
+    fn stream(self) -> SmolStr {
+        match self {
+            Self::Room(room) => key(room, 's'),
+            Self::Changes => SmolStr::new_static(CHANGES),
+        }
+    }
+
+    /// What changed entries since. Changes of the registry are not changed.
+    fn amended(self) -> SmolStr {
+        match self {
+            Self::Room(room) => key(room, 'x'),
+            Self::Changes => SmolStr::new_static("p:changes:x"),
+        }
+    }
+
+    fn channel(self) -> SmolStr {
+        match self {
+            Self::Room(room) => channel(room),
+            Self::Changes => SmolStr::new_static(CHANGES_CHANNEL),
+        }
+    }
 }
 
 /// Where the entries of a room are published.
@@ -101,27 +159,27 @@ fn call<'a>(
     command
 }
 
-fn incarnation(command: &mut Command<'_>, room: &str, known: Incarnation<'_>) {
+fn incarnation(command: &mut Command<'_>, of: Of<'_>, known: Incarnation<'_>) {
     let mut salt = [0; 8];
     // It has eight digits.
     let _ = write!(&mut salt[..], "{:08x}", known.salt);
     command.word(known.run).word(salt);
     command
         .number(u64::from(known.epoch_max))
-        .word(channel(room));
+        .word(of.channel());
 }
 
 /// `seen`: the current epoch as the server knows it, and the newest number that it has seen.
 pub fn open(
     out: &mut Vec<u8>,
     loaded: Option<&Loaded>,
-    room: &str,
+    of: Of<'_>,
     known: Incarnation<'_>,
     seen: (&str, u32),
 ) {
     let mut command = call(out, Script::Open, loaded, (2, 6));
-    command.word(key(room, 'm')).word(key(room, 's'));
-    incarnation(&mut command, room, known);
+    command.word(of.meta()).word(of.stream());
+    incarnation(&mut command, of, known);
     command.word(seen.0).number(u64::from(seen.1));
     command.end();
 }
@@ -158,13 +216,20 @@ pub fn say(
     let node = sent.node;
     let room = asked.name.as_str();
     let Key { session, key: word } = &asked.key;
-    let mut command = call(out, Script::Say, loaded, (5, 13));
+    let change = asked.change.as_deref();
+    let change = change.map(|change| Words::of(change, node));
+    let more = change.as_ref().map_or(0, |change| 1 + change.count());
+    let keys = if change.is_some() { 8 } else { 5 };
+    let mut command = call(out, Script::Say, loaded, (keys, 13 + more));
     for what in ['m', 's', 'x'] {
         command.word(key(room, what));
     }
     command.word(keys_of(asked, node));
     command.word(format_smolstr!("p:late:{node:016x}:{}", sent.link));
-    incarnation(&mut command, room, known);
+    if change.is_some() {
+        command.word(REGISTRY).word(CHANGES).word(FACTS);
+    }
+    incarnation(&mut command, Of::Room(room), known);
     command.word(payload);
     command.pieces(&[room.as_bytes(), b"\0", word.as_bytes()]);
     command.word(format_smolstr!("{session:x}:{word}"));
@@ -188,7 +253,43 @@ pub fn say(
         }
     }
     command.number(sent.deadline.0);
+    if let Some(change) = &change {
+        command.word(CHANGES_CHANNEL);
+        change.write(&mut command);
+    }
     command.end();
+}
+
+/// Makes a change of the registry that goes with no entry.
+pub fn change(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    proposed: &Proposed,
+    known: Incarnation<'_>,
+    (node, keep): (u64, Keep),
+) {
+    let words = Words::of(proposed, node);
+    let mut command = call(out, Script::Change, loaded, (4, 6 + words.count()));
+    command.word(REGISTRY).word(CHANGES).word(FACTS);
+    let part = proposed.change.number / 64;
+    command.word(format_smolstr!("p:s:0:{node:016x}:c{part}"));
+    incarnation(&mut command, Of::Changes, known);
+    command.number(MADE_UP_MS);
+    command.number(u64::from(keep.entries_max));
+    words.write(&mut command);
+    command.end();
+}
+
+/// Some of the facts, from a cursor on: `0` at first.
+pub fn facts(out: &mut Vec<u8>, cursor: &[u8]) {
+    let words = [
+        &b"HSCAN"[..],
+        FACTS.as_bytes(),
+        cursor,
+        b"COUNT",
+        FACTS_MAX.as_bytes(),
+    ];
+    command(out, &words);
 }
 
 /// For so long a key is known that the log has made up: what waits for a link that was lost is
@@ -218,25 +319,25 @@ pub struct Range {
     pub bytes_max: u32,
 }
 
-pub fn page(out: &mut Vec<u8>, loaded: Option<&Loaded>, room: &str, range: Range) {
+pub fn page(out: &mut Vec<u8>, loaded: Option<&Loaded>, of: Of<'_>, range: Range) {
     let mut command = call(out, Script::Page, loaded, (3, 4));
-    for what in ['m', 's', 'x'] {
-        command.word(key(room, what));
-    }
+    command.word(of.meta()).word(of.stream()).word(of.amended());
     for number in [range.first, range.last, range.entries_max, range.bytes_max] {
         command.number(u64::from(number));
     }
     command.end();
 }
 
+/// The last is that of the log of changes.
 pub fn tops<'a>(
     out: &mut Vec<u8>,
     loaded: Option<&Loaded>,
     rooms: impl ExactSizeIterator<Item = &'a str>,
 ) {
-    let mut command = call(out, Script::Tops, loaded, (rooms.len(), 0));
+    let mut command = call(out, Script::Tops, loaded, (rooms.len() + 1, 0));
     for room in rooms {
         command.word(key(room, 'm'));
     }
+    command.word(REGISTRY);
     command.end();
 }

@@ -214,9 +214,13 @@ impl<N: Net> Server<N> {
             Request::Operate(operation) => return self.operate(operation, id, keep_alive, now),
             Request::Order { body } => return self.take_order(id, keep_alive, &body, now),
             Request::Account(command) => {
+                let before = self.talk.chat().registry().changes();
                 let answer = self.carry_out_account(&command, now);
                 let number = self.talk.chat().registry().changes();
-                if !self.log.keeps_later() || self.is_change_kept(number) {
+                let is_later = self.log.keeps_later() || self.log.is_shared();
+                // What goes with an entry is not answered here.
+                let is_nothing = self.log.is_shared() && number == before;
+                if !is_later || is_nothing || self.is_change_kept(number) {
                     return Some(answer);
                 }
                 self.admin.changing.push(Changing {
@@ -262,6 +266,17 @@ impl<N: Net> Server<N> {
         {
             self.answer_late(id, keep_alive, &answer, now);
         }
+    }
+
+    /// A change was refused: an operator that waits for it is told.
+    pub(super) fn admin_not_changed(&mut self, number: u64, now: Tick) {
+        let changing = &mut self.admin.changing;
+        let Some(place) = changing.iter().position(|one| one.number == number) else {
+            return;
+        };
+        let Changing { id, keep_alive, .. } = changing.swap_remove(place);
+        let why = "another server has changed accounts meanwhile, or the engine takes no change: try again";
+        self.answer_late(id, keep_alive, &Answer::error(503, why), now);
     }
 
     /// Nothing is read until the store has answered, or the deadline of a response has come.

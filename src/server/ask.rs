@@ -4,12 +4,11 @@
 
 use super::Server;
 use super::opening::{Past, Waiter, shown_password};
-use crate::chat::registry::Change;
 use crate::chat::{Command, RoomName};
 use crate::conn::state::Work;
 use crate::frame::Frame;
 use crate::id::{ConnId, RoomId, Tick};
-use crate::log::Key;
+use crate::log::{Key, Proposed};
 use crate::net::Net;
 use crate::wire::{
     self, Ask, Done, HISTORY_MAX, Problem, Protocol, Request, RequestId, Send, Shown,
@@ -24,7 +23,7 @@ pub(super) struct Asking {
     /// By which a message that is sent again is known.
     pub(super) key: Option<Key>,
     /// What the next entry that is asked for changes.
-    pub(super) change: Option<Box<Change>>,
+    pub(super) change: Option<Box<Proposed>>,
 }
 
 impl Asking {
@@ -57,10 +56,6 @@ impl<N: Net> Server<N> {
         };
         let is_within = self.ask(id, protocol, &request, now);
         let asking = std::mem::take(&mut self.asking);
-        if asking.change.is_some() {
-            // No entry follows with which the other servers would learn of it.
-            return self.fail(id, asking.request.as_ref(), Problem::NotOffered, now);
-        }
         if !is_within {
             self.charge(id, Work::Message { bytes: text.len() }, now);
         }
@@ -109,9 +104,7 @@ impl<N: Net> Server<N> {
         }
         let command = match request.ask {
             Ask::Chat(Command::Op { token }) => return self.take_token(id, token, now),
-            Ask::Chat(command)
-                if command.changes_registry() && !self.can_change() && !self.log.is_shared() =>
-            {
+            Ask::Chat(command) if command.changes_registry() && !self.takes_changes() => {
                 let is_within = self.is_within_rate(id, now);
                 if is_within {
                     self.answer_problem(id, Problem::StoreUnavailable, now);

@@ -5,6 +5,7 @@ use super::Server;
 use crate::chat::Event;
 use crate::chat::registry::Change;
 use crate::id::{ConnId, Tick};
+use crate::log::Version;
 use crate::net::Net;
 use crate::wire::{Done, RequestId, Shown};
 use std::collections::VecDeque;
@@ -15,12 +16,14 @@ const WAITING_MAX: usize = 4096;
 
 /// An answer that waits.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     /// Of the change.
     number: u64,
-    conn: ConnId,
-    request: Option<RequestId>,
-    event: Option<Event>,
+    pub(super) conn: ConnId,
+    pub(super) request: Option<RequestId>,
+    pub(super) event: Option<Event>,
+    /// The session that the client had before.
+    pub(super) session: Option<u64>,
 }
 
 /// All answers that wait, in the order of their changes.
@@ -29,6 +32,8 @@ pub(super) struct Changes {
     waiting: VecDeque<Waiting>,
     /// All changes up to this one are kept.
     upto: u64,
+    /// How far the facts of a shared engine are known here; `None`: nothing is known of them.
+    pub(super) version: Option<Version>,
 }
 
 impl Changes {
@@ -45,6 +50,12 @@ impl Changes {
         self.waiting.is_empty()
     }
 
+    /// Takes the answer that waits for a change which was refused.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Waiting> {
+        let place = self.waiting.iter().position(|one| one.number == number)?;
+        self.waiting.remove(place)
+    }
+
     /// Takes the next answer that is due when all changes up to `upto` are kept.
     fn take(&mut self, upto: u64) -> Option<Waiting> {
         let is_due = self.waiting.front()?.number <= upto;
@@ -55,9 +66,22 @@ impl Changes {
 impl<N: Net> Server<N> {
     /// Whether a request that changes the registry can be taken: to be asked before the chat is.
     pub(super) fn can_change(&self) -> bool {
-        !self.log.is_shared()
+        self.knows_facts()
+            && !self.log.is_cut_off()
             && self.log.failing().is_none()
             && self.changes.waiting.len() < WAITING_MAX
+    }
+
+    /// Whether what a room or the server is like may change: with a shared engine, what changes may
+    /// wait until the link is back.
+    pub(super) fn takes_changes(&self) -> bool {
+        let waits = self.log.is_shared() && self.changes.waiting.len() < WAITING_MAX;
+        waits || self.can_change()
+    }
+
+    /// Whether all facts are here that there are.
+    pub(super) const fn knows_facts(&self) -> bool {
+        !self.log.is_shared() || self.changes.version.is_some()
     }
 
     pub(super) const fn is_change_kept(&self, number: u64) -> bool {
@@ -73,10 +97,10 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         let number = change.number;
-        if !self.log.keeps_later() {
+        if !self.log.keeps_later() && !self.log.is_shared() {
             self.audits.remember(&change);
         }
-        let is_kept = self.log.change(change);
+        let is_kept = self.log.change(change, self.changes.version);
         let Some(conn) = to else {
             return;
         };
@@ -86,6 +110,7 @@ impl<N: Net> Server<N> {
             conn,
             request: self.asking.take_request(),
             event,
+            session: self.sessions.of(conn),
         };
         if is_kept {
             self.answer_change(&waiting, now);

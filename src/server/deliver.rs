@@ -49,9 +49,19 @@ impl<N: Net> Server<N> {
     /// room is sent waits for more of its kind, until the room is settled.
     pub(super) fn apply(&mut self, now: Tick) {
         while let Some(mut effects) = self.talk.take_effects() {
-            for effect in effects.drain(..) {
-                self.carry_out(effect, now);
+            let is_shared = self.log.is_shared();
+            let mut all = effects.drain(..).peekable();
+            while let Some(effect) = all.next() {
+                match effect {
+                    Effect::Change { change, .. }
+                        if is_shared && matches!(all.peek(), Some(Effect::Append { .. })) =>
+                    {
+                        self.goes_with_entry(*change);
+                    }
+                    effect => self.carry_out(effect, now),
+                }
             }
+            drop(all);
             self.talk.reuse(effects);
         }
     }
@@ -76,13 +86,7 @@ impl<N: Net> Server<N> {
                 };
                 self.append(append, now);
             }
-            Effect::Change { change, .. }
-                if self.log.is_shared()
-                    && (!change.puts.is_empty() || !change.forgets.is_empty()) =>
-            {
-                self.asking.change = Some(change);
-            }
-            // What an entry changes follows when the entry comes.
+            // What a change leads to follows when it comes back.
             Effect::Enforce { .. } | Effect::Vacate { .. } if self.log.is_shared() => {}
             Effect::Change { change, to, event } => self.keep_change(*change, to, event, now),
             Effect::Notice {
@@ -314,7 +318,7 @@ impl<N: Net> Server<N> {
 
     /// The chat has no more for a client. One of programs that was removed from its last room can
     /// join another.
-    fn bid_farewell(&mut self, id: ConnId, why: Farewell, now: Tick) {
+    pub(super) fn bid_farewell(&mut self, id: ConnId, why: Farewell, now: Tick) {
         let protocol = self.connections.get_mut(id).map(|c| c.protocol);
         match why {
             Farewell::Quit => {

@@ -176,6 +176,9 @@ impl<N: Net> Server<N> {
     }
 
     fn with_log(&mut self, id: ConnId, pair: Pair, wanted: Wanted, now: Tick) {
+        if !self.is_offered(pair) {
+            return self.answer_problem(id, Problem::NotOffered, now);
+        }
         let letter = Letter {
             id,
             pair,
@@ -198,6 +201,10 @@ impl<N: Net> Server<N> {
     pub(super) fn join_pair(&mut self, id: ConnId, nick: &str, waiter: Waiter, now: Tick) {
         let pair = self.chat_step(now, |chat, _| chat.correspondents(id, nick));
         match pair {
+            Ok(pair) if !self.is_offered(pair) => {
+                let re = waiter.request.as_ref();
+                self.fail(id, re, Problem::NotOffered, now);
+            }
             Ok(pair) => {
                 let opening = self.open_pair(pair, now);
                 self.join_opening(opening, waiter, now);
@@ -208,6 +215,11 @@ impl<N: Net> Server<N> {
                 self.show(id, &Shown::Reply { re, event: &event }, now);
             }
         }
+    }
+
+    /// Servers that share an engine do not pass on what two accounts say alone.
+    fn is_offered(&self, pair: Pair) -> bool {
+        pair.accounts().is_none() || !self.log.is_shared()
     }
 
     /// What guests say is in memory alone.

@@ -20,6 +20,9 @@ impl<N: Net> Server<N> {
         if self.log.is_cut_off() {
             return Err("The link to the engine that the servers share is down.");
         }
+        if !self.knows_facts() {
+            return Err("The accounts and bans that the servers share are being read.");
+        }
         match self.log.refuses() {
             None => Ok(()),
             Some(AppendRefused::Full) => Err("Too much waits to be stored."),

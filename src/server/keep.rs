@@ -42,6 +42,7 @@ impl<N: Net> Server<N> {
                 self.stored(room, upto, now);
                 self.retry_parked(now);
             }
+            Notification::Changed { upto } if self.log.is_shared() => self.are_in_order(upto, now),
             Notification::Changed { upto } => self.changed(upto, now),
             Notification::Page { room } => {
                 self.page_came(room);

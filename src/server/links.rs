@@ -164,6 +164,8 @@ impl<S> Links<S> {
                 | Report::Lost { .. }
                 | Report::Missed { .. }
                 | Report::Unreadable { .. }
+                | Report::ChangesLost { .. }
+                | Report::UnreadableFact { .. }
                 | Report::Refused { .. } => warn!(target: "parlor::engine", "{report}"),
             }
         }

@@ -22,6 +22,7 @@ mod drain;
 mod drained;
 mod errands;
 mod expire;
+mod facts;
 mod families;
 mod flood;
 mod flush;
@@ -55,7 +56,7 @@ mod under_way;
 mod upgrade;
 
 use crate::budget::Budgets;
-use crate::chat::{self, AccountPolicy, Chat};
+use crate::chat::{self, Chat};
 use crate::config::Config;
 use crate::conn::{self, Deadlines, Wait};
 use crate::frame::{Frame, HEADER_BYTES_MAX};
@@ -260,15 +261,11 @@ impl<N: Net> Server<N> {
         let limits = session::limits(&ws, &chat, &history, keeping.dedupe_ms());
         let deadlines = lengths(&conn, &chat, echo);
         let budgets = Budgets::new(budget.with_messages(chat.message_rate));
-        let policy = if keeping.is_shared {
-            AccountPolicy::Closed
-        } else {
-            chat.accounts
-        };
+        let policy = chat.accounts;
         let mut chat = Chat::new(&chat, seed);
         chat.restore(mem::take(&mut keeping.started.registry));
         if keeping.is_shared {
-            chat.defers_changes();
+            chat.shares_changes();
         }
         let changes = chat.registry().changes();
         Self {

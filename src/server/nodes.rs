@@ -5,7 +5,6 @@
 use super::Server;
 use super::acks::Ack;
 use super::under_way::Sent;
-use crate::chat::registry::{Change, Fact, SanctionKind};
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Answer, EpochInfo, PageEntry, RefusedWhy};
 use crate::net::Net;
@@ -16,11 +15,14 @@ impl<N: Net> Server<N> {
     /// Takes one answer of the engine, with all that follows from it.
     pub(super) fn engine_answered(&mut self, answer: Answer, now: Tick) {
         match answer {
-            Answer::Entry {
-                room,
-                entry,
+            Answer::Entry { room, entry } => self.entry_came(room, &entry, now),
+            Answer::Applied {
                 change,
-            } => self.entry_came(room, &entry, change.as_deref(), now),
+                version,
+                own,
+            } => self.change_came(&change, version, own, now),
+            Answer::Facts { facts, version } => self.facts_came(*facts, version, now),
+            Answer::NotChanged { number } => self.not_changed(number, now),
             Answer::Numbered {
                 room,
                 tag,
@@ -51,26 +53,15 @@ impl<N: Net> Server<N> {
     }
 
     /// An entry has its place in a room, whichever server it is of.
-    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, change: Option<&Change>, now: Tick) {
+    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, now: Tick) {
         let Some(entered) = self.log.enter(room, entry) else {
             return;
         };
         self.has_come_on(room);
         self.was_amended(room, entry.seq, &entry.draft.content, entered.before);
-        if let Some(change) = change {
-            self.audits.remember(change);
-            self.chat_step(now, |chat, _| chat.apply_change(change));
-        }
         if !self.talk.chat().members(room).is_empty() {
             self.ordered(room, &entry.as_entry(), now);
             self.apply(now);
-        }
-        for fact in change.map_or(&[][..], |change| &change.puts) {
-            if let Fact::Sanction(ban) = fact
-                && ban.kind == SanctionKind::Ban
-            {
-                self.enforce(Some(room), ban, now);
-            }
         }
     }
 
@@ -183,6 +174,9 @@ impl<N: Net> Server<N> {
                 let request = sent.request.as_ref();
                 self.fail(sent.conn, request, Problem::StoreUnavailable, now);
             }
+        }
+        while let Some(number) = self.log.give_up_change() {
+            self.not_changed(number, now);
         }
     }
 

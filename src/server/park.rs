@@ -6,11 +6,10 @@ use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
 use super::under_way::Sent;
 use crate::carry::{Carrier, Damaged};
-use crate::chat::registry::Change;
 use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
-use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original};
+use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original, Proposed};
 use crate::net::Net;
 use crate::wire::{Done, Problem, RequestId, Shown};
 use std::collections::{BTreeSet, VecDeque};
@@ -30,7 +29,7 @@ pub(super) struct Append {
     /// The request to be answered when the entry is stored.
     pub(super) request: Option<RequestId>,
     /// What the entry changes in the registry, where a shared engine orders it.
-    pub(super) change: Option<Box<Change>>,
+    pub(super) change: Option<Box<Proposed>>,
 }
 
 /// Drafts that wait, at most one of each connection, first come first served.

@@ -302,7 +302,7 @@ impl<'c> Thread<'c> {
                 | Request::Export { .. }
                 | Request::Audit { .. }
                 | Request::AuditExport { .. } => self.reads.push_back(request),
-                Request::Number(_) | Request::Close { .. } => {
+                Request::Number(_) | Request::Propose(_) | Request::Close { .. } => {
                     unreachable!("asked of a shared engine alone: {request:?}")
                 }
             }
@@ -552,6 +552,7 @@ impl<'c> Thread<'c> {
             | Request::Backup { .. }
             | Request::Check { .. }
             | Request::Number(_)
+            | Request::Propose(_)
             | Request::Close { .. } => return None,
         };
         Some(answer)

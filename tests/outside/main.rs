@@ -11,6 +11,7 @@ mod direct;
 mod disk;
 mod docs;
 mod drain;
+mod facts;
 mod faults;
 mod floods;
 mod frames;

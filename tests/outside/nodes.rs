@@ -17,10 +17,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+pub(super) const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const EVERY_SECOND: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
-fn prepared(redis: &RedisServer) -> Command {
+pub(super) fn prepared(redis: &RedisServer) -> Command {
     prepared_at(redis, "127.0.0.1:0")
 }
 
@@ -42,8 +42,12 @@ fn prepared_through(socket: &Path) -> Command {
 }
 
 /// A server that has reached Redis: its clients are not shown the link of its start.
-fn node(redis: &RedisServer) -> Server {
-    let server = Server::spawn(&mut prepared(redis), 1);
+pub(super) fn node(redis: &RedisServer) -> Server {
+    started(&mut prepared(redis))
+}
+
+pub(super) fn started(command: &mut Command) -> Server {
+    let server = Server::spawn(command, 1);
     eventually("the server has reached Redis", || readiness(&server) == 200);
     server
 }

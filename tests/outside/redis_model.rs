@@ -2,14 +2,19 @@
 //! the same answers and publish the same.
 
 use super::redis::{RedisServer, simulated};
+use parlor::chat::Role;
+use parlor::chat::registry::{
+    Account, Change, Fact, FactKey, Sanction, SanctionKind, Scope, Subject,
+};
 use parlor::chat::{Author, Content, Draft, Manner};
-use parlor::id::{Millis, RoomId, Seq};
-use parlor::log::{Key, Unnumbered};
+use parlor::id::{AccountId, Millis, RoomId, Seq};
+use parlor::log::{EpochInfo, Key, Proposed, Unnumbered, Version};
 use parlor::redis::Keep;
 use parlor::redis::resp::{Replies, command};
-use parlor::redis::scripts::{self, Incarnation, Range};
+use parlor::redis::scripts::{self, Incarnation, Of, Range};
 use simulated::model::{Data, Op, Redis, Reply, owned};
 use std::io::{Read, Write};
+use std::num::NonZeroU32;
 use std::os::unix::net::UnixStream;
 
 /// Above the seconds since 1970 for as long as this is tested, so that numbers of epochs follow from
@@ -17,6 +22,10 @@ use std::os::unix::net::UnixStream;
 const EPOCH_MIN: u32 = 4_000_000_000;
 const ROOMS: [&str; 2] = ["lobby", "*"];
 const STEPS: usize = 3_000;
+const KEEP: Keep = Keep {
+    dedupe_ms: 1_000_000,
+    entries_max: 40,
+};
 
 /// A generator of numbers (xorshift64).
 struct Chance(u64);
@@ -148,7 +157,59 @@ fn asked(chance: &mut Chance, room: usize, step: usize) -> Unnumbered {
             session: [0, 7, 8][chance.below(3) as usize] * (1 + room as u64),
             key: key.to_string().into(),
         },
-        change: None,
+        change: (chance.below(4) == 0).then(|| Box::new(proposed(chance, step))),
+    }
+}
+
+/// A random change of the registry.
+fn proposed(chance: &mut Chance, step: usize) -> Proposed {
+    let account = AccountId(NonZeroU32::new(1 + chance.below(6) as u32).expect("not 0"));
+    let sanction = Sanction {
+        scope: Scope::Room(ROOMS[chance.below(2) as usize].into()),
+        kind: SanctionKind::Mute,
+        subject: Subject::Nick(format!("bob{}", chance.below(4)).into()),
+        until: None,
+        by: "op".into(),
+        at: Millis(1),
+        reason: format!("for {step}").into(),
+    };
+    let role = Fact::Role {
+        scope: Scope::Server,
+        account,
+        role: [Role::Owner, Role::Admin][chance.below(2) as usize],
+    };
+    let key = sanction.key();
+    let (puts, forgets) = match chance.below(5) {
+        0 => (vec![role], vec![FactKey::Session(7), key]),
+        1 => (Vec::new(), vec![FactKey::Account(account), key]),
+        2 => (Vec::new(), vec![key]),
+        3 => (vec![Fact::Sanction(sanction)], vec![key]),
+        _ => {
+            let account = Account {
+                id: account,
+                name: "ann".into(),
+                password: None,
+                token_subject: None,
+                created: Millis(1),
+            };
+            (vec![Fact::Account(account)], Vec::new())
+        }
+    };
+    let epoch = EpochInfo {
+        epoch: EPOCH_MIN + chance.below(8) as u32,
+        salt: 0,
+    };
+    let number = chance.below(60);
+    let change = Change {
+        number: step as u64 - chance.below(20).min(step as u64),
+        at: Millis(1),
+        puts,
+        forgets,
+        audit: None,
+    };
+    Proposed {
+        change,
+        seen: (chance.below(4) > 0).then_some(Version { epoch, number }),
     }
 }
 
@@ -158,14 +219,16 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
     let room = chance.below(2) as usize;
     let known = Incarnation {
         run,
-        salt: chance.below(1 << 32) as u32,
+        // Sometimes that of an epoch that a change was made in.
+        salt: chance.below(1 << 32) as u32 * chance.below(2) as u32,
         epoch_max: EPOCH_MIN + chance.below(5) as u32,
     };
     match chance.below(10) {
         0 => {
             let seen = ["", "4000000001-00000000"][chance.below(2) as usize];
             let last = chance.below(50) as u32;
-            scripts::open(&mut out, None, ROOMS[room], known, (seen, last));
+            let of = [Of::Room(ROOMS[room]), Of::Changes][chance.below(2) as usize];
+            scripts::open(&mut out, None, of, known, (seen, last));
         }
         1 => {
             let range = Range {
@@ -174,16 +237,18 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
                 entries_max: 1 + chance.below(60) as u32,
                 bytes_max: 1 + chance.below(3_000) as u32,
             };
-            scripts::page(&mut out, None, ROOMS[room], range);
+            let of = [Of::Room(ROOMS[room]), Of::Changes][chance.below(2) as usize];
+            scripts::page(&mut out, None, of, range);
         }
         2 => scripts::tops(&mut out, None, ROOMS.into_iter()),
+        3 | 4 => {
+            let proposed = proposed(chance, step);
+            let node = 1 + chance.below(2);
+            scripts::change(&mut out, None, &proposed, known, (node, KEEP));
+        }
         _ => {
             let asked = asked(chance, room, step);
-            let keep = Keep {
-                dedupe_ms: 1_000_000,
-                entries_max: 40,
-            };
-            let payload = parlor::redis::entry::encode(&asked.draft, None, 1);
+            let payload = parlor::redis::entry::encode(&asked.draft, 1);
             // Now and then one is too late, with all that follow on its link.
             let is_late = chance.below(20) == 0;
             let sent = scripts::Sent {
@@ -191,7 +256,7 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
                 link: chance.below(100) as u32,
                 deadline: Millis(if is_late { 1 } else { u64::MAX / 2 }),
             };
-            scripts::say(&mut out, None, &asked, &payload, known, sent, keep);
+            scripts::say(&mut out, None, &asked, &payload, known, sent, KEEP);
         }
     }
     out
@@ -206,7 +271,8 @@ fn simulated_redis_answers_as_the_real_one() {
     let mut model = Redis::new("", Data::default());
     let (asking, hearing) = (model.connect(), model.connect());
     let channels: Vec<_> = ROOMS.iter().map(|room| scripts::channel(room)).collect();
-    let subscribe = words(&["SUBSCRIBE", &channels[0], &channels[1]]);
+    let changes = scripts::CHANGES_CHANNEL;
+    let subscribe = words(&["SUBSCRIBE", &channels[0], &channels[1], changes]);
     subscriber
         .socket
         .write_all(&subscribe)
@@ -221,7 +287,14 @@ fn simulated_redis_answers_as_the_real_one() {
         match chance.below(100) {
             0 => run = format!("run{number}"),
             1 => {
-                let key = ["p:{lobby}:m", "p:{lobby}:s", "p:{*}:x"][chance.below(3) as usize];
+                let keys = [
+                    "p:{lobby}:m",
+                    "p:{lobby}:s",
+                    "p:{*}:x",
+                    "p:registry",
+                    "p:changes",
+                ];
+                let key = keys[chance.below(5) as usize];
                 real.ask(&words(&["DEL", key]));
                 model.write(Op::Remove(key.as_bytes().to_vec()));
             }
@@ -231,7 +304,12 @@ fn simulated_redis_answers_as_the_real_one() {
                 real.ask(&words(&["CONFIG", "SET", "maxmemory", most]));
             }
             3 => {
-                let keys = words(&["HGETALL", &scripts::session_keys(7 + chance.below(10))]);
+                let keys = [
+                    &scripts::session_keys(7 + chance.below(10)),
+                    "p:facts",
+                    "p:registry",
+                ];
+                let keys = words(&["HGETALL", keys[chance.below(3) as usize]]);
                 let mut both = [real.ask(&keys), answer(&mut model, asking, &keys)];
                 both.iter_mut().for_each(sort);
                 assert_eq!(

@@ -403,6 +403,13 @@ impl Redis {
                 let pairs = pairs.flat_map(|(name, value)| [name.clone(), value.clone()]);
                 Reply::Map(pairs.map(Reply::Bulk).collect())
             }
+            // All at once: the order in pieces is Redis's own.
+            ("HSCAN", _) => {
+                let pairs = self.data.hash(&words[1]).into_iter().flatten();
+                let pairs = pairs.flat_map(|(name, value)| [name.clone(), value.clone()]);
+                let pairs = pairs.map(Reply::Bulk).collect();
+                Reply::Array(vec![Reply::text("0"), Reply::Array(pairs)])
+            }
             ("SUBSCRIBE" | "UNSUBSCRIBE", _) => {
                 return self.subscribe(connection, &name, &words[1..]);
             }

@@ -12,6 +12,7 @@ pub(super) fn run(
     let call = Call { keys, arguments };
     match script {
         Script::Open => open(redis, &call),
+        Script::Change => make_change(redis, &call),
         Script::Say => say(redis, &call),
         Script::Page => Ok(page(redis, &call)),
         Script::Tops => Ok(tops(redis, &call)),
@@ -46,8 +47,26 @@ fn field(redis: &Redis, key: &[u8], name: &str) -> Option<String> {
     Some(String::from_utf8(value.clone()).expect("text"))
 }
 
-fn read(redis: &Redis, call: &Call<'_>) -> Meta {
-    let key = &call.keys[0];
+/// A log: its hash, its stream, its channel.
+#[derive(Clone, Copy)]
+struct Log<'a> {
+    meta: &'a Bytes,
+    stream: &'a Bytes,
+    channel: &'a Bytes,
+}
+
+impl<'a> Call<'a> {
+    fn log(&self) -> Log<'a> {
+        Log {
+            meta: &self.keys[0],
+            stream: &self.keys[1],
+            channel: &self.arguments[3],
+        }
+    }
+}
+
+fn read(redis: &Redis, log: Log<'_>) -> Meta {
+    let key = log.meta;
     let number = |name| field(redis, key, name).map_or(0, |text| text.parse().expect("a number"));
     Meta {
         head: number("h"),
@@ -67,14 +86,19 @@ fn pair(name: &str, value: impl ToString) -> (Bytes, Bytes) {
     (name.as_bytes().to_vec(), value.to_string().into_bytes())
 }
 
-fn begin(redis: &mut Redis, call: &Call<'_>, meta: &mut Meta) -> Result<String, String> {
+fn begin(
+    redis: &mut Redis,
+    call: &Call<'_>,
+    log: Log<'_>,
+    meta: &mut Meta,
+) -> Result<String, String> {
     let last = redis
         .data
-        .stream(&call.keys[1])
+        .stream(log.stream)
         .map_or(0, |stream| stream.last);
     meta.head = meta.head.max(last);
     let mut number = (redis.now_ms / 1000).max(call.number(3) + 1);
-    let before = field(redis, &call.keys[0], "e").unwrap_or_default();
+    let before = field(redis, log.meta, "e").unwrap_or_default();
     let mut eras = Vec::new();
     for era in before.split(' ').filter(|era| !era.is_empty()) {
         let parts: Vec<&str> = era.split('-').collect();
@@ -89,7 +113,7 @@ fn begin(redis: &mut Redis, call: &Call<'_>, meta: &mut Meta) -> Result<String, 
     eras.push(format!("{}-{}", meta.current, meta.head + 1));
     let eras = eras[eras.len().saturating_sub(16)..].join(" ");
     redis.script_writes(Op::HashSet(
-        call.keys[0].clone(),
+        log.meta.clone(),
         vec![
             pair("h", meta.head),
             pair("t", meta.at),
@@ -98,17 +122,17 @@ fn begin(redis: &mut Redis, call: &Call<'_>, meta: &mut Meta) -> Result<String, 
             pair("e", &eras),
         ],
     ))?;
-    let oldest = oldest(redis, &call.keys[1], meta.head);
+    let oldest = oldest(redis, log.stream, meta.head);
     let message = format!("N{} {oldest} {eras}", meta.head);
-    redis.publish(&call.arguments[3], message.into_bytes());
+    redis.publish(log.channel, message.into_bytes());
     Ok(eras)
 }
 
 fn open(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
-    let mut meta = read(redis, call);
+    let mut meta = read(redis, call.log());
     let has_seen_more = meta.current == call.text(5) && meta.head < call.number(6);
     let eras = if meta.run.as_deref() != Some(call.text(1)) || has_seen_more {
-        begin(redis, call, &mut meta)?
+        begin(redis, call, call.log(), &mut meta)?
     } else {
         field(redis, &call.keys[0], "e").unwrap_or_default()
     };
@@ -121,16 +145,16 @@ fn open(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     ]))
 }
 
-fn is_there(redis: &Redis, call: &Call<'_>, seq: u64, head: u64) -> bool {
+fn is_there(redis: &Redis, log: Log<'_>, seq: u64, head: u64, word: &Bytes) -> bool {
     if seq > head {
         return false;
     }
-    let stream = redis.data.stream(&call.keys[1]);
+    let stream = redis.data.stream(log.stream);
     let Some(fields) = stream.and_then(|stream| stream.entries.get(&seq)) else {
-        return seq < oldest(redis, &call.keys[1], head);
+        return seq < oldest(redis, log.stream, head);
     };
     let key = fields.iter().find(|(name, _)| name == b"k");
-    key.is_some_and(|(_, key)| *key == call.arguments[6])
+    key.is_some_and(|(_, key)| key == word)
 }
 
 fn two(text: &[u8]) -> (u64, u64) {
@@ -194,15 +218,15 @@ fn said(current: &str, seq: u64, at: u64, is_duplicate: i64) -> Reply {
 }
 
 fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
-    let mut meta = read(redis, call);
+    let mut meta = read(redis, call.log());
     if meta.run.as_deref() != Some(call.text(1)) {
-        begin(redis, call, &mut meta)?;
+        begin(redis, call, call.log(), &mut meta)?;
     }
     let (word, is_keyed) = (&call.arguments[5], !call.arguments[5].is_empty());
     let keys = &call.keys[3];
     if let Some(known) = redis.data.hash(keys).and_then(|hash| hash.get(word)) {
         let (seq, at) = two(known);
-        if is_keyed && is_there(redis, call, seq, meta.head) {
+        if is_keyed && is_there(redis, call.log(), seq, meta.head, &call.arguments[6]) {
             return Ok(said(&meta.current, seq, at, 1));
         }
     }
@@ -215,6 +239,19 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         redis.script_writes(Op::HashSet(key.clone(), vec![pair("late", 1)]))?;
         redis.script_writes(Op::Expire(key.clone(), redis.now_ms + 3_600_000))?;
         return Err(String::from("LATE the message came too late"));
+    }
+    let mut registry = None;
+    if call.keys.len() > 5 {
+        let log = Log {
+            meta: &call.keys[5],
+            stream: &call.keys[6],
+            channel: &call.arguments[13],
+        };
+        let changes = current(redis, call, log)?;
+        if is_stale(redis, call, log, &changes.current, 15) {
+            return Err(String::from("STALE"));
+        }
+        registry = Some((log, changes));
     }
     let at = meta.at.max(redis.now_ms);
     let mut entry = format!("{at} ").into_bytes();
@@ -229,6 +266,10 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
             trim_keys(redis, keys)?;
         }
         fields.push((b"k".to_vec(), call.arguments[6].clone()));
+    }
+    if let Some((log, changes)) = registry.filter(|_| call.arguments.len() > 18) {
+        let place = (&call.keys[7], 15, call.number(9));
+        make(redis, call, log, &changes, place)?;
     }
     let changes = !call.arguments[9].is_empty();
     if changes {
@@ -296,4 +337,116 @@ fn tops(redis: &Redis, call: &Call<'_>) -> Reply {
         Reply::text(format!("{current} {head}"))
     };
     Reply::Array(call.keys.iter().map(top).collect())
+}
+
+// Changes of the registry
+
+/// What the log has, in a new epoch if this is another process.
+fn current(redis: &mut Redis, call: &Call<'_>, log: Log<'_>) -> Result<Meta, String> {
+    let mut meta = read(redis, log);
+    if meta.run.as_deref() != Some(call.text(1)) {
+        begin(redis, call, log, &mut meta)?;
+    }
+    Ok(meta)
+}
+
+/// The last change that touched something, of which node it is, and the last of another before.
+fn touched(redis: &Redis, log: Log<'_>, letter: char) -> Option<(u64, String, u64)> {
+    let known = field(redis, log.meta, &letter.to_string())?;
+    let parts: Vec<&str> = known.split(' ').collect();
+    let number = |text: &str| text.parse().expect("a number");
+    Some((number(parts[0]), parts[1].to_owned(), number(parts[2])))
+}
+
+fn is_stale(redis: &Redis, call: &Call<'_>, log: Log<'_>, current: &str, first: usize) -> bool {
+    let letters = call.text(first + 3);
+    if !letters.is_empty() && call.text(first + 1) != current {
+        return true;
+    }
+    letters.chars().any(|letter| {
+        let last = touched(redis, log, letter).map_or(0, |(last, by, before)| {
+            if by == call.text(first) { before } else { last }
+        });
+        last > call.number(first + 2)
+    })
+}
+
+fn make(
+    redis: &mut Redis,
+    call: &Call<'_>,
+    log: Log<'_>,
+    meta: &Meta,
+    (facts, first, entries_max): (&Bytes, usize, u64),
+) -> Result<(u64, u64), String> {
+    let (number, node) = (meta.head + 1, call.text(first).to_owned());
+    let at = meta.at.max(redis.now_ms);
+    let mut text = format!("{at} {node} ").into_bytes();
+    text.extend_from_slice(&call.arguments[first + 4]);
+    redis.script_writes(Op::Add {
+        key: log.stream.clone(),
+        id: number,
+        fields: vec![
+            (b"d".to_vec(), text.clone()),
+            (b"k".to_vec(), call.arguments[first + 5].clone()),
+        ],
+        entries_max,
+    })?;
+    let pairs = vec![pair("h", number), pair("t", at)];
+    redis.script_writes(Op::HashSet(log.meta.clone(), pairs))?;
+    for letter in call.text(first + 4).to_owned().chars() {
+        let before = touched(redis, log, letter).map_or(
+            0,
+            |(last, by, before)| {
+                if by == node { before } else { last }
+            },
+        );
+        let pairs = vec![pair(
+            &letter.to_string(),
+            format!("{number} {node} {before}"),
+        )];
+        redis.script_writes(Op::HashSet(log.meta.clone(), pairs))?;
+    }
+    let largest = call.text(first + 7);
+    if !largest.is_empty() {
+        let known = field(redis, facts, "").map_or(0, |text| text.parse().expect("a number"));
+        if call.number(first + 7) > known {
+            redis.script_writes(Op::HashSet(facts.clone(), vec![pair("", largest)]))?;
+        }
+    }
+    let rest = &call.arguments[first + 8..];
+    let (forgets, puts) = rest.split_at(call.number(first + 8) as usize);
+    for key in forgets {
+        redis.script_writes(Op::HashRemove(facts.clone(), key.clone()))?;
+    }
+    for fact in puts.chunks(2) {
+        let pairs = vec![(fact[0].clone(), fact[1].clone())];
+        redis.script_writes(Op::HashSet(facts.clone(), pairs))?;
+    }
+    let mut message = format!("E{} {number} ", meta.current).into_bytes();
+    message.extend_from_slice(&text);
+    redis.publish(log.channel, message);
+    Ok((number, at))
+}
+
+fn make_change(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let log = call.log();
+    let meta = current(redis, call, log)?;
+    let (keys, word) = (&call.keys[3], &call.arguments[12]);
+    let known = redis.data.hash(keys).and_then(|hash| hash.get(word));
+    let known = known.map(|known| str::from_utf8(known).expect("text").parse());
+    if let Some(Ok(known)) = known
+        && is_there(redis, log, known, meta.head, word)
+    {
+        return Ok(said(&meta.current, known, 0, 1));
+    }
+    if is_stale(redis, call, log, &meta.current, 7) {
+        return Err(String::from("STALE"));
+    }
+    let pairs = vec![(word.clone(), (meta.head + 1).to_string().into_bytes())];
+    redis.script_writes(Op::HashSet(keys.clone(), pairs))?;
+    let until = redis.now_ms + call.number(5);
+    redis.script_writes(Op::Expire(keys.clone(), until))?;
+    let place = (&call.keys[2], 7, call.number(6));
+    let (number, at) = make(redis, call, log, &meta, place)?;
+    Ok(said(&meta.current, number, at, 0))
 }

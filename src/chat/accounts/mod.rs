@@ -2,6 +2,7 @@
 //! connections they have. Knows no password and no token: who calls has verified them. What changes
 //! is changed in the registry at once, and answered when it is kept.
 
+mod elsewhere;
 mod leaving;
 mod made;
 mod person;

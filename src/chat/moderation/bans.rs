@@ -253,10 +253,6 @@ impl Chat {
             return;
         }
         let change = self.registry.change(wall, Vec::new(), ended, None);
-        if self.registry.is_deferred() {
-            // Each server does it by itself.
-            return self.registry.apply(&change);
-        }
         effects.push(Effect::Change {
             change: Box::new(change),
             to: None,

@@ -87,7 +87,7 @@ impl Chat {
         let highest = wearers.iter().map(|one| self.role_of(*one, room)).max();
         let kicked = wearers.first().and_then(|one| self.nick_of(*one));
         let elsewhere = Nick::parse(nick).ok();
-        let elsewhere = elsewhere.filter(|_| self.registry.is_deferred());
+        let elsewhere = elsewhere.filter(|_| self.registry.is_shared());
         let kicked = kicked.or(elsewhere.as_ref());
         let Some(nick) = kicked.map(|nick| nick.as_smol_str().clone()) else {
             let nick = text::excerpt(nick);

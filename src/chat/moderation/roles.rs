@@ -138,7 +138,7 @@ impl Chat {
             };
             (vec![fact], Vec::new())
         };
-        let change = self.registry.change(now.wall, puts, forgets, Some(audit));
+        let change = self.registry.propose(now.wall, puts, forgets, Some(audit));
         let done = || Event::Done(format!("@{name} is {} here", role.name()));
         effects.push(Effect::Change {
             change: Box::new(change),

@@ -222,7 +222,7 @@ impl Chat {
         forgets.push(FactKey::Rules { room: name });
         let change = self
             .registry
-            .change(now.wall, Vec::new(), forgets, Some(audit));
+            .propose(now.wall, Vec::new(), forgets, Some(audit));
         effects.push(Effect::Change {
             change: Box::new(change),
             to: Some(id),

@@ -273,7 +273,7 @@ impl Chat {
         };
         let forgets = self.replaced(place, order.kind, target);
         let puts = sanctions.iter().cloned().map(Fact::Sanction).collect();
-        let change = self.registry.change(now.wall, puts, forgets, Some(audit));
+        let change = self.registry.propose(now.wall, puts, forgets, Some(audit));
         let shown_room = place.room.filter(|_| target.kind != TargetKind::Address);
         effects.push(Effect::Change {
             change: Box::new(change),
@@ -349,7 +349,7 @@ impl Chat {
         };
         let change = self
             .registry
-            .change(now.wall, Vec::new(), keys, Some(audit));
+            .propose(now.wall, Vec::new(), keys, Some(audit));
         let shown_room = place.room.filter(|_| target.kind != TargetKind::Address);
         effects.push(Effect::Change {
             change: Box::new(change),

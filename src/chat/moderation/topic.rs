@@ -61,7 +61,7 @@ impl Chat {
         } else {
             (vec![Fact::Rules { room: name, rules }], Vec::new())
         };
-        let change = self.registry.change(now.wall, puts, forgets, Some(audit));
+        let change = self.registry.propose(now.wall, puts, forgets, Some(audit));
         effects.push(Effect::Change {
             change: Box::new(change),
             to: Some(id),

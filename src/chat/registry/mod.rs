@@ -4,6 +4,7 @@
 //! encoding.
 
 mod accounts;
+mod early;
 mod fact;
 mod sanctions;
 
@@ -18,9 +19,10 @@ use crate::carry::carried;
 use crate::chat::{Nick, Role};
 use crate::id::{AccountId, Millis};
 use accounts::Accounts;
+use early::Early;
 use sanctions::Sanctions;
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
@@ -48,8 +50,9 @@ pub struct Registry {
     changes: u64,
     /// The largest id that an account has had since the start, or has in the store.
     accounts: u32,
-    /// Changes are made when they come back from an engine that others share.
-    is_deferred: bool,
+    /// An engine that other servers share puts changes in order.
+    is_shared: bool,
+    early: Early,
 }
 
 impl Registry {
@@ -82,6 +85,9 @@ impl Registry {
             self.sanctions.put(sanction);
             self.sanction_count += 1;
         }
+        if let Fact::Account(account) = &fact {
+            self.accounts = self.accounts.max(account.id.0.get());
+        }
         self.index.add(&fact);
         self.facts.insert(key, fact);
     }
@@ -97,24 +103,14 @@ impl Registry {
         }
     }
 
-    /// From here on [`Registry::change`] changes nothing: [`Registry::apply`] does, once an engine that
-    /// other servers share has put the change in order.
-    pub fn defer(&mut self) {
-        self.is_deferred = true;
+    /// From here on an engine that other servers share puts changes in order: what this server has
+    /// made early is to be ended by [`Registry::settle`] or [`Registry::take_back`].
+    pub fn share(&mut self) {
+        self.is_shared = true;
     }
 
-    pub const fn is_deferred(&self) -> bool {
-        self.is_deferred
-    }
-
-    /// Makes a change that was put in order elsewhere.
-    pub fn apply(&mut self, change: &Change) {
-        for key in &change.forgets {
-            self.forget(key);
-        }
-        for fact in &change.puts {
-            self.put(fact.clone());
-        }
+    pub const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Changes the facts, at once. The change is to be kept: changes must reach the store in the
@@ -127,18 +123,156 @@ impl Registry {
         forgets: Vec<FactKey>,
         audit: Option<Audit>,
     ) -> Change {
+        let change = self.numbered(at, puts, forgets, audit);
+        if self.is_shared {
+            let keys = change.forgets.iter().cloned();
+            let keys = keys.chain(change.puts.iter().map(Fact::key));
+            let keys: BTreeSet<FactKey> = keys.collect();
+            let before = keys.into_iter().map(|key| {
+                let fact = self.facts.get(&key).cloned();
+                (key, fact)
+            });
+            let before = before.collect();
+            self.early.begin(change.number, before);
+        }
+        self.apply(&change);
+        change
+    }
+
+    /// The same, but that a shared engine puts the change in order before it is made.
+    #[must_use]
+    pub fn propose(
+        &mut self,
+        at: Millis,
+        puts: Vec<Fact>,
+        forgets: Vec<FactKey>,
+        audit: Option<Audit>,
+    ) -> Change {
+        let change = self.numbered(at, puts, forgets, audit);
+        if !self.is_shared {
+            self.apply(&change);
+        }
+        change
+    }
+
+    fn numbered(
+        &mut self,
+        at: Millis,
+        puts: Vec<Fact>,
+        forgets: Vec<FactKey>,
+        audit: Option<Audit>,
+    ) -> Change {
         self.changes += 1;
-        let change = Change {
+        Change {
             number: self.changes,
             at,
             puts,
             forgets,
             audit,
-        };
-        if !self.is_deferred {
-            self.apply(&change);
         }
-        change
+    }
+
+    /// Makes a change that was put in order elsewhere.
+    pub fn apply(&mut self, change: &Change) {
+        for key in &change.forgets {
+            self.forget(key);
+        }
+        for fact in &change.puts {
+            self.put(fact.clone());
+        }
+    }
+
+    /// What of a change that a shared engine has put in order is still to be made here, by
+    /// [`Registry::apply`]. `own`: this server has made it, under this number.
+    #[must_use]
+    pub fn absorb(&mut self, change: &Change, own: Option<u64>) -> Change {
+        let mut rest = without_facts(change);
+        let put: BTreeSet<FactKey> = change.puts.iter().map(Fact::key).collect();
+        for key in change.forgets.iter().filter(|key| !put.contains(key)) {
+            let is_early = self.early.note(key, None) && own.is_some();
+            if !is_early && self.facts.contains_key(key) {
+                rest.forgets.push(key.clone());
+            }
+        }
+        for fact in &change.puts {
+            let key = fact.key();
+            let is_early = self.early.note(&key, Some(fact)) && own.is_some();
+            if !is_early && self.facts.get(&key) != Some(fact) {
+                rest.puts.push(fact.clone());
+            }
+        }
+        if let Some(number) = own {
+            let settled = self.early.end(number);
+            self.add_settled(settled, &mut rest);
+        }
+        rest
+    }
+
+    /// What is to be changed so that all facts are these.
+    #[must_use]
+    pub fn difference(&mut self, kept: Snapshot, at: Millis) -> Change {
+        self.accounts = self.accounts.max(kept.accounts);
+        let kept = kept.facts.into_iter().map(|fact| (fact.key(), fact));
+        let mut kept: BTreeMap<FactKey, Fact> = kept.collect();
+        let early: BTreeSet<FactKey> = self.early.keys().into_iter().collect();
+        for key in &early {
+            let fact = kept.remove(key);
+            self.early.note(key, fact.as_ref());
+        }
+        let gone = self.facts.keys();
+        let gone = gone.filter(|key| !kept.contains_key(key) && !early.contains(key));
+        let forgets = gone.cloned().collect();
+        kept.retain(|key, fact| self.facts.get(key) != Some(fact));
+        Change {
+            number: 0,
+            at,
+            puts: kept.into_values().collect(),
+            forgets,
+            audit: None,
+        }
+    }
+
+    /// The changes of this server up to a number are in order. Returns what is still to be changed.
+    #[must_use]
+    pub fn settle(&mut self, upto: u64) -> Change {
+        let mut rest = nothing();
+        for number in self.early.upto(upto) {
+            let settled = self.early.end(number);
+            self.add_settled(settled, &mut rest);
+        }
+        rest
+    }
+
+    /// A change of this server was refused by the shared engine. Returns what is to be changed so
+    /// that it was not made.
+    #[must_use]
+    pub fn take_back(&mut self, number: u64) -> Change {
+        let mut rest = nothing();
+        let settled = self.early.end(number);
+        self.add_settled(settled, &mut rest);
+        rest
+    }
+
+    /// The changes of this server under way which are about an account that another server has
+    /// changed: they will be refused.
+    pub fn overtaken_by(&self, change: &Change) -> Vec<u64> {
+        let put = change.puts.iter().map(Fact::key);
+        let keys = change.forgets.iter().cloned().chain(put);
+        let accounts = keys.filter(|key| matches!(key, FactKey::Account(_)));
+        let about = accounts.flat_map(|key| self.early.about(&key));
+        about.collect()
+    }
+
+    fn add_settled(&self, settled: Vec<(FactKey, Option<Fact>)>, rest: &mut Change) {
+        for (key, fact) in settled {
+            if self.facts.get(&key) == fact.as_ref() {
+                continue;
+            }
+            match fact {
+                Some(fact) => rest.puts.push(fact),
+                None => rest.forgets.push(key),
+            }
+        }
     }
 
     pub fn get(&self, key: &FactKey) -> Option<&Fact> {
@@ -410,5 +544,24 @@ impl Registry {
 
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty()
+    }
+}
+
+const fn nothing() -> Change {
+    Change {
+        number: 0,
+        at: Millis(0),
+        puts: Vec::new(),
+        forgets: Vec::new(),
+        audit: None,
+    }
+}
+
+fn without_facts(change: &Change) -> Change {
+    Change {
+        number: change.number,
+        at: change.at,
+        audit: change.audit.clone(),
+        ..nothing()
     }
 }

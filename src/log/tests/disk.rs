@@ -151,6 +151,7 @@ impl Inner {
             | Request::AuditExport { .. }
             | Request::Check { .. }
             | Request::Number(_)
+            | Request::Propose(_)
             | Request::Close { .. } => {
                 panic!("an operator asks, or a log with a shared engine")
             }

@@ -4,7 +4,7 @@
 use super::super::link::Which;
 use super::super::messages::{Found, timed};
 use super::super::rooms::{Outcome, Stage};
-use super::super::scripts::{self, Range};
+use super::super::scripts::{self, Of, Range};
 use super::{Ask, Engine, REFILL_BYTES, SUBSCRIBE_MAX, TOPS_MAX, TOPS_STEPS, by_name};
 use crate::id::{RoomId, Seq};
 use crate::log::EpochInfo;
@@ -50,7 +50,8 @@ impl Engine {
         };
         let link = &mut self.links[Which::Commands as usize];
         link.ask(ask, self.now, |out, loaded| {
-            scripts::page(out, by_name(loaded, with_text), &room.name, range);
+            let of = Of::Room(&room.name);
+            scripts::page(out, by_name(loaded, with_text), of, range);
         });
     }
 
@@ -117,9 +118,6 @@ impl Engine {
             .clamp(SUBSCRIBE_MAX, TOPS_MAX);
         let (ids, next) = self.rooms.live_from(self.tops_next, count);
         self.tops_next = next;
-        if ids.is_empty() {
-            return;
-        }
         self.tops_asked = true;
         let rooms = ids.iter().filter_map(|id| self.rooms.get(*id));
         let names: Vec<&str> = rooms.map(|room| room.name.as_str()).collect();

@@ -5,7 +5,7 @@ use super::super::link::Which;
 use super::super::messages::{Published, State, written};
 use super::super::report::Report;
 use super::super::rooms::{Outcome, Room, Stage};
-use super::super::scripts::{self, Incarnation};
+use super::super::scripts::{self, Incarnation, Of};
 use super::{Ask, Engine, SUBSCRIBE_MAX, by_name};
 use crate::id::{Millis, RoomId, Seq};
 use crate::log::{Answer, EpochInfo};
@@ -60,7 +60,8 @@ impl Engine {
         let seen = after.map_or(room.last.0, |_| u32::MAX);
         let seen = (epoch.as_str(), seen);
         link.ask(Ask::Open(id), self.now, |out, loaded| {
-            scripts::open(out, by_name(loaded, with_text), &room.name, known, seen);
+            let of = Of::Room(&room.name);
+            scripts::open(out, by_name(loaded, with_text), of, known, seen);
         });
     }
 
@@ -166,8 +167,8 @@ impl Engine {
         self.with_room(id, |room, out| {
             let mut outcome = Outcome::default();
             match decoded {
-                Ok(decoded) => {
-                    let ready = decoded.ready(seq, at);
+                Ok(draft) => {
+                    let ready = Ready { seq, at, draft };
                     room.published(ready, &mut outcome, out);
                 }
                 // The stream has it, where it is skipped when it is its turn.
@@ -186,7 +187,7 @@ impl Engine {
         bytes: &[u8],
     ) -> Option<Ready> {
         match entry::decode(bytes, self.node) {
-            Ok(decoded) => Some(decoded.ready(seq, at)),
+            Ok(draft) => Some(Ready { seq, at, draft }),
             Err(damaged) => {
                 let room = self.rooms.get(id)?.name.clone();
                 self.reports.push(Report::Unreadable {

@@ -4,7 +4,7 @@ use super::super::entry;
 use super::super::link::Which;
 use super::super::messages::{Found, timed};
 use super::super::rooms::{Read, Stage};
-use super::super::scripts::{self, Range};
+use super::super::scripts::{self, Of, Range};
 use super::{Ask, CLOSED, Engine, by_name};
 use crate::id::{RoomId, Seq};
 use crate::log::{Answer, Page};
@@ -28,7 +28,8 @@ impl Engine {
         };
         let link = &mut self.links[Which::Commands as usize];
         link.ask(Ask::Read(id, read), self.now, |out, loaded| {
-            scripts::page(out, by_name(loaded, with_text), &room.name, range);
+            let of = Of::Room(&room.name);
+            scripts::page(out, by_name(loaded, with_text), of, range);
         });
     }
 
@@ -84,9 +85,7 @@ fn page(read: Read, last: Seq, found: Found<'_>, node: u64) -> Result<Page, &'st
             page.oldest = seq;
         }
         let (at, bytes) = timed(bytes).ok_or("an entry has no time")?;
-        let draft = entry::decode(bytes, node)
-            .map_err(|damaged| damaged.0)?
-            .draft;
+        let draft = entry::decode(bytes, node).map_err(|damaged| damaged.0)?;
         let entry = entry::present(seq, at, draft, change).map_err(|damaged| damaged.0)?;
         page.entries.push(entry);
         page.complete_to = seq;

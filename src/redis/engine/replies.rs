@@ -82,15 +82,30 @@ impl Engine {
             }
             Ask::Tops(rooms) => {
                 self.tops_asked = false;
-                let tops = value.list().ok_or_else(unclear)?;
-                for (id, top) in rooms.into_iter().zip(tops) {
+                let mut tops = value.list().ok_or_else(unclear)?;
+                for (id, top) in rooms.into_iter().zip(tops.by_ref()) {
                     self.top_came(id, top.text().and_then(read_top));
                 }
+                let registry = tops.next().ok_or_else(unclear)?;
+                self.facts_top(registry.text().and_then(read_top));
             }
             Ask::Keys { session } => {
                 let list = value.list().ok_or_else(unclear)?;
                 let keys = keys::read(list, &self.rooms);
                 self.answers.push(Answer::Keys { session, keys });
+            }
+            Ask::Registry { generation } => {
+                let state = State::read(value).ok_or_else(unclear)?;
+                self.facts_are_at(generation, &state);
+            }
+            Ask::Facts { generation } => self.facts_came(generation, value)?,
+            Ask::Changes { generation } => {
+                let found = Found::read(value).ok_or_else(unclear)?;
+                self.changes_came(generation, found);
+            }
+            Ask::Change(proposed) => {
+                let said = Said::read(value).ok_or_else(unclear)?;
+                self.was_changed(&proposed, said);
             }
             Ask::Load => {}
         }
@@ -135,7 +150,18 @@ impl Engine {
                 self.open_failed(id, why);
             }
             Ask::Read(..) | Ask::Keys { .. } => self.fail(ask, &why),
-            Ask::Refill { .. } | Ask::Tops(_) | Ask::Load => return Err(Fault::Broken(why)),
+            Ask::Change(proposed) => self.was_not_changed(&proposed, why),
+            // Asked again with the next comparison.
+            Ask::Registry { .. } => {
+                self.facts.wants_again();
+                let what = "open the registry";
+                self.reports.push(Report::Refused { what, why });
+            }
+            Ask::Refill { .. }
+            | Ask::Tops(_)
+            | Ask::Facts { .. }
+            | Ask::Changes { .. }
+            | Ask::Load => return Err(Fault::Broken(why)),
         }
         Ok(())
     }
@@ -144,6 +170,7 @@ impl Engine {
         let refused = match &*why {
             text if is_full(text) => RefusedWhy::Full,
             text if text.starts_with("ROOMFULL") => RefusedWhy::NotOpen,
+            text if text.starts_with("STALE") => RefusedWhy::Stale,
             _ => RefusedWhy::Failed,
         };
         self.answers.push(Answer::Refused {
@@ -151,6 +178,9 @@ impl Engine {
             tag: asked.tag,
             why: refused,
         });
+        if refused == RefusedWhy::Stale {
+            return;
+        }
         let what = "keep a message";
         self.reports.push(Report::Refused { what, why });
     }
@@ -197,7 +227,10 @@ impl Engine {
             } => self.read_stream(room, generation, first, last, true),
             Ask::Read(id, read) => self.read(id, read, true),
             Ask::Tops(_) => self.tops_asked = false,
-            Ask::Keys { .. } | Ask::Load => {}
+            Ask::Registry { .. } => self.ask_facts(true),
+            Ask::Changes { .. } => self.changes_again(),
+            Ask::Change(proposed) => self.propose(proposed, true),
+            Ask::Keys { .. } | Ask::Facts { .. } | Ask::Load => {}
         }
     }
 
@@ -210,6 +243,10 @@ impl Engine {
         let (Some(channel), Some(message)) = (channel, message) else {
             return;
         };
+        if channel == scripts::CHANGES_CHANNEL.as_bytes() {
+            self.change_published(message);
+            return;
+        }
         let id = scripts::room_of(channel).and_then(|name| self.rooms.find(name));
         let room = id.and_then(|id| self.rooms.get_mut(id));
         let Some(room) = room.filter(|room| room.stage == Stage::Live) else {

@@ -3,28 +3,12 @@
 -- ARGV: 5 the entry, 6 its key in the session ('': none), 7 the key in the stream, 8 for how many
 -- milliseconds keys are known, 9 how many entries are kept, 10 the entry that it changes ('':
 -- none), 11 e or d: whether it edits or deletes, 12 the new text, 13 until when it may be numbered,
--- in milliseconds by this Redis: later, its server may have sent it again.
+-- in milliseconds by this Redis: later, its server may have sent it again. Where it makes a change of
+-- the registry or depends on its changes besides: KEYS 6 the hash of the log of changes, 7 its stream,
+-- 8 the facts; ARGV 14 the channel of changes, 15 and on the change.
 --
--- The order of the writes: the key, the stream, the rest. Where Redis lost the end of them, a key
--- without its entry is found by the stream, and an entry without the hash by the number.
-
--- Whether the entry is the one of the key. What the stream has dropped is believed.
-local function is_there(seq, head)
-    if seq > head then
-        return false
-    end
-    local found = redis.call('XRANGE', KEYS[2], digits(seq) .. '-0', digits(seq) .. '-0')[1]
-    if not found then
-        return seq < oldest(head)
-    end
-    local fields = found[2]
-    for at = 1, #fields, 2 do
-        if fields[at] == 'k' then
-            return fields[at + 1] == ARGV[7]
-        end
-    end
-    return false
-end
+-- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of
+-- them, a key without its entry is found by the stream, and an entry without the hash by the number.
 
 -- The newest 64 keys of the session stay.
 local function trim_keys()
@@ -51,7 +35,7 @@ local function change(seq)
     end
     if seq % 256 == 0 then
         -- Changes by entries that are not kept any more show nowhere.
-        local first, all = oldest(seq), redis.call('HGETALL', KEYS[3])
+        local first, all = oldest(room, seq), redis.call('HGETALL', KEYS[3])
         for at = 1, #all, 2 do
             if tonumber(string.match(all[at + 1], '^.(%d+)')) < first then
                 redis.call('HDEL', KEYS[3], all[at])
@@ -60,15 +44,15 @@ local function change(seq)
     end
 end
 
-local head, at, run, current = read()
+local head, at, run, current = read(room)
 if run ~= ARGV[1] then
-    head, current = begin(head, at)
+    head, current = begin(room, head, at)
 end
 if ARGV[6] ~= '' then
     local known = redis.call('HGET', KEYS[4], ARGV[6])
     if known then
         local seq, when = string.match(known, '^(%d+) (%d+)')
-        if is_there(tonumber(seq), head) then
+        if is_there(room, tonumber(seq), head, ARGV[7]) then
             return {current, seq, when, 1}
         end
     end
@@ -77,14 +61,23 @@ local seq = head + 1
 if seq > 4294967295 then
     return redis.error_reply('ROOMFULL the room has no more numbers')
 end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-if now > tonumber(ARGV[13]) or redis.call('EXISTS', KEYS[5]) == 1 then
+if clock() > tonumber(ARGV[13]) or redis.call('EXISTS', KEYS[5]) == 1 then
     redis.call('HSET', KEYS[5], 'late', 1)
     redis.call('PEXPIRE', KEYS[5], 3600000)
     return redis.error_reply('LATE the message came too late')
 end
-at = math.max(at, now)
+local registry, changes
+if #KEYS > 5 then
+    registry = {meta = KEYS[6], stream = KEYS[7], channel = ARGV[14]}
+    changes = {read(registry)}
+    if changes[3] ~= ARGV[1] then
+        changes[1], changes[4] = begin(registry, changes[1], changes[2])
+    end
+    if is_stale(registry, changes[4], 15) then
+        return redis.error_reply('STALE another node has changed what the entry depends on')
+    end
+end
+at = time_after(at)
 local entry = digits(at) .. ' ' .. ARGV[5]
 local fields = {'d', entry}
 if ARGV[6] ~= '' then
@@ -94,6 +87,9 @@ if ARGV[6] ~= '' then
         trim_keys()
     end
     fields[3], fields[4] = 'k', ARGV[7]
+end
+if #ARGV > 18 then
+    make(registry, KEYS[8], 15, changes[1], changes[2], changes[4], ARGV[9])
 end
 if ARGV[10] ~= '' then
     fields[#fields + 1], fields[#fields + 2] = 'a', ARGV[10]

@@ -318,6 +318,7 @@ impl Engine {
             | Request::AuditExport { .. }
             | Request::Check { .. }
             | Request::Number(_)
+            | Request::Propose(_)
             | Request::Close { .. } => unreachable!("no client asks for {request:?}"),
             Request::Open { room, .. } if is_damaged => Answer::OpenFailed {
                 room: *room,

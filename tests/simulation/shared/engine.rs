@@ -4,12 +4,12 @@
 //! clients.
 
 use super::super::chance::Chance;
-use parlor::chat::registry::{Change, Snapshot};
+use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
 use parlor::chat::{Content, Form};
 use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{
-    Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, Page, PageEntry, RefusedWhy, Request,
-    Started, Store, StoredRoom, Unnumbered,
+    Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, Page, PageEntry, Proposed, RefusedWhy,
+    Request, Started, Store, StoredRoom, Unnumbered, Version,
 };
 use smol_str::SmolStr;
 use std::cell::Cell;
@@ -63,7 +63,8 @@ pub(crate) struct Faults {
 pub(crate) struct Numbered {
     pub(crate) entry: PageEntry,
     pub(crate) key: Key,
-    change: Option<Box<Change>>,
+    /// The number of the change that it makes; 0: it makes none.
+    change: u64,
 }
 
 /// What is kept of a room.
@@ -87,7 +88,7 @@ impl Room {
         found.map(|found| (found.entry.seq, found.entry.at))
     }
 
-    fn numbers(&mut self, draft: &Unnumbered, at: Millis) -> PageEntry {
+    fn numbers(&mut self, draft: &Unnumbered, change: u64, at: Millis) -> PageEntry {
         let entry = PageEntry {
             seq: Seq(self.head().0 + 1),
             at,
@@ -98,7 +99,7 @@ impl Room {
         self.entries.push_back(Numbered {
             entry: entry.clone(),
             key: draft.key.clone(),
-            change: draft.change.clone(),
+            change,
         });
         entry
     }
@@ -195,14 +196,27 @@ struct Node {
     /// On their way to the engine.
     requests: VecDeque<Request>,
     rooms: BTreeMap<RoomId, Open>,
+    /// How many changes of the registry it has; `None`: it is given all facts.
+    changes: Option<u64>,
+    /// Its changes that were numbered, and the numbers that it gave them.
+    changed: Vec<(u64, u64)>,
     /// On their way to the node.
     results: Vec<Outcome>,
     answers: VecDeque<Answer>,
 }
 
+/// A change of the registry that is in order.
+struct Changed {
+    change: Change,
+    node: usize,
+    own: u64,
+}
+
 /// The engine.
 pub(crate) struct Engine {
     pub(crate) rooms: BTreeMap<SmolStr, Room>,
+    pub(crate) registry: Registry,
+    changes: Vec<Changed>,
     run: EpochInfo,
     nodes: Vec<Node>,
     pub(crate) faults: Faults,
@@ -214,6 +228,8 @@ impl Engine {
     pub(crate) fn new() -> Self {
         Self {
             rooms: BTreeMap::new(),
+            registry: Registry::default(),
+            changes: Vec::new(),
             run: EpochInfo {
                 epoch: 1,
                 salt: 0xabcd,
@@ -238,6 +254,8 @@ impl Engine {
             is_mute: false,
             requests: VecDeque::new(),
             rooms: BTreeMap::new(),
+            changes: None,
+            changed: Vec::new(),
             results: Vec::new(),
             answers: VecDeque::new(),
         });
@@ -269,6 +287,25 @@ impl Engine {
             node.results.clear();
             node.answers.clear();
         }
+    }
+
+    /// A node is given all facts again, as after changes that it may have missed.
+    pub(crate) fn reads_all(&mut self, node: usize) {
+        self.nodes[node].changes = None;
+    }
+
+    /// Facts are lost, and the nodes do not know yet.
+    pub(crate) fn loses_facts(&mut self, is_lost: impl Fn(&Fact) -> bool) {
+        let mut kept = self.registry.snapshot();
+        kept.facts.retain(|fact| !is_lost(fact));
+        self.registry = Registry::restore(kept);
+    }
+
+    /// How many changes have the word in the audit log.
+    pub(crate) fn changes_like(&self, action: &str) -> usize {
+        let audits = self.changes.iter();
+        let audits = audits.filter_map(|changed| changed.change.audit.as_ref());
+        audits.filter(|audit| audit.action == action).count()
     }
 
     /// What a node hands over arrives, and nothing comes back.
@@ -325,7 +362,7 @@ impl Engine {
                     node.answers.clear();
                 }
             }
-            if self.steps_node(node, chance) {
+            if self.steps_node(index, node, chance) {
                 woken.push(index);
             }
         }
@@ -333,12 +370,12 @@ impl Engine {
         woken
     }
 
-    fn steps_node(&mut self, node: &mut Node, chance: &mut Chance) -> bool {
+    fn steps_node(&mut self, index: usize, node: &mut Node, chance: &mut Chance) -> bool {
         let requests = node.channel.requests.take();
         for request in requests {
             match request {
                 // What is handed over before the loss of the link is known is dropped with it.
-                Request::Number(_) if !node.is_up => {}
+                Request::Number(_) | Request::Propose(_) if !node.is_up => {}
                 request => node.requests.push_back(request),
             }
         }
@@ -351,16 +388,17 @@ impl Engine {
                 why,
             });
             if !node.is_up {
+                node.changed.clear();
                 node.requests
-                    .retain(|request| !matches!(request, Request::Number(_)));
+                    .retain(|request| !matches!(request, Request::Number(_) | Request::Propose(_)));
             }
         }
         if !node.is_up {
             self.fails_reads(node, &mut answers);
         } else if !chance.percent(self.faults.late) {
-            self.takes(node, chance);
+            self.takes(index, node, chance);
             if !node.is_mute {
-                self.gives(node, &mut answers, chance);
+                self.gives(index, node, &mut answers, chance);
             }
         }
         let has_answers = !answers.is_empty();
@@ -392,7 +430,7 @@ impl Engine {
         node.requests = kept;
     }
 
-    fn takes(&mut self, node: &mut Node, chance: &mut Chance) {
+    fn takes(&mut self, index: usize, node: &mut Node, chance: &mut Chance) {
         while let Some(request) = node.requests.pop_front() {
             match request {
                 Request::Open { room, name } => {
@@ -408,7 +446,8 @@ impl Engine {
                 Request::Close { room } => {
                     node.rooms.remove(&room);
                 }
-                Request::Number(draft) => self.numbers(node, *draft, chance),
+                Request::Number(draft) => self.numbers(index, node, *draft, chance),
+                Request::Propose(proposed) => self.takes_change(index, node, &proposed, chance),
                 Request::Read {
                     room,
                     log_gen,
@@ -444,18 +483,77 @@ impl Engine {
         })
     }
 
-    fn numbers(&mut self, node: &mut Node, draft: Unnumbered, chance: &mut Chance) {
+    fn version(&self) -> Version {
+        Version {
+            epoch: EpochInfo { epoch: 1, salt: 1 },
+            number: self.changes.len() as u64,
+        }
+    }
+
+    /// Whether another node has changed accounts since what a change of them was made with.
+    fn is_stale(&self, index: usize, proposed: &Proposed) -> bool {
+        let seen = proposed.seen.map_or(0, |seen| seen.number) as usize;
+        let since = self.changes[seen..].iter();
+        let mut others = since.filter(|changed| changed.node != index);
+        is_of_accounts(&proposed.change) && others.any(|other| is_of_accounts(&other.change))
+    }
+
+    /// Puts a change in order. Returns its number.
+    fn changes(&mut self, index: usize, proposed: &Proposed) -> u64 {
+        let own = proposed.change.number;
+        let number = self.changes.len() as u64 + 1;
+        let change = Change {
+            number,
+            ..proposed.change.clone()
+        };
+        self.registry.apply(&change);
+        self.changes.push(Changed {
+            change,
+            node: index,
+            own,
+        });
+        number
+    }
+
+    fn takes_change(
+        &mut self,
+        index: usize,
+        node: &mut Node,
+        proposed: &Proposed,
+        chance: &mut Chance,
+    ) {
+        let own = proposed.change.number;
+        let before = self.changes.iter();
+        let mut before = before.filter(|one| one.node == index && one.own == own);
+        if let Some(before) = before.next() {
+            node.changed.push((own, before.change.number));
+        } else if chance.percent(self.faults.refused) || self.is_stale(index, proposed) {
+            node.answers.push_back(Answer::NotChanged { number: own });
+        } else {
+            let number = self.changes(index, proposed);
+            node.changed.push((own, number));
+        }
+    }
+
+    fn numbers(&mut self, index: usize, node: &mut Node, draft: Unnumbered, chance: &mut Chance) {
         let (room, tag) = (draft.room, draft.tag);
         if chance.percent(self.faults.refused) {
             let why = RefusedWhy::Full;
             return node.answers.push_back(Answer::Refused { room, tag, why });
         }
         let at = Millis(self.clock);
+        let known = self.room(&draft.name).of_key(&draft.key);
+        let change = draft.change.as_deref().filter(|_| known.is_none());
+        if change.is_some_and(|change| self.is_stale(index, change)) {
+            let why = RefusedWhy::Stale;
+            return node.answers.push_back(Answer::Refused { room, tag, why });
+        }
+        let change = change.map_or(0, |change| self.changes(index, change));
         let kept = self.room(&draft.name);
-        let (seq, at, is_duplicate) = match kept.of_key(&draft.key) {
+        let (seq, at, is_duplicate) = match known {
             Some((seq, at)) => (seq, at, true),
             None => {
-                let entry = kept.numbers(&draft, at);
+                let entry = kept.numbers(&draft, change, at);
                 self.numbered += 1;
                 (entry.seq, entry.at, false)
             }
@@ -468,7 +566,14 @@ impl Engine {
         });
     }
 
-    fn gives(&mut self, node: &mut Node, answers: &mut Vec<Answer>, chance: &mut Chance) {
+    fn gives(
+        &mut self,
+        index: usize,
+        node: &mut Node,
+        answers: &mut Vec<Answer>,
+        chance: &mut Chance,
+    ) {
+        self.gives_changes(index, node, answers, chance);
         self.gives_epochs(node, answers);
         self.gives_entries(node, answers, chance);
         let rooms = &node.rooms;
@@ -486,6 +591,41 @@ impl Engine {
             is_duplicate: result.is_duplicate,
         }));
         answers.extend(node.answers.drain(..));
+    }
+
+    fn gives_changes(
+        &self,
+        index: usize,
+        node: &mut Node,
+        answers: &mut Vec<Answer>,
+        chance: &mut Chance,
+    ) {
+        let version = self.version();
+        let mut next = node.changes.unwrap_or_else(|| {
+            let facts = Box::new(self.registry.snapshot());
+            answers.push(Answer::Facts { facts, version });
+            version.number
+        });
+        for changed in &self.changes[next as usize..] {
+            if chance.percent(self.faults.late) {
+                break;
+            }
+            next = changed.change.number;
+            answers.push(Answer::Applied {
+                change: Box::new(changed.change.clone()),
+                version: Version {
+                    number: next,
+                    ..version
+                },
+                own: (changed.node == index).then_some(changed.own),
+            });
+        }
+        node.changes = Some(next);
+        let first = node.changed.iter().position(|(_, number)| *number > next);
+        let count = first.unwrap_or(node.changed.len());
+        if let Some((upto, _)) = node.changed.drain(..count).next_back() {
+            answers.push(Answer::Changed { upto });
+        }
     }
 
     /// What was numbered in a lost epoch and not reported is numbered again.
@@ -529,15 +669,23 @@ impl Engine {
                     break;
                 }
                 let numbered = &room.entries[(open.next.0 - room.oldest.0) as usize];
+                if node.changes.is_none_or(|known| known < numbered.change) {
+                    break;
+                }
                 let entry = numbered.entry.clone();
-                let change = numbered.change.clone();
-                answers.push(Answer::Entry {
-                    room: *id,
-                    entry,
-                    change,
-                });
+                answers.push(Answer::Entry { room: *id, entry });
                 open.next = Seq(open.next.0 + 1);
             }
         }
     }
+}
+
+fn is_of_accounts(change: &Change) -> bool {
+    let puts = change.puts.iter();
+    let forgets = change.forgets.iter();
+    puts.into_iter()
+        .any(|fact| matches!(fact, Fact::Account(_)))
+        || forgets
+            .into_iter()
+            .any(|key| matches!(key, FactKey::Account(_)))
 }

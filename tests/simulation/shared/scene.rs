@@ -10,6 +10,7 @@ use parlor::budget;
 use parlor::config::Config;
 use parlor::id::{Peer, Tick};
 use parlor::net::Net;
+use parlor::password::{Busy, Outcome, Passwords, Secret, Work};
 use parlor::server::{Server, Turn};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,9 +27,31 @@ pub(super) struct Client {
     socket: usize,
     ear: Ear,
     is_plain: bool,
+    is_closed: bool,
     /// The objects or lines that were sent to it.
     pub(super) heard: Vec<Value>,
     id: u64,
+}
+
+/// A stand-in for argon2: a hash that can be read, in the next turn.
+#[derive(Default)]
+struct Hasher(Vec<(u64, Outcome)>);
+
+impl Passwords for Hasher {
+    fn begin(&mut self, tag: u64, work: Work) -> Result<(), Busy> {
+        let hashed = |password: &Secret| String::from_utf8_lossy(password.as_bytes()).into_owned();
+        let outcome = match work {
+            Work::Hash { password } => Outcome::Hashed(hashed(&password)),
+            Work::Verify { password, kept } if kept == Some(hashed(&password)) => Outcome::Matches,
+            Work::Verify { .. } => Outcome::Differs,
+        };
+        self.0.push((tag, outcome));
+        Ok(())
+    }
+
+    fn receive(&mut self, outcomes: &mut Vec<(u64, Outcome)>) {
+        outcomes.append(&mut self.0);
+    }
 }
 
 impl Scene {
@@ -42,7 +65,9 @@ impl Scene {
         let servers = (0..nodes).map(|_| {
             let net = SimNet::new(1, net::Faults::NONE, 1);
             let keeping = engine.serves(&mut chance);
-            Server::new(config.clone(), net, 100, chance.next(), keeping)
+            let mut server = Server::new(config.clone(), net, 100, chance.next(), keeping);
+            server.use_passwords(Box::<Hasher>::default());
+            server
         });
         let nodes = servers.collect();
         Self {
@@ -72,6 +97,7 @@ impl Scene {
                 .ear
                 .hear(&net.read_as_client(client.socket, usize::MAX));
             while let Some(seen) = client.ear.next() {
+                client.is_closed |= matches!(seen, Seen::Close { .. });
                 if let Seen::Line(text) = seen {
                     client.heard.push(match client.is_plain {
                         true => Value::String(text),
@@ -122,6 +148,7 @@ impl Scene {
             socket,
             ear: Ear::default(),
             is_plain,
+            is_closed: false,
             heard: Vec::new(),
             id: 0,
         });
@@ -218,6 +245,15 @@ impl Scene {
         let heard = std::mem::take(&mut self.clients[who].heard).into_iter();
         let text = |line: Value| line.as_str().map(str::to_owned);
         heard.filter_map(text).collect()
+    }
+
+    /// The number of the last request.
+    pub(super) fn asked(&self, who: usize) -> u64 {
+        self.clients[who].id
+    }
+
+    pub(super) fn is_closed(&self, who: usize) -> bool {
+        self.clients[who].is_closed
     }
 
     /// The answer to a request: `ok`, or the code.

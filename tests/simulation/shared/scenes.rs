@@ -1,6 +1,8 @@
 //! One scene for each rule of several servers on one engine. Knows no random.
 
 use super::scene::{Scene, config};
+use parlor::chat::registry::Fact;
+use parlor::log::CUT_OFF_TICKS;
 use serde_json::{Value, json};
 
 const LOST: &str = "* the connection to the other servers is lost; what you say waits";
@@ -10,7 +12,7 @@ fn texts(messages: Vec<(u64, String)>) -> Vec<String> {
     messages.into_iter().map(|(_, text)| text).collect()
 }
 
-fn with_operators() -> Scene {
+pub(super) fn with_operators() -> Scene {
     let mut config = config();
     config.chat.operator_token = Some(String::from("secret"));
     Scene::with(2, config)
@@ -479,26 +481,107 @@ fn ban_removes_the_member_of_another_server_and_keeps_it_out() {
 }
 
 #[test]
-fn what_other_servers_would_not_learn_of_is_refused() {
+fn search_is_refused_where_servers_share() {
     let mut scene = with_operators();
     let ann = scene.joins(0);
-    scene.asks(ann, "op", &[("token", json!("secret"))]);
     let search = [("room", json!("lobby")), ("query", json!("tea"))];
     let id = scene.asks(ann, "search", &search);
     assert_eq!(scene.answer(ann, id), Some("not_allowed"));
-    let close = [("room", json!("lobby"))];
-    let id = scene.asks(ann, "close_room", &close);
-    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
-    let ban = [("nick", json!("mallory"))];
+}
+
+// The registry
+
+/// An operator at the first server, and a member at the second.
+fn operator_and_member() -> (Scene, usize, usize) {
+    let mut scene = with_operators();
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.asks(ann, "op", &[("token", json!("secret"))]);
+    (scene, ann, bob)
+}
+
+fn nick(nick: &str) -> [(&'static str, Value); 1] {
+    [("nick", json!(nick))]
+}
+
+#[test]
+fn ban_from_the_server_reaches_the_members_of_all_servers() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.engine.faults.late = 100;
+    let id = scene.asks(ann, "ban", &nick("c1"));
+    assert_eq!(scene.answer(ann, id), None, "it is not in order yet");
+    scene.engine.faults.late = 0;
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    let last = scene.all(bob, "banned");
+    assert_eq!(last.last().expect("it is banned")["you"], json!(true));
+}
+
+#[test]
+fn closed_room_loses_its_members_at_all_servers() {
+    let (mut scene, ann, bob) = operator_and_member();
+    let id = scene.asks(ann, "close_room", &lobby("reason", json!("over")));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    for who in [ann, bob] {
+        let last = scene.all(who, "kicked");
+        assert_eq!(last.last().expect("it is over")["you"], json!(true));
+    }
+}
+
+#[test]
+fn ban_is_known_to_a_server_at_which_the_room_is_not_open() {
+    let (mut scene, ann, _) = operator_and_member();
+    scene.asks(ann, "join", &[("room", json!("den"))]);
+    let ban = [("room", json!("den")), ("nick", json!("c2"))];
     let id = scene.asks(ann, "ban", &ban);
-    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
-    let id = scene.comes(0);
-    scene.asks(id, "nick", &[("nick", json!("mallory"))]);
-    assert_eq!(scene.all(id, "error").len(), 0, "no one is banned");
-    let account = [
-        ("account", json!("ann")),
-        ("password", json!("correct horse battery")),
-    ];
-    let id = scene.asks(ann, "register", &account);
-    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    let mallory = scene.comes(1);
+    let id = scene.asks(mallory, "join", &[("room", json!("den"))]);
+    assert_eq!(scene.answer(mallory, id), Some("banned"));
+}
+
+#[test]
+fn change_that_waits_for_the_link_is_made_once_and_answered() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.engine.mutes(0, true);
+    let id = scene.asks(ann, "ban", &nick("c1"));
+    // It was put in order, and the answer is lost.
+    scene.engine.links(0, false);
+    scene.engine.mutes(0, false);
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), None);
+    scene.engine.links(0, true);
+    scene.turns();
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    assert_eq!(scene.engine.changes_like("ban"), 1);
+    assert_eq!(scene.all(bob, "banned").len(), 1);
+}
+
+#[test]
+fn change_that_has_waited_for_30_seconds_is_refused() {
+    let (mut scene, ann, _) = operator_and_member();
+    scene.engine.links(0, false);
+    let id = scene.asks(ann, "ban", &nick("mallory"));
+    scene.pass(CUT_OFF_TICKS + 10);
+    assert_eq!(scene.answer(ann, id), Some("store_unavailable"));
+    scene.engine.links(0, true);
+    scene.turns();
+    assert_eq!(scene.engine.changes_like("ban"), 0);
+}
+
+#[test]
+fn facts_that_are_read_again_are_made_here_and_those_that_are_gone_are_not() {
+    let (mut scene, ann, _) = operator_and_member();
+    scene.asks(ann, "ban", &nick("mallory"));
+    scene.asks(ann, "topic", &lobby("topic", json!("tea")));
+    scene
+        .engine
+        .loses_facts(|fact| matches!(fact, Fact::Sanction(_)));
+    scene.engine.reads_all(1);
+    let cat = scene.joins(1);
+    assert_eq!(scene.all(cat, "joined")[0]["topic"], json!("tea"));
+    let id = scene.asks(cat, "nick", &nick("mallory"));
+    assert_eq!(scene.answer(cat, id), Some("ok"));
+    let dan = scene.comes(0);
+    let id = scene.asks(dan, "nick", &nick("mallory"));
+    assert_ne!(scene.answer(dan, id), Some("ok"), "the ban is known there");
 }

@@ -1,0 +1,259 @@
+//! Changes of the registry as bytes, which all servers of an engine read and write, and as words of
+//! the scripts. Owns the layout, which stays for good: a program that knows a later one knows this
+//! too. Knows no room.
+
+use super::messages::written;
+use super::resp::Command;
+use crate::carry::{Carry, Damaged, Reader, Writer};
+use crate::chat::Role;
+use crate::chat::registry::{Change, Fact, FactKey};
+use crate::log::{Proposed, Version};
+use smol_str::{SmolStr, format_smolstr};
+
+/// The first byte of each change, fact and key.
+const LAYOUT: u8 = 1;
+/// The field of the facts that has the largest id of an account.
+pub(super) const LARGEST: &[u8] = b"";
+
+/// What a change depends on, or touches: accounts and who owns rooms.
+const ACCOUNTS: char = 'A';
+/// Whom something keeps from speaking or from being there.
+const ORDER: char = 'S';
+
+fn bytes(value: &impl Carry) -> Vec<u8> {
+    let mut to = Writer::default();
+    to.put(&[LAYOUT]);
+    value.write(&mut to);
+    to.into_bytes()
+}
+
+fn value<T: Carry>(bytes: &[u8]) -> Result<T, Damaged> {
+    let mut from = Reader::new(bytes, u32::from(LAYOUT));
+    if u8::read(&mut from)? != LAYOUT {
+        return Err(Damaged("the layout is not known"));
+    }
+    let value = T::read(&mut from)?;
+    from.end()?;
+    Ok(value)
+}
+
+/// # Errors
+/// The bytes are no fact, or of a layout that this program does not know.
+pub fn fact(bytes: &[u8]) -> Result<Fact, Damaged> {
+    value(bytes)
+}
+
+/// A change that was published: the node that has made it, and what it is.
+///
+/// # Errors
+/// The bytes are none, or of a layout that this program does not know.
+pub(super) fn decode(text: &[u8]) -> Result<(u64, Change), Damaged> {
+    let damaged = Damaged("a change has no server");
+    let (node, change) = text.split_at_checked(17).ok_or(damaged)?;
+    let node = str::from_utf8(&node[..16]).map_err(|_| damaged)?;
+    let node = u64::from_str_radix(node, 16).map_err(|_| damaged)?;
+    Ok((node, value(change)?))
+}
+
+/// The words of a change for the scripts, as `registry.lua` has them.
+#[derive(Clone, Debug)]
+pub struct Words {
+    node: u64,
+    seen: Option<Version>,
+    depends: SmolStr,
+    made: Option<Made>,
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    touches: SmolStr,
+    change: Vec<u8>,
+    number: u64,
+    largest: Option<u32>,
+    forgets: Vec<Vec<u8>>,
+    puts: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Words {
+    /// Those of a change.
+    pub fn of(proposed: &Proposed, node: u64) -> Self {
+        let Proposed { change, seen } = proposed;
+        let put: Vec<FactKey> = change.puts.iter().map(Fact::key).collect();
+        let gone = change.forgets.iter().filter(|key| !put.contains(key));
+        let largest = change.puts.iter().filter_map(|fact| match fact {
+            Fact::Account(account) => Some(account.id.0.get()),
+            _ => None,
+        });
+        let facts = put.iter().zip(&change.puts);
+        let made = Made {
+            touches: touches(change),
+            change: bytes(change),
+            number: change.number,
+            largest: largest.max(),
+            forgets: gone.map(bytes).collect(),
+            puts: facts.map(|(key, fact)| (bytes(key), bytes(fact))).collect(),
+        };
+        Self {
+            node,
+            seen: *seen,
+            depends: depends(change),
+            made: Some(made),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        let made = self.made.as_ref();
+        4 + made.map_or(0, |made| 5 + made.forgets.len() + 2 * made.puts.len())
+    }
+
+    pub(super) fn write(&self, command: &mut Command<'_>) {
+        command.word(format_smolstr!("{:016x}", self.node));
+        let epoch = self.seen.map(|seen| written(seen.epoch));
+        command.word(epoch.unwrap_or_default());
+        command.number(self.seen.map_or(0, |seen| seen.number));
+        command.word(&self.depends);
+        let Some(made) = &self.made else {
+            return;
+        };
+        command.word(&made.touches).word(&made.change);
+        command.word(key(self.node, made.number));
+        match made.largest {
+            Some(largest) => command.number(u64::from(largest)),
+            None => command.word(""),
+        };
+        command.number(made.forgets.len() as u64);
+        for key in &made.forgets {
+            command.word(key);
+        }
+        for (key, fact) in &made.puts {
+            command.word(key).word(fact);
+        }
+    }
+}
+
+/// By what a change is known that is handed over again.
+fn key(node: u64, number: u64) -> SmolStr {
+    format_smolstr!("{node:016x}:{number}")
+}
+
+fn owns(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Role {
+            role: Role::Owner,
+            ..
+        }
+    )
+}
+
+fn is_of_accounts(change: &Change) -> bool {
+    let puts = |fact: &Fact| matches!(fact, Fact::Account(_)) || owns(fact);
+    let forgets = |key: &FactKey| matches!(key, FactKey::Account(_));
+    change.puts.iter().any(puts) || change.forgets.iter().any(forgets)
+}
+
+fn touches(change: &Change) -> SmolStr {
+    let order = |key: &FactKey| {
+        matches!(
+            key,
+            FactKey::Sanction { .. } | FactKey::Rules { .. } | FactKey::Role { .. }
+        )
+    };
+    let removes = |action: &str| matches!(action, "kick" | "close");
+    let audit = change.audit.as_ref();
+    let is_order = change.puts.iter().any(|fact| order(&fact.key()))
+        || change.forgets.iter().any(order)
+        || audit.is_some_and(|audit| removes(&audit.action));
+    let letters = [(is_of_accounts(change), ACCOUNTS), (is_order, ORDER)];
+    letters
+        .into_iter()
+        .filter_map(|(is, letter)| is.then_some(letter))
+        .collect()
+}
+
+fn depends(change: &Change) -> SmolStr {
+    // A sanction that has ended is forgotten by each server that sees it: not one that was imposed
+    // anew.
+    let ended = |key: &FactKey| matches!(key, FactKey::Sanction { .. });
+    let is_end = change.audit.is_none() && change.forgets.iter().any(ended);
+    let letters = [(is_of_accounts(change), ACCOUNTS), (is_end, ORDER)];
+    letters
+        .into_iter()
+        .filter_map(|(is, letter)| is.then_some(letter))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::registry::{Audit, Sanction, SanctionKind, Scope, Subject};
+    use crate::id::{AccountId, Millis};
+    use std::num::NonZeroU32;
+
+    fn account() -> AccountId {
+        AccountId(NonZeroU32::new(9).expect("not 0"))
+    }
+
+    fn change() -> Change {
+        Change {
+            number: 3,
+            at: Millis(1_000),
+            puts: vec![
+                Fact::Sanction(Sanction {
+                    scope: Scope::Room("lobby".into()),
+                    kind: SanctionKind::Mute,
+                    subject: Subject::Nick("bob".into()),
+                    until: None,
+                    by: "op".into(),
+                    at: Millis(1_000),
+                    reason: "loud".into(),
+                }),
+                Fact::Role {
+                    scope: Scope::Server,
+                    account: account(),
+                    role: Role::Admin,
+                },
+            ],
+            forgets: vec![FactKey::Session(5)],
+            audit: Some(Audit {
+                action: "mute".into(),
+                by: "op".into(),
+                room: None,
+                target: "bob".into(),
+                detail: SmolStr::default(),
+                until: None,
+            }),
+        }
+    }
+
+    fn published(change: &Change) -> Vec<u8> {
+        [b"00000000000000ab ", &bytes(change)[..]].concat()
+    }
+
+    #[test]
+    fn changes_are_read_as_they_were_written() {
+        assert_eq!(decode(&published(&change())), Ok((0xab, change())));
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_longer_are_no_change() {
+        let mut bytes = published(&change());
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length}");
+        }
+        bytes.push(0);
+        assert!(decode(&bytes).is_err());
+    }
+
+    /// Servers of different versions read each other's changes: this layout does not change.
+    #[test]
+    fn layout_is_the_one_that_was_released() {
+        let bytes = bytes(&change());
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        std::hash::Hasher::write(&mut hasher, &bytes);
+        let sum = std::hash::Hasher::finish(&hasher);
+        assert_eq!((bytes.len(), sum), LAYOUT_OF_CHANGES);
+    }
+
+    const LAYOUT_OF_CHANGES: (usize, u64) = (112, 15_165_680_569_587_620_331);
+}
