@@ -45,9 +45,13 @@ pub fn operate(
         }
     }
     match list_of(&operation) {
-        Some((_, columns)) if !is_json => screen.print(&table(columns, &rows)),
-        _ => Ok(()),
+        Some((_, columns)) if !is_json => screen.print(&table(columns, &rows))?,
+        _ => return Ok(()),
     }
+    if operation == Operation::Nodes && rows.iter().all(|row| row["id"].is_null()) {
+        return screen.print("this server is alone: it shares its chat with no other\n");
+    }
+    Ok(())
 }
 
 /// All that is wrong, a line each.
@@ -72,6 +76,10 @@ const fn list_of(operation: &Operation) -> Option<(&'static str, &'static [&'sta
         )),
         Operation::Rooms { .. } => Some(("rooms", &["name", "members", "behind"])),
         Operation::Members { .. } => Some(("members", &["id", "nick", "account", "role"])),
+        Operation::Nodes => Some((
+            "nodes",
+            &["id", "host", "version", "started", "connections", "rooms"],
+        )),
         Operation::Reload
         | Operation::Upgrade
         | Operation::Show { .. }

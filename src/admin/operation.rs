@@ -27,6 +27,8 @@ pub enum Operation {
     Rooms { from: u32 },
     /// `GET /members?room=NAME&from=N`
     Members { room: String, from: u32 },
+    /// `GET /nodes`
+    Nodes,
     /// `POST /notice {"text": TEXT}`
     Notice { text: String },
     /// `POST /log {"filters": FILTERS}`
@@ -35,7 +37,7 @@ pub enum Operation {
 
 /// The paths, for the answer to a wrong one.
 pub(super) const PATHS: &str =
-    "/reload, /upgrade, /connections, /connection, /close, /rooms, /members, /notice, /log";
+    "/reload, /upgrade, /connections, /connection, /close, /rooms, /members, /nodes, /notice, /log";
 
 impl Operation {
     /// The operation that a request asks for. `None`: its path is another's.
@@ -46,7 +48,7 @@ impl Operation {
         body: &[u8],
     ) -> Option<Result<Self, Answer>> {
         let is_get = match path {
-            "/connections" | "/connection" | "/rooms" | "/members" => true,
+            "/connections" | "/connection" | "/rooms" | "/members" | "/nodes" => true,
             "/reload" | "/upgrade" | "/close" | "/notice" | "/log" => false,
             _ => return None,
         };
@@ -60,6 +62,7 @@ impl Operation {
             "/connection" => id(&parameter(query, "id")).map(|id| Self::Show { id }),
             "/rooms" => from(query).map(|from| Self::Rooms { from }),
             "/members" => members(query),
+            "/nodes" => Ok(Self::Nodes),
             "/close" => text(body, "id").and_then(|text| Ok(Self::Close { id: id(&text)? })),
             "/notice" => text(body, "text").and_then(notice),
             _ => text(body, "filters").map(|filters| Self::Log { filters }),
@@ -81,6 +84,7 @@ impl Operation {
                 let room = utf8_percent_encode(room, NON_ALPHANUMERIC);
                 get(format!("/members?room={room}&from={from}"))
             }
+            Self::Nodes => get(String::from("/nodes")),
             Self::Close { id } => post("/close", json!({ "id": id.to_string() })),
             Self::Notice { text } => post("/notice", json!({ "text": text })),
             Self::Log { filters } => post("/log", json!({ "filters": filters })),
@@ -97,6 +101,7 @@ impl Operation {
             | Self::Upgrade
             | Self::Show { .. }
             | Self::Close { .. }
+            | Self::Nodes
             | Self::Notice { .. }
             | Self::Log { .. } => {}
         }
@@ -181,6 +186,7 @@ mod tests {
                 room: String::from("Bücher & mehr"),
                 from: 7,
             },
+            Operation::Nodes,
             Operation::Notice {
                 text: String::from("back at \"8\""),
             },

@@ -12,6 +12,7 @@ mod accounts;
 mod amend;
 mod author;
 mod carry;
+mod claimed;
 mod command;
 mod direct;
 mod entry;
@@ -38,6 +39,7 @@ mod user;
 pub use accounts::{NewSession, SESSION_MS, SESSIONS_MAX};
 pub use amend::Claim;
 pub use author::{Author, Identity};
+pub use claimed::NameMoves;
 pub use command::{Command, Now, Order, Page, Part, Reach, RoomChange, Whom};
 pub use direct::{DIRECTS_MAX, Pair, Party};
 pub use entry::{Act, Content, Draft, Entry, Form, Manner};
@@ -115,6 +117,10 @@ pub struct Chat {
     edit_window_millis: u64,
     chance: Chance,
     hosts: Hosts,
+    /// Names among which a made-up nick is chosen.
+    made_up_names: u64,
+    /// `None`: no other server shares the chat.
+    name_moves: Option<Box<NameMoves>>,
 }
 
 impl Chat {
@@ -148,6 +154,8 @@ impl Chat {
             edit_window_millis: settings.edit_window_millis(),
             chance: Chance::new(seed, "nicks"),
             hosts: Hosts::default(),
+            made_up_names: naming::MADE_UP_NAMES,
+            name_moves: None,
         }
     }
 

@@ -3,6 +3,9 @@
 use super::{Chat, Effects, Nick, NickRefused, Now, Refused, refuse, text};
 use crate::id::ConnId;
 
+/// Of so many names a made-up nick is one, and of more where many are in use.
+pub(super) const MADE_UP_NAMES: u64 = 0x1_0000;
+
 impl Chat {
     /// The nick of a new user, and why it is not the wanted one.
     pub(super) fn first_nick(
@@ -20,19 +23,19 @@ impl Chat {
 
     pub(super) fn made_up_nick(&mut self) -> Nick {
         // The range grows with each failure, so this ends: there are more names than users.
-        let mut names: u64 = 0x1_0000;
+        let mut names = self.made_up_names;
         loop {
             let nick = Nick::guest(self.chance.below(names) as u32);
             let is_reserved = self.registry.account_of_nick(&nick).is_some();
             if !is_reserved && self.owners_of(&nick).next().is_none() {
                 return nick;
             }
-            names = (names + names / 8).min(1 << 32);
+            names = more_names(names);
         }
     }
 
     /// A nick that no user has but `own`, which may have it already in another spelling.
-    fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
+    pub(super) fn free_nick(&self, wanted: &str, own: Option<ConnId>) -> Result<Nick, NickRefused> {
         let nick = Nick::parse(wanted)?;
         if self.is_reserved(&nick, own) {
             return Err(NickRefused::Reserved);
@@ -67,11 +70,17 @@ impl Chat {
         for key in nick.keys() {
             self.names.insert(&key, id.slot());
         }
+        if let Some(moves) = &mut self.name_moves {
+            moves.came(id);
+        }
     }
 
     pub(super) fn leave_names(&mut self, nick: &Nick, id: ConnId) {
         for key in nick.keys() {
             self.names.remove(&key, id.slot());
+        }
+        if let Some(moves) = &mut self.name_moves {
+            moves.left(nick);
         }
     }
 
@@ -120,4 +129,10 @@ impl Chat {
         }
         self.has_other_name(id, &old, &new, effects);
     }
+}
+
+/// More names than these, up to all that there are.
+pub(super) const fn more_names(names: u64) -> u64 {
+    let more = names + names / 8;
+    if more < 1 << 32 { more } else { 1 << 32 }
 }

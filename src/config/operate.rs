@@ -117,7 +117,7 @@ is asked first whether it can; if not, nothing changes, the reason is printed, a
 );
 
 /// Those behind `parlor admin`.
-pub static ADMIN: [AdminCommand; 7] = [
+pub static ADMIN: [AdminCommand; 8] = [
     command!(
         "connections",
         "parlor admin connections",
@@ -173,6 +173,19 @@ that wait for the client. silent: seconds since bytes came from it.
             Ok(Operation::Members { room, from: 0 })
         },
         ""
+    ),
+    command!(
+        "nodes",
+        "parlor admin nodes",
+        "parlor-admin-nodes",
+        "lists the servers that share the chat of a running server",
+        "",
+        None,
+        |_| Ok(Operation::Nodes),
+        "\
+Each server says so of itself every two seconds, and is listed until its lease of ten seconds is
+over. Without --engine a server is alone.
+"
     ),
     command!(
         "notice",

@@ -21,6 +21,8 @@ pub enum Wait {
     Password,
     /// A shared engine, to number what the peer has said before.
     Order,
+    /// A shared engine, to say whether a nick is another server's.
+    Nick,
 }
 
 impl Wait {

@@ -4,6 +4,7 @@
 //!
 //! What the engine has numbered it has: nothing of a room waits to be stored.
 
+use super::nodes::NodesRequest;
 use super::store::{
     EpochInfo, Kept, Key, PageEntry, Proposed, Request, Started, Unnumbered, Version,
 };
@@ -329,6 +330,11 @@ impl Log {
                 .retain(|request| !matches!(request, Request::Number(_) | Request::Propose(_)));
         }
         true
+    }
+
+    /// Asks a shared engine something about the servers that share it.
+    pub fn ask_of_nodes(&mut self, request: NodesRequest) {
+        self.outgoing.push(Request::Nodes(request));
     }
 
     /// Whether the link to a shared engine is lost.

@@ -9,6 +9,7 @@ pub mod blocks;
 mod carry;
 mod engine;
 mod keys;
+mod nodes;
 mod pages;
 mod rooms;
 mod search;
@@ -23,6 +24,7 @@ pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
 pub use carry::Origin;
 pub use engine::{Begun, CUT_OFF_TICKS, Entered};
+pub use nodes::{NickClaims, NodeInfo, NodesAnswer, NodesRequest};
 pub use settings::Settings;
 pub use store::{
     Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
@@ -1000,6 +1002,7 @@ impl Log {
             | Answer::Refused { .. }
             | Answer::Gap { .. }
             | Answer::Epoch { .. }
+            | Answer::Nodes(_)
             | Answer::Link { .. } => Some(Notification::Engine(answer)),
         }
     }

@@ -2,6 +2,7 @@
 //! SQLite on a thread of its own (`store`), or a simulated disk. Requests go in and answers come
 //! out in order; neither side waits for the other. Everything here can be sent to another thread.
 
+use super::nodes::{NodesAnswer, NodesRequest};
 use crate::carry::carried;
 use crate::chat::registry::{AuditRow, Change, Snapshot};
 use crate::chat::{Draft, Entry};
@@ -148,6 +149,8 @@ pub enum Request {
     /// The room was dropped: no entry of it is needed any more, and the id is never used again. Of
     /// a shared engine alone. Not answered; answers for the room that come later are ignored.
     Close { room: RoomId },
+    /// About the servers that share an engine: of a shared one alone.
+    Nodes(NodesRequest),
 }
 
 /// How much a store keeps. 0 is no limit.
@@ -395,6 +398,8 @@ pub enum Answer {
         kept_to: Seq,
         epoch: EpochInfo,
     },
+    /// About the servers that share an engine.
+    Nodes(NodesAnswer),
     /// The link to a shared engine was lost, or is back. While it is down no
     /// [`Request::Number`] is handed over, and those that were not answered are dropped; reads that
     /// were under way are answered by [`Answer::ReadFailed`]; a [`Request::Open`] is kept, and

@@ -59,7 +59,14 @@ pub(super) fn share(config: &Config, net: &MioNet) -> Result<(Keeping, Links<Str
         is_shared: true,
     };
     let engine = Engine::new(settings, seed, net.now());
-    Ok((keeping, Links::new(engine, counter, target)))
+    let links = Links::new(engine, counter, target, host_name());
+    Ok((keeping, links))
+}
+
+/// What the machine is called, for operators; empty where the system does not say.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.unwrap_or_default().trim().to_owned()
 }
 
 fn resolve(place: &EnginePlace) -> Result<Target, String> {

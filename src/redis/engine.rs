@@ -16,8 +16,10 @@
 //! what was published before the answer is in the answer, and what follows comes after it. What
 //! is missing is read on the connection for commands.
 
+mod beat;
 mod facts;
 mod missing;
+mod nicks;
 mod opening;
 mod pages;
 mod replies;
@@ -32,7 +34,9 @@ use super::scripts::{self, Loaded};
 use super::settings::Settings;
 use crate::chance::Chance;
 use crate::id::{RoomId, Seq, Tick};
-use crate::log::{Answer, Proposed, Request, Store, Unnumbered};
+use crate::log::{Answer, NickClaims, NodesRequest, Proposed, Request, Store, Unnumbered};
+use beat::Leases;
+use nicks::Sweep;
 use pages::read_failed;
 use std::collections::VecDeque;
 use std::mem;
@@ -86,6 +90,12 @@ enum Ask {
         generation: u32,
     },
     Change(Box<Proposed>),
+    Beat,
+    Claim(Box<NickClaims>),
+    Sweep,
+    Nodes {
+        tag: u64,
+    },
     /// Scripts are loaded again: nothing depends on the answer.
     Load,
 }
@@ -107,6 +117,8 @@ pub struct Engine {
     down_why: String,
     /// The highest number of an epoch that came.
     epoch_max: u32,
+    leases: Leases,
+    sweep: Sweep,
     rooms: Rooms,
     facts: Facts,
     /// Rooms to be subscribed to, from this tick on.
@@ -141,6 +153,8 @@ impl Engine {
             was_up: false,
             down_why: String::new(),
             epoch_max: 0,
+            leases: Leases::new(now),
+            sweep: Sweep::default(),
             rooms: Rooms::default(),
             facts: Facts::default(),
             wanted: VecDeque::new(),
@@ -222,7 +236,8 @@ impl Engine {
         let tops = self.is_up.then_some(self.tops_due);
         let waits = self.is_up && self.opening == 0 && !self.wanted.is_empty();
         let wanted = waits.then_some(self.wanted_from);
-        links.chain(tops).chain(wanted).min()
+        let others = [tops, wanted, self.beat_due(), self.sweep_due()];
+        links.chain(others.into_iter().flatten()).min()
     }
 
     /// Ends links that do not answer, probes the others, compares what is there.
@@ -232,6 +247,12 @@ impl Engine {
             if let Some(why) = self.link(which).expire(now) {
                 self.end(which, true, &why);
             }
+        }
+        if self.beat_due().is_some_and(|due| due <= now) {
+            self.beat(false);
+        }
+        if self.sweep_due().is_some_and(|due| due <= now) {
+            self.sweep(false);
         }
         if self.is_up && self.tops_due <= now {
             self.tops_due = now + TOPS_TICKS;
@@ -293,6 +314,8 @@ impl Engine {
         }
         self.opening = 0;
         self.tops_asked = false;
+        self.leases.cut();
+        self.sweep.cut();
         self.wanted.clear();
         self.facts.cut();
         for room in self.rooms.each_mut() {
@@ -325,6 +348,10 @@ impl Engine {
                 session,
                 why: why.to_owned(),
             }),
+            Ask::Nodes { tag } => self.answers.push(Answer::TaskFailed {
+                tag,
+                why: why.to_owned(),
+            }),
             Ask::Open(_)
             | Ask::Say(_)
             | Ask::Refill { .. }
@@ -333,6 +360,9 @@ impl Engine {
             | Ask::Facts { .. }
             | Ask::Changes { .. }
             | Ask::Change(_)
+            | Ask::Beat
+            | Ask::Claim(_)
+            | Ask::Sweep
             | Ask::Load => {}
         }
     }
@@ -355,6 +385,8 @@ impl Engine {
         self.wanted = self.rooms.each().map(|room| room.id).collect();
         self.wanted_from = self.now;
         self.tops_due = self.now + TOPS_TICKS;
+        self.leases.begin(self.now);
+        self.sweep.begin(self.now);
         self.reports.push(Report::Up {
             version: version.clone(),
         });
@@ -393,6 +425,8 @@ impl Engine {
                 self.read(room, read, false);
             }
             Request::Keys { session } => self.ask_keys(session),
+            Request::Nodes(NodesRequest::List { tag }) => self.ask_nodes(tag),
+            Request::Nodes(NodesRequest::Claim(claims)) => self.claim(claims, false),
             other => self.answers.extend(super::keys::not_offered(other)),
         }
     }

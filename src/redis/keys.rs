@@ -59,6 +59,7 @@ pub(super) fn not_offered(request: Request) -> Option<Answer> {
         | Request::Close { .. }
         | Request::Number(_)
         | Request::Propose(_)
+        | Request::Nodes(_)
         | Request::Read { .. }
         | Request::Keys { .. } => None,
     }

@@ -10,13 +10,17 @@
 //! | `p:registry` | hash: as that of a room, of the log of changes; what touched accounts last |
 //! | `p:changes` | stream: change N of the registry has the id N-0 |
 //! | `p:facts` | hash: the facts of the registry by their keys |
+//! | `p:nodes` | sorted set: the servers, by the end of their leases |
+//! | `p:nodes:info` | hash: what each says of itself |
+//! | `p:nicks` | hash: which server holds a nick, by the keys of the nick |
+//! | `p:run`, `p:grace` | run id of the Redis that was asked last, when its grace ends |
 //!
 //! Entries and new epochs are published on `p:{room}:c`, changes on `p:changes`.
 
 use super::change::Words;
 use super::resp::{Command, command};
 use crate::id::Millis;
-use crate::log::{Key, Proposed, Unnumbered};
+use crate::log::{Key, NickClaims, Proposed, Unnumbered};
 use smol_str::{SmolStr, format_smolstr};
 use std::io::Write;
 
@@ -28,10 +32,22 @@ pub enum Script {
     Page,
     Tops,
     Change,
+    Beat,
+    Claim,
+    Sweep,
 }
 
 impl Script {
-    pub const ALL: [Self; 5] = [Self::Open, Self::Say, Self::Page, Self::Tops, Self::Change];
+    pub const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Say,
+        Self::Page,
+        Self::Tops,
+        Self::Change,
+        Self::Beat,
+        Self::Claim,
+        Self::Sweep,
+    ];
 
     /// Its text in Lua.
     pub const fn text(self) -> &'static str {
@@ -52,6 +68,15 @@ impl Script {
             ),
             Self::Page => include_str!("scripts/page.lua"),
             Self::Tops => include_str!("scripts/tops.lua"),
+            Self::Beat => include_str!("scripts/beat.lua"),
+            Self::Claim => concat!(
+                include_str!("scripts/live.lua"),
+                include_str!("scripts/claim.lua")
+            ),
+            Self::Sweep => concat!(
+                include_str!("scripts/live.lua"),
+                include_str!("scripts/sweep.lua")
+            ),
         }
     }
 }
@@ -339,5 +364,78 @@ pub fn tops<'a>(
         command.word(key(room, 'm'));
     }
     command.word(REGISTRY);
+    command.end();
+}
+
+/// The keys of leases, and of what servers say of themselves.
+pub const NODES: &str = "p:nodes";
+pub const NODES_INFO: &str = "p:nodes:info";
+
+/// A server as others see it.
+pub fn node_name(node: u64) -> SmolStr {
+    format_smolstr!("{node:016x}")
+}
+
+/// The other way.
+pub fn node_of(name: &[u8]) -> Option<u64> {
+    let name = str::from_utf8(name).ok().filter(|name| name.len() == 16)?;
+    u64::from_str_radix(name, 16).ok()
+}
+
+/// `lease_ms`: for how long the lease of the node holds; `None`: it ends now.
+pub fn beat(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    run: &str,
+    (node, description): (u64, &str),
+    lease_ms: Option<u64>,
+) {
+    let mut command = call(out, Script::Beat, loaded, (4, 4));
+    for key in [NODES, NODES_INFO, "p:run", GRACE] {
+        command.word(key);
+    }
+    command.word(run).word(node_name(node)).word(description);
+    match lease_ms {
+        Some(lease_ms) => command.number(lease_ms),
+        None => command.word(""),
+    };
+    command.end();
+}
+
+const GRACE: &str = "p:grace";
+
+/// The keys of what [`Script::Claim`] and [`Script::Sweep`] look at.
+const OF_NICKS: [&str; 3] = ["p:nicks", NODES, GRACE];
+
+pub fn claim(out: &mut Vec<u8>, loaded: Option<&Loaded>, node: u64, claims: &NickClaims) {
+    let words = claims.claimed.iter().map(|keys| 1 + keys.len());
+    let words = 2 + claims.released.len() + words.sum::<usize>();
+    let mut command = call(out, Script::Claim, loaded, (OF_NICKS.len(), words));
+    for key in OF_NICKS {
+        command.word(key);
+    }
+    command.word(node_name(node));
+    for keys in std::iter::once(&claims.released).chain(&claims.claimed) {
+        command.number(keys.len() as u64);
+        for key in keys {
+            command.word(key);
+        }
+    }
+    command.end();
+}
+
+/// `cursor`: where to go on; "0": from the start.
+pub fn sweep(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    node: u64,
+    (cursor, keys_max): (&str, u32),
+) {
+    let mut command = call(out, Script::Sweep, loaded, (OF_NICKS.len(), 3));
+    for key in OF_NICKS {
+        command.word(key);
+    }
+    command.word(node_name(node)).word(cursor);
+    command.number(u64::from(keys_max));
     command.end();
 }

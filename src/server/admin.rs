@@ -348,7 +348,12 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn answer_export(&mut self, tag: u64, answer: &Answer, now: Tick) {
+    /// The answer to this operator comes from the store.
+    pub(super) fn awaits_store(&mut self, id: ConnId, keep_alive: bool) {
+        self.admin.exporting.push(Export { id, keep_alive });
+    }
+
+    pub(super) fn answer_export(&mut self, tag: u64, answer: &Answer, now: Tick) {
         let id = ConnId::from_u64(tag);
         let exporting = &mut self.admin.exporting;
         let Some(at) = exporting.iter().position(|export| export.id == id) else {

@@ -68,7 +68,7 @@ impl<N: Net> Server<N> {
     }
 
     /// A request with an id is answered exactly once, whatever it asked.
-    fn answer_at_last(
+    pub(super) fn answer_at_last(
         &mut self,
         id: ConnId,
         re: &RequestId,
@@ -110,6 +110,9 @@ impl<N: Net> Server<N> {
                     self.answer_problem(id, Problem::StoreUnavailable, now);
                 }
                 return is_within;
+            }
+            Ask::Chat(Command::Nick(wanted)) if self.log.is_shared() => {
+                return self.ask_nick(id, request.room, wanted, now);
             }
             Ask::Chat(command) => self.with_address(command),
             Ask::Amend { command, key } => {
@@ -153,6 +156,19 @@ impl<N: Net> Server<N> {
             }
         };
         self.handle(id, request.room, command, now)
+    }
+
+    /// A nick may be another server's.
+    fn ask_nick(&mut self, id: ConnId, room: Option<&str>, wanted: &str, now: Tick) -> bool {
+        let when = self.now_of(id, now);
+        let Some(keys) = self.talk.chat().keys_wanted(id, wanted, when) else {
+            return self.handle(id, room, Command::Nick(wanted), now);
+        };
+        let is_within = self.is_within_rate(id, now);
+        if is_within {
+            self.claim_wanted(id, (wanted, keys), now);
+        }
+        is_within
     }
 
     /// Requests about rooms and their logs.

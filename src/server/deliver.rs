@@ -361,6 +361,7 @@ impl<N: Net> Server<N> {
         self.parked.forget(id);
         self.acks.forget(id);
         self.under_way.forget(id);
+        self.claims.forget(id);
         self.sessions.end(id);
         self.accounts.forget(id);
     }

@@ -25,6 +25,7 @@ impl<N: Net> Server<N> {
 
     /// A step of the turn: all that the store must do.
     pub(super) fn hand_over(&mut self, now: Tick) {
+        self.claim_nicks(now);
         self.log.hand_over();
         if self.log.next_tick().is_some_and(|due| due <= now) && self.log.tick(now) {
             self.trimming.was_freed(now);
@@ -106,6 +107,10 @@ impl<N: Net> Server<N> {
         }
         if waits.has(Wait::Number) {
             self.refuse_parked(id, now);
+        }
+        if waits.has(Wait::Nick) {
+            self.enters_without(id, now);
+            self.goes_on_renaming(id, None, now);
         }
         if waits.has(Wait::Order) && self.under_way.count_of(id) > 0 {
             self.hold(id, Wait::Order, now);

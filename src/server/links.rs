@@ -20,6 +20,8 @@ pub struct Links<S> {
     sockets: [Option<Socket<S>>; Which::BOTH.len()],
     /// Why the engine cannot be used as it is set up.
     unfit: Option<String>,
+    /// The machine's name, for operators.
+    host: String,
 }
 
 struct Socket<S> {
@@ -32,13 +34,15 @@ struct Socket<S> {
 
 impl<S> Links<S> {
     /// The engine at an address. `counter` is the other end of what the log has.
-    pub fn new(engine: Engine, counter: Counter, target: Target) -> Self {
+    /// `host` is shown to operators.
+    pub fn new(engine: Engine, counter: Counter, target: Target, host: String) -> Self {
         Self {
             engine,
             counter,
             target,
             sockets: [None, None],
             unfit: None,
+            host,
         }
     }
 
@@ -198,8 +202,35 @@ impl<N: Net> Server<N> {
 
     /// A step of the turn: what has come on the links, before the log takes the answers.
     pub(super) fn hear_links(&mut self, now: Tick) {
+        self.describe_self(now);
         if let Some(links) = &mut self.links {
             links.hear(&mut self.net, &mut self.buffer, now);
+        }
+    }
+
+    /// What other servers are told of this one, if it is time to tell them.
+    fn describe_self(&mut self, now: Tick) {
+        let wants = |links: &Links<_>| links.engine.wants_description(now);
+        if !self.links.as_ref().is_some_and(wants) {
+            return;
+        }
+        let line = self.described().line();
+        if let Some(links) = &mut self.links {
+            links.engine.describe(line);
+        }
+    }
+
+    /// The machine's name, as far as it is known.
+    pub(super) fn host(&self) -> &str {
+        self.links.as_ref().map_or("", |links| &links.host)
+    }
+
+    /// Nothing that this server holds is of use any more, so that the others need not wait for the
+    /// end of its lease.
+    pub(super) fn leave_engine(&mut self, now: Tick) {
+        if let Some(links) = &mut self.links {
+            links.engine.leave();
+            links.speak(&mut self.net, now);
         }
     }
 

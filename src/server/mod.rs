@@ -13,6 +13,7 @@ mod budgets;
 mod carry;
 mod catch_up;
 mod changes;
+mod claims;
 mod close;
 mod connection;
 mod deliver;
@@ -24,6 +25,7 @@ mod errands;
 mod expire;
 mod facts;
 mod families;
+mod fleet;
 mod flood;
 mod flush;
 mod guesses;
@@ -82,6 +84,7 @@ use batches::Batches;
 pub use carry::{Preface, examine};
 use catch_up::CatchUp;
 use changes::Changes;
+use claims::Claims;
 use connection::{Connection, Connections};
 use deliver::Encoder;
 use direct::Letters;
@@ -158,6 +161,7 @@ pub struct Server<N: Net> {
     parked: Parked,
     acks: Acks,
     under_way: UnderWay,
+    claims: Claims,
     changes: Changes,
     accounts: Accounts,
     reloading: Reloading,
@@ -293,6 +297,7 @@ impl<N: Net> Server<N> {
             parked: Parked::default(),
             acks: Acks::default(),
             under_way: UnderWay::default(),
+            claims: Claims::default(),
             changes: Changes::new(changes),
             accounts: Accounts::new(policy, seed),
             reloading: Reloading::default(),
@@ -405,6 +410,7 @@ impl<N: Net> Server<N> {
             self.log.next_tick(),
             self.links.as_ref().and_then(Links::next_tick),
             self.parked.next_tick(),
+            self.claims.next_tick(),
             self.trimming.due(),
             self.upgrading.next_tick(),
             self.lifecycle_due(),
@@ -500,6 +506,7 @@ impl<N: Net> Server<N> {
             && self.parked.is_empty()
             && self.acks.is_empty()
             && self.under_way.is_empty()
+            && self.claims.is_empty()
             && self.readings.is_empty()
             && self.errands.is_empty()
             && self.audits.is_empty()
@@ -624,6 +631,13 @@ impl<N: Net> Server<N> {
             .map(|(id, _)| id)
             .collect();
         self.under_way.check_invariants(|id| held.contains(&id));
+        let held: BTreeSet<ConnId> = self
+            .connections
+            .iter_with_ids()
+            .filter(|(_, connection)| connection.state.is_held_for(Wait::Nick))
+            .map(|(id, _)| id)
+            .collect();
+        self.claims.check_invariants(|id| held.contains(&id));
     }
 
     /// One line per event of a connection. Never what a member wrote.

@@ -6,7 +6,7 @@ use super::Server;
 use super::acks::Ack;
 use super::under_way::Sent;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
-use crate::log::{Answer, EpochInfo, PageEntry, RefusedWhy};
+use crate::log::{Answer, EpochInfo, NodesAnswer, PageEntry, RefusedWhy};
 use crate::net::Net;
 use crate::wire::{Done, Problem, Protocol, Shown};
 use log::{debug, warn};
@@ -48,6 +48,7 @@ impl<N: Net> Server<N> {
                 epoch,
             } => self.epoch_begins(room, kept_to, epoch, now),
             Answer::Link { is_up, why } => self.link_changes(is_up, &why, now),
+            Answer::Nodes(answer) => self.nodes_answered(answer, now),
             _ => {}
         }
     }
@@ -153,11 +154,25 @@ impl<N: Net> Server<N> {
         }
         debug!(target: "parlor::engine", "the link is {}: {why}", if is_up { "up" } else { "down" });
         for id in self.connections.ids() {
-            if self.talk.chat().is_user(id) {
+            if self.talk.chat().is_user(id) && !self.claims.is_entering(id) {
                 self.show(id, &Shown::Link { is_up }, now);
             }
         }
+        self.link_of_claims(is_up, now);
         self.retry_parked(now);
+    }
+
+    fn nodes_answered(&mut self, answer: NodesAnswer, now: Tick) {
+        match answer {
+            NodesAnswer::Changed { is_lost, .. } => {
+                if is_lost {
+                    self.lease_was_lost();
+                }
+            }
+            NodesAnswer::Claimed { tag, granted } => self.nicks_claimed(tag, granted, now),
+            NodesAnswer::Held { keys } => self.keys_are_held(keys),
+            NodesAnswer::List { tag, nodes } => self.nodes_listed(tag, &nodes, now),
+        }
     }
 
     /// A client that comes while the link is lost is shown that as well.

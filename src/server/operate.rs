@@ -41,6 +41,7 @@ impl<N: Net> Server<N> {
             Operation::Close { id } => self.close_for_operator(id, now),
             Operation::Rooms { from } => self.list_open_rooms(from),
             Operation::Members { room, from } => self.list_members(&room, from),
+            Operation::Nodes => return self.list_nodes(id, keep_alive),
             Operation::Notice { text } => self.announce(&text, now),
             Operation::Log { filters } => match logging::parse_filters(&filters) {
                 Ok(filters) => {
@@ -173,7 +174,7 @@ impl<N: Net> Server<N> {
         let frames: Frames = Protocol::ALL.map(|protocol| self.encoder.frame(&shown, protocol));
         let (mut count, mut missed) = (0, 0);
         for id in self.connections.ids() {
-            if !self.talk.chat().is_user(id) {
+            if !self.talk.chat().is_user(id) || self.claims.is_entering(id) {
                 continue;
             }
             if self.give_one(id, &frames, now) {

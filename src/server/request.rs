@@ -6,7 +6,7 @@ use super::connection::Source;
 use super::opening::{Past, Waiter, shown_password};
 use super::receive::Flow;
 use super::terms::LOGIN_TICKS;
-use crate::chat::{AccountPolicy, RoomName};
+use crate::chat::{AccountPolicy, Refused, RoomName};
 use crate::frame::Frame;
 use crate::http::{self, DEFAULT_ROOM, Forwarded, Get, Method, Refusal, Request, Upgrade};
 use crate::id::{ConnId, Peer, Tick};
@@ -25,6 +25,32 @@ const ROOM_IS_NOT_JOINED: &str =
 /// What connections count for that come through a Unix socket and whose client the proxy names by
 /// something that is no address. No client has this address.
 pub(super) const UNIX_PROXY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// How a new user goes on.
+pub(super) struct Entrance {
+    /// The nick was wished for, and not made up.
+    pub(super) has_wished: bool,
+    /// Why it is not the one that was wished for.
+    refused: Option<Refused>,
+    room: RoomName,
+    /// Of a client of lines: it joins that room.
+    waiter: Option<Waiter>,
+}
+
+impl Entrance {
+    /// The user has a made-up nick in the place of the one before. There is one reason at most, for
+    /// the nick that was wished for, with the nick that the user has in the end.
+    pub(super) fn has_another(&mut self, why: Refused) {
+        if self.has_wished {
+            self.refused = Some(why);
+            self.has_wished = false;
+        } else if let (Some(Refused::Nick { kept, .. }), Refused::Nick { kept: new, .. }) =
+            (&mut self.refused, why)
+        {
+            *kept = new;
+        }
+    }
+}
 
 impl<N: Net> Server<N> {
     /// `bytes` is all that came of the head so far, of which `searched` were looked at before.
@@ -211,7 +237,7 @@ impl<N: Net> Server<N> {
             id,
             request: None,
             past: Past::Newest(lines),
-            refused: refused.clone(),
+            refused: None,
             password: upgrade
                 .password
                 .as_ref()
@@ -220,6 +246,26 @@ impl<N: Net> Server<N> {
         });
         if let Some(claims) = &claims {
             self.enter_by_token(id, claims, false, now);
+        }
+        let entrance = Entrance {
+            has_wished: nick.is_some() && refused.is_none(),
+            refused,
+            room,
+            waiter,
+        };
+        self.enters(id, entrance, now);
+    }
+
+    /// A new user is greeted, or joins the room of its URL, or is asked to log in.
+    pub(super) fn goes_in(&mut self, id: ConnId, entrance: Entrance, now: Tick) {
+        let Entrance {
+            refused,
+            room,
+            mut waiter,
+            ..
+        } = entrance;
+        if let Some(waiter) = &mut waiter {
+            waiter.refused.clone_from(&refused);
         }
         let is_guest = self.talk.chat().account_of(id).is_none();
         let must_log_in = is_guest && self.accounts.policy == AccountPolicy::Required;

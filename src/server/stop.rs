@@ -152,6 +152,7 @@ impl<N: Net> Server<N> {
                 for id in self.connections.ids() {
                     self.reset_unsent(id);
                 }
+                self.leave_engine(now);
                 info!(target: "parlor::stop", "stopped; {}", self.summary());
                 Turn::Stopped
             }

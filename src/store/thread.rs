@@ -302,7 +302,10 @@ impl<'c> Thread<'c> {
                 | Request::Export { .. }
                 | Request::Audit { .. }
                 | Request::AuditExport { .. } => self.reads.push_back(request),
-                Request::Number(_) | Request::Propose(_) | Request::Close { .. } => {
+                Request::Number(_)
+                | Request::Propose(_)
+                | Request::Close { .. }
+                | Request::Nodes(_) => {
                     unreachable!("asked of a shared engine alone: {request:?}")
                 }
             }
@@ -553,7 +556,8 @@ impl<'c> Thread<'c> {
             | Request::Check { .. }
             | Request::Number(_)
             | Request::Propose(_)
-            | Request::Close { .. } => return None,
+            | Request::Close { .. }
+            | Request::Nodes(_) => return None,
         };
         Some(answer)
     }

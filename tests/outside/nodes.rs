@@ -3,6 +3,9 @@
 //!
 //! `PARLOR_ROUNDS=50 cargo test --test outside nodes -- --ignored --nocapture` is the long form.
 
+mod admin;
+mod nicks;
+
 use super::keeping_up::{Program, UNKNOWN, is_refused};
 use super::kills::{END, Member, READERS, ROOMS, Shared, WRITERS, rounds};
 use super::redis::{RedisServer, Tunnel};

@@ -126,12 +126,25 @@ fn log_in_json_is_an_object_a_line_with_fields() {
 }
 
 #[test]
+fn server_without_an_engine_is_alone() {
+    let scene = Settings::start("operate-nodes", "trusted-proxy = \"none\"\n");
+    let listed = lines(&scene.succeeds(&["admin", "nodes", "--json"]));
+    assert_eq!((listed.len(), &listed[0]["rooms"]), (1, &json!(0)));
+    let table = scene.succeeds(&["admin", "nodes"]);
+    assert!(table.starts_with("ID "), "{table}");
+    contains(
+        table,
+        "this server is alone: it shares its chat with no other",
+    );
+}
+
+#[test]
 fn unknown_word_is_answered_with_those_there_are() {
     let (status, _, errors) = super::support::finish(super::support::command().arg("admin"));
     assert_eq!(status.code(), Some(2));
     contains(
         errors,
-        "expected connections, show, close, rooms, members, notice, log-level",
+        "expected connections, show, close, rooms, members, nodes, notice, log-level",
     );
     let (status, help, _) = super::support::finish(super::support::command().args(["admin", "-h"]));
     assert_eq!(status.code(), Some(0));

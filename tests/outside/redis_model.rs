@@ -8,11 +8,12 @@ use parlor::chat::registry::{
 };
 use parlor::chat::{Author, Content, Draft, Manner};
 use parlor::id::{AccountId, Millis, RoomId, Seq};
-use parlor::log::{EpochInfo, Key, Proposed, Unnumbered, Version};
+use parlor::log::{EpochInfo, Key, NickClaims, Proposed, Unnumbered, Version};
 use parlor::redis::Keep;
 use parlor::redis::resp::{Replies, command};
-use parlor::redis::scripts::{self, Incarnation, Of, Range};
+use parlor::redis::scripts::{self, Incarnation, Of, Range, Script};
 use simulated::model::{Data, Op, Redis, Reply, owned};
+use smol_str::SmolStr;
 use std::io::{Read, Write};
 use std::num::NonZeroU32;
 use std::os::unix::net::UnixStream;
@@ -213,6 +214,31 @@ fn proposed(chance: &mut Chance, step: usize) -> Proposed {
     }
 }
 
+/// The beat of one of three nodes, with a lease that is over already or outlasts the test.
+fn beat(chance: &mut Chance, out: &mut Vec<u8>, run: &str) {
+    let node = scripts::node_name(1 + chance.below(3));
+    let lease = ["", "-1000000", "1000000", "1000000"][chance.below(4) as usize];
+    let description = format!("description {}", chance.below(9));
+    let script = Script::Beat.text();
+    let call = ["EVAL", script, "4", "p:nodes", "p:nodes:info", "p:run"];
+    let arguments = ["p:grace", run, &node, &description, lease];
+    out.extend(words(&[&call[..], &arguments[..]].concat()));
+}
+
+/// Nicks of a small alphabet, some of which have two keys.
+fn claims(chance: &mut Chance) -> NickClaims {
+    let mut keys = |least: u64, most: u64| -> Vec<SmolStr> {
+        let count = least + chance.below(most);
+        let key = |_| format!("nick{}", chance.below(12)).into();
+        (0..count).map(key).collect()
+    };
+    NickClaims {
+        tag: 1,
+        released: keys(0, 3),
+        claimed: vec![keys(1, 2), keys(1, 2)],
+    }
+}
+
 /// A random command.
 fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
     let mut out = Vec::new();
@@ -223,7 +249,7 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
         salt: chance.below(1 << 32) as u32 * chance.below(2) as u32,
         epoch_max: EPOCH_MIN + chance.below(5) as u32,
     };
-    match chance.below(10) {
+    match chance.below(16) {
         0 => {
             let seen = ["", "4000000001-00000000"][chance.below(2) as usize];
             let last = chance.below(50) as u32;
@@ -246,6 +272,12 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
             let node = 1 + chance.below(2);
             scripts::change(&mut out, None, &proposed, known, (node, KEEP));
         }
+        5 => beat(chance, &mut out, run),
+        6 => {
+            let claims = claims(chance);
+            scripts::claim(&mut out, None, 1 + chance.below(3), &claims);
+        }
+        7 => scripts::sweep(&mut out, None, 1 + chance.below(3), ("0", 1_000)),
         _ => {
             let asked = asked(chance, room, step);
             let payload = parlor::redis::entry::encode(&asked.draft, 1);
@@ -293,8 +325,9 @@ fn simulated_redis_answers_as_the_real_one() {
                     "p:{*}:x",
                     "p:registry",
                     "p:changes",
+                    "p:grace",
                 ];
-                let key = keys[chance.below(5) as usize];
+                let key = keys[chance.below(6) as usize];
                 real.ask(&words(&["DEL", key]));
                 model.write(Op::Remove(key.as_bytes().to_vec()));
             }
@@ -320,8 +353,18 @@ fn simulated_redis_answers_as_the_real_one() {
             }
             _ => {
                 let bytes = step(&mut chance, &run, number);
-                let expected = timeless(real.ask(&bytes));
-                let found = timeless(answer(&mut model, asking, &bytes));
+                let mut expected = timeless(real.ask(&bytes));
+                let mut found = timeless(answer(&mut model, asking, &bytes));
+                // Leases are in the order of their ends, of which two may be the same, and nicks
+                // in none.
+                let has = |script: Script| {
+                    let text = script.text().as_bytes();
+                    bytes.windows(text.len()).any(|word| word == text)
+                };
+                if has(Script::Beat) || has(Script::Sweep) {
+                    sort_from(&mut expected, 1);
+                    sort_from(&mut found, 1);
+                }
                 assert_eq!(
                     found,
                     expected,
@@ -349,6 +392,12 @@ fn all(model: &mut Redis, connection: u32) -> Vec<Reply> {
 fn answer(model: &mut Redis, connection: u32, bytes: &[u8]) -> Reply {
     model.receive(connection, bytes);
     all(model, connection).pop().expect("an answer")
+}
+
+fn sort_from(reply: &mut Reply, from: usize) {
+    if let Reply::Array(items) = reply {
+        items[from..].sort_by_key(|item| format!("{item:?}"));
+    }
 }
 
 /// Names and values, by name.

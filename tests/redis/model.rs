@@ -14,6 +14,8 @@ pub(crate) type Bytes = Vec<u8>;
 pub(crate) enum Kept {
     Hash(BTreeMap<Bytes, Bytes>),
     Stream(Stream),
+    Sorted(BTreeMap<Bytes, u64>),
+    Text(Bytes),
 }
 
 /// Entries by the first half of their ids; the second is 0.
@@ -34,6 +36,9 @@ pub(crate) enum Op {
         fields: Vec<(Bytes, Bytes)>,
         entries_max: u64,
     },
+    SortedAdd(Bytes, Bytes, u64),
+    SortedRemove(Bytes, Bytes),
+    Set(Bytes, Bytes),
     Expire(Bytes, u64),
     Remove(Bytes),
     Flush,
@@ -57,6 +62,20 @@ impl Data {
     pub(crate) fn stream(&self, key: &[u8]) -> Option<&Stream> {
         match self.keys.get(key) {
             Some(Kept::Stream(stream)) => Some(stream),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn sorted(&self, key: &[u8]) -> Option<&BTreeMap<Bytes, u64>> {
+        match self.keys.get(key) {
+            Some(Kept::Sorted(sorted)) => Some(sorted),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self, key: &[u8]) -> Option<&Bytes> {
+        match self.keys.get(key) {
+            Some(Kept::Text(text)) => Some(text),
             _ => None,
         }
     }
@@ -96,6 +115,26 @@ impl Data {
                 while stream.entries.len() as u64 > *entries_max {
                     stream.entries.pop_first();
                 }
+            }
+            Op::SortedAdd(key, name, score) => {
+                let sorted = self.keys.entry(key.clone());
+                let sorted = sorted.or_insert_with(|| Kept::Sorted(BTreeMap::new()));
+                let Kept::Sorted(sorted) = sorted else {
+                    panic!("{key:?} is no sorted set");
+                };
+                sorted.insert(name.clone(), *score);
+            }
+            Op::SortedRemove(key, name) => {
+                if let Some(Kept::Sorted(sorted)) = self.keys.get_mut(key) {
+                    sorted.remove(name);
+                    if sorted.is_empty() {
+                        self.remove(key);
+                    }
+                }
+            }
+            Op::Set(key, text) => {
+                self.remove(key);
+                self.keys.insert(key.clone(), Kept::Text(text.clone()));
             }
             Op::Expire(key, at) => {
                 if self.keys.contains_key(key) {
@@ -272,7 +311,7 @@ impl Redis {
 
     /// The same in a script, where a full memory refuses the first.
     pub(crate) fn script_writes(&mut self, op: Op) -> Result<(), String> {
-        if self.is_full && !self.has_written && !matches!(op, Op::HashRemove(..) | Op::Expire(..)) {
+        if self.is_full && !self.has_written && needs_memory(&op) {
             let text = "OOM command not allowed when used memory > 'maxmemory'.";
             return Err(text.to_owned());
         }
@@ -456,6 +495,14 @@ impl Redis {
         let reply = scripts::run(self, Script::ALL[place], keys, arguments);
         reply.unwrap_or_else(Reply::Error)
     }
+}
+
+/// Whether a full memory refuses it.
+const fn needs_memory(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::HashRemove(..) | Op::SortedRemove(..) | Op::Expire(..)
+    )
 }
 
 fn place_of(text: &[u8]) -> usize {

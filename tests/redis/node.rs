@@ -3,7 +3,9 @@
 
 use parlor::chat::{Author, Content, Draft, Manner};
 use parlor::id::{Millis, RoomId, Seq, Tick};
-use parlor::log::{Answer, EpochInfo, Key, PageEntry, RefusedWhy, Request, Store, Unnumbered};
+use parlor::log::{
+    Answer, EpochInfo, Key, NodesAnswer, PageEntry, RefusedWhy, Request, Store, Unnumbered,
+};
 use parlor::redis::{Engine, Settings};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -41,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) asked: VecDeque<Unnumbered>,
     pub(crate) results: BTreeMap<u64, Result>,
     pub(crate) came: BTreeMap<RoomId, Vec<Came>>,
+    /// About the servers themselves.
+    pub(crate) news: Vec<NodesAnswer>,
     pub(crate) others: Vec<Answer>,
     /// The log ignores what comes of these.
     pub(crate) closed: BTreeSet<RoomId>,
@@ -59,6 +63,7 @@ impl Node {
             asked: VecDeque::new(),
             results: BTreeMap::new(),
             came: BTreeMap::new(),
+            news: Vec::new(),
             others: Vec::new(),
             closed: BTreeSet::new(),
             requests: Vec::new(),
@@ -200,6 +205,7 @@ impl Node {
                 }
             }
             Answer::OpenFailed { room, .. } => self.forget(room),
+            Answer::Nodes(news) => self.news.push(news),
             other => self.others.push(other),
         }
     }

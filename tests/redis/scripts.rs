@@ -16,6 +16,9 @@ pub(super) fn run(
         Script::Say => say(redis, &call),
         Script::Page => Ok(page(redis, &call)),
         Script::Tops => Ok(tops(redis, &call)),
+        Script::Beat => beat(redis, &call),
+        Script::Claim => claim(redis, &call),
+        Script::Sweep => sweep(redis, &call),
     }
 }
 
@@ -449,4 +452,102 @@ fn make_change(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let place = (&call.keys[2], 7, call.number(6));
     let (number, at) = make(redis, call, log, &meta, place)?;
     Ok(said(&meta.current, number, at, 0))
+}
+
+fn beat(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let [leases, infos, run, grace] = call.keys else {
+        panic!("four keys");
+    };
+    let node = &call.arguments[1];
+    let flag = |is: bool| Reply::text(if is { "1" } else { "0" });
+    if call.text(4).is_empty() {
+        redis.script_writes(Op::SortedRemove(leases.clone(), node.clone()))?;
+        redis.script_writes(Op::HashRemove(infos.clone(), node.clone()))?;
+        return Ok(Reply::Array(vec![flag(true), flag(false)]));
+    }
+    let now = redis.now_ms;
+    let till = now.saturating_add_signed(call.text(4).parse().expect("a number"));
+    let sorted = redis.data.sorted(leases);
+    let was_held = sorted.is_some_and(|sorted| sorted.contains_key(node));
+    redis.script_writes(Op::SortedAdd(leases.clone(), node.clone(), till))?;
+    let pair = vec![(node.clone(), call.arguments[2].clone())];
+    redis.script_writes(Op::HashSet(infos.clone(), pair))?;
+    if redis.data.text(run) != Some(&call.arguments[0]) {
+        redis.script_writes(Op::Set(run.clone(), call.arguments[0].clone()))?;
+        redis.script_writes(Op::Set(grace.clone(), till.to_string().into_bytes()))?;
+    }
+    let until = redis.data.text(grace).map_or(0, |until| {
+        let until = str::from_utf8(until).expect("text");
+        until.parse().expect("a number")
+    });
+    let sorted = redis.data.sorted(leases).into_iter().flatten();
+    let mut nodes: Vec<(u64, Bytes)> = sorted.map(|(node, till)| (*till, node.clone())).collect();
+    nodes.sort();
+    if now >= until {
+        let over = nodes.iter().take_while(|(till, _)| *till <= now).count();
+        for (_, node) in nodes.drain(..over) {
+            redis.script_writes(Op::SortedRemove(leases.clone(), node.clone()))?;
+            redis.script_writes(Op::HashRemove(infos.clone(), node))?;
+        }
+    }
+    let mut answer = vec![flag(was_held), flag(now < until)];
+    answer.extend(nodes.into_iter().map(|(_, node)| Reply::Bulk(node)));
+    Ok(Reply::Array(answer))
+}
+
+/// The nodes that hold a lease; `None`: all, for the grace of Redis lasts.
+fn live(redis: &Redis, call: &Call<'_>) -> Option<Vec<Bytes>> {
+    let until = redis.data.text(&call.keys[2]).map_or(0, |until| {
+        let until = str::from_utf8(until).expect("text");
+        until.parse().expect("a number")
+    });
+    let sorted = redis.data.sorted(&call.keys[1]).into_iter().flatten();
+    (redis.now_ms >= until).then(|| sorted.map(|(node, _)| node.clone()).collect())
+}
+
+fn holder<'a>(redis: &'a Redis, call: &Call<'_>, key: &Bytes) -> Option<&'a Bytes> {
+    redis.data.hash(&call.keys[0])?.get(key)
+}
+
+fn claim(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let node = &call.arguments[0];
+    let live = live(redis, call);
+    let is_other =
+        |holder: &Bytes| holder != node && live.as_ref().is_none_or(|live| live.contains(holder));
+    let (released, mut rest) = call.arguments[2..].split_at(call.number(2) as usize);
+    for key in released {
+        if holder(redis, call, key) == Some(node) {
+            redis.script_writes(Op::HashRemove(call.keys[0].clone(), key.clone()))?;
+        }
+    }
+    let mut answer = Vec::new();
+    while let [count, more @ ..] = rest {
+        let count = str::from_utf8(count).expect("text");
+        let (keys, after) = more.split_at(count.parse().expect("a number"));
+        let mut holders = keys.iter().filter_map(|key| holder(redis, call, key));
+        let is_free = !holders.any(is_other);
+        for key in keys.iter().filter(|_| is_free) {
+            let pair = vec![(key.clone(), node.clone())];
+            redis.script_writes(Op::HashSet(call.keys[0].clone(), pair))?;
+        }
+        answer.push(Reply::text(if is_free { "1" } else { "0" }));
+        rest = after;
+    }
+    Ok(Reply::Array(answer))
+}
+
+/// In one step, as Redis does where there are few.
+fn sweep(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let node = &call.arguments[0];
+    let live = live(redis, call);
+    let all = redis.data.hash(&call.keys[0]).cloned().unwrap_or_default();
+    let mut answer = vec![Reply::text("0")];
+    for (key, holder) in all {
+        if holder == *node {
+            answer.push(Reply::Bulk(key));
+        } else if live.as_ref().is_some_and(|live| !live.contains(&holder)) {
+            redis.script_writes(Op::HashRemove(call.keys[0].clone(), key))?;
+        }
+    }
+    Ok(Reply::Array(answer))
 }

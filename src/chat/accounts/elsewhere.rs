@@ -10,6 +10,7 @@ impl Chat {
     /// order is made by [`Chat::apply_change`] from here on.
     pub fn shares_changes(&mut self) {
         self.registry.share();
+        self.name_moves = Some(Box::default());
     }
 
     /// What of a change in order is still to be made here. `own`: the number under which this server

@@ -63,6 +63,8 @@ pub enum NickRefused {
     Taken,
     /// An account has it, or one that looks the same, and this user is not logged in to it.
     Reserved,
+    /// Other servers share the chat and cannot be asked whether it is free.
+    Unclaimed,
 }
 
 impl fmt::Display for NickRefused {
@@ -98,6 +100,9 @@ impl fmt::Display for NickRefused {
             Self::NoLetter => f.write_str("it needs a letter or a digit"),
             Self::Taken => f.write_str("somebody has it, or one that looks like it"),
             Self::Reserved => f.write_str("it is registered; log in to have it"),
+            Self::Unclaimed => f.write_str(
+                "the other servers cannot be asked for it at the moment; try again later",
+            ),
         }
     }
 }
@@ -113,6 +118,7 @@ carried!(enum NickRefused {
     7 = NoLetter,
     8 = Taken,
     9 = Reserved,
+    10 = Unclaimed,
 });
 
 /// It was parsed when it was taken, and is not again.
@@ -155,6 +161,13 @@ impl Nick {
     /// What distinguishes it, one or two strings: two nicks that share one are the same to a reader.
     pub(super) fn keys(&self) -> impl Iterator<Item = SmolStr> {
         look::keys(&self.0)
+    }
+
+    /// Whether it could be made up.
+    pub(super) fn is_made_up(&self) -> bool {
+        let number = self.0.strip_prefix("guest-");
+        let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+        number.is_some_and(|number| number.len() >= 4 && number.chars().all(is_digit))
     }
 
     /// A made-up nick.

@@ -270,13 +270,15 @@ fn any_byte_that_is_accepted_restarts_the_stall_deadline() {
 
 // Held connections
 
-const EVERY_WAIT: [Wait; 6] = [
+const EVERY_WAIT: [Wait; 8] = [
     Wait::Opening,
     Wait::Page,
     Wait::Acknowledgement,
     Wait::Number,
     Wait::Outbox,
+    Wait::Password,
     Wait::Order,
+    Wait::Nick,
 ];
 
 fn open() -> State {

@@ -152,6 +152,7 @@ impl Inner {
             | Request::Check { .. }
             | Request::Number(_)
             | Request::Propose(_)
+            | Request::Nodes(_)
             | Request::Close { .. } => {
                 panic!("an operator asks, or a log with a shared engine")
             }

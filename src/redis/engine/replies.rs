@@ -107,6 +107,10 @@ impl Engine {
                 let said = Said::read(value).ok_or_else(unclear)?;
                 self.was_changed(&proposed, said);
             }
+            Ask::Beat => self.has_beaten(value)?,
+            Ask::Claim(claims) => self.has_claimed(&claims, value)?,
+            Ask::Sweep => self.has_swept(value)?,
+            Ask::Nodes { tag } => self.nodes_came(tag, value.list().ok_or_else(unclear)?),
             Ask::Load => {}
         }
         Ok(())
@@ -149,7 +153,7 @@ impl Engine {
                 self.opening = self.opening.saturating_sub(1);
                 self.open_failed(id, why);
             }
-            Ask::Read(..) | Ask::Keys { .. } => self.fail(ask, &why),
+            Ask::Read(..) | Ask::Keys { .. } | Ask::Nodes { .. } => self.fail(ask, &why),
             Ask::Change(proposed) => self.was_not_changed(&proposed, why),
             // Asked again with the next comparison.
             Ask::Registry { .. } => {
@@ -157,6 +161,9 @@ impl Engine {
                 let what = "open the registry";
                 self.reports.push(Report::Refused { what, why });
             }
+            Ask::Beat => self.beat_failed(why),
+            Ask::Claim(claims) => self.claim_failed(&claims, why),
+            Ask::Sweep => self.sweep_failed(why),
             Ask::Refill { .. }
             | Ask::Tops(_)
             | Ask::Facts { .. }
@@ -230,7 +237,10 @@ impl Engine {
             Ask::Registry { .. } => self.ask_facts(true),
             Ask::Changes { .. } => self.changes_again(),
             Ask::Change(proposed) => self.propose(proposed, true),
-            Ask::Keys { .. } | Ask::Facts { .. } | Ask::Load => {}
+            Ask::Beat => self.beat(true),
+            Ask::Claim(claims) => self.claim(claims, true),
+            Ask::Sweep => self.sweep(true),
+            Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Load => {}
         }
     }
 

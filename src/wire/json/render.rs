@@ -306,7 +306,7 @@ fn refused(re: Option<&RequestId>, why: &Refused, text: &mut String) {
 fn code(why: &Refused) -> (Code, Option<u32>) {
     match why {
         Refused::Nick {
-            why: NickRefused::Taken | NickRefused::Reserved,
+            why: NickRefused::Taken | NickRefused::Reserved | NickRefused::Unclaimed,
             ..
         } => (Code::NickTaken, None),
         Refused::Nick { .. } => (Code::BadName, None),

@@ -319,6 +319,7 @@ impl Engine {
             | Request::Check { .. }
             | Request::Number(_)
             | Request::Propose(_)
+            | Request::Nodes(_)
             | Request::Close { .. } => unreachable!("no client asks for {request:?}"),
             Request::Open { room, .. } if is_damaged => Answer::OpenFailed {
                 room: *room,

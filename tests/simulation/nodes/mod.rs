@@ -6,6 +6,8 @@
 
 mod game;
 mod judge;
+mod leases;
+mod nicks;
 #[path = "../../redis/mod.rs"]
 mod redis;
 mod scenes;

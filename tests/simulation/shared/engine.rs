@@ -8,8 +8,9 @@ use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
 use parlor::chat::{Content, Form};
 use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{
-    Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, Page, PageEntry, Proposed, RefusedWhy,
-    Request, Started, Store, StoredRoom, Unnumbered, Version,
+    Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, NickClaims, NodesAnswer, NodesRequest,
+    Page, PageEntry, Proposed, RefusedWhy, Request, Started, Store, StoredRoom, Unnumbered,
+    Version,
 };
 use smol_str::SmolStr;
 use std::cell::Cell;
@@ -188,6 +189,7 @@ struct Outcome {
 
 /// The link to one server.
 struct Node {
+    number: usize,
     channel: Rc<Channel>,
     is_up: bool,
     is_known: bool,
@@ -214,6 +216,8 @@ struct Changed {
 
 /// The engine.
 pub(crate) struct Engine {
+    /// Which node holds the key of a nick.
+    pub(crate) nicks: BTreeMap<SmolStr, usize>,
     pub(crate) rooms: BTreeMap<SmolStr, Room>,
     pub(crate) registry: Registry,
     changes: Vec<Changed>,
@@ -227,6 +231,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new() -> Self {
         Self {
+            nicks: BTreeMap::new(),
             rooms: BTreeMap::new(),
             registry: Registry::default(),
             changes: Vec::new(),
@@ -248,6 +253,7 @@ impl Engine {
             channel: channel.clone(),
         };
         self.nodes.push(Node {
+            number: self.nodes.len(),
             channel,
             is_up: true,
             is_known: true,
@@ -360,6 +366,9 @@ impl Engine {
                 if !node.is_up {
                     node.results.clear();
                     node.answers.clear();
+                    if chance.percent(30) {
+                        self.nicks.retain(|_, holder| *holder != index);
+                    }
                 }
             }
             if self.steps_node(index, node, chance) {
@@ -375,7 +384,7 @@ impl Engine {
         for request in requests {
             match request {
                 // What is handed over before the loss of the link is known is dropped with it.
-                Request::Number(_) | Request::Propose(_) if !node.is_up => {}
+                Request::Number(_) | Request::Propose(_) | Request::Nodes(_) if !node.is_up => {}
                 request => node.requests.push_back(request),
             }
         }
@@ -389,8 +398,12 @@ impl Engine {
             });
             if !node.is_up {
                 node.changed.clear();
-                node.requests
-                    .retain(|request| !matches!(request, Request::Number(_) | Request::Propose(_)));
+                node.requests.retain(|request| {
+                    !matches!(
+                        request,
+                        Request::Number(_) | Request::Propose(_) | Request::Nodes(_)
+                    )
+                });
             }
         }
         if !node.is_up {
@@ -448,6 +461,7 @@ impl Engine {
                 }
                 Request::Number(draft) => self.numbers(index, node, *draft, chance),
                 Request::Propose(proposed) => self.takes_change(index, node, &proposed, chance),
+                Request::Nodes(NodesRequest::Claim(claims)) => self.claims(node, &claims),
                 Request::Read {
                     room,
                     log_gen,
@@ -533,6 +547,32 @@ impl Engine {
             let number = self.changes(index, proposed);
             node.changed.push((own, number));
         }
+    }
+
+    fn claims(&mut self, node: &mut Node, claims: &NickClaims) {
+        for key in &claims.released {
+            if self.nicks.get(key) == Some(&node.number) {
+                self.nicks.remove(key);
+            }
+        }
+        let grants = claims.claimed.iter().map(|keys| {
+            let holders = keys.iter().filter_map(|key| self.nicks.get(key));
+            let is_free = holders.copied().all(|holder| holder == node.number);
+            for key in keys.iter().filter(|_| is_free) {
+                self.nicks.insert(key.clone(), node.number);
+            }
+            is_free
+        });
+        let claimed = NodesAnswer::Claimed {
+            tag: claims.tag,
+            granted: Some(grants.collect()),
+        };
+        node.answers.push_back(Answer::Nodes(claimed));
+    }
+
+    /// The lease of a node is over: what it holds is free.
+    pub(crate) fn forgets(&mut self, node: usize) {
+        self.nicks.retain(|_, holder| *holder != node);
     }
 
     fn numbers(&mut self, index: usize, node: &mut Node, draft: Unnumbered, chance: &mut Chance) {

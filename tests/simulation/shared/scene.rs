@@ -162,6 +162,18 @@ impl Scene {
         self.connects(node, &format!("/ws?nick={nick}"), false)
     }
 
+    pub(super) fn comes_as(&mut self, node: usize, nick: &str) -> usize {
+        self.connects(node, &format!("/ws?nick={nick}"), false)
+    }
+
+    pub(super) fn comes_without_nick(&mut self, node: usize) -> usize {
+        self.connects(node, "/ws", false)
+    }
+
+    pub(super) fn enters_as(&mut self, node: usize, nick: &str) -> usize {
+        self.connects(node, &format!("/ws/lobby?nick={nick}"), true)
+    }
+
     /// A program that joins the lobby.
     pub(super) fn joins(&mut self, node: usize) -> usize {
         let who = self.comes(node);

@@ -252,7 +252,7 @@ fn what_has_waited_for_the_link_for_half_a_minute_is_refused() {
     scene.pass(10);
     assert_eq!(scene.answer(ann, first), Some("store_unavailable"));
     assert_eq!(scene.answer(ann, second), Some("store_unavailable"));
-    assert_eq!(scene.answer(ann, renamed), Some("ok"));
+    assert_eq!(scene.answer(ann, renamed), Some("store_unavailable"));
     let at_once = scene.says(ann, "three");
     assert_eq!(scene.answer(ann, at_once), Some("store_unavailable"));
     scene.engine.links(0, true);
@@ -451,9 +451,10 @@ fn topic_holds_from_its_entry_on_at_each_server() {
     let mut scene = with_operators();
     let (ann, _bob) = (scene.joins(0), scene.joins(1));
     scene.asks(ann, "op", &[("token", json!("secret"))]);
+    let cat = scene.comes(0);
     scene.engine.faults.late = 100;
     let id = scene.asks(ann, "topic", &lobby("topic", json!("tea")));
-    let cat = scene.joins(0);
+    scene.asks(cat, "join", &[("room", json!("lobby"))]);
     assert_eq!(scene.all(cat, "joined")[0]["topic"], json!(""));
     scene.engine.faults.late = 0;
     scene.turns();

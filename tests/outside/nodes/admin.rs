@@ -1,0 +1,62 @@
+//! `parlor admin nodes`: the servers of an engine, as each of them lists them.
+
+use super::super::keeping_up::Program;
+use super::super::redis::RedisServer;
+use super::super::support::{Server, command, contains, eventually, finish};
+use super::super::unix::Folder;
+use super::{ALWAYS, prepared, readiness};
+use serde_json::Value;
+use std::path::Path;
+
+fn node(redis: &RedisServer, socket: &Path) -> Server {
+    let mut prepared = prepared(redis);
+    prepared.arg("--admin-socket").arg(socket);
+    let server = Server::spawn(&mut prepared, 1);
+    eventually("the server has reached Redis", || readiness(&server) == 200);
+    server
+}
+
+fn asks(socket: &Path, words: &[&str]) -> String {
+    let mut asked = command();
+    asked.args(["admin", "nodes"]).args(words);
+    asked.arg("--admin-socket").arg(socket);
+    asked.arg("--store").arg(socket.with_file_name("none"));
+    let (status, output, errors) = finish(&mut asked);
+    assert!(status.success(), "{errors}");
+    output
+}
+
+fn listed(socket: &Path) -> Vec<Value> {
+    let line = |line| serde_json::from_str(line).expect("a line of JSON");
+    asks(socket, &["--json"]).lines().map(line).collect()
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn each_server_lists_those_that_are_there() {
+    let redis = RedisServer::start("nodes-admin", &ALWAYS);
+    let folder = Folder::new("nodes-admin-sockets");
+    let sockets = ["a", "b"].map(|name| folder.path(name));
+    let (a, mut b) = (node(&redis, &sockets[0]), node(&redis, &sockets[1]));
+    let _ann = Program::join(a.address(), "ann", "den");
+    for socket in &sockets {
+        // What a server says of itself is heard with its next beat.
+        eventually("both are listed, and the room of one", || {
+            let rows = listed(socket);
+            rows.len() == 2 && rows.iter().any(|row| row["rooms"] == 1)
+        });
+        let rows = listed(socket);
+        assert_eq!(rows.iter().filter(|row| row["own"] == true).count(), 1);
+        assert!(
+            rows.iter()
+                .all(|row| row["id"].as_str().is_some_and(|id| id.len() == 16))
+        );
+    }
+    let table = asks(&sockets[0], &[]);
+    assert!(table.starts_with("ID "), "{table}");
+    contains(&table, env!("CARGO_PKG_VERSION"));
+    assert_eq!(table.lines().count(), 3, "{table}");
+    b.signal("TERM");
+    assert!(b.exit_status().success());
+    eventually("it is listed no more", || listed(&sockets[0]).len() == 1);
+}
