@@ -133,9 +133,7 @@ impl<'a> Iterator for Entries<'a> {
     type Item = (Seq, &'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let id = self.0.next()?.text()?;
-        let digits = id.split(|byte| *byte == b'-').next()?;
-        let seq = to_seq(number(digits)?)?;
+        let seq = seq(self.0.next()?)?;
         Some((seq, self.0.next()?.text()?, self.0.next()?.text()?))
     }
 }

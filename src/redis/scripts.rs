@@ -4,11 +4,11 @@
 //! | key | is |
 //! | --- | --- |
 //! | `p:{room}:m` | hash: newest number, its time, run id, current epoch, newest epochs |
-//! | `p:{room}:s` | stream: entry N has the id N-0 |
+//! | `p:{room}:s` | stream: entry N has the id N-epoch |
 //! | `p:{room}:x` | hash: what changed an entry since, by its number |
 //! | `p:s:<session>` | hash: the newest keys of a session, with numbers and times |
 //! | `p:registry` | hash: as that of a room, of the log of changes; what touched accounts last |
-//! | `p:changes` | stream: change N of the registry has the id N-0 |
+//! | `p:changes` | stream: change N of the registry has the id N-epoch |
 //! | `p:facts` | hash: the facts of the registry by their keys |
 //! | `p:nodes` | sorted set: the servers, by the end of their leases |
 //! | `p:nodes:info` | hash: what each says of itself |

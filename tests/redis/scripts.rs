@@ -326,7 +326,7 @@ fn page(redis: &Redis, call: &Call<'_>) -> Reply {
             .data
             .hash(&call.keys[2])
             .and_then(|hash| hash.get(&changes));
-        page.push(Reply::text(format!("{id}-0")));
+        page.push(Reply::text(id.to_string()));
         page.push(Reply::Bulk(text));
         page.push(Reply::Bulk(change.cloned().unwrap_or_default()));
     }

@@ -46,7 +46,7 @@ local function make(of, facts, first, head, at, current, entries_max)
     local number, node = digits(head + 1), ARGV[first]
     at = time_after(at)
     local text = digits(at) .. ' ' .. node .. ' ' .. ARGV[first + 5]
-    redis.call('XADD', of.stream, 'MAXLEN', '~', entries_max, number .. '-0', 'd', text, 'k', ARGV[first + 6])
+    redis.call('XADD', of.stream, 'MAXLEN', '~', entries_max, id(head + 1, current), 'd', text, 'k', ARGV[first + 6])
     redis.call('HSET', of.meta, 'h', number, 't', digits(at))
     for letter in string.gmatch(ARGV[first + 4], '.') do
         touch(of, letter, node, number)

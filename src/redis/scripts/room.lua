@@ -11,6 +11,12 @@ local function digits(number)
     return string.format('%.0f', number)
 end
 
+-- The id of an entry in its stream: its number, and that of its epoch. A Redis that has loaded the half
+-- of a transaction gives back an entry that was lost; the one that has its number since comes after it.
+local function id(seq, current)
+    return digits(seq) .. '-' .. string.match(current, '^%d+')
+end
+
 local function read(of)
     local got = redis.call('HMGET', of.meta, 'h', 't', 'i', 'c')
     return tonumber(got[1]) or 0, tonumber(got[2]) or 0, got[3], got[4]
@@ -41,7 +47,7 @@ local function is_there(of, seq, head, key)
     if seq > head then
         return false
     end
-    local found = redis.call('XRANGE', of.stream, digits(seq) .. '-0', digits(seq) .. '-0')[1]
+    local found = redis.call('XREVRANGE', of.stream, digits(seq), digits(seq), 'COUNT', 1)[1]
     if not found then
         return seq < oldest(of, head)
     end

@@ -94,7 +94,7 @@ end
 if ARGV[10] ~= '' then
     fields[#fields + 1], fields[#fields + 2] = 'a', ARGV[10]
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], digits(seq) .. '-0', unpack(fields))
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], id(seq, current), unpack(fields))
 redis.call('HSET', KEYS[1], 'h', digits(seq), 't', digits(at))
 if ARGV[10] ~= '' then
     change(seq)
