@@ -169,7 +169,7 @@ fn two(text: &[u8]) -> (u64, u64) {
     )
 }
 
-fn trim_keys(redis: &mut Redis, key: &Bytes) -> Result<(), String> {
+fn trim_keys(redis: &mut Redis, key: &Bytes, now: u64) -> Result<(), String> {
     let all = redis.data.hash(key).into_iter().flatten();
     let mut sorted: Vec<(u64, u64, Bytes)> = all
         .map(|(name, value)| {
@@ -178,8 +178,10 @@ fn trim_keys(redis: &mut Redis, key: &Bytes) -> Result<(), String> {
         })
         .collect();
     sorted.sort_by(|a, b| b.cmp(a));
-    for (_, _, name) in sorted.into_iter().skip(64) {
-        redis.script_writes(Op::HashRemove(key.clone(), name))?;
+    for (place, (at, _, name)) in sorted.into_iter().enumerate().skip(64) {
+        if place >= 4096 || at + 60_000 < now {
+            redis.script_writes(Op::HashRemove(key.clone(), name))?;
+        }
     }
     Ok(())
 }
@@ -265,8 +267,9 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         redis.script_writes(Op::HashSet(keys.clone(), vec![(word.clone(), value)]))?;
         let until = redis.now_ms + call.number(8);
         redis.script_writes(Op::Expire(keys.clone(), until))?;
-        if redis.data.hash(keys).is_some_and(|hash| hash.len() > 96) {
-            trim_keys(redis, keys)?;
+        let count = redis.data.hash(keys).map_or(0, |hash| hash.len());
+        if count > 96 && count % 64 == 33 {
+            trim_keys(redis, keys, at)?;
         }
         fields.push((b"k".to_vec(), call.arguments[6].clone()));
     }

@@ -10,8 +10,10 @@
 -- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of
 -- them, a key without its entry is found by the stream, and an entry without the hash by the number.
 
--- The newest 64 keys of the session stay.
-local function trim_keys()
+-- The newest 64 keys of the session stay, and those of the last minute, of which there are 4,096 at
+-- most: so long after it was said an entry may come again from a node whose link was lost, while its
+-- client goes on at another one.
+local function trim_keys(now)
     local all, sorted = redis.call('HGETALL', KEYS[4]), {}
     for at = 1, #all, 2 do
         local seq, when = string.match(all[at + 1], '^(%d+) (%d+)')
@@ -23,7 +25,9 @@ local function trim_keys()
         return a[3] > b[3]
     end)
     for at = 65, #sorted do
-        redis.call('HDEL', KEYS[4], sorted[at][3])
+        if at > 4096 or sorted[at][1] < now - 60000 then
+            redis.call('HDEL', KEYS[4], sorted[at][3])
+        end
     end
 end
 
@@ -83,8 +87,10 @@ local fields = {'d', entry}
 if ARGV[6] ~= '' then
     redis.call('HSET', KEYS[4], ARGV[6], digits(seq) .. ' ' .. digits(at))
     redis.call('PEXPIRE', KEYS[4], ARGV[8])
-    if redis.call('HLEN', KEYS[4]) > 96 then
-        trim_keys()
+    -- Not for each of them: all are read.
+    local count = redis.call('HLEN', KEYS[4])
+    if count > 96 and count % 64 == 33 then
+        trim_keys(at)
     end
     fields[3], fields[4] = 'k', ARGV[7]
 end

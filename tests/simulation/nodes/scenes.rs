@@ -111,16 +111,16 @@ fn message_that_is_sent_again_at_another_node_is_there_once() {
 #[test]
 fn what_was_sent_before_a_cut_is_not_numbered_when_its_key_is_forgotten() {
     let mut scene = Scene::new();
-    scene.world.seats[0].cut = scene.world.now + 90;
+    scene.world.seats[0].cut = scene.world.now + 1_200;
     scene.says(0, "a");
     scene.says(0, "b");
     scene.later(60);
     // Its client goes on at the other node.
     scene.says(1, "a");
     scene.says(1, "b");
-    for number in 0..120 {
+    for number in 0..140 {
         scene.says(1, &number.to_string());
-        scene.later(1);
+        scene.later(8);
     }
     scene.later(SOON);
     let heard = scene.heard(1);
