@@ -19,8 +19,9 @@ pub const DEDUPE_MS: u64 = 24 * 60 * 60 * 1000;
 ///
 /// A *shared engine* is one that also numbers them, elsewhere and later, for this server and for
 /// others: what holds of it alone says so. It is asked to [`Request::Open`], [`Request::Close`],
-/// [`Request::Number`], [`Request::Propose`] and [`Request::Read`], and sends no [`Answer::Stored`]: what it has numbered
-/// it has. The answers of a turn are taken before the requests of that turn are handed over.
+/// [`Request::Number`], [`Request::Propose`], [`Request::Read`] and [`Request::Nodes`], and sends no
+/// [`Answer::Stored`]: what it has numbered it has. The answers of a turn are taken before the
+/// requests of that turn are handed over.
 pub trait Store {
     /// Hands over all requests, in order: those that are left in the list come again with the next
     /// call, before newer ones. The log bounds how much is under way: entries by half the tail,

@@ -396,7 +396,14 @@ impl Engine {
                 is_up: node.is_up,
                 why,
             });
-            if !node.is_up {
+            if node.is_up {
+                // As a sweep finds them.
+                let held = self.nicks.iter();
+                let held = held.filter(|(_, holder)| **holder == node.number);
+                let keys = held.map(|(key, _)| key.clone()).collect();
+                let held = Answer::Nodes(NodesAnswer::Held { keys });
+                node.answers.push_back(held);
+            } else {
                 node.changed.clear();
                 node.requests.retain(|request| {
                     !matches!(

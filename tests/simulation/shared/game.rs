@@ -357,7 +357,22 @@ impl Game {
         }
     }
 
+    /// Each user has a nick that no user of another server has, and no other nick is held.
+    fn nicks_are_held(&self) {
+        for (node, server) in self.nodes.iter().enumerate() {
+            let holders = self.engine.nicks.values();
+            let held = holders.filter(|holder| **holder == node).count();
+            let summary = server.summary();
+            let users = format!(" members={held} ");
+            assert!(
+                summary.contains(&users),
+                "{node} holds {held} nicks: {summary}"
+            );
+        }
+    }
+
     fn judge(&self) {
+        self.nicks_are_held();
         let Some(room) = self.engine.rooms.get(ROOM) else {
             return;
         };
