@@ -28,6 +28,10 @@ impl Chat {
         let members = self.members(room);
         let people = self.rooms.get(room).map_or(0, Room::people);
         let count = people - usize::from(is_there);
+        let own = except.and_then(|id| self.nick_of(id));
+        // Another connection of the account, at another server.
+        let is_own = own.and_then(|own| self.shown_elsewhere(room, own));
+        let count = count + self.count_elsewhere(room) - usize::from(is_own.is_some());
         let listed = members
             .iter()
             .filter(|id| !is_except(**id) && self.is_listed(**id, room));
@@ -40,6 +44,14 @@ impl Chat {
             listing.members.push(user.nick.clone());
             if user.account.is_some() {
                 listing.accounts.push(user.nick.clone());
+            }
+        }
+        let elsewhere = self.each_elsewhere(room, None);
+        let elsewhere = elsewhere.filter(|(nick, _)| Some(*nick) != own);
+        for (nick, has_account) in elsewhere.take(most - listing.members.len()) {
+            listing.members.push(nick.clone());
+            if has_account {
+                listing.accounts.push(nick.clone());
             }
         }
         listing
@@ -70,8 +82,9 @@ impl Chat {
                 let members = self.members(room).iter();
                 let listed = members.filter(|id| self.is_listed(**id, room));
                 let users = listed.filter_map(|id| self.user(*id));
-                let named =
-                    users.map(|user| (user.nick.as_str(), (&user.nick, user.account.is_some())));
+                let users = users.map(|user| (&user.nick, user.account.is_some()));
+                let all = users.chain(self.each_elsewhere(room, page.after));
+                let named = all.map(|member| (member.0.as_str(), member));
                 let (page, more) = first_of(named, page, WHO_MAX);
                 let accounts = page.iter().filter(|(_, has_account)| *has_account);
                 Listing {
@@ -95,7 +108,12 @@ impl Chat {
         let occupied = occupied
             .filter(|(_, room)| room.direct.is_none())
             .filter(|(room, known)| self.is_shown(id, Some(*room), &known.name))
-            .map(|(_, room)| (&room.name, room.people() as u32));
+            .map(|(id, room)| {
+                (
+                    &room.name,
+                    (room.people() + self.count_elsewhere(id)) as u32,
+                )
+            });
         let mut rooms = occupied.chain(self.empty_rooms(id).map(|name| (name, 0)));
         let (rooms, more) = match page {
             None => {

@@ -15,6 +15,7 @@ mod carry;
 mod claimed;
 mod command;
 mod direct;
+mod elsewhere;
 mod entry;
 mod event;
 mod filter;
@@ -42,6 +43,7 @@ pub use author::{Author, Identity};
 pub use claimed::NameMoves;
 pub use command::{Command, Now, Order, Page, Part, Reach, RoomChange, Whom};
 pub use direct::{DIRECTS_MAX, Pair, Party};
+pub use elsewhere::{Came, MOVES_MAX, Moves, Sighting};
 pub use entry::{Act, Content, Draft, Entry, Form, Manner};
 pub use event::{
     AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Recent, Refused,
@@ -57,6 +59,7 @@ use crate::chance::Chance;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick, ticks};
 use crate::rate::Rate;
 use direct::Directs;
+use elsewhere::Elsewhere;
 use hosts::Hosts;
 use names::Names;
 use online::Online;
@@ -121,6 +124,8 @@ pub struct Chat {
     made_up_names: u64,
     /// `None`: no other server shares the chat.
     name_moves: Option<Box<NameMoves>>,
+    /// Members at other servers; `None`: none share the rooms.
+    elsewhere: Option<Box<Elsewhere>>,
 }
 
 impl Chat {
@@ -156,6 +161,7 @@ impl Chat {
             hosts: Hosts::default(),
             made_up_names: naming::MADE_UP_NAMES,
             name_moves: None,
+            elsewhere: None,
         }
     }
 
@@ -452,6 +458,7 @@ impl Chat {
         );
         self.check_accounts();
         self.check_directs();
+        self.check_elsewhere();
         let mut memberships = 0;
         for (id, user) in users() {
             for key in user.nick.keys() {

@@ -124,7 +124,7 @@ impl Chat {
         let old = std::mem::replace(&mut user.nick, new.clone());
         self.leave_names(&old, id);
         self.enter_names(&new, id);
-        for room in self.rooms_of(id) {
+        for room in self.rooms_of(id).collect::<Vec<_>>() {
             self.announce_renamed(room, &old, &new, effects);
         }
         self.has_other_name(id, &old, &new, effects);

@@ -1,6 +1,7 @@
 //! The rules of the chat as scenes: Ann joins, Bob says, Ann hears.
 
 mod direct;
+mod elsewhere;
 mod grudges;
 mod order;
 

@@ -10,7 +10,7 @@ use super::store::{
 };
 use super::{AppendRefused, ERAS_MAX, Log, Since, written};
 use crate::chat::registry::Change;
-use crate::chat::{Content, Draft};
+use crate::chat::{Content, Draft, Moves};
 use crate::id::{RoomId, Seq, Tick};
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::{BTreeMap, VecDeque};
@@ -326,8 +326,13 @@ impl Log {
             self.outgoing.extend(changes.chain(again));
         } else {
             engine.cut_off_since = Some(now);
-            self.outgoing
-                .retain(|request| !matches!(request, Request::Number(_) | Request::Propose(_)));
+            let is_kept = |request: &Request| {
+                !matches!(
+                    request,
+                    Request::Number(_) | Request::Propose(_) | Request::Present { .. }
+                )
+            };
+            self.outgoing.retain(is_kept);
         }
         true
     }
@@ -335,6 +340,15 @@ impl Log {
     /// Asks a shared engine something about the servers that share it.
     pub fn ask_of_nodes(&mut self, request: NodesRequest) {
         self.outgoing.push(Request::Nodes(request));
+    }
+
+    /// Hands over what has changed of the members that this server has in a room. Nothing while the
+    /// link is lost: the engine asks for all of them when it is back.
+    pub fn present(&mut self, room: RoomId, moves: Moves) {
+        if self.is_open(room) && self.is_numbered_later(room) && !self.is_cut_off() {
+            let moves = Box::new(moves);
+            self.outgoing.push(Request::Present { room, moves });
+        }
     }
 
     /// Whether the link to a shared engine is lost.

@@ -1003,7 +1003,9 @@ impl Log {
             | Answer::Gap { .. }
             | Answer::Epoch { .. }
             | Answer::Nodes(_)
-            | Answer::Link { .. } => Some(Notification::Engine(answer)),
+            | Answer::Link { .. }
+            | Answer::Sighted { .. }
+            | Answer::MembersWanted { .. } => Some(Notification::Engine(answer)),
         }
     }
 

@@ -5,7 +5,7 @@
 use super::nodes::{NodesAnswer, NodesRequest};
 use crate::carry::carried;
 use crate::chat::registry::{AuditRow, Change, Snapshot};
-use crate::chat::{Draft, Entry};
+use crate::chat::{Draft, Entry, Moves, Sighting};
 use crate::histogram::Histogram;
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
@@ -152,6 +152,9 @@ pub enum Request {
     Close { room: RoomId },
     /// About the servers that share an engine: of a shared one alone.
     Nodes(NodesRequest),
+    /// The members that this server has in an open room have changed: of a shared engine alone, and
+    /// not handed over while the link is down. Not answered; see [`Answer::MembersWanted`].
+    Present { room: RoomId, moves: Box<Moves> },
 }
 
 /// How much a store keeps. 0 is no limit.
@@ -409,6 +412,17 @@ pub enum Answer {
         is_up: bool,
         /// For the operator: one sentence.
         why: String,
+    },
+    /// Of a shared engine: members that other servers have in a room. What is kept of them comes
+    /// before [`Answer::Opened`], and again when the link is back.
+    Sighted {
+        room: RoomId,
+        what: Sighting,
+    },
+    /// A shared engine may have lost which members this server has in a room: all are to be named
+    /// again.
+    MembersWanted {
+        room: RoomId,
     },
 }
 

@@ -22,6 +22,7 @@ mod missing;
 mod nicks;
 mod opening;
 mod pages;
+mod presence;
 mod replies;
 mod saying;
 
@@ -30,14 +31,16 @@ use super::link::{Fault, Link, Which};
 use super::report::{Figures, Report};
 use super::resp::command;
 use super::rooms::{Read, Room, Rooms, Stage};
-use super::scripts::{self, Loaded};
+use super::scripts::{self, Loaded, Place};
 use super::settings::Settings;
 use crate::chance::Chance;
+use crate::chat::{Moves, Sighting};
 use crate::id::{RoomId, Seq, Tick};
 use crate::log::{Answer, NickClaims, NodesRequest, Proposed, Request, Store, Unnumbered};
 use beat::Leases;
 use nicks::Sweep;
 use pages::read_failed;
+use smol_str::SmolStr;
 use std::collections::VecDeque;
 use std::mem;
 
@@ -96,6 +99,8 @@ enum Ask {
     Nodes {
         tag: u64,
     },
+    See(RoomId, Place),
+    Present((RoomId, SmolStr), Box<Moves>),
     /// Scripts are loaded again: nothing depends on the answer.
     Load,
 }
@@ -129,6 +134,12 @@ pub struct Engine {
     tops_due: Tick,
     tops_next: usize,
     tops_asked: bool,
+    /// Rooms whose members here Redis has not taken.
+    untold: Vec<RoomId>,
+    /// Rooms that were closed while the link was down.
+    closed: Vec<(RoomId, SmolStr)>,
+    /// Rooms of whose members a new Redis may not know all, until then.
+    ending: VecDeque<(Tick, RoomId)>,
     answers: Vec<Answer>,
     reports: Vec<Report>,
     figures: Figures,
@@ -163,6 +174,9 @@ impl Engine {
             tops_due: now,
             tops_next: 0,
             tops_asked: false,
+            untold: Vec::new(),
+            closed: Vec::new(),
+            ending: VecDeque::new(),
             answers: vec![Answer::Link {
                 is_up: false,
                 why: String::from("Redis was not reached yet"),
@@ -236,7 +250,13 @@ impl Engine {
         let tops = self.is_up.then_some(self.tops_due);
         let waits = self.is_up && self.opening == 0 && !self.wanted.is_empty();
         let wanted = waits.then_some(self.wanted_from);
-        let others = [tops, wanted, self.beat_due(), self.sweep_due()];
+        let others = [
+            tops,
+            wanted,
+            self.beat_due(),
+            self.sweep_due(),
+            self.grace_due(),
+        ];
         links.chain(others.into_iter().flatten()).min()
     }
 
@@ -248,6 +268,7 @@ impl Engine {
                 self.end(which, true, &why);
             }
         }
+        self.end_grace();
         if self.beat_due().is_some_and(|due| due <= now) {
             self.beat(false);
         }
@@ -318,6 +339,8 @@ impl Engine {
         self.sweep.cut();
         self.wanted.clear();
         self.facts.cut();
+        self.untold.clear();
+        self.ending.clear();
         for room in self.rooms.each_mut() {
             room.cut();
         }
@@ -352,6 +375,11 @@ impl Engine {
                 tag,
                 why: why.to_owned(),
             }),
+            Ask::Present(room, _) => {
+                if self.rooms.get(room.0).is_none() {
+                    self.closed.push(room);
+                }
+            }
             Ask::Open(_)
             | Ask::Say(_)
             | Ask::Refill { .. }
@@ -363,6 +391,7 @@ impl Engine {
             | Ask::Beat
             | Ask::Claim(_)
             | Ask::Sweep
+            | Ask::See(..)
             | Ask::Load => {}
         }
     }
@@ -387,6 +416,7 @@ impl Engine {
         self.tops_due = self.now + TOPS_TICKS;
         self.leases.begin(self.now);
         self.sweep.begin(self.now);
+        self.tell_of_closed();
         self.reports.push(Report::Up {
             version: version.clone(),
         });
@@ -424,6 +454,7 @@ impl Engine {
                 };
                 self.read(room, read, false);
             }
+            Request::Present { room, moves } => self.present(room, moves),
             Request::Keys { session } => self.ask_keys(session),
             Request::Nodes(NodesRequest::List { tag }) => self.ask_nodes(tag),
             Request::Nodes(NodesRequest::Claim(claims)) => self.claim(claims, false),
@@ -439,10 +470,18 @@ impl Engine {
             self.answers.push(read_failed(id, *read, CLOSED));
         }
         if self.is_up && room.stage != Stage::Wanted {
-            let channel = scripts::channel(&room.name);
-            let words = [&b"UNSUBSCRIBE"[..], channel.as_bytes()];
+            let channels = [
+                scripts::channel(&room.name),
+                scripts::members_channel(&room.name),
+            ];
+            let [entries, members] = channels.each_ref().map(|channel| channel.as_bytes());
+            let words = [&b"UNSUBSCRIBE"[..], entries, members];
             self.link(Which::Subscriptions).tell(&words);
         }
+        if !self.is_up && room.is_told() {
+            self.closed.push((id, room.name.clone()));
+        }
+        self.sighted(id, Sighting::Closed);
     }
 
     fn ask_keys(&mut self, session: u64) {

@@ -61,6 +61,7 @@ pub(super) fn not_offered(request: Request) -> Option<Answer> {
         | Request::Propose(_)
         | Request::Nodes(_)
         | Request::Read { .. }
+        | Request::Present { .. }
         | Request::Keys { .. } => None,
     }
 }

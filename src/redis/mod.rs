@@ -4,7 +4,8 @@
 //! - [`resp`]: the protocol. [`scripts`]: what Redis runs, and the names of its keys.
 //! - `link`: one of the two connections, from the handshake on. `messages`: what the scripts say.
 //! - `facts`: how far the registry has come. `change`: changes of it as bytes.
-//! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes.
+//! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes, and `members`:
+//!   members of rooms.
 //! - [`engine`]: all of it together, behind the log's seam. [`Desk`]: the seam for a loop that owns
 //!   the engine and its sockets.
 //!
@@ -19,6 +20,7 @@ pub mod entry;
 mod facts;
 mod keys;
 mod link;
+pub mod members;
 mod messages;
 mod report;
 pub mod resp;

@@ -82,6 +82,17 @@ pub(super) struct Room {
     numbered: VecDeque<Numbered>,
     /// Pages that are read when the room is live.
     pub(super) reads: Vec<Read>,
+    /// Its members at other servers are being read, and whether it is to be opened after that.
+    seeing: Seeing,
+}
+
+/// How far the members of a room at other servers are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seeing {
+    Not,
+    Asked,
+    /// The room waits for them.
+    Awaited,
 }
 
 /// What a step of a room has led to, besides answers.
@@ -115,7 +126,28 @@ impl Room {
             refill_gen: 0,
             numbered: VecDeque::new(),
             reads: Vec::new(),
+            seeing: Seeing::Not,
         }
+    }
+
+    // Members
+
+    pub(super) const fn sees(&mut self) {
+        self.seeing = Seeing::Asked;
+    }
+
+    pub(super) fn is_seeing(&self) -> bool {
+        self.seeing != Seeing::Not
+    }
+
+    /// It would be opened, if its members were known: it is opened then.
+    pub(super) const fn awaits_members(&mut self) {
+        self.seeing = Seeing::Awaited;
+    }
+
+    /// Its members are known. True: it is to be opened.
+    pub(super) fn has_seen(&mut self) -> bool {
+        std::mem::replace(&mut self.seeing, Seeing::Not) == Seeing::Awaited
     }
 
     pub(super) const fn is_told(&self) -> bool {
@@ -141,6 +173,7 @@ impl Room {
     /// The link is down: what was under way is not answered.
     pub(super) fn cut(&mut self) {
         self.stage = Stage::Wanted;
+        self.seeing = Seeing::Not;
         self.refills = 0;
         self.refill_gen = self.refill_gen.wrapping_add(1);
         self.ahead.clear();

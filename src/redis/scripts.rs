@@ -14,11 +14,15 @@
 //! | `p:nodes:info` | hash: what each says of itself |
 //! | `p:nicks` | hash: which server holds a nick, by the keys of the nick |
 //! | `p:run`, `p:grace` | run id of the Redis that was asked last, when its grace ends |
+//! | `p:{room}:n` | hash: the servers that have members in the room, and the run id they told |
+//! | `p:{room}:n:<server>` | hash: those members by nick: `a` of an account, `g` of a guest |
 //!
-//! Entries and new epochs are published on `p:{room}:c`, changes on `p:changes`.
+//! Entries and new epochs are published on `p:{room}:c`, what changes of the members on `p:{room}:p`,
+//! and changes of the registry on `p:changes`.
 
 use super::change::Words;
 use super::resp::{Command, command};
+use crate::chat::Moves;
 use crate::id::Millis;
 use crate::log::{Key, NickClaims, Proposed, Unnumbered};
 use smol_str::{SmolStr, format_smolstr};
@@ -35,10 +39,12 @@ pub enum Script {
     Beat,
     Claim,
     Sweep,
+    Present,
+    See,
 }
 
 impl Script {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Open,
         Self::Say,
         Self::Page,
@@ -47,6 +53,8 @@ impl Script {
         Self::Beat,
         Self::Claim,
         Self::Sweep,
+        Self::Present,
+        Self::See,
     ];
 
     /// Its text in Lua.
@@ -77,6 +85,8 @@ impl Script {
                 include_str!("scripts/live.lua"),
                 include_str!("scripts/sweep.lua")
             ),
+            Self::Present => include_str!("scripts/present.lua"),
+            Self::See => include_str!("scripts/see.lua"),
         }
     }
 }
@@ -161,6 +171,17 @@ pub fn channel(room: &str) -> SmolStr {
 /// The room of a channel; `None`: it is none of a room's entries.
 pub fn room_of(channel: &[u8]) -> Option<&str> {
     let name = channel.strip_prefix(b"p:{")?.strip_suffix(b"}:c")?;
+    str::from_utf8(name).ok()
+}
+
+/// Where it is published what has changed of a room's members.
+pub fn members_channel(room: &str) -> SmolStr {
+    key(room, 'p')
+}
+
+/// The room of such a channel.
+pub fn room_of_members(channel: &[u8]) -> Option<&str> {
+    let name = channel.strip_prefix(b"p:{")?.strip_suffix(b"}:p")?;
     str::from_utf8(name).ok()
 }
 
@@ -439,3 +460,55 @@ pub fn sweep(
     command.number(u64::from(keys_max));
     command.end();
 }
+
+/// What has changed of the members of a server. `run`: of the Redis that is told. `message`: the
+/// same as [`super::members`] writes it.
+pub fn present(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    room: &str,
+    (node, run): (u64, &str),
+    (moves, message): (&Moves, &[u8]),
+) {
+    let node = node_name(node);
+    let words = 6 + moves.left.len() + 2 * moves.came.len();
+    let mut command = call(out, Script::Present, loaded, (2, words));
+    let nodes = key(room, 'n');
+    command.word(format_smolstr!("{nodes}:{node}"));
+    command.word(nodes).word(node);
+    command.word(members_channel(room)).word(message);
+    command.number(u64::from(moves.is_first)).word(run);
+    command.number(moves.left.len() as u64);
+    for nick in &moves.left {
+        command.word(nick.as_str());
+    }
+    for came in &moves.came {
+        command.word(came.nick.as_str());
+        command.word(if came.has_account { "a" } else { "g" });
+    }
+    command.end();
+}
+
+/// Where the members of a room are read on: the server and the place in its hash. Both are those of
+/// the script's answer.
+pub type Place = (SmolStr, SmolStr);
+
+/// The members that other servers have in a room, a page from a place on. `run`: of the Redis that is
+/// asked.
+pub fn see(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    room: &str,
+    run: &str,
+    (node, (server, at)): (u64, &Place),
+) {
+    let mut command = call(out, Script::See, loaded, (4, 5));
+    command.word(key(room, 'n'));
+    command.word(NODES).word("p:run").word(GRACE);
+    command.word(node_name(node)).word(server).word(at);
+    command.number(SEEN_MEMBERS).word(run);
+    command.end();
+}
+
+/// Members in a page, about.
+const SEEN_MEMBERS: u64 = 512;

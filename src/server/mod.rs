@@ -41,6 +41,7 @@ mod opening;
 mod operate;
 mod orders;
 mod park;
+mod presence;
 mod proxied;
 mod reap;
 mod receive;
@@ -99,6 +100,7 @@ use log::debug;
 use opening::Waiting;
 use orders::Orders;
 use park::Parked;
+use presence::Telling;
 use records::Records;
 use reload::Reloading;
 use scrape::Scrape;
@@ -162,6 +164,7 @@ pub struct Server<N: Net> {
     acks: Acks,
     under_way: UnderWay,
     claims: Claims,
+    telling: Telling,
     changes: Changes,
     accounts: Accounts,
     reloading: Reloading,
@@ -270,6 +273,7 @@ impl<N: Net> Server<N> {
         chat.restore(mem::take(&mut keeping.started.registry));
         if keeping.is_shared {
             chat.shares_changes();
+            chat.shares_members();
         }
         let changes = chat.registry().changes();
         Self {
@@ -298,6 +302,7 @@ impl<N: Net> Server<N> {
             acks: Acks::default(),
             under_way: UnderWay::default(),
             claims: Claims::default(),
+            telling: Telling::default(),
             changes: Changes::new(changes),
             accounts: Accounts::new(policy, seed),
             reloading: Reloading::default(),
@@ -368,6 +373,7 @@ impl<N: Net> Server<N> {
         self.depart(now);
         self.part_secure(now);
         self.reap(now);
+        self.step_presence(now);
         self.settle(now);
         self.flush(now);
         if !is_settling {
@@ -411,6 +417,7 @@ impl<N: Net> Server<N> {
             self.links.as_ref().and_then(Links::next_tick),
             self.parked.next_tick(),
             self.claims.next_tick(),
+            self.presence_due(),
             self.trimming.due(),
             self.upgrading.next_tick(),
             self.lifecycle_due(),

@@ -48,7 +48,14 @@ impl<N: Net> Server<N> {
                 epoch,
             } => self.epoch_begins(room, kept_to, epoch, now),
             Answer::Link { is_up, why } => self.link_changes(is_up, &why, now),
-            Answer::Nodes(answer) => self.nodes_answered(answer, now),
+            Answer::Nodes(answer) => {
+                if let NodesAnswer::Changed { dead, .. } = &answer {
+                    self.servers_died(dead);
+                }
+                self.nodes_answered(answer, now);
+            }
+            Answer::Sighted { room, what } => self.members_sighted(room, what, now),
+            Answer::MembersWanted { room } => self.members_wanted(room),
             _ => {}
         }
     }

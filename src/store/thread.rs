@@ -305,7 +305,8 @@ impl<'c> Thread<'c> {
                 Request::Number(_)
                 | Request::Propose(_)
                 | Request::Close { .. }
-                | Request::Nodes(_) => {
+                | Request::Nodes(_)
+                | Request::Present { .. } => {
                     unreachable!("asked of a shared engine alone: {request:?}")
                 }
             }
@@ -557,7 +558,8 @@ impl<'c> Thread<'c> {
             | Request::Number(_)
             | Request::Propose(_)
             | Request::Close { .. }
-            | Request::Nodes(_) => return None,
+            | Request::Nodes(_)
+            | Request::Present { .. } => return None,
         };
         Some(answer)
     }

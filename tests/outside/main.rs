@@ -25,6 +25,7 @@ mod keeping_up;
 mod kills;
 mod limits;
 mod load;
+mod members;
 mod metrics;
 mod moderation;
 mod nodes;

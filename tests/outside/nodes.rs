@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-pub(super) const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+pub(crate) const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const EVERY_SECOND: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
 pub(super) fn prepared(redis: &RedisServer) -> Command {
@@ -45,7 +45,7 @@ fn prepared_through(socket: &Path) -> Command {
 }
 
 /// A server that has reached Redis: its clients are not shown the link of its start.
-pub(super) fn node(redis: &RedisServer) -> Server {
+pub(crate) fn node(redis: &RedisServer) -> Server {
     started(&mut prepared(redis))
 }
 

@@ -6,12 +6,12 @@ use parlor::chat::Role;
 use parlor::chat::registry::{
     Account, Change, Fact, FactKey, Sanction, SanctionKind, Scope, Subject,
 };
-use parlor::chat::{Author, Content, Draft, Manner};
+use parlor::chat::{Author, Came, Content, Draft, Manner, Moves, Nick};
 use parlor::id::{AccountId, Millis, RoomId, Seq};
 use parlor::log::{EpochInfo, Key, NickClaims, Proposed, Unnumbered, Version};
-use parlor::redis::Keep;
 use parlor::redis::resp::{Replies, command};
 use parlor::redis::scripts::{self, Incarnation, Of, Range, Script};
+use parlor::redis::{Keep, members};
 use simulated::model::{Data, Op, Redis, Reply, owned};
 use smol_str::SmolStr;
 use std::io::{Read, Write};
@@ -239,6 +239,27 @@ fn claims(chance: &mut Chance) -> NickClaims {
     }
 }
 
+fn moves(chance: &mut Chance) -> Moves {
+    let mut moves = Moves {
+        is_first: chance.below(4) == 0,
+        is_last: chance.below(4) == 0,
+        ..Moves::default()
+    };
+    for number in 0..6 {
+        let nick = Nick::parse(&format!("ann{number}")).expect("a nick");
+        match chance.below(4) {
+            0 => moves.left.push(nick),
+            1 => moves.came.push(Came {
+                nick,
+                has_account: chance.below(2) == 0,
+                was: None,
+            }),
+            _ => {}
+        }
+    }
+    moves
+}
+
 /// A random command.
 fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
     let mut out = Vec::new();
@@ -249,7 +270,7 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
         salt: chance.below(1 << 32) as u32 * chance.below(2) as u32,
         epoch_max: EPOCH_MIN + chance.below(5) as u32,
     };
-    match chance.below(16) {
+    match chance.below(20) {
         0 => {
             let seen = ["", "4000000001-00000000"][chance.below(2) as usize];
             let last = chance.below(50) as u32;
@@ -278,6 +299,21 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
             scripts::claim(&mut out, None, 1 + chance.below(3), &claims);
         }
         7 => scripts::sweep(&mut out, None, 1 + chance.below(3), ("0", 1_000)),
+        8 => {
+            let moves = moves(chance);
+            let node = 1 + chance.below(3);
+            let message = members::encode(node, &moves);
+            scripts::present(&mut out, None, ROOMS[room], (node, run), (&moves, &message));
+        }
+        9 => {
+            let server = match chance.below(2) {
+                0 => "".into(),
+                _ => scripts::node_name(chance.below(4)),
+            };
+            let place = (server, "0".into());
+            let node = chance.below(4);
+            scripts::see(&mut out, None, ROOMS[room], run, (node, &place));
+        }
         _ => {
             let asked = asked(chance, room, step);
             let payload = parlor::redis::entry::encode(&asked.draft, 1);
@@ -302,9 +338,12 @@ fn simulated_redis_answers_as_the_real_one() {
     let (mut real, mut subscriber) = (Real::new(&server), Real::new(&server));
     let mut model = Redis::new("", Data::default());
     let (asking, hearing) = (model.connect(), model.connect());
-    let channels: Vec<_> = ROOMS.iter().map(|room| scripts::channel(room)).collect();
-    let changes = scripts::CHANGES_CHANNEL;
-    let subscribe = words(&["SUBSCRIBE", &channels[0], &channels[1], changes]);
+    let channels = |room: &&str| [scripts::channel(room), scripts::members_channel(room)];
+    let channels: Vec<_> = ROOMS.iter().flat_map(channels).collect();
+    let channels = channels.iter().map(|channel| channel.as_str());
+    let subscribe = std::iter::once("SUBSCRIBE").chain(channels);
+    let subscribe: Vec<&str> = subscribe.chain([scripts::CHANGES_CHANNEL]).collect();
+    let subscribe = words(&subscribe);
     subscriber
         .socket
         .write_all(&subscribe)
@@ -353,8 +392,8 @@ fn simulated_redis_answers_as_the_real_one() {
             }
             _ => {
                 let bytes = step(&mut chance, &run, number);
-                let mut expected = timeless(real.ask(&bytes));
-                let mut found = timeless(answer(&mut model, asking, &bytes));
+                let mut expected = in_order(timeless(real.ask(&bytes)));
+                let mut found = in_order(timeless(answer(&mut model, asking, &bytes)));
                 // Leases are in the order of their ends, of which two may be the same, and nicks
                 // in none.
                 let has = |script: Script| {
@@ -398,6 +437,14 @@ fn sort_from(reply: &mut Reply, from: usize) {
     if let Reply::Array(items) = reply {
         items[from..].sort_by_key(|item| format!("{item:?}"));
     }
+}
+
+/// The same with the hashes in it sorted.
+fn in_order(mut reply: Reply) -> Reply {
+    if let Reply::Array(items) = &mut reply {
+        items.iter_mut().for_each(sort);
+    }
+    reply
 }
 
 /// Names and values, by name.

@@ -501,7 +501,7 @@ impl Redis {
 const fn needs_memory(op: &Op) -> bool {
     !matches!(
         op,
-        Op::HashRemove(..) | Op::SortedRemove(..) | Op::Expire(..)
+        Op::HashRemove(..) | Op::SortedRemove(..) | Op::Remove(_) | Op::Expire(..)
     )
 }
 

@@ -1,7 +1,7 @@
 //! A server's part in the tests of the engine: asks as a log does, and checks what it is answered.
 //! Knows no socket: who owns it moves the bytes.
 
-use parlor::chat::{Author, Content, Draft, Manner};
+use parlor::chat::{Author, Came as Joined, Content, Draft, Manner, Moves, Nick, Sighting};
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
     Answer, EpochInfo, Key, NodesAnswer, PageEntry, RefusedWhy, Request, Store, Unnumbered,
@@ -35,6 +35,65 @@ pub(crate) enum Result {
     Refused(RefusedWhy),
 }
 
+/// The members that other servers have, as the answers say one by one.
+#[derive(Default)]
+pub(crate) struct Members {
+    by_room: BTreeMap<RoomId, BTreeSet<(u64, String)>>,
+    /// Those that were named since all are.
+    named: BTreeMap<RoomId, BTreeSet<(u64, String)>>,
+}
+
+impl Members {
+    fn sighted(&mut self, room: RoomId, what: Sighting) {
+        let known = self.by_room.entry(room).or_default();
+        match what {
+            Sighting::AllBegins => {
+                self.named.insert(room, BTreeSet::new());
+            }
+            Sighting::AllEnds => {
+                if let Some(named) = self.named.remove(&room) {
+                    *known = named;
+                }
+            }
+            Sighting::Closed => {
+                self.by_room.remove(&room);
+                self.named.remove(&room);
+            }
+            Sighting::Moves { node, moves } => {
+                for known in [Some(known), self.named.get_mut(&room)]
+                    .into_iter()
+                    .flatten()
+                {
+                    if moves.is_first {
+                        known.retain(|(other, _)| *other != node);
+                    }
+                    for nick in &moves.left {
+                        known.remove(&(node, nick.to_string()));
+                    }
+                    for came in &moves.came {
+                        known.insert((node, came.nick.to_string()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn died(&mut self, node: u64) {
+        let known = self.by_room.values_mut().chain(self.named.values_mut());
+        for known in known {
+            known.retain(|(other, _)| *other != node);
+        }
+    }
+
+    /// The nicks of a room, in order.
+    pub(crate) fn of(&self, room: RoomId) -> Vec<&str> {
+        let known = self.by_room.get(&room).into_iter().flatten();
+        let mut nicks: Vec<&str> = known.map(|(_, nick)| nick.as_str()).collect();
+        nicks.sort_unstable();
+        nicks
+    }
+}
+
 /// A server with an engine, in the place of its log.
 pub(crate) struct Node {
     pub(crate) engine: Engine,
@@ -46,6 +105,10 @@ pub(crate) struct Node {
     /// About the servers themselves.
     pub(crate) news: Vec<NodesAnswer>,
     pub(crate) others: Vec<Answer>,
+    /// What is known of the members of other servers.
+    pub(crate) members: Members,
+    /// The members here.
+    pub(crate) here: BTreeMap<RoomId, BTreeSet<String>>,
     /// The log ignores what comes of these.
     pub(crate) closed: BTreeSet<RoomId>,
     requests: Vec<Request>,
@@ -65,6 +128,8 @@ impl Node {
             came: BTreeMap::new(),
             news: Vec::new(),
             others: Vec::new(),
+            members: Members::default(),
+            here: BTreeMap::new(),
             closed: BTreeSet::new(),
             requests: Vec::new(),
             next_tag: 1,
@@ -87,8 +152,58 @@ impl Node {
     }
 
     pub(crate) fn close(&mut self, room: RoomId) {
+        for nick in self.here.remove(&room).into_iter().flatten() {
+            self.tells(room, &[], &[&nick]);
+        }
         self.requests.push(Request::Close { room });
         self.forget(room);
+    }
+
+    /// Members join a room here, or leave it.
+    pub(crate) fn moves(&mut self, room: RoomId, came: &[&str], left: &[&str]) {
+        let here = self.here.entry(room).or_default();
+        here.extend(came.iter().map(|nick| (*nick).to_owned()));
+        here.retain(|nick| !left.contains(&nick.as_str()));
+        self.tells(room, came, left);
+    }
+
+    fn tells(&mut self, room: RoomId, came: &[&str], left: &[&str]) {
+        let moves = Moves {
+            came: came.iter().map(|name| joined(name)).collect(),
+            left: left.iter().map(|name| nick(name)).collect(),
+            ..Moves::default()
+        };
+        self.presents(room, moves);
+    }
+
+    /// In two parts, as those of a crowd are.
+    fn names_all(&mut self, room: RoomId) {
+        let here = self.here.get(&room).into_iter().flatten();
+        let mut came: Vec<_> = here.map(|name| joined(name)).collect();
+        let rest = came.split_off(came.len() / 2);
+        self.presents(
+            room,
+            Moves {
+                is_first: true,
+                came,
+                ..Moves::default()
+            },
+        );
+        self.presents(
+            room,
+            Moves {
+                is_last: true,
+                came: rest,
+                ..Moves::default()
+            },
+        );
+    }
+
+    fn presents(&mut self, room: RoomId, moves: Moves) {
+        if self.is_up {
+            let moves = Box::new(moves);
+            self.requests.push(Request::Present { room, moves });
+        }
     }
 
     /// Says something with a key of a session.
@@ -200,12 +315,20 @@ impl Node {
                     let again = again.map(|asked| Request::Number(Box::new(asked)));
                     self.requests.extend(again);
                 } else {
-                    self.requests
-                        .retain(|request| !matches!(request, Request::Number(_)));
+                    self.requests.retain(|request| {
+                        !matches!(request, Request::Number(_) | Request::Present { .. })
+                    });
                 }
             }
             Answer::OpenFailed { room, .. } => self.forget(room),
-            Answer::Nodes(news) => self.news.push(news),
+            Answer::Nodes(news) => {
+                if let NodesAnswer::Changed { dead, .. } = &news {
+                    dead.iter().for_each(|node| self.members.died(*node));
+                }
+                self.news.push(news);
+            }
+            Answer::Sighted { room, what } => self.members.sighted(room, what),
+            Answer::MembersWanted { room } => self.names_all(room),
             other => self.others.push(other),
         }
     }
@@ -213,6 +336,7 @@ impl Node {
     /// The room is not open any more.
     fn forget(&mut self, room: RoomId) {
         self.free.push(room.slot());
+        self.here.remove(&room);
         self.closed.insert(room);
         self.asked.retain(|asked| asked.room != room);
     }
@@ -260,6 +384,18 @@ impl Node {
     }
 }
 
+fn nick(name: &str) -> Nick {
+    Nick::parse(name).expect("a nick")
+}
+
+fn joined(name: &str) -> Joined {
+    Joined {
+        nick: nick(name),
+        has_account: false,
+        was: None,
+    }
+}
+
 /// The room that an answer is about.
 fn room_of(answer: &Answer) -> Option<RoomId> {
     match answer {
@@ -271,7 +407,9 @@ fn room_of(answer: &Answer) -> Option<RoomId> {
         | Answer::Refused { room, .. }
         | Answer::Page { room, .. }
         | Answer::OpenFailed { room, .. }
-        | Answer::ReadFailed { room, .. } => Some(*room),
+        | Answer::ReadFailed { room, .. }
+        | Answer::Sighted { room, .. }
+        | Answer::MembersWanted { room } => Some(*room),
         _ => None,
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn run(
         Script::Beat => beat(redis, &call),
         Script::Claim => claim(redis, &call),
         Script::Sweep => sweep(redis, &call),
+        Script::Present => present(redis, &call),
+        Script::See => see(redis, &call),
     }
 }
 
@@ -553,4 +555,73 @@ fn sweep(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         }
     }
     Ok(Reply::Array(answer))
+}
+
+fn present(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let [members, servers] = [&call.keys[0], &call.keys[1]];
+    let arguments = call.arguments;
+    if call.text(4) == "1" {
+        redis.script_writes(Op::Remove(members.clone()))?;
+    }
+    let (left, came) = arguments[6..].split_at(call.number(6) as usize);
+    for nick in left {
+        redis.script_writes(Op::HashRemove(members.clone(), nick.clone()))?;
+    }
+    if !came.is_empty() {
+        let pairs = came.chunks(2);
+        let pairs = pairs.map(|pair| (pair[0].clone(), pair[1].clone()));
+        redis.script_writes(Op::HashSet(members.clone(), pairs.collect()))?;
+    }
+    let op = if redis.data.hash(members).is_some() {
+        Op::HashSet(
+            servers.clone(),
+            vec![(arguments[0].clone(), arguments[4].clone())],
+        )
+    } else {
+        Op::HashRemove(servers.clone(), arguments[0].clone())
+    };
+    redis.script_writes(op)?;
+    redis.publish(&arguments[1], arguments[2].clone());
+    Ok(Reply::Integer(1))
+}
+
+/// Each hash is read whole, as Redis reads one of few fields.
+fn see(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
+    let [servers, leases, run, grace] = call.keys else {
+        panic!("four keys");
+    };
+    let now = redis.now_ms;
+    let until = redis.data.text(grace).map_or(0, |until| {
+        let until = str::from_utf8(until).expect("text");
+        until.parse().expect("a number")
+    });
+    let has_grace = redis.data.text(run) != Some(&call.arguments[4]) || now < until;
+    let told = redis.data.hash(servers).cloned().unwrap_or_default();
+    let flag = if has_grace { "1" } else { "0" };
+    let mut page = vec![Reply::text(""), Reply::text("0"), Reply::text(flag)];
+    let mut count = 0;
+    for (name, run) in told {
+        let key = [&servers[..], b":", &name[..]].concat();
+        let lease = redis.data.sorted(leases).and_then(|all| all.get(&name));
+        let is_dead = !has_grace && lease.is_none_or(|till| *till <= now);
+        if is_dead || run != call.arguments[4] {
+            redis.script_writes(Op::Remove(key))?;
+            redis.script_writes(Op::HashRemove(servers.clone(), name))?;
+            continue;
+        }
+        if name == call.arguments[0] || name < call.arguments[1] {
+            continue;
+        }
+        if count >= call.number(4) {
+            page[0] = Reply::text(&name);
+            return Ok(Reply::Array(page));
+        }
+        let members = redis.data.hash(&key).into_iter().flatten();
+        let pairs = members.flat_map(|(nick, flag)| [nick.clone(), flag.clone()]);
+        let pairs: Vec<Reply> = pairs.map(Reply::Bulk).collect();
+        count += pairs.len() as u64 / 2;
+        page.push(Reply::text(&name));
+        page.push(Reply::Array(pairs));
+    }
+    Ok(Reply::Array(page))
 }

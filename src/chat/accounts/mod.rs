@@ -259,6 +259,7 @@ impl Chat {
         }
         if let Some(id) = id {
             self.online.remove(account, id);
+            self.is_other_person(id);
         }
         let forgets = self.registry.facts_of(account);
         let puts = self.sanctions_left_by(account, &forgets, wall);

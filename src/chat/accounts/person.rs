@@ -2,7 +2,7 @@
 //! listed, and what the rooms see when one comes or goes. Knows no session and no change.
 
 use crate::chat::online::CONNECTIONS_MAX;
-use crate::chat::room::Notice;
+use crate::chat::room::{Notice, Notices};
 use crate::chat::{
     Chat, Effect, Effects, Event, Farewell, Nick, NickRefused, Refused, notice, tell,
 };
@@ -103,7 +103,9 @@ impl Chat {
         let rooms: Vec<RoomId> = self.rooms_of(id).collect();
         for room in rooms {
             if !self.is_elsewhere(account, id, room) {
-                if *old != nick {
+                if *old == nick {
+                    self.is_other_person(id);
+                } else {
                     self.announce_renamed(room, old, &nick, effects);
                 }
                 continue;
@@ -179,6 +181,20 @@ impl Chat {
     /// The members of a room see another nick; those of a conversation, by
     /// [`Chat::has_other_name`].
     pub(in crate::chat) fn announce_renamed(
+        &mut self,
+        room: RoomId,
+        old: &Nick,
+        new: &Nick,
+        effects: &mut Effects,
+    ) {
+        let is_room = self.pair_of(room).is_none();
+        if is_room && !self.renamed_here(room, (old, new), effects) {
+            self.show_renamed(room, old, new, effects);
+        }
+    }
+
+    /// The same of a member that need not be here.
+    pub(in crate::chat) fn show_renamed(
         &self,
         room: RoomId,
         old: &Nick,
@@ -207,14 +223,26 @@ impl Chat {
         now: Tick,
         effects: &mut Effects,
     ) {
-        let Some(left) = self
-            .rooms
-            .get_mut(room)
-            .filter(|room| room.direct.is_none())
-        else {
+        let is_room = self.pair_of(room).is_none();
+        if is_room && !self.goes_from_here(room, nick) {
+            self.show_left(room, nick, word, now, effects);
+        }
+    }
+
+    /// The same of a member that need not be here.
+    pub(in crate::chat) fn show_left(
+        &mut self,
+        room: RoomId,
+        nick: &Nick,
+        word: &str,
+        now: Tick,
+        effects: &mut Effects,
+    ) {
+        let notices = self.notices_in(room);
+        let Some(left) = self.rooms.get_mut(room) else {
             return;
         };
-        match left.member_left(now, &self.notices) {
+        match left.member_left(now, &notices) {
             Notice::Single => {
                 let event = Event::Left {
                     room: left.name.clone(),
@@ -239,14 +267,26 @@ impl Chat {
             return;
         };
         let (nick, has_account) = (user.nick.clone(), user.account.is_some());
-        let Some(joined) = self
-            .rooms
-            .get_mut(room)
-            .filter(|room| room.direct.is_none())
-        else {
+        let is_room = self.pair_of(room).is_none();
+        if is_room && !self.comes_here(room, &nick, has_account) {
+            self.show_joined(room, (nick, has_account), Some(id), now, effects);
+        }
+    }
+
+    /// The same of a member that need not be here.
+    pub(in crate::chat) fn show_joined(
+        &mut self,
+        room: RoomId,
+        (nick, has_account): (Nick, bool),
+        except: Option<ConnId>,
+        now: Tick,
+        effects: &mut Effects,
+    ) {
+        let notices = self.notices_in(room);
+        let Some(joined) = self.rooms.get_mut(room) else {
             return;
         };
-        match joined.member_joined(now, &self.notices) {
+        match joined.member_joined(now, &notices) {
             Notice::Single => effects.push(Effect::Notice {
                 room,
                 event: Event::Joined {
@@ -254,9 +294,18 @@ impl Chat {
                     nick,
                     has_account,
                 },
-                except: Some(id),
+                except,
             }),
             Notice::Summed => self.will_sum_up(room),
+        }
+    }
+
+    /// When joins and leaves of a room are summed up: its members at other servers count.
+    fn notices_in(&self, room: RoomId) -> Notices {
+        let members_max = self.notices.members_max;
+        Notices {
+            members_max: members_max.saturating_sub(self.count_elsewhere(room)),
+            ..self.notices
         }
     }
 

@@ -87,8 +87,10 @@ impl Chat {
         let highest = wearers.iter().map(|one| self.role_of(*one, room)).max();
         let kicked = wearers.first().and_then(|one| self.nick_of(*one));
         let elsewhere = Nick::parse(nick).ok();
-        let elsewhere = elsewhere.filter(|_| self.registry.is_shared());
-        let kicked = kicked.or(elsewhere.as_ref());
+        let elsewhere = elsewhere.filter(|_| kicked.is_none());
+        let elsewhere = elsewhere.and_then(|nick| self.member_elsewhere(room, &nick));
+        let highest = highest.or_else(|| self.role_elsewhere(room, elsewhere?));
+        let kicked = kicked.or(elsewhere);
         let Some(nick) = kicked.map(|nick| nick.as_smol_str().clone()) else {
             let nick = text::excerpt(nick);
             return effects.push(refuse(id, Refused::NoSuchMember { nick }));
@@ -157,10 +159,14 @@ impl Chat {
     /// Removes the member of that nick, if there is (still) one, with all its connections. Each of
     /// them is to be closed if that was its last room.
     fn kicked(&mut self, room: RoomId, nick: &str, by: &str, reason: &str, effects: &mut Effects) {
-        let owner = Nick::parse(nick).ok().and_then(|nick| {
+        let Ok(nick) = Nick::parse(nick) else {
+            return;
+        };
+        self.forget_elsewhere(room, &nick);
+        let owner = {
             let mut owners = self.owners_of(&nick);
             owners.find(|owner| self.nick_of(*owner) == Some(&nick))
-        });
+        };
         let (Some(owner), Some(name)) = (owner, self.room_name(room).cloned()) else {
             return;
         };
@@ -168,6 +174,7 @@ impl Chat {
             if !self.remove(id, room, effects) {
                 continue;
             }
+            self.goes_from_here(room, &nick);
             let event = Event::YouWereKicked {
                 room: name.clone(),
                 by: SmolStr::new(by),

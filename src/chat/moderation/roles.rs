@@ -35,6 +35,15 @@ impl Chat {
         })
     }
 
+    /// How high a member of a room stands that is at another server: what its account is there is
+    /// not known here.
+    pub(super) fn role_elsewhere(&self, room: RoomId, nick: &Nick) -> Option<Role> {
+        let has_account = self.shown_elsewhere(room, nick)?;
+        let account = self.registry.account_like(nick).filter(|_| has_account)?;
+        let scope = Scope::Room(self.room_name(room)?.clone());
+        Some(self.role_of_account(account.id, &scope))
+    }
+
     /// How high a user stands outside of rooms.
     pub fn role_on_server(&self, id: ConnId) -> Role {
         match self.user(id) {

@@ -241,7 +241,11 @@ impl Chat {
             return;
         };
         for id in self.members(room).to_vec() {
+            let nick = self.nick_of(id).cloned();
             self.remove(id, room, effects);
+            if let Some(nick) = nick.filter(|_| self.pair_of(room).is_none()) {
+                self.goes_from_here(room, &nick);
+            }
             let event = Event::YouWereKicked {
                 room: name.clone(),
                 by: by.clone(),

@@ -32,6 +32,7 @@ mod rules;
 
 use crate::carry::{Carry, Damaged, Reader, Writer, carried};
 use smol_str::SmolStr;
+use std::borrow::Borrow;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
@@ -173,6 +174,13 @@ impl Nick {
     /// A made-up nick.
     pub(super) fn guest(number: u32) -> Self {
         Self(smol_str::format_smolstr!("guest-{number:04x}"))
+    }
+}
+
+/// Nicks are in the order of their texts.
+impl Borrow<str> for Nick {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -153,7 +153,8 @@ impl Inner {
             | Request::Number(_)
             | Request::Propose(_)
             | Request::Nodes(_)
-            | Request::Close { .. } => {
+            | Request::Close { .. }
+            | Request::Present { .. } => {
                 panic!("an operator asks, or a log with a shared engine")
             }
             Request::Keys { session } => Answer::Keys {

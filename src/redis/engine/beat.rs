@@ -126,6 +126,9 @@ impl Engine {
         let is_lost = self.leases.is_held && !was_held;
         self.leases.live = live;
         self.leases.is_held = true;
+        if is_lost {
+            self.wants_all_members();
+        }
         if is_lost || !dead.is_empty() {
             self.sweep.begin(self.now);
             let changed = NodesAnswer::Changed { dead, is_lost };

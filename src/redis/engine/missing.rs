@@ -108,6 +108,7 @@ impl Engine {
     }
 
     pub(super) fn compare_tops(&mut self) {
+        self.tell_again();
         if self.tops_asked {
             return;
         }

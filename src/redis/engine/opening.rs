@@ -22,7 +22,8 @@ impl Engine {
         let count = self.wanted.len().min(SUBSCRIBE_MAX);
         let ids: Vec<RoomId> = self.wanted.drain(..count).collect();
         let names = ids.iter().filter_map(|id| self.rooms.get(*id));
-        let channels: Vec<SmolStr> = names.map(|room| scripts::channel(&room.name)).collect();
+        let both = |name: &str| [scripts::channel(name), scripts::members_channel(name)];
+        let channels: Vec<SmolStr> = names.flat_map(|room| both(&room.name)).collect();
         if channels.is_empty() {
             return;
         }
@@ -30,7 +31,12 @@ impl Engine {
         let words: Vec<&[u8]> = std::iter::once(&b"SUBSCRIBE"[..]).chain(words).collect();
         self.link(Which::Subscriptions).tell(&words);
         for id in ids {
+            let was_open = self.rooms.get(id).is_some_and(Room::is_told);
+            self.see_all(id);
             self.open(id, None, false);
+            if was_open {
+                self.wants_members(id);
+            }
         }
         if !self.wanted.is_empty() {
             // So that servers that come back together do not keep step.
@@ -79,12 +85,14 @@ impl Engine {
 
     pub(super) fn opened(&mut self, id: RoomId, state: State) {
         self.note_epoch(&state);
-        if self
-            .rooms
-            .get(id)
-            .is_none_or(|room| room.stage != Stage::Asked)
-        {
+        let Some(room) = self.rooms.get_mut(id) else {
             return;
+        };
+        if room.stage != Stage::Asked {
+            return;
+        }
+        if room.is_seeing() {
+            return room.awaits_members();
         }
         if let Some(epoch) = self.is_too_low(id, &state) {
             self.open(id, Some(epoch), false);
@@ -125,6 +133,9 @@ impl Engine {
             return;
         };
         let outcome = step(room, &mut self.answers);
+        if outcome.epochs > 0 {
+            self.answers.push(Answer::MembersWanted { room: id });
+        }
         self.figures.epochs += outcome.epochs;
         self.figures.missed += outcome.missed;
         if let Some((kept_to, seen)) = outcome.lost

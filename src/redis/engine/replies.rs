@@ -2,6 +2,7 @@
 //! room.
 
 use super::super::link::{Asked, Fault, Which, said};
+use super::super::members::Page;
 use super::super::messages::{Found, Published, Said, State, read_top};
 use super::super::report::Report;
 use super::super::resp::{List, Replies, Value, command};
@@ -111,7 +112,11 @@ impl Engine {
             Ask::Claim(claims) => self.has_claimed(&claims, value)?,
             Ask::Sweep => self.has_swept(value)?,
             Ask::Nodes { tag } => self.nodes_came(tag, value.list().ok_or_else(unclear)?),
-            Ask::Load => {}
+            Ask::See(id, _) => {
+                let page = Page::read(value).ok_or_else(unclear)?;
+                self.was_seen(id, page);
+            }
+            Ask::Present(..) | Ask::Load => {}
         }
         Ok(())
     }
@@ -164,10 +169,12 @@ impl Engine {
             Ask::Beat => self.beat_failed(why),
             Ask::Claim(claims) => self.claim_failed(&claims, why),
             Ask::Sweep => self.sweep_failed(why),
+            Ask::Present((id, _), _) => self.not_presented(id),
             Ask::Refill { .. }
             | Ask::Tops(_)
             | Ask::Facts { .. }
             | Ask::Changes { .. }
+            | Ask::See(..)
             | Ask::Load => return Err(Fault::Broken(why)),
         }
         Ok(())
@@ -240,6 +247,8 @@ impl Engine {
             Ask::Beat => self.beat(true),
             Ask::Claim(claims) => self.claim(claims, true),
             Ask::Sweep => self.sweep(true),
+            Ask::See(id, place) => self.see(id, place, true),
+            Ask::Present(room, moves) => self.present_again(room, moves),
             Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Load => {}
         }
     }
@@ -255,6 +264,12 @@ impl Engine {
         };
         if channel == scripts::CHANGES_CHANNEL.as_bytes() {
             self.change_published(message);
+            return;
+        }
+        if let Some(name) = scripts::room_of_members(channel) {
+            if let Some(id) = self.rooms.find(name) {
+                self.members_moved(id, message);
+            }
             return;
         }
         let id = scripts::room_of(channel).and_then(|name| self.rooms.find(name));

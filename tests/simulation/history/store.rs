@@ -320,7 +320,8 @@ impl Engine {
             | Request::Number(_)
             | Request::Propose(_)
             | Request::Nodes(_)
-            | Request::Close { .. } => unreachable!("no client asks for {request:?}"),
+            | Request::Close { .. }
+            | Request::Present { .. } => unreachable!("no client asks for {request:?}"),
             Request::Open { room, .. } if is_damaged => Answer::OpenFailed {
                 room: *room,
                 why: why(),

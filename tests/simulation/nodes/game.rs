@@ -148,6 +148,7 @@ impl Game {
             5..30 => self.says(node),
             30..34 => self.changes(node),
             34..38 => self.sends_again(node),
+            38..48 => self.members_move(node),
             _ => {}
         }
     }
@@ -232,6 +233,22 @@ impl Game {
             Content::Deleted { of }
         };
         self.sends(node, (name, room), content, 1 + number / SESSION_MESSAGES);
+    }
+
+    fn members_move(&mut self, node: usize) {
+        let Some((name, room)) = self.room(node) else {
+            return;
+        };
+        let nick = format!("n{node}-{}", self.world.chance.below(4));
+        let is_joining = self.world.chance.percent(60);
+        self.trace
+            .note(|| format!("{}: {nick} moves in {name}: {is_joining}", self.world.now.0));
+        let node = &mut self.world.seats[node].node;
+        if is_joining {
+            node.moves(room, &[&nick], &[]);
+        } else {
+            node.moves(room, &[], &[&nick]);
+        }
     }
 
     /// A client comes to another node, and sends what was not acknowledged.
@@ -368,6 +385,31 @@ impl Game {
             }
             let has_all = judge.has_all(&seat.node, &self.open[place], redis);
             has_all.map_err(|missing| format!("node {place}: {missing}"))?;
+            if self.faults.loses == 0 {
+                self.has_all_members(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A node knows the members that the others have. What Redis publishes does not get lost but with
+    /// the connection.
+    fn has_all_members(&self, place: usize) -> Result<(), String> {
+        for (name, room) in &self.open[place] {
+            let others = (0..self.open.len()).filter(|other| *other != place);
+            let here = others.filter_map(|other| {
+                let room = self.open[other].get(name)?;
+                self.world.seats[other].node.here.get(room)
+            });
+            let mut expected: Vec<&str> = here.flatten().map(String::as_str).collect();
+            expected.sort_unstable();
+            let found = self.world.seats[place].node.members.of(*room);
+            if found != expected {
+                return Err(format!(
+                    "node {place} takes {found:?} for the members of {name} elsewhere, which are \
+                     {expected:?}"
+                ));
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod game;
 mod judge;
 mod leases;
+mod members;
 mod nicks;
 #[path = "../../redis/mod.rs"]
 mod redis;

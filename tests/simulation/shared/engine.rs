@@ -5,7 +5,7 @@
 
 use super::super::chance::Chance;
 use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
-use parlor::chat::{Content, Form};
+use parlor::chat::{Came, Content, Form, Moves, Sighting};
 use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{
     Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, NickClaims, NodesAnswer, NodesRequest,
@@ -214,6 +214,21 @@ struct Changed {
     own: u64,
 }
 
+impl Node {
+    fn room_called(&self, name: &SmolStr) -> Option<RoomId> {
+        let found = self.rooms.iter().find(|(_, open)| open.name == *name);
+        found.map(|(room, _)| *room)
+    }
+}
+
+fn sighted(number: usize, moves: Moves) -> Sighting {
+    let node = number as u64;
+    Sighting::Moves { node, moves }
+}
+
+/// The members of a room, by the node that has them.
+type Members = BTreeMap<usize, BTreeMap<SmolStr, Came>>;
+
 /// The engine.
 pub(crate) struct Engine {
     /// Which node holds the key of a nick.
@@ -221,6 +236,9 @@ pub(crate) struct Engine {
     pub(crate) rooms: BTreeMap<SmolStr, Room>,
     pub(crate) registry: Registry,
     changes: Vec<Changed>,
+    members: BTreeMap<SmolStr, Members>,
+    /// What changed of them, for the other nodes.
+    moved: Vec<(SmolStr, usize, Moves)>,
     run: EpochInfo,
     nodes: Vec<Node>,
     pub(crate) faults: Faults,
@@ -235,6 +253,8 @@ impl Engine {
             rooms: BTreeMap::new(),
             registry: Registry::default(),
             changes: Vec::new(),
+            members: BTreeMap::new(),
+            moved: Vec::new(),
             run: EpochInfo {
                 epoch: 1,
                 salt: 0xabcd,
@@ -375,8 +395,63 @@ impl Engine {
                 woken.push(index);
             }
         }
+        for (name, number, moves) in mem::take(&mut self.moved) {
+            let others = nodes.iter_mut();
+            let others = others.filter(|node| node.number != number && node.is_up);
+            for node in others {
+                if let Some(room) = node.room_called(&name) {
+                    let what = sighted(number, moves.clone());
+                    node.answers.push_back(Answer::Sighted { room, what });
+                }
+            }
+        }
         self.nodes = nodes;
         woken
+    }
+
+    /// What is known of the members that other nodes have in a room.
+    fn sees(&self, room: RoomId, name: &SmolStr, number: usize) -> Vec<Answer> {
+        let members = self.members.get(name).into_iter().flatten();
+        let others = members.filter(|(other, _)| **other != number);
+        let moves = others.map(|(other, members)| {
+            let moves = Moves {
+                came: members.values().cloned().collect(),
+                ..Moves::default()
+            };
+            sighted(*other, moves)
+        });
+        let all = std::iter::once(Sighting::AllBegins)
+            .chain(moves)
+            .chain([Sighting::AllEnds]);
+        all.map(|what| Answer::Sighted { room, what }).collect()
+    }
+
+    fn presents(&mut self, node: &Node, room: RoomId, moves: Moves) {
+        let Some(open) = node.rooms.get(&room) else {
+            return;
+        };
+        let members = self.members.entry(open.name.clone()).or_default();
+        let members = members.entry(node.number).or_default();
+        if moves.is_first {
+            members.clear();
+        }
+        for nick in &moves.left {
+            members.remove(nick.as_str());
+        }
+        for came in &moves.came {
+            let was = None;
+            let kept = Came {
+                was,
+                ..came.clone()
+            };
+            members.insert(came.nick.as_str().into(), kept);
+        }
+        self.moved.push((open.name.clone(), node.number, moves));
+    }
+
+    /// The members of all nodes are lost, and nothing is noticed of it.
+    pub(crate) fn forgets_members(&mut self) {
+        self.members.clear();
     }
 
     fn steps_node(&mut self, index: usize, node: &mut Node, chance: &mut Chance) -> bool {
@@ -384,7 +459,11 @@ impl Engine {
         for request in requests {
             match request {
                 // What is handed over before the loss of the link is known is dropped with it.
-                Request::Number(_) | Request::Propose(_) | Request::Nodes(_) if !node.is_up => {}
+                Request::Number(_)
+                | Request::Propose(_)
+                | Request::Nodes(_)
+                | Request::Present { .. }
+                    if !node.is_up => {}
                 request => node.requests.push_back(request),
             }
         }
@@ -408,9 +487,16 @@ impl Engine {
                 node.requests.retain(|request| {
                     !matches!(
                         request,
-                        Request::Number(_) | Request::Propose(_) | Request::Nodes(_)
+                        Request::Number(_)
+                            | Request::Propose(_)
+                            | Request::Nodes(_)
+                            | Request::Present { .. }
                     )
                 });
+            }
+            for (room, open) in node.rooms.iter().filter(|_| node.is_up) {
+                answers.extend(self.sees(*room, &open.name, node.number));
+                answers.push(Answer::MembersWanted { room: *room });
             }
         }
         if !node.is_up {
@@ -457,6 +543,7 @@ impl Engine {
                     let kept = self.room(&name).kept();
                     let epochs = kept.eras.len();
                     let next = Seq(kept.head.0 + 1);
+                    node.answers.extend(self.sees(room, &name, node.number));
                     node.rooms.insert(room, Open { name, next, epochs });
                     node.answers.push_back(Answer::Opened {
                         room,
@@ -465,7 +552,10 @@ impl Engine {
                 }
                 Request::Close { room } => {
                     node.rooms.remove(&room);
+                    let what = Sighting::Closed;
+                    node.answers.push_back(Answer::Sighted { room, what });
                 }
+                Request::Present { room, moves } => self.presents(node, room, *moves),
                 Request::Number(draft) => self.numbers(index, node, *draft, chance),
                 Request::Propose(proposed) => self.takes_change(index, node, &proposed, chance),
                 Request::Nodes(NodesRequest::Claim(claims)) => self.claims(node, &claims),

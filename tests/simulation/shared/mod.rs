@@ -4,6 +4,7 @@
 mod accounts;
 mod engine;
 mod game;
+mod members;
 mod nicks;
 mod scene;
 mod scenes;

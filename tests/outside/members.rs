@@ -1,0 +1,105 @@
+//! Members of two servers on one real Redis: joins, leaves, lists and counts at both, and what
+//! becomes of them when a server or the keys of Redis are lost.
+
+use super::keeping_up::Program;
+use super::nodes::{ALWAYS, node};
+use super::redis::RedisServer;
+use super::support::{PATIENCE, eventually, now};
+use serde_json::{Value, json};
+
+/// Waits for a notice of a type about a nick.
+fn sees(who: &mut Program, kind: &str, nick: &str) {
+    // A lease has to end first, perhaps.
+    let until = now() + 3 * PATIENCE;
+    loop {
+        assert!(now() < until, "no {kind} of {nick}");
+        let event = who.event();
+        if event["type"] == kind && event["nick"] == nick {
+            return;
+        }
+    }
+}
+
+fn members(who: &mut Program) -> Vec<String> {
+    let answer = who.ask(json!({"type": "who", "room": "den"}));
+    serde_json::from_value(answer["members"].clone()).expect("nicks")
+}
+
+fn count(who: &mut Program) -> Value {
+    who.ask(json!({"type": "rooms"}))["rooms"][0]["count"].clone()
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn members_of_two_servers_see_each_other() {
+    let redis = RedisServer::start("members-two", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    // Bob may be quicker than what is told of Ann.
+    eventually("redis knows of ann", || {
+        redis.command("EXISTS p:{den}:n") == ":1\r\n"
+    });
+    let mut bob = Program::connect(b.address(), "bob");
+    let joined = bob.ask(json!({"type": "join", "room": "den"}));
+    assert_eq!(
+        (&joined["count"], &joined["members"]),
+        (&json!(2), &json!(["ann"]))
+    );
+    sees(&mut ann, "member_joined", "bob");
+    for who in [&mut ann, &mut bob] {
+        assert_eq!(members(who), ["ann", "bob"]);
+        assert_eq!(count(who), 2);
+    }
+    bob.ask(json!({"type": "leave", "room": "den"}));
+    sees(&mut ann, "member_left", "bob");
+    assert_eq!(members(&mut ann), ["ann"]);
+    assert_eq!(count(&mut ann), 1);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn members_of_a_killed_server_leave_when_its_lease_ends() {
+    let redis = RedisServer::start("members-kill", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    let _bob = Program::join(b.address(), "bob", "den");
+    sees(&mut ann, "member_joined", "bob");
+    b.signal("KILL");
+    sees(&mut ann, "member_left", "bob");
+    assert_eq!(members(&mut ann), ["ann"]);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn members_are_told_again_to_a_redis_that_was_emptied() {
+    let redis = RedisServer::start("members-flush", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    let _bob = Program::join(b.address(), "bob", "den");
+    sees(&mut ann, "member_joined", "bob");
+    redis.command("FLUSHALL");
+    eventually("both servers have told of theirs", || {
+        redis.command("HLEN p:{den}:n") == ":2\r\n"
+    });
+    assert_eq!(members(&mut ann), ["ann", "bob"]);
+    let c = node(&redis);
+    let mut cat = Program::join(c.address(), "cat", "den");
+    assert_eq!(members(&mut cat), ["ann", "bob", "cat"]);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn members_stay_when_redis_is_killed() {
+    let mut redis = RedisServer::start("members-redis", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    let mut bob = Program::join(b.address(), "bob", "den");
+    sees(&mut ann, "member_joined", "bob");
+    redis.restart();
+    assert_eq!(bob.says("den", "still here"), 1);
+    ann.hears("still here");
+    assert_eq!(members(&mut ann), ["ann", "bob"]);
+    let mut cat = Program::join(b.address(), "cat", "den");
+    sees(&mut ann, "member_joined", "cat");
+    assert_eq!(members(&mut cat), ["ann", "bob", "cat"]);
+}
