@@ -207,6 +207,11 @@ impl Node {
     }
 
     /// Says something with a key of a session.
+    /// What was said and not answered has waited for too long, and is not handed over again.
+    pub(crate) fn gives_up(&mut self) {
+        self.asked.clear();
+    }
+
     pub(crate) fn say(&mut self, room: RoomId, name: &str, text: &str, key: (u64, &str)) -> u64 {
         let content = Content::said(
             Manner::Message,

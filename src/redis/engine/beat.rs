@@ -32,6 +32,8 @@ pub(super) struct Leases {
     /// The other nodes, by the last answer. While the grace of a new Redis lasts, those that were
     /// known are in it as well.
     live: BTreeSet<u64>,
+    /// Those that were taken for gone.
+    gone: BTreeSet<u64>,
 }
 
 impl Leases {
@@ -44,6 +46,7 @@ impl Leases {
             has_left: false,
             description: String::new(),
             live: BTreeSet::new(),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -124,6 +127,11 @@ impl Engine {
         }
         let dead: Vec<u64> = self.leases.live.difference(&live).copied().collect();
         let is_lost = self.leases.is_held && !was_held;
+        if !live.is_disjoint(&self.leases.gone) {
+            self.see_again();
+        }
+        self.leases.gone.extend(&dead);
+        self.leases.gone.retain(|node| !live.contains(node));
         self.leases.live = live;
         self.leases.is_held = true;
         if is_lost {

@@ -7,6 +7,7 @@
 
 use super::super::link::Which;
 use super::super::members::{self, Page};
+use super::super::rooms::{Room, Stage};
 use super::super::scripts::{self, Place};
 use super::{Ask, Engine, by_name};
 use crate::chat::{Moves, Sighting};
@@ -40,6 +41,17 @@ impl Engine {
             room.sees();
             self.sighted(id, Sighting::AllBegins);
             self.see(id, ("".into(), "0".into()), false);
+        }
+    }
+
+    /// A server that was taken for gone is not: what it has told of its members meanwhile was
+    /// dropped.
+    pub(super) fn see_again(&mut self) {
+        let is_subscribed = |room: &&Room| room.stage == Stage::Live && !room.is_seeing();
+        let rooms = self.rooms.each().filter(is_subscribed);
+        let rooms: Vec<RoomId> = rooms.map(|room| room.id).collect();
+        for id in rooms {
+            self.see_all(id);
         }
     }
 
@@ -120,11 +132,21 @@ impl Engine {
 
     /// Redis had forgotten the script. Later differences of the room may have been taken meanwhile, so
     /// this one must not follow them: all members are named.
-    pub(super) fn present_again(&mut self, room: (RoomId, SmolStr), moves: Box<Moves>) {
+    pub(super) fn present_again(&mut self, room: (RoomId, SmolStr)) {
         if self.rooms.get(room.0).is_some() {
             self.wants_members(room.0);
-        } else {
-            self.tell(room, moves, true);
+            return;
+        }
+        // That it was closed may have been taken already.
+        let none = Moves {
+            is_first: true,
+            is_last: true,
+            ..Moves::default()
+        };
+        let opened_again = self.rooms.find(&room.1);
+        self.tell(room, Box::new(none), true);
+        if let Some(id) = opened_again {
+            self.wants_members(id);
         }
     }
 

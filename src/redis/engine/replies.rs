@@ -248,7 +248,7 @@ impl Engine {
             Ask::Claim(claims) => self.claim(claims, true),
             Ask::Sweep => self.sweep(true),
             Ask::See(id, place) => self.see(id, place, true),
-            Ask::Present(room, moves) => self.present_again(room, moves),
+            Ask::Present(room, _) => self.present_again(room),
             Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Load => {}
         }
     }
