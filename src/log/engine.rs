@@ -6,7 +6,7 @@
 
 use super::nodes::NodesRequest;
 use super::store::{
-    EpochInfo, Kept, Key, PageEntry, Proposed, Request, Started, Unnumbered, Version,
+    EpochInfo, Judged, Kept, Key, PageEntry, Proposed, Request, Started, Unnumbered, Version,
 };
 use super::{AppendRefused, ERAS_MAX, Log, Since, written};
 use crate::chat::registry::Change;
@@ -177,6 +177,7 @@ impl Log {
         draft: &Draft,
         key: Option<Key>,
         change: Option<Box<Proposed>>,
+        judged: Judged,
     ) -> Result<u64, AppendRefused> {
         let is_said = matches!(draft.content, Content::Said { .. } | Content::Edited { .. });
         let bytes_max = if is_said {
@@ -205,6 +206,8 @@ impl Log {
             draft: draft.clone(),
             key,
             change,
+            judged,
+            has_waited: false,
         };
         let bytes = held_bytes(&unnumbered);
         // Alone, one of any length may wait.
@@ -228,6 +231,14 @@ impl Log {
         };
         self.member_left(room, self.now);
         true
+    }
+
+    /// A draft was refused because another server has made a change since it was judged: it is to be
+    /// judged again.
+    pub fn take_stale(&mut self, tag: u64) -> Option<Unnumbered> {
+        let draft = self.engine.as_ref()?.under_way.get(&tag)?.clone();
+        self.was_answered(tag);
+        Some(draft)
     }
 
     /// The engine has numbered an entry, of this server or of another one. `None`: the room is not

@@ -27,7 +27,7 @@ pub use engine::{Begun, CUT_OFF_TICKS, Entered};
 pub use nodes::{NickClaims, NodeInfo, NodesAnswer, NodesRequest};
 pub use settings::Settings;
 pub use store::{
-    Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Kept, KeptKey, Key, Page,
+    Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Judged, Kept, KeptKey, Key, Page,
     PageEntry, Proposed, Record, RefusedWhy, Request, Started, Store, StoredRoom, Unnumbered,
     Version, is_enough,
 };

@@ -5,7 +5,7 @@
 use super::nodes::{NodesAnswer, NodesRequest};
 use crate::carry::carried;
 use crate::chat::registry::{AuditRow, Change, Snapshot};
-use crate::chat::{Draft, Entry, Moves, Sighting};
+use crate::chat::{Draft, Entry, Moves, Role, Sighting};
 use crate::histogram::Histogram;
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
@@ -202,6 +202,20 @@ pub struct Unnumbered {
     /// What the entry changes in the registry, such as bans and roles: kept by the same step, and
     /// given to each server before the entry.
     pub change: Option<Box<Proposed>>,
+    /// What decided that it may be said.
+    pub judged: Judged,
+    /// It has waited for the link since: where another server has kept somebody from speaking
+    /// meanwhile, it is answered by [`RefusedWhy::Stale`].
+    pub has_waited: bool,
+}
+
+/// What decided that a draft may be said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// The changes that this server had taken.
+    pub seen: Option<Version>,
+    /// The role of who removes a member, who may be at another server.
+    pub by: Option<Role>,
 }
 
 /// How far the registry of an engine that servers share had come: its changes are numbered from 1 in
@@ -231,7 +245,7 @@ pub enum RefusedWhy {
     Failed,
     /// The room is not open, or has no more numbers.
     NotOpen,
-    /// Another server has made a change that this server had not seen.
+    /// Another server has made a change that this server had not seen, and that has come since.
     Stale,
 }
 
@@ -262,7 +276,8 @@ pub enum Answer {
     Changed {
         upto: u64,
     },
-    /// A [`Request::Propose`] was refused. It has changed nothing and never will.
+    /// A [`Request::Propose`] was refused. It has changed nothing and never will. Where another server
+    /// has overtaken it, the change of that has come.
     NotChanged {
         number: u64,
     },
@@ -370,6 +385,8 @@ pub enum Answer {
     Entry {
         room: RoomId,
         entry: PageEntry,
+        /// The role of who removes a member by it.
+        by: Option<Role>,
     },
     /// The answer to a [`Request::Number`]. The [`Answer::Entry`] of that number came before, or is
     /// in the past of the room; where an [`Answer::Epoch`] took it back meanwhile, this does not

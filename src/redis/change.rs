@@ -7,7 +7,7 @@ use super::resp::Command;
 use crate::carry::{Carry, Damaged, Reader, Writer};
 use crate::chat::Role;
 use crate::chat::registry::{Change, Fact, FactKey};
-use crate::log::{Proposed, Version};
+use crate::log::{Proposed, Unnumbered, Version};
 use smol_str::{SmolStr, format_smolstr};
 
 /// The first byte of each change, fact and key.
@@ -99,6 +99,22 @@ impl Words {
             depends: depends(change),
             made: Some(made),
         }
+    }
+
+    /// Those of a draft: of its change, and of what it was judged by where it has waited.
+    pub(super) fn of_draft(draft: &Unnumbered, node: u64) -> Option<Self> {
+        let change = draft.change.as_deref().map(|change| Self::of(change, node));
+        if !draft.has_waited {
+            return change;
+        }
+        let mut words = change.unwrap_or_else(|| Self {
+            node,
+            seen: draft.judged.seen,
+            depends: SmolStr::default(),
+            made: None,
+        });
+        words.depends = format_smolstr!("{}{ORDER}", words.depends);
+        Some(words)
     }
 
     pub(super) fn count(&self) -> usize {

@@ -34,7 +34,7 @@ use super::rooms::{Read, Room, Rooms, Stage};
 use super::scripts::{self, Loaded, Place};
 use super::settings::Settings;
 use crate::chance::Chance;
-use crate::chat::{Moves, Sighting};
+use crate::chat::Sighting;
 use crate::id::{RoomId, Seq, Tick};
 use crate::log::{Answer, NickClaims, NodesRequest, Proposed, Request, Store, Unnumbered};
 use beat::Leases;
@@ -100,7 +100,7 @@ enum Ask {
         tag: u64,
     },
     See(RoomId, Place),
-    Present((RoomId, SmolStr), Box<Moves>),
+    Present((RoomId, SmolStr)),
     /// Scripts are loaded again: nothing depends on the answer.
     Load,
 }
@@ -375,7 +375,7 @@ impl Engine {
                 tag,
                 why: why.to_owned(),
             }),
-            Ask::Present(room, _) => {
+            Ask::Present(room) => {
                 if self.rooms.get(room.0).is_none() {
                     self.closed.push(room);
                 }

@@ -2,7 +2,7 @@
 //! Knows no number and no key of Redis.
 
 use crate::carry::{Carry, Damaged, Reader, Writer};
-use crate::chat::{Act, Author, Content, Draft, Form, Manner};
+use crate::chat::{Act, Author, Content, Draft, Form, Manner, Role};
 use crate::id::{AccountId, ConnId, Millis, Seq};
 use crate::log::PageEntry;
 use smol_str::SmolStr;
@@ -28,10 +28,20 @@ pub(super) struct Ready {
     pub(super) seq: Seq,
     pub(super) at: Millis,
     pub(super) draft: Draft,
+    pub(super) by: Option<Role>,
 }
 
-/// `node`: the number of this server, of which connections mean nothing to others.
-pub fn encode(draft: &Draft, node: u64) -> Vec<u8> {
+/// An entry as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    pub draft: Draft,
+    /// The role of who removes a member.
+    pub by: Option<Role>,
+}
+
+/// `by`: the role of who removes a member. `node`: the number of this server, of which connections
+/// mean nothing to others.
+pub fn encode(draft: &Draft, by: Option<Role>, node: u64) -> Vec<u8> {
     let mut to = Writer::default();
     to.put(&[LAYOUT]);
     match draft.content.as_ref() {
@@ -60,10 +70,11 @@ pub fn encode(draft: &Draft, node: u64) -> Vec<u8> {
             to.put(&[DELETED]);
             of.write(&mut to);
         }
-        Content::Kicked { by, reason } => {
+        Content::Kicked { by: name, reason } => {
             to.put(&[KICKED]);
-            write_text(by, &mut to);
+            write_text(name, &mut to);
             write_text(reason, &mut to);
+            by.unwrap_or(Role::Member).write(&mut to);
         }
         Content::Act {
             act,
@@ -107,15 +118,20 @@ fn write_author(author: Author, node: u64, to: &mut Writer) {
 
 /// # Errors
 /// The bytes are no entry, or of a layout that this program does not know.
-pub fn decode(bytes: &[u8], node: u64) -> Result<Draft, Damaged> {
+pub fn decode(bytes: &[u8], node: u64) -> Result<Decoded, Damaged> {
     let mut from = Reader::new(bytes, u32::from(LAYOUT));
     if u8::read(&mut from)? != LAYOUT {
         return Err(Damaged("the entry is of a layout that is not known"));
     }
     let content = read_content(&mut from, node)?;
+    let by = match content {
+        Content::Kicked { .. } => Some(Role::read(&mut from)?),
+        _ => None,
+    };
     let nick = SmolStr::from(read_text(&mut from)?);
     from.end()?;
-    Ok(Draft { nick, content })
+    let draft = Draft { nick, content };
+    Ok(Decoded { draft, by })
 }
 
 fn read_content(from: &mut Reader<'_>, node: u64) -> Result<Content<String>, Damaged> {
@@ -271,14 +287,16 @@ mod tests {
     #[test]
     fn entries_are_read_as_they_were_written() {
         for draft in drafts() {
-            let bytes = encode(&draft, NODE);
-            assert_eq!(decode(&bytes, NODE), Ok(draft));
+            let is_kick = matches!(draft.content, Content::Kicked { .. });
+            let by = is_kick.then_some(Role::Moderator);
+            let bytes = encode(&draft, by, NODE);
+            assert_eq!(decode(&bytes, NODE), Ok(Decoded { draft, by }));
         }
     }
 
     #[test]
     fn bytes_that_are_cut_or_longer_are_no_entry() {
-        let mut bytes = encode(&drafts()[0], NODE);
+        let mut bytes = encode(&drafts()[0], None, NODE);
         for length in 0..bytes.len() {
             assert!(decode(&bytes[..length], NODE).is_err(), "{length}");
         }
@@ -288,15 +306,15 @@ mod tests {
 
     #[test]
     fn connection_of_another_server_is_no_author() {
-        let bytes = encode(&said(Author::Connection(ConnId::new(1, 2))), NODE);
+        let bytes = encode(&said(Author::Connection(ConnId::new(1, 2))), None, NODE);
         let decoded = decode(&bytes, NODE + 1).expect("an entry");
-        assert_eq!(decoded, said(Author::Unknown));
+        assert_eq!(decoded.draft, said(Author::Unknown));
     }
 
     /// Servers of different versions read each other's entries: this layout does not change.
     #[test]
     fn layout_is_the_one_that_was_released() {
-        let bytes = encode(&said(Author::Session(5)), NODE);
+        let bytes = encode(&said(Author::Session(5)), None, NODE);
         let expected = b"\x01\x01\x05\0\0\0waves\x07\0\0\0\x02\x05\0\0\0\0\0\0\0\x03\0\0\0ann";
         assert_eq!(bytes, expected);
     }

@@ -4,7 +4,7 @@
 use super::messages::Said;
 use crate::chat::registry::{Fact, FactKey, Snapshot};
 use crate::log::{Answer, EpochInfo, Proposed, Version};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Whether changes come as they are published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub(super) struct Facts {
     top_before: u64,
     /// Changes of this server, by their numbers; with what became of them.
     own: BTreeMap<u64, (Box<Proposed>, Option<Said>)>,
+    /// What was refused for changes that may not have come here: the answers, due when they have.
+    stale: VecDeque<(Version, Answer)>,
 }
 
 impl Facts {
@@ -62,6 +64,7 @@ impl Facts {
         self.restart();
         self.stage = Stage::Down;
         self.own.clear();
+        self.stale.clear();
     }
 
     /// It is asked how far the log of changes is.
@@ -213,8 +216,25 @@ impl Facts {
         }
     }
 
+    /// Something was refused for changes up to a version: its answer follows them.
+    pub(super) fn is_stale(&mut self, version: Version, answer: Answer) {
+        self.stale.push_back((version, answer));
+    }
+
     pub(super) fn refused(&mut self, number: u64) {
         self.own.remove(&number);
+    }
+
+    fn settle_stale(&mut self, version: Version, out: &mut Vec<Answer>) {
+        while let Some((due, answer)) = self.stale.pop_front() {
+            let is_due = due.epoch.epoch < version.epoch.epoch
+                || due.epoch == version.epoch && due.number <= version.number;
+            if !is_due {
+                self.stale.push_front((due, answer));
+                return;
+            }
+            out.push(answer);
+        }
     }
 
     pub(super) fn under_way(&self) -> usize {
@@ -238,6 +258,7 @@ impl Facts {
             first.remove();
             out.push(Answer::Changed { upto });
         }
+        self.settle_stale(version, out);
         let mut again = Vec::new();
         for (proposed, said) in self.own.values_mut() {
             let is_lost = said.is_some_and(|said| said.epoch.epoch < version.epoch.epoch);

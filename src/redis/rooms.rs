@@ -339,6 +339,7 @@ impl Room {
                 at: entry.at,
                 draft: entry.draft,
             },
+            by: entry.by,
         });
         self.tell_epochs(outcome, out);
     }

@@ -249,6 +249,13 @@ pub struct Sent {
     pub deadline: Millis,
 }
 
+impl Sent {
+    /// What says that a call on the link came too late.
+    fn late(self) -> SmolStr {
+        format_smolstr!("p:late:{:016x}:{}", self.node, self.link)
+    }
+}
+
 /// `payload`: the draft as [`super::entry`] writes it.
 pub fn say(
     out: &mut Vec<u8>,
@@ -262,8 +269,7 @@ pub fn say(
     let node = sent.node;
     let room = asked.name.as_str();
     let Key { session, key: word } = &asked.key;
-    let change = asked.change.as_deref();
-    let change = change.map(|change| Words::of(change, node));
+    let change = Words::of_draft(asked, node);
     let more = change.as_ref().map_or(0, |change| 1 + change.count());
     let keys = if change.is_some() { 8 } else { 5 };
     let mut command = call(out, Script::Say, loaded, (keys, 13 + more));
@@ -271,7 +277,7 @@ pub fn say(
         command.word(key(room, what));
     }
     command.word(keys_of(asked, node));
-    command.word(format_smolstr!("p:late:{node:016x}:{}", sent.link));
+    command.word(sent.late());
     if change.is_some() {
         command.word(REGISTRY).word(CHANGES).word(FACTS);
     }
@@ -312,16 +318,20 @@ pub fn change(
     loaded: Option<&Loaded>,
     proposed: &Proposed,
     known: Incarnation<'_>,
-    (node, keep): (u64, Keep),
+    sent: Sent,
+    keep: Keep,
 ) {
+    let node = sent.node;
     let words = Words::of(proposed, node);
-    let mut command = call(out, Script::Change, loaded, (4, 6 + words.count()));
+    let mut command = call(out, Script::Change, loaded, (5, 7 + words.count()));
     command.word(REGISTRY).word(CHANGES).word(FACTS);
     let part = proposed.change.number / 64;
     command.word(format_smolstr!("p:s:0:{node:016x}:c{part}"));
+    command.word(sent.late());
     incarnation(&mut command, Of::Changes, known);
     command.number(MADE_UP_MS);
     command.number(u64::from(keep.entries_max));
+    command.number(sent.deadline.0);
     words.write(&mut command);
     command.end();
 }

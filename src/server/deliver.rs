@@ -151,6 +151,11 @@ impl<N: Net> Server<N> {
             self.settle_room(room, now);
         }
         self.talk.ordered(room, entry);
+        self.show_entry(room, entry, now);
+    }
+
+    /// Shows an entry to its room.
+    pub(super) fn show_entry(&mut self, room: RoomId, entry: &Entry<'_>, now: Tick) {
         let chat = self.talk.chat();
         let name = chat.room_name(room).filter(|name| !name.starts_with('@'));
         let Some(name) = name.cloned() else {

@@ -8,7 +8,7 @@ use super::under_way::Sent;
 use crate::chat::{Author, Content, Draft, Entry, Event, Form, Identity, Refused, Writer};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
-use crate::log::{Amendment, Reading};
+use crate::log::{Amendment, Judged, Reading};
 use crate::net::Net;
 use crate::wire::{Problem, RequestId, Shown};
 use smol_str::SmolStr;
@@ -376,8 +376,12 @@ impl<N: Net> Server<N> {
                 nick: by.clone(),
                 content: Content::Deleted { of: found.seq },
             };
+            let judged = Judged {
+                seen: self.changes.version,
+                by: None,
+            };
             if self.log.is_numbered_later(room)
-                && let Ok(tag) = self.log.ask_number(room, &draft, None, None)
+                && let Ok(tag) = self.log.ask_number(room, &draft, None, None, judged)
             {
                 self.is_under_way(tag, Sent::unanswered(from), now);
                 count += 1;

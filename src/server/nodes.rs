@@ -5,6 +5,7 @@
 use super::Server;
 use super::acks::Ack;
 use super::under_way::Sent;
+use crate::chat::Role;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Answer, EpochInfo, NodesAnswer, PageEntry, RefusedWhy};
 use crate::net::Net;
@@ -15,7 +16,7 @@ impl<N: Net> Server<N> {
     /// Takes one answer of the engine, with all that follows from it.
     pub(super) fn engine_answered(&mut self, answer: Answer, now: Tick) {
         match answer {
-            Answer::Entry { room, entry } => self.entry_came(room, &entry, now),
+            Answer::Entry { room, entry, by } => self.entry_came(room, &entry, by, now),
             Answer::Applied {
                 change,
                 version,
@@ -33,6 +34,14 @@ impl<N: Net> Server<N> {
                 if let Some(sent) = self.draft_answered(tag, now) {
                     self.is_numbered(room, sent, (seq, at), is_duplicate, now);
                 }
+                self.retry_parked(now);
+            }
+            Answer::Refused {
+                tag,
+                why: RefusedWhy::Stale,
+                ..
+            } => {
+                self.judge_again(tag, now);
                 self.retry_parked(now);
             }
             Answer::Refused { tag, why, .. } => {
@@ -61,14 +70,19 @@ impl<N: Net> Server<N> {
     }
 
     /// An entry has its place in a room, whichever server it is of.
-    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, now: Tick) {
+    fn entry_came(&mut self, room: RoomId, entry: &PageEntry, by: Option<Role>, now: Tick) {
         let Some(entered) = self.log.enter(room, entry) else {
             return;
         };
         self.has_come_on(room);
         self.was_amended(room, entry.seq, &entry.draft.content, entered.before);
         if !self.talk.chat().members(room).is_empty() {
-            self.ordered(room, &entry.as_entry(), now);
+            let entry = entry.as_entry();
+            if by.is_some_and(|by| self.talk.chat().outranks(room, entry.nick, by)) {
+                self.show_entry(room, &entry, now);
+            } else {
+                self.ordered(room, &entry, now);
+            }
             self.apply(now);
         }
     }

@@ -9,7 +9,9 @@ use crate::carry::{Carrier, Damaged};
 use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
-use crate::log::{Amendment, AppendRefused, Duplicate, Key, KnownMessage, Original, Proposed};
+use crate::log::{
+    Amendment, AppendRefused, Duplicate, Judged, Key, KnownMessage, Original, Proposed,
+};
 use crate::net::Net;
 use crate::wire::{Done, Problem, RequestId, Shown};
 use std::collections::{BTreeSet, VecDeque};
@@ -332,7 +334,15 @@ impl<N: Net> Server<N> {
     fn ask_number(&mut self, append: Append, now: Tick) -> Tried {
         let (room, key) = (append.room, append.key.clone());
         let change = append.change.clone();
-        match self.log.ask_number(room, &append.draft, key, change) {
+        let by = matches!(append.draft.content, Content::Kicked { .. });
+        let judged = Judged {
+            seen: self.changes.version,
+            by: by.then(|| self.talk.chat().role_of(append.from, room)),
+        };
+        match self
+            .log
+            .ask_number(room, &append.draft, key, change, judged)
+        {
             Ok(tag) => {
                 let sent = Sent {
                     conn: append.from,
@@ -352,6 +362,31 @@ impl<N: Net> Server<N> {
                 self.refuse_append(append, now);
                 Tried::Done
             }
+        }
+    }
+
+    /// A draft has waited for the link, and who may speak has changed at another server since: it is
+    /// handed over again if its sender still may.
+    pub(super) fn judge_again(&mut self, tag: u64, now: Tick) {
+        let draft = self.log.take_stale(tag);
+        let (Some(draft), Some(sent)) = (draft, self.is_ordered(tag, now)) else {
+            return;
+        };
+        if draft.change.is_some() {
+            // Of a role that may have changed: who asks is to ask again.
+            let request = sent.request.as_ref();
+            return self.fail(sent.conn, request, Problem::StoreUnavailable, now);
+        }
+        let append = Append {
+            room: draft.room,
+            from: sent.conn,
+            draft: draft.draft,
+            key: Some(draft.key).filter(|key| key.session != 0),
+            request: sent.request,
+            change: None,
+        };
+        if let Tried::Later(append, _) = self.try_again(append, now) {
+            self.refuse_append(append, now);
         }
     }
 

@@ -309,7 +309,7 @@ fn operator_manages_the_accounts_of_a_running_server() {
 }
 
 /// A folder with a key for tokens, and the options that name it.
-fn with_key(name: &str) -> (Folder, String) {
+pub(super) fn with_key(name: &str) -> (Folder, String) {
     let folder = Folder::new(name);
     let key = folder.path("key");
     fs::write(&key, "a secret of at least 32 bytes, of course\n").expect("it is written");
@@ -317,7 +317,7 @@ fn with_key(name: &str) -> (Folder, String) {
     (folder, option)
 }
 
-fn token(key: &str, options: &[&str]) -> String {
+pub(super) fn token(key: &str, options: &[&str]) -> String {
     let mut command = command();
     let output = command.arg("token").arg(key).args(options).output();
     let output = output.expect("it runs");

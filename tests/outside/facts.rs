@@ -1,11 +1,15 @@
 //! The registry over several servers on one real Redis: bans, topics, roles and accounts are the same
 //! at all of them, also at one that starts later.
 
+use super::accounts::{token, with_key};
+use super::admin::{ask, post};
 use super::keeping_up::Program;
 use super::nodes::{ALWAYS, node, prepared, started};
 use super::redis::RedisServer;
-use super::support::{Server, eventually};
+use super::support::{Server, command, eventually, finish};
+use super::unix::Folder;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// A server with an operator.
 fn operated(redis: &RedisServer) -> Server {
@@ -93,4 +97,106 @@ fn facts_that_redis_has_lost_are_gone_everywhere() {
     eventually("the ban is gone", || !is_banned());
     assert_eq!(ann.ask(ban("mallory"))["type"], "ok");
     eventually("the ban is known again", is_banned);
+}
+
+/// A command of an operator at the socket of a server.
+fn orders(socket: &Path, arguments: &[&str]) -> String {
+    let mut command = command();
+    command.args(arguments).arg("--admin-socket").arg(socket);
+    let (status, output, errors) = finish(&mut command);
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{output}");
+    output
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn orders_of_an_operator_at_one_server_reach_all() {
+    let redis = RedisServer::start("facts-orders", &ALWAYS);
+    let folder = Folder::new("facts-orders");
+    let socket = folder.path("socket");
+    let mut first = prepared(&redis);
+    first.arg("--admin-socket").arg(&socket);
+    let (_a, b) = (started(&mut first), node(&redis));
+    let mut mallory = Program::join(b.address(), "mallory", "den");
+    // The room is open at the other server alone, and then nothing is.
+    orders(&socket, &["ban", "mallory", "--room", "den"]);
+    awaits(&mut mallory, "banned");
+    let mut eve = Program::join(b.address(), "eve", "den");
+    orders(&socket, &["ban", "eve", "--reason", "spam"]);
+    awaits(&mut eve, "banned");
+    let mut ann = Program::connect(b.address(), "ann");
+    let registered = ann.ask(with_password("register", "ann"));
+    assert_eq!(registered["type"], "ok", "{registered}");
+    let delete = post("/accounts", "{\"do\":\"delete\",\"name\":\"ann\"}");
+    eventually("the account is known and deleted", || {
+        ask(&socket, &delete).0 == 200
+    });
+    ann.is_closed();
+}
+
+const PASSWORD: &str = "correct horse battery";
+
+fn with_password(kind: &str, name: &str) -> Value {
+    json!({"type": kind, "account": name, "password": PASSWORD})
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn account_and_its_session_are_entered_at_each_server() {
+    let redis = RedisServer::start("facts-accounts", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    let registered = ann.ask(with_password("register", "ann"));
+    assert_eq!(registered["account"], "ann", "{registered}");
+    let resume = json!({"type": "resume", "session": registered["session"]});
+    eventually("the session is known", || {
+        let mut back = Program::connect(b.address(), "");
+        back.ask(resume.clone())["account"] == "ann"
+    });
+    let mut other = Program::connect(b.address(), "");
+    let answer = other.ask(with_password("login", "ann"));
+    assert_eq!(answer["account"], "ann", "{answer}");
+    // Who changes the password at one server logs out all others.
+    let change = json!({"type": "password", "password": PASSWORD, "new": "another long password"});
+    assert_eq!(ann.ask(change)["type"], "ok");
+    other.is_closed();
+    let mut back = Program::connect(b.address(), "");
+    let resume = json!({"type": "resume", "session": answer["session"]});
+    assert_eq!(back.ask(resume)["account"], Value::Null);
+    assert_eq!(
+        back.ask(with_password("login", "ann"))["code"],
+        "login_failed"
+    );
+    // At a server that starts later as well.
+    drop(a);
+    let c = node(&redis);
+    let mut late = Program::connect(c.address(), "");
+    let login = json!({"type": "login", "account": "ann", "password": "another long password"});
+    assert_eq!(late.ask(login)["account"], "ann");
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn signed_tokens_name_one_account_at_all_servers() {
+    let redis = RedisServer::start("facts-tokens", &ALWAYS);
+    let (_folder, key) = with_key("facts-tokens");
+    let required = || {
+        let mut command = prepared(&redis);
+        command.args([&key, "--accounts", "required"]);
+        started(&mut command)
+    };
+    let (a, b) = (required(), required());
+    let token = token(&key, &["--sub", "user-7", "--nick", "Ann"]);
+    let login = json!({"type": "login", "token": token});
+    for server in [&a, &b] {
+        let mut ann = Program::connect(server.address(), "");
+        assert_eq!(ann.ask(join("den"))["code"], "login_required");
+        let answer = ann.ask(login.clone());
+        assert_eq!(answer["account"], "Ann", "{answer}");
+        assert_eq!(ann.ask(join("den"))["type"], "joined");
+        assert_eq!(
+            ann.says("den", "hello"),
+            if server.pid() == a.pid() { 1 } else { 2 }
+        );
+    }
 }

@@ -8,7 +8,7 @@ use parlor::chat::registry::{
 };
 use parlor::chat::{Author, Came, Content, Draft, Manner, Moves, Nick};
 use parlor::id::{AccountId, Millis, RoomId, Seq};
-use parlor::log::{EpochInfo, Key, NickClaims, Proposed, Unnumbered, Version};
+use parlor::log::{EpochInfo, Judged, Key, NickClaims, Proposed, Unnumbered, Version};
 use parlor::redis::resp::{Replies, command};
 use parlor::redis::scripts::{self, Incarnation, Of, Range, Script};
 use parlor::redis::{Keep, members};
@@ -158,6 +158,17 @@ fn asked(chance: &mut Chance, room: usize, step: usize) -> Unnumbered {
             session: [0, 7, 8][chance.below(3) as usize] * (1 + room as u64),
             key: key.to_string().into(),
         },
+        judged: Judged {
+            seen: Some(Version {
+                epoch: EpochInfo {
+                    epoch: EPOCH_MIN + chance.below(8) as u32,
+                    salt: 0,
+                },
+                number: chance.below(60),
+            }),
+            by: None,
+        },
+        has_waited: chance.below(3) == 0,
         change: (chance.below(4) == 0).then(|| Box::new(proposed(chance, step))),
     }
 }
@@ -260,6 +271,16 @@ fn moves(chance: &mut Chance) -> Moves {
     moves
 }
 
+/// Now and then something is too late, with all that follow on its link.
+fn sent(chance: &mut Chance, node: u64) -> scripts::Sent {
+    let is_late = chance.below(20) == 0;
+    scripts::Sent {
+        node,
+        link: chance.below(100) as u32,
+        deadline: Millis(if is_late { 1 } else { u64::MAX / 2 }),
+    }
+}
+
 /// A random command.
 fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
     let mut out = Vec::new();
@@ -291,7 +312,8 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
         3 | 4 => {
             let proposed = proposed(chance, step);
             let node = 1 + chance.below(2);
-            scripts::change(&mut out, None, &proposed, known, (node, KEEP));
+            let sent = sent(chance, node);
+            scripts::change(&mut out, None, &proposed, known, sent, KEEP);
         }
         5 => beat(chance, &mut out, run),
         6 => {
@@ -316,15 +338,10 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
         }
         _ => {
             let asked = asked(chance, room, step);
-            let payload = parlor::redis::entry::encode(&asked.draft, 1);
-            // Now and then one is too late, with all that follow on its link.
-            let is_late = chance.below(20) == 0;
-            let sent = scripts::Sent {
-                node: 1,
-                link: chance.below(100) as u32,
-                deadline: Millis(if is_late { 1 } else { u64::MAX / 2 }),
-            };
-            scripts::say(&mut out, None, &asked, &payload, known, sent, KEEP);
+            let keep = KEEP;
+            let payload = parlor::redis::entry::encode(&asked.draft, None, 1);
+            let sent = sent(chance, 1);
+            scripts::say(&mut out, None, &asked, &payload, known, sent, keep);
         }
     }
     out

@@ -4,7 +4,7 @@
 use parlor::chat::{Author, Came as Joined, Content, Draft, Manner, Moves, Nick, Sighting};
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
-    Answer, EpochInfo, Key, NodesAnswer, PageEntry, RefusedWhy, Request, Store, Unnumbered,
+    Answer, EpochInfo, Judged, Key, NodesAnswer, PageEntry, RefusedWhy, Request, Store, Unnumbered,
 };
 use parlor::redis::{Engine, Settings};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -244,6 +244,8 @@ impl Node {
                 key: key.into(),
             },
             change: None,
+            judged: Judged::default(),
+            has_waited: false,
         };
         if self.is_up {
             self.requests.push(Request::Number(Box::new(asked.clone())));

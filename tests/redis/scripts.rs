@@ -241,10 +241,7 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     if seq > u64::from(u32::MAX) {
         return Err(String::from("ROOMFULL the room has no more numbers"));
     }
-    if redis.now_ms > call.number(13) || redis.data.hash(&call.keys[4]).is_some() {
-        let key = &call.keys[4];
-        redis.script_writes(Op::HashSet(key.clone(), vec![pair("late", 1)]))?;
-        redis.script_writes(Op::Expire(key.clone(), redis.now_ms + 3_600_000))?;
+    if is_late(redis, call, 13)? {
         return Err(String::from("LATE the message came too late"));
     }
     let mut registry = None;
@@ -256,7 +253,7 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         };
         let changes = current(redis, call, log)?;
         if is_stale(redis, call, log, &changes.current, 15) {
-            return Err(String::from("STALE"));
+            return Err(format!("STALE {} {}", changes.current, changes.head));
         }
         registry = Some((log, changes));
     }
@@ -345,6 +342,16 @@ fn tops(redis: &Redis, call: &Call<'_>) -> Reply {
         Reply::text(format!("{current} {head}"))
     };
     Reply::Array(call.keys.iter().map(top).collect())
+}
+
+fn is_late(redis: &mut Redis, call: &Call<'_>, deadline: usize) -> Result<bool, String> {
+    let key = &call.keys[4];
+    if redis.now_ms <= call.number(deadline) && redis.data.hash(key).is_none() {
+        return Ok(false);
+    }
+    redis.script_writes(Op::HashSet(key.clone(), vec![pair("late", 1)]))?;
+    redis.script_writes(Op::Expire(key.clone(), redis.now_ms + 3_600_000))?;
+    Ok(true)
 }
 
 // Changes of the registry
@@ -439,7 +446,7 @@ fn make(
 fn make_change(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let log = call.log();
     let meta = current(redis, call, log)?;
-    let (keys, word) = (&call.keys[3], &call.arguments[12]);
+    let (keys, word) = (&call.keys[3], &call.arguments[13]);
     let known = redis.data.hash(keys).and_then(|hash| hash.get(word));
     let known = known.map(|known| str::from_utf8(known).expect("text").parse());
     if let Some(Ok(known)) = known
@@ -447,14 +454,17 @@ fn make_change(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     {
         return Ok(said(&meta.current, known, 0, 1));
     }
-    if is_stale(redis, call, log, &meta.current, 7) {
-        return Err(String::from("STALE"));
+    if is_late(redis, call, 7)? {
+        return Err(String::from("LATE the change came too late"));
+    }
+    if is_stale(redis, call, log, &meta.current, 8) {
+        return Err(format!("STALE {} {}", meta.current, meta.head));
     }
     let pairs = vec![(word.clone(), (meta.head + 1).to_string().into_bytes())];
     redis.script_writes(Op::HashSet(keys.clone(), pairs))?;
     let until = redis.now_ms + call.number(5);
     redis.script_writes(Op::Expire(keys.clone(), until))?;
-    let place = (&call.keys[2], 7, call.number(6));
+    let place = (&call.keys[2], 8, call.number(6));
     let (number, at) = make(redis, call, log, &meta, place)?;
     Ok(said(&meta.current, number, at, 0))
 }

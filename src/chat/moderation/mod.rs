@@ -20,8 +20,8 @@ pub use rules::{Maker, NotMade};
 use super::accounts::keep;
 use super::registry::Audit;
 use super::{
-    Action, Chat, Content, Draft, Effect, Effects, Entry, Event, Farewell, Nick, Now, Refused, may,
-    refuse, reply, tell, text,
+    Action, Chat, Content, Draft, Effect, Effects, Entry, Event, Farewell, Nick, Now, Refused,
+    Role, may, refuse, reply, tell, text,
 };
 use crate::id::{ConnId, RoomId};
 use smol_str::SmolStr;
@@ -112,12 +112,13 @@ impl Chat {
             by: actor.as_str().to_owned(),
             reason,
         };
+        // Directly before the entry, with which it goes where servers share an engine.
+        self.has_done(audit, now, effects);
         effects.push(Effect::Append {
             room,
             from: id,
             draft: Draft { nick, content },
         });
-        self.has_done(audit, now, effects);
     }
 
     /// Has the audit log keep what was done, where that changes no fact.
@@ -130,6 +131,19 @@ impl Chat {
             to: None,
             event: None,
         });
+    }
+
+    /// Whether a member of that nick is above who removes it, which another server could not know.
+    pub fn outranks(&self, room: RoomId, nick: &str, by: Role) -> bool {
+        let Ok(nick) = Nick::parse(nick) else {
+            return false;
+        };
+        let owners = self.owners_of(&nick);
+        let mut wearers = owners.filter(|owner| self.nick_of(*owner) == Some(&nick));
+        wearers.any(|one| {
+            let mut all = self.connections_of(one).into_iter();
+            all.any(|one| !may(by, Action::Kick, Some(self.role_of(one, room))))
+        })
     }
 
     /// Whether an entry changes the members of its room: what the room was sent before must be

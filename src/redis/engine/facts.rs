@@ -4,7 +4,7 @@
 use super::super::change;
 use super::super::facts::{Next, Stage};
 use super::super::link::{Fault, Which};
-use super::super::messages::{Found, Published, Said, State, timed, written};
+use super::super::messages::{Found, Published, Said, State, read_top, timed, written};
 use super::super::report::Report;
 use super::super::resp::{Value, number};
 use super::super::scripts::{self, CHANGES_CHANNEL, Of, Range};
@@ -245,10 +245,21 @@ impl Engine {
             salt,
             epoch_max: self.epoch_max,
         };
-        let by = (self.node, self.settings.keep);
+        let sent = scripts::Sent {
+            node: self.node,
+            link: link.number,
+            deadline: link.deadline(self.now),
+        };
         let mut bytes = Vec::new();
         let names = by_name(&link.loaded, with_text);
-        scripts::change(&mut bytes, names, &proposed, known, by);
+        scripts::change(
+            &mut bytes,
+            names,
+            &proposed,
+            known,
+            sent,
+            self.settings.keep,
+        );
         link.ask(Ask::Change(proposed), self.now, |out, _| {
             out.extend_from_slice(&bytes);
         });
@@ -262,10 +273,25 @@ impl Engine {
     pub(super) fn was_not_changed(&mut self, proposed: &Proposed, why: String) {
         let number = proposed.change.number;
         self.facts.refused(number);
-        self.answers.push(Answer::NotChanged { number });
-        if !why.starts_with("STALE") {
+        let answer = Answer::NotChanged { number };
+        if let Some(why) = self.answers_when_known(&why, answer) {
             let what = "keep a change";
             self.reports.push(Report::Refused { what, why });
         }
+    }
+
+    /// What was refused is answered, where changes of other servers are the reason when they have
+    /// come. Returns another reason.
+    pub(super) fn answers_when_known(&mut self, why: &str, answer: Answer) -> Option<String> {
+        let stale = why.strip_prefix("STALE ").map(str::as_bytes);
+        let Some((epoch, number)) = stale.and_then(read_top) else {
+            self.answers.push(answer);
+            return Some(why.to_owned());
+        };
+        let number = u64::from(number.0);
+        self.facts.is_stale(Version { epoch, number }, answer);
+        let next = self.facts.published(epoch, number);
+        self.read_on(next);
+        None
     }
 }

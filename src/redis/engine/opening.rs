@@ -1,6 +1,6 @@
 //! Rooms are subscribed to, asked for, and step on as something comes of them.
 
-use super::super::entry::{self, Ready};
+use super::super::entry::{self, Decoded, Ready};
 use super::super::link::Which;
 use super::super::messages::{Published, State, written};
 use super::super::report::Report;
@@ -178,8 +178,8 @@ impl Engine {
         self.with_room(id, |room, out| {
             let mut outcome = Outcome::default();
             match decoded {
-                Ok(draft) => {
-                    let ready = Ready { seq, at, draft };
+                Ok(Decoded { draft, by }) => {
+                    let ready = Ready { seq, at, draft, by };
                     room.published(ready, &mut outcome, out);
                 }
                 // The stream has it, where it is skipped when it is its turn.
@@ -198,7 +198,7 @@ impl Engine {
         bytes: &[u8],
     ) -> Option<Ready> {
         match entry::decode(bytes, self.node) {
-            Ok(draft) => Some(Ready { seq, at, draft }),
+            Ok(Decoded { draft, by }) => Some(Ready { seq, at, draft, by }),
             Err(damaged) => {
                 let room = self.rooms.get(id)?.name.clone();
                 self.reports.push(Report::Unreadable {

@@ -85,7 +85,8 @@ fn page(read: Read, last: Seq, found: Found<'_>, node: u64) -> Result<Page, &'st
             page.oldest = seq;
         }
         let (at, bytes) = timed(bytes).ok_or("an entry has no time")?;
-        let draft = entry::decode(bytes, node).map_err(|damaged| damaged.0)?;
+        let decoded = entry::decode(bytes, node).map_err(|damaged| damaged.0)?;
+        let draft = decoded.draft;
         let entry = entry::present(seq, at, draft, change).map_err(|damaged| damaged.0)?;
         page.entries.push(entry);
         page.complete_to = seq;

@@ -125,7 +125,7 @@ impl Engine {
         let names = by_name(&link.loaded, with_text);
         let run = link.server.run.clone();
         scripts::present(&mut bytes, names, &room.1, (node, &run), (&moves, &message));
-        link.ask(Ask::Present(room, moves), self.now, |out, _| {
+        link.ask(Ask::Present(room), self.now, |out, _| {
             out.extend_from_slice(&bytes);
         });
     }

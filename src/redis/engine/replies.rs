@@ -169,7 +169,7 @@ impl Engine {
             Ask::Beat => self.beat_failed(why),
             Ask::Claim(claims) => self.claim_failed(&claims, why),
             Ask::Sweep => self.sweep_failed(why),
-            Ask::Present((id, _), _) => self.not_presented(id),
+            Ask::Present((id, _)) => self.not_presented(id),
             Ask::Refill { .. }
             | Ask::Tops(_)
             | Ask::Facts { .. }
@@ -187,16 +187,15 @@ impl Engine {
             text if text.starts_with("STALE") => RefusedWhy::Stale,
             _ => RefusedWhy::Failed,
         };
-        self.answers.push(Answer::Refused {
+        let answer = Answer::Refused {
             room: asked.room,
             tag: asked.tag,
             why: refused,
-        });
-        if refused == RefusedWhy::Stale {
-            return;
+        };
+        if let Some(why) = self.answers_when_known(&why, answer) {
+            let what = "keep a message";
+            self.reports.push(Report::Refused { what, why });
         }
-        let what = "keep a message";
-        self.reports.push(Report::Refused { what, why });
     }
 
     pub(super) fn open_failed(&mut self, id: RoomId, why: String) {
@@ -248,7 +247,7 @@ impl Engine {
             Ask::Claim(claims) => self.claim(claims, true),
             Ask::Sweep => self.sweep(true),
             Ask::See(id, place) => self.see(id, place, true),
-            Ask::Present(room, _) => self.present_again(room),
+            Ask::Present(room) => self.present_again(room),
             Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Load => {}
         }
     }

@@ -36,7 +36,7 @@ impl Engine {
             epoch_max: self.epoch_max,
         };
         let (node, keep) = (self.node, self.settings.keep);
-        let payload = entry::encode(&asked.draft, node);
+        let payload = entry::encode(&asked.draft, asked.judged.by, node);
         let mut bytes = Vec::new();
         let names = by_name(&link.loaded, with_text);
         let sent = Sent {

@@ -18,7 +18,8 @@ local function last_of_others(of, letter, node)
     return tonumber(by == node and before or last)
 end
 
--- Whether another node has changed since what it depends on.
+-- Whether another node has changed since what it depends on. Then the answer is an error: STALE, the
+-- epoch of the log of changes, and its newest number.
 local function is_stale(of, current, first)
     local letters = ARGV[first + 3]
     if letters ~= '' and ARGV[first + 1] ~= current then

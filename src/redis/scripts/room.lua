@@ -60,15 +60,24 @@ local function is_there(of, seq, head, key)
     return false
 end
 
--- Milliseconds since 1970.
-local function clock()
+local function now()
     local time = redis.call('TIME')
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- The time of a new entry: never before that of the last.
+-- The time of a new entry, in milliseconds: never before that of the last.
 local function time_after(at)
-    return math.max(at, clock())
+    return math.max(at, now())
+end
+
+-- Whether a call came too late, or one before it on its link, of which the key says so.
+local function is_late(key, deadline)
+    if now() <= tonumber(deadline) and redis.call('EXISTS', key) == 0 then
+        return false
+    end
+    redis.call('HSET', key, 'late', 1)
+    redis.call('PEXPIRE', key, 3600000)
+    return true
 end
 
 -- A new epoch: this Redis may have lost what was numbered above its head. The number is above all

@@ -7,8 +7,8 @@
 -- the registry or depends on its changes besides: KEYS 6 the hash of the log of changes, 7 its stream,
 -- 8 the facts; ARGV 14 the channel of changes, 15 and on the change.
 --
--- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of
--- them, a key without its entry is found by the stream, and an entry without the hash by the number.
+-- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of them,
+-- a key without its entry is found by the stream, and an entry without the hash by the number.
 
 -- The newest 64 keys of the session stay, and those of the last minute, of which there are 4,096 at
 -- most: so long after it was said an entry may come again from a node whose link was lost, while its
@@ -65,9 +65,7 @@ local seq = head + 1
 if seq > 4294967295 then
     return redis.error_reply('ROOMFULL the room has no more numbers')
 end
-if clock() > tonumber(ARGV[13]) or redis.call('EXISTS', KEYS[5]) == 1 then
-    redis.call('HSET', KEYS[5], 'late', 1)
-    redis.call('PEXPIRE', KEYS[5], 3600000)
+if is_late(KEYS[5], ARGV[13]) then
     return redis.error_reply('LATE the message came too late')
 end
 local registry, changes
@@ -78,7 +76,7 @@ if #KEYS > 5 then
         changes[1], changes[4] = begin(registry, changes[1], changes[2])
     end
     if is_stale(registry, changes[4], 15) then
-        return redis.error_reply('STALE another node has changed what the entry depends on')
+        return redis.error_reply('STALE ' .. changes[4] .. ' ' .. digits(changes[1]))
     end
 end
 at = time_after(at)

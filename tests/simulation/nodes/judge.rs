@@ -70,8 +70,8 @@ fn entry_of(fields: &[(Vec<u8>, Vec<u8>)]) -> (Millis, Draft) {
     let (_, kept) = find(b"d").expect("each has one");
     let space = kept.iter().position(|byte| *byte == b' ').expect("a time");
     let at = str::from_utf8(&kept[..space]).expect("digits");
-    let draft = entry::decode(&kept[space + 1..], 0).expect("an entry");
-    (Millis(at.parse().expect("a number")), draft)
+    let decoded = entry::decode(&kept[space + 1..], 0).expect("an entry");
+    (Millis(at.parse().expect("a number")), decoded.draft)
 }
 
 /// What a stream has.

@@ -5,7 +5,7 @@
 
 use super::super::chance::Chance;
 use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
-use parlor::chat::{Came, Content, Form, Moves, Sighting};
+use parlor::chat::{Came, Content, Form, Moves, Role, Sighting};
 use parlor::id::{Millis, RoomId, Seq};
 use parlor::log::{
     Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, NickClaims, NodesAnswer, NodesRequest,
@@ -66,6 +66,7 @@ pub(crate) struct Numbered {
     pub(crate) key: Key,
     /// The number of the change that it makes; 0: it makes none.
     change: u64,
+    by: Option<Role>,
 }
 
 /// What is kept of a room.
@@ -101,6 +102,7 @@ impl Room {
             entry: entry.clone(),
             key: draft.key.clone(),
             change,
+            by: draft.judged.by,
         });
         entry
     }
@@ -200,6 +202,8 @@ struct Node {
     rooms: BTreeMap<RoomId, Open>,
     /// How many changes of the registry it has; `None`: it is given all facts.
     changes: Option<u64>,
+    /// Drafts that are to be judged again when it has all changes.
+    stale: Vec<(RoomId, u64)>,
     /// Its changes that were numbered, and the numbers that it gave them.
     changed: Vec<(u64, u64)>,
     /// On their way to the node.
@@ -281,6 +285,7 @@ impl Engine {
             requests: VecDeque::new(),
             rooms: BTreeMap::new(),
             changes: None,
+            stale: Vec::new(),
             changed: Vec::new(),
             results: Vec::new(),
             answers: VecDeque::new(),
@@ -484,6 +489,7 @@ impl Engine {
                 node.answers.push_back(held);
             } else {
                 node.changed.clear();
+                node.stale.clear();
                 node.requests.retain(|request| {
                     !matches!(
                         request,
@@ -609,6 +615,13 @@ impl Engine {
         is_of_accounts(&proposed.change) && others.any(|other| is_of_accounts(&other.change))
     }
 
+    /// Whether another node has changed who may speak since a draft was judged.
+    fn is_kept_from(&self, index: usize, draft: &Unnumbered) -> bool {
+        let seen = draft.judged.seen.map_or(0, |seen| seen.number) as usize;
+        let mut since = self.changes[seen..].iter();
+        since.any(|changed| changed.node != index && is_of_order(&changed.change))
+    }
+
     /// Puts a change in order. Returns its number.
     fn changes(&mut self, index: usize, proposed: &Proposed) -> u64 {
         let own = proposed.change.number;
@@ -680,6 +693,10 @@ impl Engine {
         }
         let at = Millis(self.clock);
         let known = self.room(&draft.name).of_key(&draft.key);
+        if known.is_none() && draft.has_waited && self.is_kept_from(index, &draft) {
+            node.stale.push((draft.room, draft.tag));
+            return;
+        }
         let change = draft.change.as_deref().filter(|_| known.is_none());
         if change.is_some_and(|change| self.is_stale(index, change)) {
             let why = RefusedWhy::Stale;
@@ -758,6 +775,11 @@ impl Engine {
             });
         }
         node.changes = Some(next);
+        if next == version.number {
+            let why = RefusedWhy::Stale;
+            let stale = node.stale.drain(..);
+            answers.extend(stale.map(|(room, tag)| Answer::Refused { room, tag, why }));
+        }
         let first = node.changed.iter().position(|(_, number)| *number > next);
         let count = first.unwrap_or(node.changed.len());
         if let Some((upto, _)) = node.changed.drain(..count).next_back() {
@@ -810,7 +832,11 @@ impl Engine {
                     break;
                 }
                 let entry = numbered.entry.clone();
-                answers.push(Answer::Entry { room: *id, entry });
+                answers.push(Answer::Entry {
+                    room: *id,
+                    entry,
+                    by: numbered.by,
+                });
                 open.next = Seq(open.next.0 + 1);
             }
         }
@@ -825,4 +851,14 @@ fn is_of_accounts(change: &Change) -> bool {
         || forgets
             .into_iter()
             .any(|key| matches!(key, FactKey::Account(_)))
+}
+
+fn is_of_order(change: &Change) -> bool {
+    let facts = change.puts.iter().map(Fact::key);
+    let mut keys = facts.chain(change.forgets.iter().cloned());
+    let is_kick = change
+        .audit
+        .as_ref()
+        .is_some_and(|audit| audit.action == "kick");
+    is_kick || keys.any(|key| matches!(key, FactKey::Sanction { .. }))
 }

@@ -518,6 +518,21 @@ fn ban_from_the_server_reaches_the_members_of_all_servers() {
 }
 
 #[test]
+fn member_that_is_above_who_kicks_it_from_another_server_stays() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.asks(bob, "op", &[("token", json!("secret"))]);
+    scene.asks(ann, "kick", &lobby("nick", json!("c1")));
+    assert!(
+        !scene
+            .all(bob, "kicked")
+            .iter()
+            .any(|kicked| kicked["you"] == json!(true))
+    );
+    let id = scene.says(bob, "still here");
+    assert_eq!(scene.answer(bob, id), Some("ok"));
+}
+
+#[test]
 fn closed_room_loses_its_members_at_all_servers() {
     let (mut scene, ann, bob) = operator_and_member();
     let id = scene.asks(ann, "close_room", &lobby("reason", json!("over")));
