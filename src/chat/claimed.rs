@@ -34,8 +34,8 @@ impl Chat {
         (!is_empty).then(|| std::mem::take(&mut **moves))
     }
 
-    /// The keys of a guest's nick; `None`: it is no user, or has the name of its account, which is
-    /// claimed by nobody else.
+    /// The keys of a guest's nick; `None`: it is no user, or has the name of its account, which no
+    /// other user can claim.
     pub fn keys_to_claim(&self, id: ConnId) -> Option<Vec<SmolStr>> {
         let user = self.user(id).filter(|user| user.account.is_none())?;
         Some(user.nick.keys().collect())

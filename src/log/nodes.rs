@@ -45,7 +45,7 @@ pub enum NodesAnswer {
         tag: u64,
         granted: Option<Vec<bool>>,
     },
-    /// Keys that this server holds, found among those of all. It may hold them for nobody any more.
+    /// Keys that this server holds, found among those of all. Some may be of users that have left.
     Held { keys: Vec<SmolStr> },
     /// In the order of their numbers.
     List { tag: u64, nodes: Vec<NodeInfo> },

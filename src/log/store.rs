@@ -204,7 +204,7 @@ pub struct Unnumbered {
     pub change: Option<Box<Proposed>>,
     /// What decided that it may be said.
     pub judged: Judged,
-    /// It has waited for the link since: where another server has kept somebody from speaking
+    /// It has waited for the link since. If another server has banned, muted or kicked a user
     /// meanwhile, it is answered by [`RefusedWhy::Stale`].
     pub has_waited: bool,
 }

@@ -373,7 +373,7 @@ impl<N: Net> Server<N> {
             return;
         };
         if draft.change.is_some() {
-            // Of a role that may have changed: who asks is to ask again.
+            // The role may have changed: the client may send the request again.
             let request = sent.request.as_ref();
             return self.fail(sent.conn, request, Problem::StoreUnavailable, now);
         }

@@ -54,8 +54,8 @@ impl Chat {
         gone.chain(other).collect()
     }
 
-    /// Makes a change that was made elsewhere, with what follows from it for accounts. Who is banned
-    /// by it is removed by the caller.
+    /// Makes a change of another server, and logs out the connections whose accounts it removes or
+    /// changes. The caller removes the members that it bans.
     pub fn apply_change(&mut self, change: &Change, now: Tick, effects: &mut Effects) {
         for account in self.ended_by(change) {
             if change.forgets.contains(&FactKey::Account(account)) {

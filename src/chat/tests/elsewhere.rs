@@ -1,5 +1,5 @@
-//! Members of several servers as scenes: what Ann, who is here, is shown of members elsewhere, and
-//! what is told of her.
+//! Members of several servers as scenes: what Ann, a member at this server, is shown of members
+//! at others, and what these are told of Ann.
 
 use super::*;
 

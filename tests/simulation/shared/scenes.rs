@@ -518,7 +518,7 @@ fn ban_from_the_server_reaches_the_members_of_all_servers() {
 }
 
 #[test]
-fn member_that_is_above_who_kicks_it_from_another_server_stays() {
+fn member_with_a_higher_role_than_the_kicking_moderator_of_another_server_stays() {
     let (mut scene, ann, bob) = operator_and_member();
     scene.asks(bob, "op", &[("token", json!("secret"))]);
     scene.asks(ann, "kick", &lobby("nick", json!("c1")));
