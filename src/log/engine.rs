@@ -233,12 +233,27 @@ impl Log {
         true
     }
 
-    /// A draft was refused because another server has made a change since it was judged: it is to be
-    /// judged again.
-    pub fn take_stale(&mut self, tag: u64) -> Option<Unnumbered> {
-        let draft = self.engine.as_ref()?.under_way.get(&tag)?.clone();
-        self.was_answered(tag);
-        Some(draft)
+    /// A draft that is not answered yet.
+    pub fn under_way(&self, tag: u64) -> Option<&Unnumbered> {
+        self.engine.as_ref()?.under_way.get(&tag)
+    }
+
+    /// A draft was refused because another server has made a change since it was judged, and it was
+    /// judged again: it is handed over once more, in its old place before those that followed it.
+    pub fn ask_number_again(&mut self, tag: u64, draft: Draft, judged: Judged) {
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
+        let is_cut_off = engine.is_cut_off();
+        let Some(again) = engine.under_way.get_mut(&tag) else {
+            return;
+        };
+        engine.bytes -= held_bytes(again);
+        (again.draft, again.judged, again.has_waited) = (draft, judged, false);
+        engine.bytes += held_bytes(again);
+        if !is_cut_off {
+            self.outgoing.push(Request::Number(Box::new(again.clone())));
+        }
     }
 
     /// The engine has numbered an entry, of this server or of another one. `None`: the room is not
@@ -332,8 +347,15 @@ impl Log {
             engine.cut_off_since = None;
             let changes = engine.changes.values().cloned();
             let changes = changes.map(|change| Request::Propose(Box::new(change)));
-            let again = engine.under_way.values().cloned();
-            let again = again.map(|draft| Request::Number(Box::new(draft)));
+            // By what the first was judged: where one is to be judged again, those that follow it
+            // are as well, and none of them overtakes it.
+            let first = engine.under_way.values().next();
+            let seen = first.and_then(|draft| draft.judged.seen);
+            let again = engine.under_way.values_mut().map(|draft| {
+                draft.has_waited = true;
+                draft.judged.seen = seen;
+                Request::Number(Box::new(draft.clone()))
+            });
             self.outgoing.extend(changes.chain(again));
         } else {
             engine.cut_off_since = Some(now);

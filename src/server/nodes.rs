@@ -87,7 +87,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    fn draft_answered(&mut self, tag: u64, now: Tick) -> Option<Sent> {
+    pub(super) fn draft_answered(&mut self, tag: u64, now: Tick) -> Option<Sent> {
         self.log.was_answered(tag);
         self.is_ordered(tag, now)
     }
@@ -172,6 +172,9 @@ impl<N: Net> Server<N> {
     fn link_changes(&mut self, is_up: bool, why: &str, now: Tick) {
         if !self.log.link_changes(is_up) {
             return;
+        }
+        if !is_up {
+            self.under_way.all_wait();
         }
         debug!(target: "parlor::engine", "the link is {}: {why}", if is_up { "up" } else { "down" });
         for id in self.connections.ids() {

@@ -233,20 +233,11 @@ impl<N: Net> Server<N> {
 
     /// A draft has waited, and its sender may have been muted or removed meanwhile.
     fn try_again(&mut self, mut append: Append, now: Tick) -> Tried {
-        let (from, room) = (append.from, append.room);
-        let when = self.now_of(from, now);
-        if !self.log.is_open(room) {
+        if !self.log.is_open(append.room) {
             self.refuse_append(append, now);
             return Tried::Done;
         }
-        let pair = Pair::named(self.log.name(room));
-        let chat = self.talk.chat();
-        let draft = &mut append.draft;
-        let judged = match pair.filter(|_| matches!(draft.content, Content::Said { .. })) {
-            Some(pair) => chat.may_still_write(from, pair, draft, when),
-            None => chat.may_still_say(from, room, draft, when),
-        };
-        match judged {
+        match self.may_still(&mut append, now) {
             Ok(()) => {
                 let tried = self.try_append(append, now);
                 // No step of the chat follows that would carry out what the entry causes.
@@ -254,6 +245,18 @@ impl<N: Net> Server<N> {
                 tried
             }
             Err(why) => self.refuse_draft(&append, why, now),
+        }
+    }
+
+    /// Whether the sender of a draft may still say it. It is said under the nick that the sender has.
+    fn may_still(&mut self, append: &mut Append, now: Tick) -> Result<(), Refused> {
+        let (from, room) = (append.from, append.room);
+        let when = self.now_of(from, now);
+        let pair = Pair::named(self.log.name(room));
+        let (chat, draft) = (self.talk.chat(), &mut append.draft);
+        match pair.filter(|_| matches!(draft.content, Content::Said { .. })) {
+            Some(pair) => chat.may_still_write(from, pair, draft, when),
+            None => chat.may_still_say(from, room, draft, when),
         }
     }
 
@@ -368,26 +371,44 @@ impl<N: Net> Server<N> {
     /// A draft has waited for the link, and who may speak has changed at another server since: it is
     /// handed over again if its sender still may.
     pub(super) fn judge_again(&mut self, tag: u64, now: Tick) {
-        let draft = self.log.take_stale(tag);
-        let (Some(draft), Some(sent)) = (draft, self.is_ordered(tag, now)) else {
+        let draft = self.log.under_way(tag).cloned();
+        let (Some(draft), Some(from)) = (draft, self.under_way.sender_of(tag)) else {
             return;
         };
-        if draft.change.is_some() {
-            // The role may have changed: the client may send the request again.
-            let request = sent.request.as_ref();
-            return self.fail(sent.conn, request, Problem::StoreUnavailable, now);
-        }
-        let append = Append {
+        let mut append = Append {
             room: draft.room,
-            from: sent.conn,
+            from,
             draft: draft.draft,
-            key: Some(draft.key).filter(|key| key.session != 0),
-            request: sent.request,
+            key: None,
+            request: None,
             change: None,
         };
-        if let Tried::Later(append, _) = self.try_again(append, now) {
-            self.refuse_append(append, now);
+        let judged = if draft.change.is_some() {
+            // The role may have changed: the client may send the request again.
+            Err(Unchanged::Later)
+        } else {
+            self.still_may(&mut append, now)
+        };
+        let Err(why) = judged else {
+            let judged = Judged {
+                seen: self.changes.version,
+                by: None,
+            };
+            return self.log.ask_number_again(tag, append.draft, judged);
+        };
+        append.request = self.draft_answered(tag, now).and_then(|sent| sent.request);
+        match why {
+            Unchanged::Refused(why) => {
+                self.refuse_draft(&append, why, now);
+            }
+            Unchanged::Later | Unchanged::Unreadable => self.refuse_append(append, now),
         }
+    }
+
+    fn still_may(&mut self, append: &mut Append, now: Tick) -> Result<(), Unchanged> {
+        self.may_still(append, now).map_err(Unchanged::Refused)?;
+        self.original_of(append)?;
+        Ok(())
     }
 
     /// The message that a draft changes, if it changes one and its sender may.

@@ -9,13 +9,16 @@ use crate::conn::Wait;
 use crate::id::{ConnId, Tick};
 use crate::net::Net;
 use crate::wire::{Ask, RequestId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All drafts under way. Bounded by what the log takes, and by [`UNACKED_MAX`] a connection.
 #[derive(Default)]
 pub(super) struct UnderWay {
     sent: BTreeMap<u64, Sent>,
     by_connection: HashMap<ConnId, u32>,
+    /// Those whose drafts have waited for the link. They may be judged again, and what is sent later
+    /// must not overtake them.
+    waited: BTreeSet<ConnId>,
     /// Requests that wait, at most one of each connection, which is held.
     requests: BTreeMap<ConnId, String>,
 }
@@ -71,9 +74,19 @@ impl UnderWay {
             *count -= 1;
             if *count == 0 {
                 self.by_connection.remove(&sent.conn);
+                self.waited.remove(&sent.conn);
             }
         }
         Some(sent)
+    }
+
+    /// The link is lost: all that is under way waits.
+    pub(super) fn all_wait(&mut self) {
+        self.waited.extend(self.by_connection.keys().copied());
+    }
+
+    pub(super) fn sender_of(&self, tag: u64) -> Option<ConnId> {
+        Some(self.sent.get(&tag)?.conn)
     }
 
     /// Takes the request that a connection has waited with.
@@ -88,6 +101,7 @@ impl UnderWay {
     pub(super) fn forget(&mut self, conn: ConnId) {
         if !self.is_empty() {
             self.by_connection.remove(&conn);
+            self.waited.remove(&conn);
             self.requests.remove(&conn);
         }
     }
@@ -96,6 +110,9 @@ impl UnderWay {
         for (conn, count) in &self.by_connection {
             let own = self.sent.values().filter(|sent| sent.conn == *conn);
             assert_eq!(own.count(), *count as usize, "drafts are counted");
+        }
+        for conn in &self.waited {
+            assert!(self.count_of(*conn) > 0, "what has waited is under way");
         }
         for conn in self.requests.keys() {
             assert!(
@@ -117,7 +134,8 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) -> bool {
         let is_sent = matches!(ask, Ask::Send(_) | Ask::Chat(Command::Say { .. }));
-        if is_sent || self.under_way.count_of(id) == 0 {
+        let must_follow = self.under_way.waited.contains(&id) && !self.log.is_cut_off();
+        if is_sent && !must_follow || self.under_way.count_of(id) == 0 {
             return false;
         }
         self.under_way.requests.insert(id, text.to_owned());
@@ -128,7 +146,11 @@ impl<N: Net> Server<N> {
     /// A draft is on its way to the engine.
     pub(super) fn is_under_way(&mut self, tag: u64, sent: Sent, now: Tick) {
         let conn = sent.conn;
-        if self.under_way.push(tag, sent) >= UNACKED_MAX {
+        let count = self.under_way.push(tag, sent);
+        if self.log.is_cut_off() {
+            self.under_way.waited.insert(conn);
+        }
+        if count >= UNACKED_MAX {
             self.hold(conn, Wait::Acknowledgement, now);
         }
     }

@@ -4,8 +4,8 @@
 use super::accounts::{token, with_key};
 use super::admin::{ask, post};
 use super::keeping_up::Program;
-use super::nodes::{ALWAYS, node, prepared, started};
-use super::redis::RedisServer;
+use super::nodes::{ALWAYS, node, prepared, prepared_through, started};
+use super::redis::{RedisServer, Tunnel};
 use super::support::{Server, command, eventually, finish};
 use super::unix::Folder;
 use serde_json::{Value, json};
@@ -29,6 +29,40 @@ fn ban(nick: &str) -> Value {
 
 fn join(room: &str) -> Value {
     json!({"type": "join", "room": room})
+}
+
+/// A server that reaches Redis by a tunnel, which can be cut.
+fn behind(tunnel: &Tunnel) -> Server {
+    let mut start = prepared_through(&tunnel.entrance());
+    started(start.args(["--listen", "127.0.0.1:0"]))
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn message_that_waited_for_the_link_is_refused_when_its_sender_was_muted_meanwhile() {
+    let redis = RedisServer::start("facts-waited", &ALWAYS);
+    let tunnel = Tunnel::to(&redis);
+    let (a, b) = (operated(&redis), behind(&tunnel));
+    let mut ann = operator(&a, "den");
+    let mut mallory = Program::join(b.address(), "mallory", "den");
+    let mut bob = Program::join(b.address(), "bob", "den");
+    assert_eq!(mallory.says("den", "before"), 1);
+    tunnel.cuts(true);
+    assert_eq!(awaits(&mut mallory, "link")["up"], false);
+    let spam = [
+        mallory.send("den", "spam"),
+        mallory.send("den", "more spam"),
+    ];
+    let said = bob.send("den", "hello");
+    let mute = json!({"type": "mute", "room": "den", "nick": "mallory"});
+    assert_eq!(ann.ask(mute)["type"], "ok");
+    tunnel.cuts(false);
+    for id in spam {
+        assert_eq!(mallory.answer(id)["code"], "muted");
+    }
+    // Behind the mute.
+    assert_eq!(bob.answer(said)["seq"], 3);
+    assert_eq!(ann.says("den", "after"), 4);
 }
 
 /// Until an event of a type comes.

@@ -34,7 +34,7 @@ fn prepared_at(redis: &RedisServer, address: &str) -> Command {
 }
 
 /// A server that reaches Redis by a Unix socket.
-fn prepared_through(socket: &Path) -> Command {
+pub(super) fn prepared_through(socket: &Path) -> Command {
     let mut command = command();
     command.env_remove("PARLOR_STORE");
     command.args(["--message-rate", "0", "--log", "error"]);

@@ -197,6 +197,7 @@ struct Node {
     is_known: bool,
     /// Nothing comes from the engine.
     is_mute: bool,
+    drafts_are_lost: bool,
     /// On their way to the engine.
     requests: VecDeque<Request>,
     rooms: BTreeMap<RoomId, Open>,
@@ -282,6 +283,7 @@ impl Engine {
             is_up: true,
             is_known: true,
             is_mute: false,
+            drafts_are_lost: false,
             requests: VecDeque::new(),
             rooms: BTreeMap::new(),
             changes: None,
@@ -342,6 +344,11 @@ impl Engine {
     /// What a node hands over arrives, and nothing comes back.
     pub(crate) fn mutes(&mut self, node: usize, is_mute: bool) {
         self.nodes[node].is_mute = is_mute;
+    }
+
+    /// What a node hands over to be numbered is lost on its way, as before the link is.
+    pub(crate) fn loses_drafts(&mut self, node: usize, are_lost: bool) {
+        self.nodes[node].drafts_are_lost = are_lost;
     }
 
     /// A new process of the engine, which has lost the newest `count` entries of each room.
@@ -545,6 +552,7 @@ impl Engine {
     fn takes(&mut self, index: usize, node: &mut Node, chance: &mut Chance) {
         while let Some(request) = node.requests.pop_front() {
             match request {
+                Request::Number(_) if node.drafts_are_lost => {}
                 Request::Open { room, name } => {
                     let kept = self.room(&name).kept();
                     let epochs = kept.eras.len();

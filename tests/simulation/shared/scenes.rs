@@ -517,6 +517,98 @@ fn ban_from_the_server_reaches_the_members_of_all_servers() {
     assert_eq!(last.last().expect("it is banned")["you"], json!(true));
 }
 
+/// A member says something while the link of the second server is down.
+fn says_cut_off(scene: &mut Scene, who: usize) -> u64 {
+    scene.engine.links(1, false);
+    scene.turns();
+    let id = scene.says(who, "hello");
+    assert_eq!(scene.answer(who, id), None);
+    id
+}
+
+fn is_back(scene: &mut Scene) {
+    scene.engine.links(1, true);
+    scene.turns();
+}
+
+#[test]
+fn drafts_that_waited_are_refused_when_their_sender_was_muted_meanwhile() {
+    let (mut scene, ann, bob) = operator_and_member();
+    let first = says_cut_off(&mut scene, bob);
+    let second = scene.says(bob, "again");
+    scene.asks(ann, "mute", &lobby("nick", json!("c1")));
+    is_back(&mut scene);
+    for id in [first, second] {
+        assert_eq!(scene.answer(bob, id), Some("muted"));
+    }
+    assert_eq!(texts(scene.messages(ann)), [""; 0]);
+    // Its requests go on.
+    let id = scene.asks(bob, "join", &[("room", json!("den"))]);
+    assert_eq!(scene.answer(bob, id), Some("ok"));
+}
+
+#[test]
+fn draft_that_waited_is_refused_when_its_sender_was_kicked_meanwhile() {
+    let (mut scene, ann, bob) = operator_and_member();
+    let id = says_cut_off(&mut scene, bob);
+    scene.asks(ann, "kick", &lobby("nick", json!("c1")));
+    is_back(&mut scene);
+    assert_eq!(scene.answer(bob, id), Some("not_a_member"));
+    assert_eq!(texts(scene.messages(ann)), [""; 0]);
+}
+
+#[test]
+fn drafts_that_waited_are_said_in_their_order_when_another_was_muted_meanwhile() {
+    let (mut scene, ann, bob) = operator_and_member();
+    let first = says_cut_off(&mut scene, bob);
+    let second = scene.says(bob, "again");
+    scene.asks(ann, "mute", &lobby("nick", json!("mallory")));
+    scene.engine.links(1, true);
+    let third = scene.says(bob, "last");
+    scene.turns();
+    for id in [first, second, third] {
+        assert_eq!(scene.answer(bob, id), Some("ok"));
+    }
+    assert_eq!(texts(scene.messages(ann)), ["hello", "again", "last"]);
+}
+
+/// It is said for all that it waited, for all have it.
+#[test]
+fn draft_that_was_numbered_before_its_sender_was_muted_is_acknowledged() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.engine.mutes(1, true);
+    let numbered = scene.says(bob, "before");
+    assert_eq!(texts(scene.messages(ann)), ["before"]);
+    let waited = says_cut_off(&mut scene, bob);
+    scene.engine.mutes(1, false);
+    scene.asks(ann, "mute", &lobby("nick", json!("c1")));
+    is_back(&mut scene);
+    assert_eq!(scene.answer(bob, numbered), Some("ok"));
+    assert_eq!(scene.re(bob, numbered).expect("an answer")["seq"], json!(1));
+    assert_eq!(scene.answer(bob, waited), Some("muted"));
+    for who in [ann, bob] {
+        assert_eq!(texts(scene.messages(who)), ["before"]);
+    }
+}
+
+/// The change that the first is judged by again came before the second.
+#[test]
+fn draft_that_is_judged_again_is_not_overtaken_by_the_next() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.engine.loses_drafts(1, true);
+    let first = scene.says(bob, "hello");
+    scene.asks(ann, "mute", &lobby("nick", json!("mallory")));
+    let second = scene.says(bob, "again");
+    scene.engine.links(1, false);
+    scene.turns();
+    scene.engine.loses_drafts(1, false);
+    is_back(&mut scene);
+    for id in [first, second] {
+        assert_eq!(scene.answer(bob, id), Some("ok"));
+    }
+    assert_eq!(texts(scene.messages(ann)), ["hello", "again"]);
+}
+
 #[test]
 fn member_with_a_higher_role_than_the_kicking_moderator_of_another_server_stays() {
     let (mut scene, ann, bob) = operator_and_member();
