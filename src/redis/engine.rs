@@ -478,8 +478,12 @@ impl Engine {
             let words = [&b"UNSUBSCRIBE"[..], entries, members];
             self.link(Which::Subscriptions).tell(&words);
         }
+        let closed = (id, room.name.clone());
         if !self.is_up && room.is_told() {
-            self.closed.push((id, room.name.clone()));
+            self.closed.push(closed);
+        } else if self.is_up && room.is_untold {
+            // The log did not know yet that the link is back when its last member left.
+            self.tell_none(closed);
         }
         self.sighted(id, Sighting::Closed);
     }

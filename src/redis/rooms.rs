@@ -84,6 +84,8 @@ pub(super) struct Room {
     pub(super) reads: Vec<Read>,
     /// Its members at other servers are being read, and whether it is to be opened after that.
     seeing: Seeing,
+    /// Redis may know others for the members that this server has in it.
+    pub(super) is_untold: bool,
 }
 
 /// How far the members of a room at other servers are known.
@@ -127,6 +129,7 @@ impl Room {
             numbered: VecDeque::new(),
             reads: Vec::new(),
             seeing: Seeing::Not,
+            is_untold: false,
         }
     }
 
@@ -174,6 +177,7 @@ impl Room {
     pub(super) fn cut(&mut self) {
         self.stage = Stage::Wanted;
         self.seeing = Seeing::Not;
+        self.is_untold = self.is_told;
         self.refills = 0;
         self.refill_gen = self.refill_gen.wrapping_add(1);
         self.ahead.clear();

@@ -34,6 +34,9 @@ pub(super) struct Leases {
     live: BTreeSet<u64>,
     /// Those that were taken for gone.
     gone: BTreeSet<u64>,
+    /// Those that have told of members and are not known to have a lease: it may have ended before
+    /// this node knew of them. First since the last question, and then before it.
+    told: [BTreeSet<u64>; 2],
 }
 
 impl Leases {
@@ -47,12 +50,20 @@ impl Leases {
             description: String::new(),
             live: BTreeSet::new(),
             gone: BTreeSet::new(),
+            told: [BTreeSet::new(), BTreeSet::new()],
         }
     }
 
     /// The link is up.
     pub(super) const fn begin(&mut self, now: Tick) {
         self.due = now;
+    }
+
+    /// A node has told of its members.
+    pub(super) fn has_told(&mut self, node: u64) {
+        if !self.live.contains(&node) {
+            self.told[0].insert(node);
+        }
     }
 
     /// The link was lost.
@@ -98,6 +109,8 @@ impl Engine {
     pub(super) fn beat(&mut self, with_text: bool) {
         self.leases.due = self.now + BEAT_TICKS;
         self.leases.is_asked = true;
+        let [since, before] = &mut self.leases.told;
+        before.append(since);
         self.ask_beat(with_text);
     }
 
@@ -122,10 +135,13 @@ impl Engine {
         let (was_held, has_grace) = flag().zip(flag()).ok_or_else(unclear)?;
         let names = list.filter_map(|name| scripts::node_of(name.text()?));
         let mut live: BTreeSet<u64> = names.filter(|node| *node != self.node).collect();
+        let mut known = self.leases.live.clone();
         if has_grace {
             live.extend(&self.leases.live);
+        } else {
+            known.append(&mut self.leases.told[1]);
         }
-        let dead: Vec<u64> = self.leases.live.difference(&live).copied().collect();
+        let dead: Vec<u64> = known.difference(&live).copied().collect();
         let is_lost = self.leases.is_held && !was_held;
         if !live.is_disjoint(&self.leases.gone) {
             self.see_again();

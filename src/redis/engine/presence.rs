@@ -104,14 +104,18 @@ impl Engine {
     }
 
     pub(super) fn sighted(&mut self, room: RoomId, what: Sighting) {
+        if let Sighting::Moves { node, .. } = &what {
+            self.leases.has_told(*node);
+        }
         self.answers.push(Answer::Sighted { room, what });
     }
 
     /// Tells what has changed of the members here.
     pub(super) fn present(&mut self, id: RoomId, moves: Box<Moves>) {
-        let Some(room) = self.rooms.get(id).filter(|_| self.is_up) else {
+        let Some(room) = self.rooms.get_mut(id).filter(|_| self.is_up) else {
             return; // All are wanted when the link is back.
         };
+        room.is_untold &= !moves.is_first;
         let name = room.name.clone();
         self.tell((id, name), moves, false);
     }
@@ -138,41 +142,40 @@ impl Engine {
             return;
         }
         // That it was closed may have been taken already.
-        let none = Moves {
-            is_first: true,
-            is_last: true,
-            ..Moves::default()
-        };
         let opened_again = self.rooms.find(&room.1);
-        self.tell(room, Box::new(none), true);
+        self.tell(room, none(), true);
         if let Some(id) = opened_again {
             self.wants_members(id);
         }
+    }
+
+    /// This server has no members in a room that it has closed.
+    pub(super) fn tell_none(&mut self, room: (RoomId, SmolStr)) {
+        self.tell(room, none(), false);
     }
 
     /// The link is back. In rooms that were closed meanwhile this server has no member, nor in one
     /// that was opened again: its client has waited for the link.
     pub(super) fn tell_of_closed(&mut self) {
         for room in std::mem::take(&mut self.closed) {
-            let moves = Box::new(Moves {
-                is_first: true,
-                is_last: true,
-                ..Moves::default()
-            });
-            self.tell(room, moves, false);
+            self.tell(room, none(), false);
         }
     }
 
     /// Redis may not know which members this server has in a room.
     pub(super) fn wants_members(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.is_untold = true;
+        }
         self.answers.push(Answer::MembersWanted { room: id });
     }
 
     /// This server was taken for dead: what it has told counts no more.
     pub(super) fn wants_all_members(&mut self) {
-        let rooms = self.rooms.each().map(|room| room.id);
-        let wanted = rooms.map(|room| Answer::MembersWanted { room });
-        self.answers.extend(wanted);
+        let rooms: Vec<RoomId> = self.rooms.each().map(|room| room.id).collect();
+        for id in rooms {
+            self.wants_members(id);
+        }
     }
 
     /// Redis has not taken what was told: it is told again later.
@@ -187,4 +190,13 @@ impl Engine {
             self.wants_members(id);
         }
     }
+}
+
+/// This server has no members in a room.
+fn none() -> Box<Moves> {
+    Box::new(Moves {
+        is_first: true,
+        is_last: true,
+        ..Moves::default()
+    })
 }
