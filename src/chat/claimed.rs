@@ -67,6 +67,14 @@ impl Chat {
         is_new.then_some(keys)
     }
 
+    /// The nick that a guest wished for when it came, and its keys, if no user of this server has it.
+    pub fn keys_wished(&self, id: ConnId, wished: &str) -> Option<(Nick, Vec<SmolStr>)> {
+        self.keys_to_claim(id)?;
+        let nick = self.free_nick(wished, Some(id)).ok()?;
+        let keys = nick.keys().collect();
+        Some((nick, keys))
+    }
+
     /// A user has asked for a nick, which was claimed. It was within the rate when it asked.
     pub fn rename_claimed(&mut self, id: ConnId, wanted: &str, now: Now, effects: &mut Effects) {
         self.rename(id, wanted, now, effects);

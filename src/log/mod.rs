@@ -24,7 +24,7 @@ pub use amend::{Amendment, Known as KnownMessage, Original};
 pub use blocks::{BlockKey, Blocks};
 pub use carry::Origin;
 pub use engine::{Begun, CUT_OFF_TICKS, Entered};
-pub use nodes::{NickClaims, NodeInfo, NodesAnswer, NodesRequest};
+pub use nodes::{Earlier, NickClaim, NickClaims, NodeInfo, NodesAnswer, NodesRequest};
 pub use settings::Settings;
 pub use store::{
     Answer, Bounds, DEDUPE_MS, EpochInfo, Era, Figures, Health, Judged, Kept, KeptKey, Key, Page,

@@ -1,6 +1,7 @@
 //! What is asked of a shared engine about the servers that share it, and what it answers. Knows no
 //! room and no entry.
 
+use crate::id::ConnId;
 use smol_str::SmolStr;
 
 /// What is asked of a shared engine alone.
@@ -22,8 +23,26 @@ pub struct NickClaims {
     pub tag: u64,
     /// Those that this server does not hold are left alone.
     pub released: Vec<SmolStr>,
-    /// The keys of each.
-    pub claimed: Vec<Vec<SmolStr>>,
+    pub claimed: Vec<NickClaim>,
+}
+
+/// A nick that is claimed for a user. The engine keeps the session with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NickClaim {
+    pub keys: Vec<SmolStr>,
+    /// The session of the client; 0: it has none.
+    pub session: u64,
+    /// The client has proved that it goes on from an earlier connection: what another server holds
+    /// for this session is granted, and all servers are told by [`NodesAnswer::Resumed`].
+    pub resumes: Option<Earlier>,
+}
+
+/// The last connection of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The start of a server, in which alone the id names that connection.
+    pub start: u32,
+    pub connection: ConnId,
 }
 
 /// What comes of it.
@@ -45,6 +64,8 @@ pub enum NodesAnswer {
         tag: u64,
         granted: Option<Vec<bool>>,
     },
+    /// A client of that session goes on, at this server or another: its earlier connection is over.
+    Resumed { session: u64, earlier: Earlier },
     /// Keys that this server holds, found among those of all. Some may be of users that have left.
     Held { keys: Vec<SmolStr> },
     /// In the order of their numbers.

@@ -120,7 +120,7 @@ pub struct Incarnation<'a> {
 const REGISTRY: &str = "p:registry";
 const CHANGES: &str = "p:changes";
 const FACTS: &str = "p:facts";
-/// Where changes of the registry are published.
+/// Where changes of the registry are published, and sessions that go on.
 pub const CHANGES_CHANNEL: &str = "p:changes";
 /// Facts that are read at once, about.
 const FACTS_MAX: &str = "500";
@@ -439,16 +439,27 @@ const GRACE: &str = "p:grace";
 const OF_NICKS: [&str; 3] = ["p:nicks", NODES, GRACE];
 
 pub fn claim(out: &mut Vec<u8>, loaded: Option<&Loaded>, node: u64, claims: &NickClaims) {
-    let words = claims.claimed.iter().map(|keys| 1 + keys.len());
-    let words = 2 + claims.released.len() + words.sum::<usize>();
+    let words = claims.claimed.iter().map(|claim| 3 + claim.keys.len());
+    let words = 3 + claims.released.len() + words.sum::<usize>();
     let mut command = call(out, Script::Claim, loaded, (OF_NICKS.len(), words));
     for key in OF_NICKS {
         command.word(key);
     }
-    command.word(node_name(node));
-    for keys in std::iter::once(&claims.released).chain(&claims.claimed) {
-        command.number(keys.len() as u64);
-        for key in keys {
+    command.word(node_name(node)).word(CHANGES_CHANNEL);
+    command.number(claims.released.len() as u64);
+    for key in &claims.released {
+        command.word(key);
+    }
+    for claim in &claims.claimed {
+        let session = (claim.session != 0).then(|| format_smolstr!("{:x}", claim.session));
+        let earlier = claim.resumes.map(|earlier| {
+            let connection = earlier.connection.to_u64();
+            format_smolstr!("{:x} {connection:x}", earlier.start)
+        });
+        command.word(session.unwrap_or_default());
+        command.word(earlier.unwrap_or_default());
+        command.number(claim.keys.len() as u64);
+        for key in &claim.keys {
             command.word(key);
         }
     }

@@ -4,17 +4,20 @@
 //! the chat's.
 //!
 //! The engine is told which server holds a key, not which user: among the users of this server the
-//! chat decides, so that a key is needed here or not.
+//! chat decides, so that a key is needed here or not. With the key goes the session of the client:
+//! who proves by a token that it is the same has the nick at another server at once.
 
 use super::Server;
 use super::ask::Asking;
 use super::request::Entrance;
-use crate::chat::NickRefused;
+use crate::chat::{Nick, NickRefused, Refused};
 use crate::conn::Wait;
 use crate::id::{ConnId, Tick};
-use crate::log::{NickClaims, NodesRequest};
+use crate::log::{Earlier, NickClaim, NickClaims, NodesRequest};
 use crate::net::Net;
-use crate::wire::{Problem, RequestId};
+use crate::session::Claim;
+use crate::wire::{Problem, Protocol, RequestId};
+use crate::ws::CloseReason;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
@@ -31,6 +34,11 @@ pub(super) struct Claims {
     entering: BTreeMap<ConnId, Entrance>,
     /// Users that have asked for another nick.
     renaming: BTreeMap<ConnId, Renaming>,
+    /// Clients that go on with the session of a connection to another server.
+    resuming: BTreeMap<ConnId, Resuming>,
+    /// Nicks that programs have wished for and another server holds: theirs if they prove that they
+    /// are who has it.
+    wished: BTreeMap<ConnId, String>,
     /// To be claimed with the next batch.
     queue: Vec<Claimed>,
     /// To be given back with it, unless they are needed by then.
@@ -50,6 +58,16 @@ pub(super) struct Claims {
 struct Claimed {
     conn: ConnId,
     keys: Vec<SmolStr>,
+    /// The session with which the client goes on, as it has proved.
+    resumed: Option<Claim>,
+}
+
+/// A client that has proved that it goes on with a session.
+struct Resuming {
+    claim: Claim,
+    /// The nick that it wishes for, if it has another.
+    nick: Option<Nick>,
+    request: Option<RequestId>,
 }
 
 struct Renaming {
@@ -60,7 +78,10 @@ struct Renaming {
 
 impl Claims {
     pub(super) fn is_empty(&self) -> bool {
-        self.entering.is_empty() && self.renaming.is_empty()
+        self.entering.is_empty()
+            && self.renaming.is_empty()
+            && self.resuming.is_empty()
+            && self.wished.is_empty()
     }
 
     /// The client was not greeted yet.
@@ -73,6 +94,8 @@ impl Claims {
         if !self.is_empty() {
             self.entering.remove(&id);
             self.renaming.remove(&id);
+            self.resuming.remove(&id);
+            self.wished.remove(&id);
         }
     }
 
@@ -81,11 +104,15 @@ impl Claims {
         self.retry_at
     }
 
-    fn push(&mut self, conn: ConnId, keys: Vec<SmolStr>) {
+    fn push(&mut self, conn: ConnId, keys: Vec<SmolStr>, resumed: Option<Claim>) {
         for key in &keys {
             *self.pending.entry(key.clone()).or_default() += 1;
         }
-        self.queue.push(Claimed { conn, keys });
+        self.queue.push(Claimed {
+            conn,
+            keys,
+            resumed,
+        });
     }
 
     fn is_answered(&mut self, claimed: &Claimed) {
@@ -104,13 +131,16 @@ impl Claims {
         *self = Self {
             entering: mem::take(&mut self.entering),
             renaming: mem::take(&mut self.renaming),
+            resuming: mem::take(&mut self.resuming),
+            wished: mem::take(&mut self.wished),
             last_tag: self.last_tag,
             ..Self::default()
         };
     }
 
     pub(super) fn check_invariants(&self, is_held: impl Fn(ConnId) -> bool) {
-        for id in self.entering.keys().chain(self.renaming.keys()) {
+        let waiting = self.entering.keys().chain(self.renaming.keys());
+        for id in waiting.chain(self.resuming.keys()) {
             assert!(is_held(*id), "a client goes on before its nick is claimed");
         }
         let claimed = self.under_way.values().flatten().chain(&self.queue);
@@ -129,6 +159,9 @@ impl<N: Net> Server<N> {
         if self.log.is_cut_off() {
             self.enters_unclaimed(id, &mut entrance, now);
             return self.goes_in(id, entrance, now);
+        }
+        if self.protocol_of(id) == Some(Protocol::Json) {
+            self.sessions.begin(id); // Its nick is claimed with it.
         }
         self.hold(id, Wait::Nick, now);
         self.claims.entering.insert(id, entrance);
@@ -151,6 +184,12 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         let refused = self.chat_step(now, |chat, _| chat.enters_as_another(id, why));
+        if let Some(Refused::Nick { wanted, .. }) = &refused
+            && entrance.has_wished
+            && self.protocol_of(id) == Some(Protocol::Json)
+        {
+            self.claims.wished.insert(id, wanted.clone());
+        }
         if let Some(refused) = refused {
             entrance.has_another(refused);
         }
@@ -174,7 +213,42 @@ impl<N: Net> Server<N> {
         };
         self.hold(id, Wait::Nick, now);
         self.claims.renaming.insert(id, renaming);
-        self.claims.push(id, keys);
+        self.claims.push(id, keys, None);
+    }
+
+    /// A client goes on with the session of a connection to another server: its request is answered
+    /// when it is known whether the nick that it wished for is of that session. False: there is
+    /// nothing to wait for.
+    pub(super) fn resumes_later(&mut self, id: ConnId, claim: Claim, now: Tick) -> bool {
+        let is_of_this_start = claim.epoch == self.log.epoch_info().epoch;
+        if !self.log.is_shared() || self.log.is_cut_off() || is_of_this_start {
+            return false;
+        }
+        let wished = self.claims.wished.remove(&id);
+        let chat = self.talk.chat();
+        let wished = wished.and_then(|wished| chat.keys_wished(id, &wished));
+        let (nick, keys) = wished.map_or_else(Default::default, |(nick, keys)| (Some(nick), keys));
+        self.asking.is_answered = true;
+        let resuming = Resuming {
+            claim,
+            nick,
+            request: self.asking.request.clone(),
+        };
+        self.hold(id, Wait::Nick, now);
+        self.claims.resuming.insert(id, resuming);
+        self.claims.push(id, keys, Some(claim));
+        true
+    }
+
+    /// A client goes on with a session: its nick is claimed with that. `resumed`: this was not told
+    /// to the other servers yet.
+    pub(super) fn claims_with_session(&mut self, id: ConnId, resumed: Option<Claim>) {
+        if self.log.is_shared()
+            && !self.log.is_cut_off()
+            && let Some(keys) = self.talk.chat().keys_to_claim(id)
+        {
+            self.claims.push(id, keys, resumed);
+        }
     }
 
     // What goes to the engine
@@ -195,7 +269,7 @@ impl<N: Net> Server<N> {
             self.claims.released.extend(moves.left);
             for id in moves.came {
                 if let Some(keys) = self.talk.chat().keys_to_claim(id) {
-                    self.claims.push(id, keys);
+                    self.claims.push(id, keys, None);
                 }
             }
         }
@@ -222,12 +296,27 @@ impl<N: Net> Server<N> {
         let claims = NickClaims {
             tag,
             released,
-            claimed: claimed.iter().map(|one| one.keys.clone()).collect(),
+            claimed: claimed.iter().map(|one| self.claim_of(one)).collect(),
         };
         let request = NodesRequest::Claim(Box::new(claims));
         self.log.ask_of_nodes(request);
         self.claims.under_way.insert(tag, claimed);
         tag
+    }
+
+    fn claim_of(&self, claimed: &Claimed) -> NickClaim {
+        let resumed = claimed.resumed;
+        let session = resumed.map(|claim| claim.session);
+        NickClaim {
+            keys: claimed.keys.clone(),
+            session: session
+                .or_else(|| self.sessions.of(claimed.conn))
+                .unwrap_or(0),
+            resumes: resumed.map(|claim| Earlier {
+                start: claim.epoch,
+                connection: claim.connection,
+            }),
+        }
     }
 
     /// All nicks are claimed again: nothing is known of the claims before.
@@ -243,7 +332,7 @@ impl<N: Net> Server<N> {
         let count = self.claims.again.len().min(BATCH_MAX);
         for id in self.claims.again.drain(..count).collect::<Vec<_>>() {
             if let Some(keys) = self.talk.chat().keys_to_claim(id) {
-                self.claims.push(id, keys);
+                self.claims.push(id, keys, None);
             }
         }
         let claimed = mem::take(&mut self.claims.queue);
@@ -280,6 +369,10 @@ impl<N: Net> Server<N> {
         let renaming = self.claims.renaming.get(&id);
         if renaming.is_some_and(|renaming| renaming.keys == claimed.keys) {
             return self.goes_on_renaming(id, granted, now);
+        }
+        let resuming = self.claims.resuming.get(&id);
+        if resuming.is_some_and(|one| Some(one.claim) == claimed.resumed) {
+            return self.goes_on_resuming(id, granted, now);
         }
         if self.talk.chat().keys_to_claim(id).as_ref() != Some(&claimed.keys) {
             return; // It is gone, or has another nick by now.
@@ -346,6 +439,34 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// A client goes on with its session, and with its nick where that is granted.
+    pub(super) fn goes_on_resuming(&mut self, id: ConnId, granted: Option<bool>, now: Tick) {
+        let Some(resuming) = self.claims.resuming.remove(&id) else {
+            return;
+        };
+        self.release(id, Wait::Nick, now);
+        if let Some(nick) = resuming.nick.filter(|_| granted == Some(true)) {
+            self.user_takes_nick(id, &nick);
+        }
+        self.asking = Asking {
+            request: resuming.request,
+            ..Asking::default()
+        };
+        self.resumes(id, resuming.claim, now);
+        self.asking = Asking::default();
+        self.claims_with_session(id, None);
+    }
+
+    /// A client of a session goes on elsewhere: the connection that it has left is over.
+    pub(super) fn resumed(&mut self, session: u64, earlier: Earlier, now: Tick) {
+        let id = earlier.connection;
+        let is_of_this_start = earlier.start == self.log.epoch_info().epoch;
+        let is_there = is_of_this_start && self.talk.chat().is_user(id);
+        if is_there && self.sessions.of(id) == Some(session) {
+            self.part(id, &CloseReason::Replaced, now);
+        }
+    }
+
     /// The link to the engine was lost, or is back.
     pub(super) fn link_of_claims(&mut self, is_up: bool, now: Tick) {
         self.claims.cut();
@@ -357,6 +478,9 @@ impl<N: Net> Server<N> {
         }
         for id in self.claims.renaming.keys().copied().collect::<Vec<_>>() {
             self.goes_on_renaming(id, None, now);
+        }
+        for id in self.claims.resuming.keys().copied().collect::<Vec<_>>() {
+            self.goes_on_resuming(id, None, now);
         }
     }
 

@@ -111,6 +111,7 @@ impl<N: Net> Server<N> {
         if waits.has(Wait::Nick) {
             self.enters_without(id, now);
             self.goes_on_renaming(id, None, now);
+            self.goes_on_resuming(id, None, now);
         }
         if waits.has(Wait::Order) && self.under_way.count_of(id) > 0 {
             self.hold(id, Wait::Order, now);

@@ -194,6 +194,7 @@ impl<N: Net> Server<N> {
                 }
             }
             NodesAnswer::Claimed { tag, granted } => self.nicks_claimed(tag, granted, now),
+            NodesAnswer::Resumed { session, earlier } => self.resumed(session, earlier, now),
             NodesAnswer::Held { keys } => self.keys_are_held(keys),
             NodesAnswer::List { tag, nodes } => self.nodes_listed(tag, &nodes, now),
         }

@@ -16,7 +16,8 @@ const SERVER: &str = concat!("parlor ", env!("CARGO_PKG_VERSION"));
 impl<N: Net> Server<N> {
     /// The first that a new client is shown. `refused`: why it has not the nick it asked for.
     pub(super) fn greet(&mut self, id: ConnId, refused: Option<Refused>, now: Tick) {
-        let session = self.sessions.begin(id);
+        let session = self.sessions.of(id);
+        let session = session.unwrap_or_else(|| self.sessions.begin(id));
         let token = self.token(id, session);
         let Some(nick) = self.talk.chat().nick_of(id).cloned() else {
             return;
@@ -49,6 +50,14 @@ impl<N: Net> Server<N> {
             return self.answer_problem(id, Problem::NoSuchSession, now);
         };
         self.take_over(id, &claim, now);
+        if !self.resumes_later(id, claim, now) {
+            self.resumes(id, claim, now);
+            self.claims_with_session(id, Some(claim));
+        }
+    }
+
+    /// A client has the session of an earlier connection from here on, and is answered.
+    pub(super) fn resumes(&mut self, id: ConnId, claim: Claim, now: Tick) {
         self.guest_returns(id, claim.session, now);
         self.sessions.adopt(id, claim.session);
         self.log.resumed(claim.session, now);

@@ -189,9 +189,18 @@ fn account_and_its_session_are_entered_at_each_server() {
         let mut back = Program::connect(b.address(), "");
         back.ask(resume.clone())["account"] == "ann"
     });
+    // It has taken the place of the first connection.
+    assert_eq!(ann.is_closed().0, Some(4001));
+    let mut ann = Program::connect(a.address(), "");
+    assert_eq!(ann.ask(with_password("login", "ann"))["account"], "ann");
     let mut other = Program::connect(b.address(), "");
     let answer = other.ask(with_password("login", "ann"));
     assert_eq!(answer["account"], "ann", "{answer}");
+    // Both connections have its name.
+    assert_eq!(
+        (&registered["nick"], &answer["nick"]),
+        (&json!("ann"), &json!("ann"))
+    );
     // Who changes the password at one server logs out all others.
     let change = json!({"type": "password", "password": PASSWORD, "new": "another long password"});
     assert_eq!(ann.ask(change)["type"], "ok");

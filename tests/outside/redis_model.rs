@@ -7,8 +7,10 @@ use parlor::chat::registry::{
     Account, Change, Fact, FactKey, Sanction, SanctionKind, Scope, Subject,
 };
 use parlor::chat::{Author, Came, Content, Draft, Manner, Moves, Nick};
-use parlor::id::{AccountId, Millis, RoomId, Seq};
-use parlor::log::{EpochInfo, Judged, Key, NickClaims, Proposed, Unnumbered, Version};
+use parlor::id::{AccountId, ConnId, Millis, RoomId, Seq};
+use parlor::log::{
+    Earlier, EpochInfo, Judged, Key, NickClaim, NickClaims, Proposed, Unnumbered, Version,
+};
 use parlor::redis::resp::{Replies, command};
 use parlor::redis::scripts::{self, Incarnation, Of, Range, Script};
 use parlor::redis::{Keep, members};
@@ -243,10 +245,22 @@ fn claims(chance: &mut Chance) -> NickClaims {
         let key = |_| format!("nick{}", chance.below(12)).into();
         (0..count).map(key).collect()
     };
+    let (released, claimed) = (keys(0, 3), [keys(0, 3), keys(1, 2)]);
+    let claimed = claimed.into_iter().map(|keys| {
+        let earlier = Earlier {
+            start: chance.below(3) as u32,
+            connection: ConnId::new(chance.below(4) as u32, 1),
+        };
+        NickClaim {
+            keys,
+            session: chance.below(4),
+            resumes: (chance.below(3) == 0).then_some(earlier),
+        }
+    });
     NickClaims {
         tag: 1,
-        released: keys(0, 3),
-        claimed: vec![keys(1, 2), keys(1, 2)],
+        released,
+        claimed: claimed.collect(),
     }
 }
 

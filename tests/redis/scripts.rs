@@ -520,30 +520,45 @@ fn live(redis: &Redis, call: &Call<'_>) -> Option<Vec<Bytes>> {
     (redis.now_ms >= until).then(|| sorted.map(|(node, _)| node.clone()).collect())
 }
 
-fn holder<'a>(redis: &'a Redis, call: &Call<'_>, key: &Bytes) -> Option<&'a Bytes> {
-    redis.data.hash(&call.keys[0])?.get(key)
+/// The node that holds a key, and the session for which it does.
+fn holder<'a>(redis: &'a Redis, call: &Call<'_>, key: &Bytes) -> Option<(&'a [u8], &'a [u8])> {
+    Some(redis.data.hash(&call.keys[0])?.get(key)?.split_at(16))
 }
 
 fn claim(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let node = &call.arguments[0];
     let live = live(redis, call);
-    let is_other =
-        |holder: &Bytes| holder != node && live.as_ref().is_none_or(|live| live.contains(holder));
-    let (released, mut rest) = call.arguments[2..].split_at(call.number(2) as usize);
+    let is_other = |holder: &[u8]| {
+        holder != node
+            && live
+                .as_ref()
+                .is_none_or(|live| live.iter().any(|one| one == holder))
+    };
+    let (released, mut rest) = call.arguments[3..].split_at(call.number(3) as usize);
     for key in released {
-        if holder(redis, call, key) == Some(node) {
+        if holder(redis, call, key).is_some_and(|(holder, _)| holder == node) {
             redis.script_writes(Op::HashRemove(call.keys[0].clone(), key.clone()))?;
         }
     }
     let mut answer = Vec::new();
-    while let [count, more @ ..] = rest {
+    while let [session, earlier, count, more @ ..] = rest {
         let count = str::from_utf8(count).expect("text");
         let (keys, after) = more.split_at(count.parse().expect("a number"));
         let mut holders = keys.iter().filter_map(|key| holder(redis, call, key));
-        let is_free = !holders.any(is_other);
+        let is_free = !holders.any(|(holder, of)| {
+            let is_same = !earlier.is_empty() && of == session;
+            !is_same && is_other(holder)
+        });
         for key in keys.iter().filter(|_| is_free) {
-            let pair = vec![(key.clone(), node.clone())];
+            let held = [&node[..], session].concat();
+            let pair = vec![(key.clone(), held)];
             redis.script_writes(Op::HashSet(call.keys[0].clone(), pair))?;
+        }
+        if !earlier.is_empty() {
+            redis.publish(
+                &call.arguments[1],
+                [b"S", &session[..], b" ", earlier].concat(),
+            );
         }
         answer.push(Reply::text(if is_free { "1" } else { "0" }));
         rest = after;
@@ -558,9 +573,13 @@ fn sweep(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let all = redis.data.hash(&call.keys[0]).cloned().unwrap_or_default();
     let mut answer = vec![Reply::text("0")];
     for (key, holder) in all {
-        if holder == *node {
+        let holder = &holder[..16];
+        if holder == node {
             answer.push(Reply::Bulk(key));
-        } else if live.as_ref().is_some_and(|live| !live.contains(&holder)) {
+        } else if live
+            .as_ref()
+            .is_some_and(|live| live.iter().all(|one| one != holder))
+        {
             redis.script_writes(Op::HashRemove(call.keys[0].clone(), key))?;
         }
     }

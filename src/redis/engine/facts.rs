@@ -204,6 +204,9 @@ impl Engine {
 
     /// A message on the channel of changes.
     pub(super) fn change_published(&mut self, message: &[u8]) {
+        if self.session_published(message) {
+            return;
+        }
         if let Some(state) = State::published(message) {
             self.note_epoch(&state);
             let newest = state.turns.last().map(|turn| turn.epoch);

@@ -6,8 +6,8 @@ use super::super::report::Report;
 use super::super::resp::Value;
 use super::super::scripts;
 use super::{Ask, Engine, by_name};
-use crate::id::Tick;
-use crate::log::{Answer, NickClaims, NodesAnswer};
+use crate::id::{ConnId, Tick};
+use crate::log::{Answer, Earlier, NickClaims, NodesAnswer};
 use smol_str::SmolStr;
 
 /// Keys that are looked at in one step of a sweep, about, and the pause between two steps: 100 ms.
@@ -83,6 +83,15 @@ impl Engine {
         self.reports.push(Report::Refused { what, why });
     }
 
+    /// A session goes on: `S<session> <start> <connection>`. False: it says nothing of that kind.
+    pub(super) fn session_published(&mut self, message: &[u8]) -> bool {
+        let Some(resumed) = message.strip_prefix(b"S").map(resumed) else {
+            return false;
+        };
+        self.answers.extend(resumed.map(Answer::Nodes));
+        true
+    }
+
     // Sweeps
 
     pub(super) fn sweep_due(&self) -> Option<Tick> {
@@ -131,4 +140,15 @@ impl Engine {
         let what = "remove nicks of servers that are gone";
         self.reports.push(Report::Refused { what, why });
     }
+}
+
+fn resumed(words: &[u8]) -> Option<NodesAnswer> {
+    let mut words = str::from_utf8(words).ok()?.split(' ');
+    let mut number = || u64::from_str_radix(words.next()?, 16).ok();
+    let (session, start, connection) = (number()?, number()?, number()?);
+    let earlier = Earlier {
+        start: u32::try_from(start).ok()?,
+        connection: ConnId::from_u64(connection),
+    };
+    Some(NodesAnswer::Resumed { session, earlier })
 }

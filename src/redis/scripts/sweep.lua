@@ -3,10 +3,10 @@
 local page = redis.call('HSCAN', KEYS[1], ARGV[2], 'COUNT', ARGV[3])
 local answer = {page[1]}
 for at = 1, #page[2], 2 do
-    local holder = page[2][at + 1]
-    if holder == node then
+    local other = holder(page[2][at + 1])
+    if other == node then
         answer[#answer + 1] = page[2][at]
-    elseif not is_live(holder) then
+    elseif not is_live(other) then
         redis.call('HDEL', KEYS[1], page[2][at])
     end
 end

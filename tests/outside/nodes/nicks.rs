@@ -5,8 +5,9 @@ use super::super::keeping_up::Program;
 use super::super::redis::RedisServer;
 use super::super::support::{PATIENCE, eventually, now};
 use super::{ALWAYS, node};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A program, if it has the nick that it wishes for.
 fn comes_as(address: SocketAddr, nick: &str) -> Option<Program> {
@@ -75,6 +76,54 @@ fn nick_of_a_killed_server_is_free_after_its_lease() {
             killed_at.elapsed()
         );
     }
+}
+
+/// A client that has lost its connection wishes for its nick, and proves that it is the same.
+fn goes_on(address: SocketAddr, nick: &str, session: &str) -> (Program, Value) {
+    let mut program = Program::connect(address, nick);
+    let answer = program.ask(json!({"type": "resume", "session": session}));
+    assert_eq!(answer["type"], "ok", "{answer}");
+    (program, answer)
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn client_of_a_killed_server_keeps_its_nick_at_another() {
+    let redis = RedisServer::start("nodes-goes-on", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let ann = comes_as(a.address(), "ann").expect("it is free");
+    let eve = comes_as(a.address(), "eve").expect("it is free");
+    let killed_at = now();
+    a.signal("KILL");
+    let (_, answer) = goes_on(b.address(), "ann", &eve.session);
+    assert_ne!(answer["nick"], "ann");
+    let (_ann, answer) = goes_on(b.address(), "ann", &ann.session);
+    assert_eq!(answer["nick"], "ann");
+    // Not by the end of the lease.
+    assert!(killed_at.elapsed() < Duration::from_secs(8));
+    assert!(comes_as(b.address(), "ann").is_none());
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn client_that_goes_on_at_another_server_leaves_its_old_connection() {
+    let redis = RedisServer::start("nodes-moves", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = comes_as(a.address(), "ann").expect("it is free");
+    ann.ask(json!({"type": "join", "room": "den"}));
+    let (mut again, answer) = goes_on(b.address(), "ann", &ann.session);
+    assert_eq!(answer["nick"], "ann");
+    assert_eq!(ann.is_closed().0, Some(4001));
+    again.ask(json!({"type": "join", "room": "den"}));
+    eventually("one member is there", || {
+        let who = again.ask(json!({"type": "who", "room": "den"}));
+        who["members"] == json!(["ann"])
+    });
+    // And back.
+    let session = answer["session"].as_str().expect("a session");
+    let (_ann, answer) = goes_on(a.address(), "ann", session);
+    assert_eq!(answer["nick"], "ann");
+    assert_eq!(again.is_closed().0, Some(4001));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use super::redis::model::Op;
 use super::world::World;
 use crate::chance::Chance;
-use parlor::id::Tick;
-use parlor::log::{NickClaims, NodesAnswer, NodesRequest, Request};
+use parlor::id::{ConnId, Tick};
+use parlor::log::{Earlier, NickClaim, NickClaims, NodesAnswer, NodesRequest, Request};
 use parlor::redis::Settings;
 
 const NICKS: &[u8] = b"p:nicks";
@@ -34,12 +34,16 @@ impl Scene {
     }
 
     fn sends(&mut self, node: usize, released: &[&str], claimed: &[&[&str]]) {
+        let claimed = claimed.iter().map(|of_one| claim(of_one, 0, None));
+        self.sends_all(node, released, claimed.collect());
+    }
+
+    fn sends_all(&mut self, node: usize, released: &[&str], claimed: Vec<NickClaim>) {
         self.tag += 1;
-        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).into()).collect();
         let claims = NickClaims {
             tag: self.tag,
-            released: keys(released),
-            claimed: claimed.iter().map(|of_one| keys(of_one)).collect(),
+            released: released.iter().map(|key| (*key).into()).collect(),
+            claimed,
         };
         let request = NodesRequest::Claim(Box::new(claims));
         self.world.seats[node].node.request(Request::Nodes(request));
@@ -48,6 +52,17 @@ impl Scene {
 
     fn claims(&mut self, node: usize, claimed: &[&[&str]]) -> Vec<bool> {
         self.sends(node, &[], claimed);
+        self.granted(node)
+    }
+
+    /// One nick of a client with a session, which may have proved that it goes on with it.
+    fn claims_for(&mut self, node: usize, nick: &str, session: u64, resumes: bool) -> bool {
+        let claims = vec![claim(&[nick], session, resumes.then_some(EARLIER))];
+        self.sends_all(node, &[], claims);
+        self.granted(node)[0]
+    }
+
+    fn granted(&self, node: usize) -> Vec<bool> {
         let tag = self.tag;
         let news = &self.world.seats[node].node.news;
         let granted = news.iter().find_map(|news| match news {
@@ -61,6 +76,57 @@ impl Scene {
         let redis = self.world.servers.last().expect("there is one");
         redis.data.hash(NICKS).map_or(0, |nicks| nicks.len())
     }
+}
+
+const EARLIER: Earlier = Earlier {
+    start: 0xfeed,
+    connection: ConnId::new(3, 7),
+};
+
+fn claim(keys: &[&str], session: u64, resumes: Option<Earlier>) -> NickClaim {
+    NickClaim {
+        keys: keys.iter().map(|key| (*key).into()).collect(),
+        session,
+        resumes,
+    }
+}
+
+#[test]
+fn session_that_goes_on_at_another_node_has_its_nick_there_at_once() {
+    let mut scene = Scene::new();
+    assert!(scene.claims_for(0, "ann", 5, false));
+    // Another session, and the same one without a proof.
+    assert!(!scene.claims_for(1, "ann", 6, true));
+    assert!(!scene.claims_for(1, "ann", 5, false));
+    for seat in &mut scene.world.seats {
+        seat.node.news.clear();
+    }
+    assert!(scene.claims_for(1, "ann", 5, true));
+    let resumed = NodesAnswer::Resumed {
+        session: 5,
+        earlier: EARLIER,
+    };
+    for seat in &scene.world.seats {
+        assert!(seat.node.news.contains(&resumed));
+    }
+    // The first has it no more, and cannot give it back.
+    assert!(!scene.claims_for(0, "ann", 5, false));
+    scene.sends(0, &["ann"], &[]);
+    assert!(
+        !scene.claims_for(0, "ann", 0, true),
+        "no session is not the same"
+    );
+    assert_eq!(scene.held(), 1);
+}
+
+#[test]
+fn session_of_a_node_that_has_just_died_has_its_nick_at_another() {
+    let mut scene = Scene::new();
+    assert!(scene.claims_for(1, "ann", 5, false));
+    scene.world.seats[1].frozen = Tick(u32::MAX);
+    scene.later(5);
+    assert!(!scene.claims_for(0, "ann", 6, true));
+    assert!(scene.claims_for(0, "ann", 5, true));
 }
 
 #[test]

@@ -236,8 +236,10 @@ type Members = BTreeMap<usize, BTreeMap<SmolStr, Came>>;
 
 /// The engine.
 pub(crate) struct Engine {
-    /// Which node holds the key of a nick.
-    pub(crate) nicks: BTreeMap<SmolStr, usize>,
+    /// Which node holds the key of a nick, and for which session.
+    pub(crate) nicks: BTreeMap<SmolStr, (usize, u64)>,
+    /// Sessions that went on, for all nodes.
+    resumed: Vec<NodesAnswer>,
     pub(crate) rooms: BTreeMap<SmolStr, Room>,
     pub(crate) registry: Registry,
     changes: Vec<Changed>,
@@ -255,6 +257,7 @@ impl Engine {
     pub(crate) fn new() -> Self {
         Self {
             nicks: BTreeMap::new(),
+            resumed: Vec::new(),
             rooms: BTreeMap::new(),
             registry: Registry::default(),
             changes: Vec::new(),
@@ -399,7 +402,7 @@ impl Engine {
                     node.results.clear();
                     node.answers.clear();
                     if chance.percent(30) {
-                        self.nicks.retain(|_, holder| *holder != index);
+                        self.nicks.retain(|_, (holder, _)| *holder != index);
                     }
                 }
             }
@@ -415,6 +418,11 @@ impl Engine {
                     let what = sighted(number, moves.clone());
                     node.answers.push_back(Answer::Sighted { room, what });
                 }
+            }
+        }
+        for resumed in mem::take(&mut self.resumed) {
+            for node in nodes.iter_mut().filter(|node| node.is_up) {
+                node.answers.push_back(Answer::Nodes(resumed.clone()));
             }
         }
         self.nodes = nodes;
@@ -490,7 +498,7 @@ impl Engine {
             if node.is_up {
                 // As a sweep finds them.
                 let held = self.nicks.iter();
-                let held = held.filter(|(_, holder)| **holder == node.number);
+                let held = held.filter(|(_, (holder, _))| *holder == node.number);
                 let keys = held.map(|(key, _)| key.clone()).collect();
                 let held = Answer::Nodes(NodesAnswer::Held { keys });
                 node.answers.push_back(held);
@@ -669,16 +677,24 @@ impl Engine {
 
     fn claims(&mut self, node: &mut Node, claims: &NickClaims) {
         for key in &claims.released {
-            if self.nicks.get(key) == Some(&node.number) {
+            let holder = self.nicks.get(key).map(|(holder, _)| *holder);
+            if holder == Some(node.number) {
                 self.nicks.remove(key);
             }
         }
-        let grants = claims.claimed.iter().map(|keys| {
-            let holders = keys.iter().filter_map(|key| self.nicks.get(key));
-            let is_free = holders.copied().all(|holder| holder == node.number);
-            for key in keys.iter().filter(|_| is_free) {
-                self.nicks.insert(key.clone(), node.number);
+        let grants = claims.claimed.iter().map(|claim| {
+            let session = claim.session;
+            let mut holders = claim.keys.iter().filter_map(|key| self.nicks.get(key));
+            let is_free = holders.all(|(holder, of)| {
+                *holder == node.number || claim.resumes.is_some() && *of == session
+            });
+            for key in claim.keys.iter().filter(|_| is_free) {
+                self.nicks.insert(key.clone(), (node.number, session));
             }
+            let resumed = claim
+                .resumes
+                .map(|earlier| NodesAnswer::Resumed { session, earlier });
+            self.resumed.extend(resumed);
             is_free
         });
         let claimed = NodesAnswer::Claimed {
@@ -690,7 +706,7 @@ impl Engine {
 
     /// The lease of a node is over: what it holds is free.
     pub(crate) fn forgets(&mut self, node: usize) {
-        self.nicks.retain(|_, holder| *holder != node);
+        self.nicks.retain(|_, (holder, _)| *holder != node);
     }
 
     fn numbers(&mut self, index: usize, node: &mut Node, draft: Unnumbered, chance: &mut Chance) {

@@ -361,7 +361,7 @@ impl Game {
     fn nicks_are_held(&self) {
         for (node, server) in self.nodes.iter().enumerate() {
             let holders = self.engine.nicks.values();
-            let held = holders.filter(|holder| **holder == node).count();
+            let held = holders.filter(|(holder, _)| *holder == node).count();
             let summary = server.summary();
             let users = format!(" members={held} ");
             assert!(

@@ -195,3 +195,109 @@ fn many_nicks_are_claimed_again_in_batches() {
     scene.turns();
     assert_eq!(scene.engine.nicks, before);
 }
+
+// Clients that go on at another server
+
+/// A client that has lost its connection comes back, wishes for its nick and resumes. Returns it
+/// and the answer.
+fn resumes(scene: &mut Scene, node: usize, nick: &str, of: usize) -> (usize, Value) {
+    let session = scene.all(of, "hello")[0]["session"].clone();
+    let who = scene.comes_as(node, nick);
+    let id = scene.asks(who, "resume", &[("session", session)]);
+    let answer = scene.re(who, id).expect("an answer").clone();
+    assert_eq!(answer["type"], "ok", "{answer}");
+    (who, answer)
+}
+
+fn holder(scene: &Scene, nick: &str) -> Option<usize> {
+    let (holder, _) = scene.engine.nicks.get(nick)?;
+    Some(*holder)
+}
+
+#[test]
+fn client_that_resumes_at_another_server_has_its_nick_there() {
+    let mut scene = Scene::new(2);
+    let ann = scene.comes_as(0, "ann");
+    scene.asks(ann, "join", &[("room", json!("lobby"))]);
+    let bob = scene.joins(1);
+    let (again, answer) = resumes(&mut scene, 1, "ann", ann);
+    assert_eq!(codes(&scene, again), ["nick_taken"]);
+    assert_eq!(answer["nick"], "ann");
+    assert!(scene.is_closed(ann));
+    assert!(!scene.is_closed(again));
+    scene.pass(5);
+    assert_eq!(scene.all(bob, "member_left").len(), 1);
+    assert_eq!(holder(&scene, "ann"), Some(1));
+    let other = scene.comes_as(0, "ann");
+    assert_eq!(codes(&scene, other), ["nick_taken"]);
+    scene.goes(again);
+    assert_eq!(holder(&scene, "ann"), None);
+}
+
+#[test]
+fn client_that_resumes_with_another_session_has_no_nick_of_it() {
+    let mut scene = Scene::new(2);
+    let ann = scene.comes_as(0, "ann");
+    let cat = scene.comes_as(0, "cat");
+    let (_, answer) = resumes(&mut scene, 1, "ann", cat);
+    assert!(is_made_up(answer["nick"].as_str().expect("a nick")));
+    assert_eq!(holder(&scene, "ann"), Some(0));
+    assert!(!scene.is_closed(ann));
+    // It is the one that the client has left.
+    assert!(scene.is_closed(cat));
+    assert_eq!(holder(&scene, "cat"), None);
+}
+
+#[test]
+fn session_goes_from_server_to_server_with_its_nick() {
+    let mut scene = Scene::new(2);
+    let mut last = scene.comes_as(0, "ann");
+    let mut session = scene.all(last, "hello")[0]["session"].clone();
+    for node in [1, 0, 0, 1] {
+        let who = scene.comes_as(node, "ann");
+        let id = scene.asks(who, "resume", &[("session", session)]);
+        let answer = scene.re(who, id).expect("an answer").clone();
+        assert_eq!(answer["nick"], "ann", "{answer}");
+        session = answer["session"].clone();
+        assert!(scene.is_closed(last));
+        assert_eq!(holder(&scene, "ann"), Some(node));
+        last = who;
+    }
+}
+
+#[test]
+fn client_of_a_server_that_is_cut_off_has_its_nick_at_another() {
+    let mut scene = Scene::new(2);
+    let ann = scene.comes_as(0, "ann");
+    scene.engine.links(0, false);
+    scene.turns();
+    let (again, answer) = resumes(&mut scene, 1, "ann", ann);
+    assert_eq!(answer["nick"], "ann");
+    scene.engine.links(0, true);
+    scene.turns();
+    // What is left of it there has another nick, and does not take it back.
+    assert_eq!(codes(&scene, ann), ["nick_taken"]);
+    assert_eq!(holder(&scene, "ann"), Some(1));
+    assert!(!scene.is_closed(again));
+}
+
+#[test]
+fn client_that_resumes_when_the_link_is_lost_goes_on_without_its_nick() {
+    let mut scene = Scene::new(2);
+    let ann = scene.comes_as(0, "ann");
+    let session = scene.all(ann, "hello")[0]["session"].clone();
+    let again = scene.comes_as(1, "ann");
+    scene.engine.faults.late = 100;
+    let id = scene.asks(again, "resume", &[("session", session)]);
+    let join = scene.asks(again, "join", &[("room", json!("lobby"))]);
+    assert_eq!(scene.re(again, id), None);
+    scene.engine.links(1, false);
+    scene.turns();
+    let answer = scene.re(again, id).expect("an answer");
+    assert!(is_made_up(answer["nick"].as_str().expect("a nick")));
+    scene.engine.faults.late = 0;
+    scene.engine.links(1, true);
+    scene.turns();
+    assert_eq!(scene.answer(again, join), Some("ok"));
+    assert!(!scene.is_closed(ann));
+}
