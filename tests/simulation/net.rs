@@ -12,6 +12,7 @@
 use super::chance::Chance;
 use super::tls::{Manners, Wire};
 use parlor::id::{ConnId, Millis, Peer, Tick};
+use parlor::net::dial::Target;
 use parlor::net::{Accept, Net, Read, Ready, Signal, TurnAway, Write};
 use parlor::tls::TURNED_AWAY;
 use rustls::ClientConfig;
@@ -177,6 +178,8 @@ pub(crate) struct Socket {
     /// The server refused it without accepting it.
     turned_away: bool,
     watched: Option<ConnId>,
+    /// The server has made the connection: it is watched as this link.
+    link: Option<usize>,
     edge: Edge,
     /// The last write was blocked.
     is_blocked: bool,
@@ -223,6 +226,7 @@ impl Socket {
             accepted: false,
             turned_away: false,
             watched: None,
+            link: None,
             edge: Edge::default(),
             is_blocked: false,
             read_again_by: None,
@@ -239,6 +243,29 @@ impl Socket {
 
     fn is_closed(&self) -> bool {
         self.closed.get() > 0
+    }
+
+    const fn is_watched(&self) -> bool {
+        self.watched.is_some() || self.link.is_some()
+    }
+
+    /// What the server is told, if it watches the socket.
+    fn ready(&self, Edge { readable, writable }: Edge) -> Option<Ready> {
+        let ended = self.is_shut() || self.reset;
+        if let Some(link) = self.link {
+            return Some(Ready::Link {
+                link,
+                readable,
+                writable,
+                ended,
+            });
+        }
+        Some(Ready::Connection {
+            id: self.watched?,
+            readable,
+            writable,
+            ended,
+        })
     }
 
     fn breaks(&mut self) {
@@ -295,6 +322,10 @@ pub(crate) struct SimNet {
     /// How all clients end TLS; `None`: at random.
     manners: Option<Manners>,
     listening: bool,
+    /// Why the server cannot connect to others; `None`: it can.
+    pub(crate) undialed: Option<&'static str>,
+    /// Connections that it has made and that nobody serves yet: the link and the socket of each.
+    dialed: Vec<(usize, usize)>,
     /// Accepting fails until this moment.
     exhausted_until: Tick,
     signals: VecDeque<Signal>,
@@ -321,6 +352,8 @@ impl SimNet {
             reads_all_records: false,
             manners: None,
             listening: true,
+            undialed: Some("connections to other servers are not made here"),
+            dialed: Vec::new(),
             exhausted_until: Tick(0),
             signals: VecDeque::new(),
             is_woken: Rc::default(),
@@ -400,6 +433,11 @@ impl SimNet {
         self.doors[door].backlog.push_back(socket);
         self.doors[door].edge = true;
         Some(socket)
+    }
+
+    /// The connections that the server has made since the last call.
+    pub(crate) fn take_dialed(&mut self) -> Vec<(usize, usize)> {
+        std::mem::take(&mut self.dialed)
     }
 
     pub(crate) fn send(&mut self, socket: usize, bytes: &[u8]) {
@@ -634,7 +672,9 @@ impl SimNet {
             }
         }
         for socket in self.sockets.iter_mut().filter(|socket| !socket.is_closed()) {
-            let Some(id) = socket.watched else { continue };
+            let Some(event) = socket.ready(socket.edge) else {
+                continue;
+            };
             let Edge { readable, writable } = socket.edge;
             let is_delayed = !socket.is_spared && self.chance.percent(self.faults.delayed);
             if !(readable || writable) || is_delayed {
@@ -642,12 +682,7 @@ impl SimNet {
             }
             socket.edge = Edge::default();
             socket.may_write_again |= writable && socket.is_blocked;
-            ready.push(Ready::Connection {
-                id,
-                readable,
-                writable,
-                ended: socket.is_shut() || socket.reset,
-            });
+            ready.push(event);
         }
         for signal in std::mem::take(&mut self.signals) {
             self.note(Happened::Signalled(signal));
@@ -666,7 +701,7 @@ impl SimNet {
             return;
         }
         for (index, socket) in self.sockets.iter().enumerate() {
-            if socket.watched.is_none() || socket.is_closed() || socket.reset {
+            if !socket.is_watched() || socket.is_closed() || socket.reset {
                 continue;
             }
             // A connection that the server may leave unread is not read again either.
@@ -968,6 +1003,31 @@ impl Net for SimNet {
             closed: socket.closed.clone(),
             log: self.log.clone(),
         })
+    }
+
+    fn dial(&mut self, _target: &Target, link: usize) -> Result<SimStream, String> {
+        if let Some(why) = self.undialed {
+            return Err(why.to_owned());
+        }
+        let mut socket = Socket::new(Peer::Unix, false);
+        socket.link = Some(link);
+        socket.edge.writable = true;
+        let stream = SimStream {
+            socket: self.sockets.len(),
+            closed: socket.closed.clone(),
+            log: self.log.clone(),
+        };
+        self.dialed.push((link, stream.socket));
+        self.sockets.push(socket);
+        self.divide_window();
+        Ok(stream)
+    }
+
+    fn dialed(&self, stream: &SimStream) -> Result<bool, String> {
+        match self.sockets[stream.socket].reset {
+            true => Err(String::from("connection refused")),
+            false => Ok(true),
+        }
     }
 
     fn register(&mut self, stream: &mut SimStream, id: ConnId) -> bool {

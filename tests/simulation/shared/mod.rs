@@ -6,7 +6,8 @@ mod engine;
 mod game;
 mod members;
 mod nicks;
-mod scene;
+pub(super) mod program;
+pub(super) mod scene;
 mod scenes;
 
 /// The games of a test run.

@@ -284,7 +284,7 @@ impl Scene {
 }
 
 /// Nothing comes in the way of much at once but the engine.
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.chat.message_rate = 0;
     config.budget = budget::Settings::UNLIMITED;

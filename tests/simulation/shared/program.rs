@@ -1,0 +1,174 @@
+//! A program of a game of several servers: it keeps its position, sends with keys, comes back with its
+//! session, and sends again what was not answered. Objects of a server in, requests out; knows no
+//! connection and no server.
+
+use super::super::client::Ear;
+use super::super::history::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(crate) const ROOM: &str = "lobby";
+
+/// A program: it keeps its position, sends with keys, and sends again what was not answered.
+pub(crate) struct Program {
+    pub(crate) number: usize,
+    pub(crate) node: usize,
+    /// `None`: it is not connected.
+    pub(crate) socket: Option<usize>,
+    pub(crate) ear: Ear,
+    /// The secret of its first session.
+    pub(crate) session: Option<String>,
+    pub(crate) is_member: bool,
+    pub(crate) epoch: String,
+    pub(crate) position: u64,
+    /// What it shows: texts by numbers.
+    pub(crate) shown: BTreeMap<u64, String>,
+    /// What was not answered, by the number of the request.
+    pub(crate) open: BTreeMap<u64, String>,
+    /// Requests that were refused: the messages may be there all the same.
+    pub(crate) acked: BTreeMap<String, u64>,
+    pub(crate) next: u64,
+    pub(crate) is_up: bool,
+    pub(crate) nick: String,
+    /// The last answer to the question who is there.
+    pub(crate) members: Option<Value>,
+}
+
+impl Program {
+    pub(crate) fn new(number: usize) -> Self {
+        Self {
+            number,
+            node: 0,
+            socket: None,
+            ear: Ear::default(),
+            session: None,
+            is_member: false,
+            epoch: String::new(),
+            position: 0,
+            shown: BTreeMap::new(),
+            open: BTreeMap::new(),
+            acked: BTreeMap::new(),
+            next: 1,
+            is_up: true,
+            nick: String::new(),
+            members: None,
+        }
+    }
+
+    pub(crate) fn has_left(&mut self) {
+        self.socket = None;
+        self.is_member = false;
+    }
+
+    fn forgets(&mut self, above: u64) {
+        self.shown.retain(|seq, _| *seq <= above);
+        self.position = self.position.min(above);
+    }
+
+    /// Takes an object of the server. Returns the requests that follow from it.
+    pub(crate) fn hears(&mut self, object: &Value) -> Vec<String> {
+        let number = |name: &str| object[name].as_u64();
+        match object["type"].as_str().expect("a type") {
+            "hello" => return self.greeted(object),
+            "joined" => {
+                if let Some(rewound) = number("rewound") {
+                    self.forgets(rewound);
+                }
+                self.is_member = true;
+                self.epoch = object["epoch"].as_str().expect("an epoch").to_owned();
+                self.position = number("after").expect("a number");
+                return self.says_again();
+            }
+            "rewound" => {
+                let to = number("to").expect("a number");
+                self.epoch = object["epoch"].as_str().expect("an epoch").to_owned();
+                self.forgets(to);
+            }
+            "gap" => self.position = number("to").expect("a number"),
+            "message" => {
+                let seq = number("seq").expect("a number");
+                assert_eq!(seq, self.position + 1, "{}: {object}", self.number);
+                self.position = seq;
+                let text = object["text"].as_str().expect("a text");
+                self.shown.insert(seq, text.to_owned());
+            }
+            "nick_changed" if object["old"] == self.nick.as_str() => {
+                self.nick = object["new"].as_str().expect("a nick").to_owned();
+            }
+            "members" => self.members = Some(object.clone()),
+            "link" => self.is_up = object["up"] == true,
+            "ok" | "error" => self.answered(object),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn greeted(&mut self, object: &Value) -> Vec<String> {
+        self.is_up = true;
+        self.nick = object["nick"].as_str().expect("a nick").to_owned();
+        let fresh = object["session"].as_str().expect("a secret").to_owned();
+        let mut requests = Vec::new();
+        if let Some(session) = &self.session {
+            requests.push(json::request(
+                "resume",
+                None,
+                &[("session", json!(session))],
+            ));
+        }
+        self.session.get_or_insert(fresh);
+        let mut join = vec![("room", json!(ROOM))];
+        if !self.epoch.is_empty() {
+            join.push(("since", json!({"epoch": self.epoch, "seq": self.position})));
+        }
+        requests.push(json::request("join", Some(0), &join));
+        requests
+    }
+
+    fn says_again(&self) -> Vec<String> {
+        let open = self.open.iter();
+        open.map(|(id, text)| said(*id, text)).collect()
+    }
+
+    /// Fewer wait for an answer than may.
+    pub(crate) fn may_say_more(&self) -> bool {
+        self.is_member && self.open.len() < 60
+    }
+
+    pub(crate) fn says(&mut self) -> String {
+        let id = self.next;
+        self.next += 1;
+        let text = format!("{} {id}", self.number);
+        self.open.insert(id, text.clone());
+        said(id, &text)
+    }
+
+    fn answered(&mut self, object: &Value) {
+        if let Some(nick) = object["nick"].as_str() {
+            self.nick = nick.to_owned();
+        }
+        let Some(id) = object["re"].as_u64().filter(|id| *id > 0) else {
+            return;
+        };
+        // In a room that it could not join it is not a member: it is sent again.
+        if object["code"] == "not_a_member" {
+            return;
+        }
+        let text = self.open.remove(&id);
+        let text = text.unwrap_or_else(|| panic!("{} was answered twice: {object}", self.number));
+        if object["type"] == "ok" {
+            let seq = object["seq"].as_u64().expect("a number");
+            self.acked.insert(text, seq);
+        } else {
+            assert_eq!(object["code"], "store_unavailable", "{object}");
+        }
+    }
+}
+
+fn said(id: u64, text: &str) -> String {
+    let fields = [
+        ("room", json!(ROOM)),
+        ("text", json!(text)),
+        ("key", json!(format!("k{id}"))),
+    ];
+    json::request("send", Some(id), &fields)
+}
