@@ -269,8 +269,11 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
     }
   }
 
-  function errorWithoutRequest({ code, message }) {
-    if (!naming.isAbout({ code, message })) say("error", { code, message });
+  function errorWithoutRequest({ code, message, nick }) {
+    // It was lost to a user of another server.
+    const isLost = nick && nick !== state.nick;
+    if (isLost) naming.is(nick);
+    if (isLost || !naming.isAbout({ code, message })) say("error", { code, message });
   }
 
   /** Another has begun to talk to the person alone. */

@@ -188,6 +188,15 @@ test("the page shows the nick that others see after a rename by whichever way", 
   assert.equal(ann.chat.state.nick, "annie");
 });
 
+test("a nick that was lost to a user of another server is shown as lost, without a rename in the room", async () => {
+  const { clock, server, page } = createScene();
+  const ann = await page("ann");
+  await clock.run(60_000);
+  server.peerOf("ann").send({ type: "error", code: "nick_taken", message: "ann is taken", nick: "guest-1" });
+  await clock.run(100);
+  assert.equal(ann.chat.state.nick, "guest-1");
+});
+
 // Rooms
 
 test("a room with a bad name is refused at once, with the nearest good name", async () => {

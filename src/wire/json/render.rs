@@ -287,11 +287,14 @@ fn error(
         .string("code", code.as_str())
         .string("message", message)
         .some("suggestion", suggestion.unwrap_or_default());
+    retry(error, retry_millis).end();
+}
+
+fn retry(error: Object<'_>, retry_millis: Option<u32>) -> Object<'_> {
     match retry_millis {
         Some(millis) => error.number("retry_ms", millis),
         None => error,
     }
-    .end();
 }
 
 fn refused(re: Option<&RequestId>, why: &Refused, text: &mut String) {
@@ -300,7 +303,15 @@ fn refused(re: Option<&RequestId>, why: &Refused, text: &mut String) {
     let mut line = String::new();
     plain::refused(why, &mut line);
     let message = line.strip_prefix("* ").unwrap_or(&line);
-    error(re, code, message, (retry_millis, None), text);
+    let error = Object::of_type("error", text)
+        .re(re)
+        .string("code", code.as_str())
+        .string("message", message);
+    let error = match why {
+        Refused::Nick { kept, .. } => error.string("nick", kept.as_str()),
+        _ => error,
+    };
+    retry(error, retry_millis).end();
 }
 
 fn code(why: &Refused) -> (Code, Option<u32>) {

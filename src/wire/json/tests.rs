@@ -679,6 +679,17 @@ fn requests_are_answered_with_their_id() {
 }
 
 #[test]
+fn a_nick_that_is_refused_comes_with_the_one_that_the_client_has() {
+    let why = Refused::Nick {
+        wanted: String::from("bob"),
+        why: NickRefused::Taken,
+        kept: nick("ann"),
+    };
+    let refused = object(&Shown::Event(&Event::Refused(why)));
+    assert_eq!(refused["nick"], "ann");
+}
+
+#[test]
 fn refusals_of_the_chat_have_stable_codes() {
     let nick_refused = |why| Refused::Nick {
         wanted: String::from("bob"),
