@@ -483,7 +483,7 @@ fn beat(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let now = redis.now_ms;
     let till = now.saturating_add_signed(call.text(4).parse().expect("a number"));
     let sorted = redis.data.sorted(leases);
-    let was_held = sorted.is_some_and(|sorted| sorted.contains_key(node));
+    let before = sorted.and_then(|sorted| sorted.get(node).copied());
     redis.script_writes(Op::SortedAdd(leases.clone(), node.clone(), till))?;
     let pair = vec![(node.clone(), call.arguments[2].clone())];
     redis.script_writes(Op::HashSet(infos.clone(), pair))?;
@@ -505,6 +505,7 @@ fn beat(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
             redis.script_writes(Op::HashRemove(infos.clone(), node))?;
         }
     }
+    let was_held = before.is_some_and(|before| before > now || now < until);
     let mut answer = vec![flag(was_held), flag(now < until)];
     answer.extend(nodes.into_iter().map(|(_, node)| Reply::Bulk(node)));
     Ok(Reply::Array(answer))

@@ -25,6 +25,9 @@ pub(super) struct Leases {
     is_held: bool,
     /// It was refused on this link.
     is_refused: bool,
+    /// The first beat on this link was not carried out at once: what was told of members before the
+    /// lease may have been removed.
+    is_late: bool,
     /// The lease was ended.
     has_left: bool,
     /// What this node says of itself.
@@ -46,6 +49,7 @@ impl Leases {
             is_asked: false,
             is_held: false,
             is_refused: false,
+            is_late: false,
             has_left: false,
             description: String::new(),
             live: BTreeSet::new(),
@@ -68,7 +72,8 @@ impl Leases {
 
     /// The link was lost.
     pub(super) const fn cut(&mut self) {
-        (self.is_asked, self.is_held, self.is_refused) = (false, false, false);
+        (self.is_asked, self.is_held) = (false, false);
+        (self.is_refused, self.is_late) = (false, false);
     }
 }
 
@@ -109,6 +114,7 @@ impl Engine {
     pub(super) fn beat(&mut self, with_text: bool) {
         self.leases.due = self.now + BEAT_TICKS;
         self.leases.is_asked = true;
+        self.leases.is_late |= with_text;
         let [since, before] = &mut self.leases.told;
         before.append(since);
         self.ask_beat(with_text);
@@ -142,7 +148,8 @@ impl Engine {
             known.append(&mut self.leases.told[1]);
         }
         let dead: Vec<u64> = known.difference(&live).copied().collect();
-        let is_lost = self.leases.is_held && !was_held;
+        let was_due = self.leases.is_held || mem::take(&mut self.leases.is_late);
+        let is_lost = was_due && !was_held;
         if !live.is_disjoint(&self.leases.gone) {
             self.see_again();
         }
@@ -165,6 +172,7 @@ impl Engine {
     /// a link.
     pub(super) fn beat_failed(&mut self, why: String) {
         self.leases.is_asked = false;
+        self.leases.is_late = true;
         if !mem::replace(&mut self.leases.is_refused, true) {
             let what = "extend the lease of this server";
             self.reports.push(Report::Refused { what, why });

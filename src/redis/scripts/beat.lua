@@ -18,7 +18,8 @@ end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local till = digits(now + tonumber(ARGV[4]))
-local is_new = redis.call('ZADD', KEYS[1], till, ARGV[2])
+local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2])) or 0
+redis.call('ZADD', KEYS[1], till, ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then
     redis.call('SET', KEYS[3], ARGV[1])
@@ -31,7 +32,9 @@ if not has_grace then
         redis.call('HDEL', KEYS[2], node)
     end
 end
+-- One that was over may not have been ended here, and what the node had is removed.
+local was_held = before > now or has_grace and before > 0
 local answer = redis.call('ZRANGE', KEYS[1], 0, -1)
 table.insert(answer, 1, has_grace and '1' or '0')
-table.insert(answer, 1, is_new == 0 and '1' or '0')
+table.insert(answer, 1, was_held and '1' or '0')
 return answer

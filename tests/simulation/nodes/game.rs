@@ -1,6 +1,7 @@
 //! One game: nodes open rooms, say, change and send again, while the network and Redis fail; then a
 //! quiet time, in which all must arrive, and the end, at which all must be right.
 
+use super::faults::Faults;
 use super::judge::{self, Judge, Message};
 use super::redis::model::Op;
 use super::world::{Flow, World};
@@ -20,45 +21,6 @@ const BUSY_TURNS: usize = 400;
 const QUIET_TURNS: usize = 400;
 /// Messages that a session sends: fewer than the keys of one that are kept.
 const SESSION_MESSAGES: u64 = 20;
-
-/// What may happen, in per mille of turns.
-struct Faults {
-    drops: u32,
-    freezes: u32,
-    cuts: u32,
-    restarts: u32,
-    failovers: u32,
-    flushes: u32,
-    fills: u32,
-    forgets: u32,
-    loses: u32,
-    /// A crash may keep half of a script.
-    halves: bool,
-}
-
-impl Faults {
-    fn new(chance: &mut Chance) -> Self {
-        let mut some = |most: usize| {
-            if chance.percent(50) {
-                chance.below(most) as u32
-            } else {
-                0
-            }
-        };
-        Self {
-            drops: some(30),
-            freezes: some(20),
-            cuts: some(10),
-            restarts: some(15),
-            failovers: some(10),
-            flushes: some(6),
-            fills: some(20),
-            forgets: some(10),
-            loses: some(20),
-            halves: some(2) == 1,
-        }
-    }
-}
 
 /// A message that may be sent again, by any node.
 #[derive(Clone)]
@@ -325,14 +287,8 @@ impl Game {
     }
 
     fn another_process(&mut self, what: &str) {
-        let unsynced = self.world.server().unsynced();
-        let mut kept = unsynced - self.world.chance.below(unsynced + 1);
-        if !self.faults.halves {
-            kept = self.world.server().end_before(kept);
-        }
-        self.trace
-            .note(|| format!("Redis {what}, with {kept} of {unsynced} writes since it synced"));
-        let data = self.world.server().kept(kept);
+        let data = self.world.after_crash(self.faults.halves);
+        self.trace.note(|| format!("Redis {what}"));
         self.world.starts(data);
     }
 

@@ -75,7 +75,7 @@ fn entry_of(fields: &[(Vec<u8>, Vec<u8>)]) -> (Millis, Draft) {
 }
 
 /// What a stream has.
-fn kept(redis: &Redis, name: &str) -> BTreeMap<u32, PageEntry> {
+pub(super) fn kept(redis: &Redis, name: &str) -> BTreeMap<u32, PageEntry> {
     let stream = redis.data.stream(&stream_key(name));
     let entries = stream.iter().flat_map(|stream| &stream.entries);
     let entries = entries.map(|(id, fields)| {

@@ -216,3 +216,33 @@ fn forgotten_scripts_lose_no_member() {
     assert_eq!(scene.knows(1), ["ann", "cat"]);
     assert_eq!(scene.knows(2), ["ann", "bob", "cat"]);
 }
+
+#[test]
+fn members_that_were_removed_when_a_lease_was_over_are_told_again_when_it_is_extended() {
+    let mut scene = Scene::new();
+    // No lease is extended, and none is ended.
+    scene.world.server().is_full = true;
+    scene.later(LEASE_TICKS + SOON);
+    // Removes the members of servers without a lease.
+    scene.opens(2);
+    scene.later(5);
+    scene.world.server().is_full = false;
+    scene.later(SOON);
+    assert_eq!(scene.knows(2), ["ann", "bob"]);
+}
+
+#[test]
+fn members_that_were_told_before_the_lease_on_a_link_are_told_again() {
+    for ticks in 0..30 {
+        let mut scene = Scene::new();
+        scene.world.server().is_full = true;
+        scene.later(LEASE_TICKS + SOON);
+        scene.world.drops(0, Which::Commands);
+        scene.later(SOON);
+        scene.world.server().is_full = false;
+        scene.later(ticks);
+        scene.opens(2);
+        scene.later(SOON);
+        assert_eq!(scene.knows(2), ["ann", "bob"], "after {ticks} ticks");
+    }
+}

@@ -91,6 +91,18 @@ impl World {
         self.now = self.now + 1;
     }
 
+    /// What another process finds after this one has crashed: any part of what was not on the disk.
+    /// `halves`: also a part of a script.
+    pub(super) fn after_crash(&mut self, halves: bool) -> Data {
+        let unsynced = self.server().unsynced();
+        let kept = unsynced - self.chance.below(unsynced + 1);
+        let kept = match halves {
+            true => kept,
+            false => self.server().end_before(kept),
+        };
+        self.server().kept(kept)
+    }
+
     pub(super) fn server(&mut self) -> &mut Redis {
         self.servers.last_mut().expect("there is one")
     }
@@ -193,7 +205,7 @@ impl World {
 
     /// What a node has sent before its connections ended, with the network that has come back.
     fn arrives_late(&mut self, place: usize) {
-        if self.seats[place].cut > self.now || self.chance.percent(self.flow.delayed) {
+        if self.seats[place].cut > self.now || self.is_delayed() {
             return;
         }
         for wire in std::mem::take(&mut self.seats[place].stale) {
@@ -203,9 +215,14 @@ impl World {
         }
     }
 
+    /// Nothing moves now.
+    pub(super) fn is_delayed(&mut self) -> bool {
+        self.chance.percent(self.flow.delayed)
+    }
+
     /// How many of so many bytes move now.
-    fn portion(&mut self, bytes: usize) -> usize {
-        if self.chance.percent(self.flow.delayed) {
+    pub(super) fn portion(&mut self, bytes: usize) -> usize {
+        if self.is_delayed() {
             0
         } else if self.chance.percent(self.flow.cut) {
             self.chance.below(bytes + 1)

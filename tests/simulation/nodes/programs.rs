@@ -1,0 +1,401 @@
+//! One game of whole servers on Redis: programs join, say, leave and come back at any server, while
+//! servers are killed and cut off and Redis fails; then a quiet time, and the end. Judged is what
+//! programs are promised: one order, each message once, what was acknowledged stays unless its loss
+//! was reported, each request answered once, and one list of members with a nick each.
+
+use super::super::client::{self, Ear, Seen};
+use super::super::history::json;
+use super::super::shared::program::{Program, ROOM};
+use super::faults::Faults;
+use super::judge;
+use super::redis::model::{Op, Redis};
+use super::servers::Servers;
+use super::world::Flow;
+use crate::chance::Chance;
+use crate::trace::Trace;
+use parlor::chat::Content;
+use parlor::id::{Peer, Tick};
+use parlor::redis::{DEDUPE_MS, Keep, Settings, Which};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Steps in which things fail.
+const BUSY_STEPS: usize = 150;
+/// The quiet time: 90 s. Leases of servers that were killed are over then, and what waits for the link
+/// was answered.
+const QUIET_TICKS: u32 = 900;
+/// More than the programs say.
+const MANY_ENTRIES: u32 = 100_000;
+/// No request of a program has this number but the question who is there.
+const WHO: u64 = 1 << 40;
+
+struct Game {
+    servers: Servers,
+    programs: Vec<Program>,
+    faults: Faults,
+    /// Of each room so many entries are kept.
+    entries_max: u32,
+    /// Messages that a Redis had at the end of a turn.
+    kept_once: BTreeSet<String>,
+    /// A Redis was emptied, or replaced.
+    has_lost: bool,
+    trace: Trace,
+    turns: u64,
+}
+
+pub(super) fn play(seed: u64, trace: Trace) -> u64 {
+    let mut game = Game::new(seed, trace);
+    for _ in 0..BUSY_STEPS {
+        game.something_fails();
+        for index in 0..game.programs.len() {
+            game.acts(index);
+        }
+        let ticks = [0, 1, 1, 2, 8][game.chance().below(5)];
+        game.passes(ticks);
+    }
+    game.ends();
+    game.judge();
+    game.turns
+}
+
+/// All messages that a Redis has, by their numbers.
+fn messages(redis: &Redis) -> BTreeMap<u64, String> {
+    let all = judge::kept(redis, ROOM).into_iter();
+    let texts = all.filter_map(|(seq, entry)| match entry.draft.content {
+        Content::Said { text, .. } => Some((u64::from(seq), text)),
+        _ => None,
+    });
+    texts.collect()
+}
+
+impl Game {
+    fn new(seed: u64, trace: Trace) -> Self {
+        let mut chance = Chance::new(seed);
+        let faults = Faults::new(&mut chance);
+        let entries_max = [20, MANY_ENTRIES][chance.below(2)];
+        let settings = Settings {
+            keep: Keep {
+                dedupe_ms: DEDUPE_MS,
+                entries_max,
+            },
+            ..Settings::default()
+        };
+        let count = 1 + chance.below(3);
+        let programs = (0..2 + chance.below(3)).map(Program::new).collect();
+        let flow = Flow {
+            delayed: chance.below(60) as u32,
+            cut: [0, 30][chance.below(2)],
+        };
+        let is_synced_always = chance.percent(30);
+        let mut servers = Servers::new(count, settings, Chance::new(chance.next()));
+        servers.world.flow = flow;
+        servers.world.server().is_synced_always = is_synced_always;
+        Self {
+            servers,
+            programs,
+            faults,
+            entries_max,
+            kept_once: BTreeSet::new(),
+            has_lost: false,
+            trace,
+            turns: 0,
+        }
+    }
+
+    const fn chance(&mut self) -> &mut Chance {
+        &mut self.servers.world.chance
+    }
+
+    /// So many ticks, and a turn.
+    fn passes(&mut self, ticks: u32) {
+        for _ in 0..ticks {
+            self.turns += self.servers.pass();
+            self.looks();
+        }
+        self.servers.turn();
+        self.turns += 1;
+        self.looks();
+    }
+
+    fn looks(&mut self) {
+        for redis in &self.servers.world.servers {
+            self.kept_once.extend(messages(redis).into_values());
+        }
+        for index in 0..self.programs.len() {
+            self.hears(index);
+        }
+    }
+
+    // Programs
+
+    fn acts(&mut self, index: usize) {
+        let is_here = self.programs[index].socket.is_some();
+        match self.chance().below(100) {
+            0..4 if is_here => self.disconnects(index),
+            0..40 if !is_here => self.connects(index),
+            4..60 if self.programs[index].may_say_more() => {
+                let request = self.programs[index].says();
+                self.sends(index, &request);
+            }
+            _ => {}
+        }
+    }
+
+    fn connects(&mut self, index: usize) {
+        let count = self.servers.nodes.len();
+        let place = self.chance().below(count);
+        let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        let net = self.servers.nodes[place].server.net_mut();
+        let socket = net.connect(0, peer).expect("the server listens");
+        // It may be held for long.
+        net.may_leave_unread(socket, Tick(u32::MAX));
+        let protocol = "Sec-WebSocket-Protocol: parlor.v1.json\r\n";
+        let path = format!("/ws?nick=c{index}");
+        net.send(socket, &client::upgrade_to(&path, protocol));
+        let program = &mut self.programs[index];
+        (program.node, program.socket) = (place, Some(socket));
+        program.ear = Ear::default();
+        self.trace
+            .note(|| format!("{index} comes to server {place}"));
+    }
+
+    fn disconnects(&mut self, index: usize) {
+        let program = &mut self.programs[index];
+        if let Some(socket) = program.socket {
+            let node = &mut self.servers.nodes[program.node];
+            node.server.net_mut().reset(socket);
+            program.has_left();
+        }
+    }
+
+    fn sends(&mut self, index: usize, text: &str) {
+        let program = &self.programs[index];
+        let Some(socket) = program.socket else {
+            return;
+        };
+        self.trace
+            .note(|| format!("{} asks {text}", program.number));
+        let place = program.node;
+        let bytes = client::frame(0x81, text.as_bytes(), self.chance());
+        self.servers.nodes[place]
+            .server
+            .net_mut()
+            .send(socket, &bytes);
+    }
+
+    fn hears(&mut self, index: usize) {
+        let program = &mut self.programs[index];
+        let Some(socket) = program.socket else {
+            return;
+        };
+        let net = self.servers.nodes[program.node].server.net_mut();
+        program.ear.hear(&net.read_as_client(socket, usize::MAX));
+        let mut requests = Vec::new();
+        while let Some(seen) = program.ear.next() {
+            if let Seen::Line(text) = seen {
+                self.trace
+                    .note(|| format!("{} hears {text}", program.number));
+                requests.extend(program.hears(&json::check_sent(&text)));
+            }
+        }
+        let is_over = net.is_over_for_client(socket);
+        for request in requests {
+            self.sends(index, &request);
+        }
+        if is_over {
+            self.trace.note(|| format!("{index} is disconnected"));
+            self.programs[index].has_left();
+        }
+    }
+
+    // Faults
+
+    fn something_fails(&mut self) {
+        self.servers_fail();
+        self.redis_fails();
+        self.redis_is_replaced();
+    }
+
+    fn servers_fail(&mut self) {
+        let count = self.servers.nodes.len();
+        let place = self.chance().below(count);
+        let which = Which::BOTH[self.chance().below(2)];
+        let faults = &self.faults;
+        let (drops, cuts, kills) = (faults.drops, faults.cuts, faults.freezes);
+        if self.chance().per_mille(drops) {
+            self.trace
+                .note(|| format!("{which:?} of server {place} is dropped"));
+            self.servers.drops(place, which);
+        }
+        if self.chance().per_mille(cuts) {
+            self.trace.note(|| format!("server {place} is cut off"));
+            let ticks = self.chance().below(200) as u32;
+            self.servers.nodes[place].cut = self.servers.now() + ticks;
+        }
+        if self.chance().per_mille(kills) {
+            self.trace.note(|| format!("server {place} is killed"));
+            self.servers.kills(place);
+            let programs = self.programs.iter_mut();
+            for program in programs.filter(|program| program.node == place) {
+                program.has_left();
+            }
+        }
+    }
+
+    fn redis_fails(&mut self) {
+        let Faults {
+            flushes,
+            fills,
+            forgets,
+            loses,
+            failovers,
+            ..
+        } = self.faults;
+        let world = &mut self.servers.world;
+        if world.chance.per_mille(flushes) {
+            self.trace.note(|| String::from("Redis is emptied"));
+            self.has_lost = true;
+            world.now = world.now + 1;
+            world.server().write(Op::Flush);
+        }
+        if world.chance.per_mille(fills) {
+            world.server().is_full ^= true;
+        }
+        if world.chance.per_mille(forgets) {
+            world.server().forget_scripts();
+        }
+        if world.chance.per_mille(loses) {
+            world.server().loses_next = true;
+        }
+        if world.chance.percent(5) {
+            world.server().sync();
+        }
+        if world.chance.per_mille(failovers) {
+            world.server().is_replica ^= true;
+        }
+    }
+
+    fn redis_is_replaced(&mut self) {
+        let (restarts, failovers) = (self.faults.restarts, self.faults.failovers);
+        let halves = self.faults.halves;
+        let world = &mut self.servers.world;
+        if world.chance.per_mille(restarts) {
+            self.trace.note(|| String::from("Redis restarts"));
+            world.unreachable = world.now + world.chance.below(60) as u32;
+            let data = world.after_crash(halves);
+            self.servers.another_redis(data, true);
+            self.has_lost = true;
+        }
+        let world = &mut self.servers.world;
+        if world.chance.per_mille(failovers) {
+            self.trace.note(|| String::from("Redis is taken over"));
+            let data = world.after_crash(halves);
+            self.servers.another_redis(data, false);
+            self.has_lost = true;
+        }
+        if self.chance().percent(3) {
+            self.old_ones_end();
+        }
+    }
+
+    fn old_ones_end(&mut self) {
+        for redis in 0..self.servers.world.servers.len() - 1 {
+            self.servers.breaks(redis);
+        }
+    }
+
+    // The end
+
+    /// All works again, and all programs are there.
+    fn ends(&mut self) {
+        self.trace.note(|| String::from("quiet"));
+        let world = &mut self.servers.world;
+        world.flow = Flow { delayed: 0, cut: 0 };
+        world.unreachable = Tick(0);
+        let redis = world.server();
+        redis.is_full = false;
+        redis.is_replica = false;
+        redis.loses_next = false;
+        for node in &mut self.servers.nodes {
+            node.cut = Tick(0);
+        }
+        self.old_ones_end();
+        let until = self.servers.now() + QUIET_TICKS;
+        while self.servers.now() < until {
+            for index in 0..self.programs.len() {
+                let program = &self.programs[index];
+                if program.socket.is_none() {
+                    self.connects(index);
+                } else if !program.is_member {
+                    // It could not join while the link was lost.
+                    self.disconnects(index);
+                } else {
+                    self.sends(index, &json::request("ping", None, &[]));
+                }
+            }
+            self.passes(20);
+        }
+        self.asks_who();
+    }
+
+    fn asks_who(&mut self) {
+        for index in 0..self.programs.len() {
+            let who = json::request("who", Some(WHO), &[("room", json!(ROOM))]);
+            self.sends(index, &who);
+        }
+        self.passes(5);
+    }
+
+    fn judge(&self) {
+        let redis = self.servers.world.servers.last().expect("there is one");
+        judge::nothing_is_doubled(redis, ROOM);
+        let truth = messages(redis);
+        let present: BTreeSet<&String> = truth.values().collect();
+        assert_eq!(present.len(), truth.len(), "a message is there twice");
+        let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
+        for program in &self.programs {
+            let number = program.number;
+            assert!(program.is_member, "{number} is there at the end");
+            assert!(program.is_up, "{number} was shown that the link is back");
+            assert_eq!(program.open.len(), 0, "{number} waits: {:?}", program.open);
+            if let Some((head, _)) = truth.last_key_value() {
+                assert_eq!(program.position, *head, "{number} is at the head");
+            }
+            for (seq, text) in program.shown.range(oldest..) {
+                assert_eq!(truth.get(seq), Some(text), "{number} shows {seq}");
+            }
+            self.all_are_there(program);
+            for (text, seq) in &program.acked {
+                let is_there = *seq < oldest || truth.get(seq) == Some(text);
+                // Where that was lost, what programs show was taken back, or differs from the truth.
+                let was_kept = self.kept_once.contains(text) || self.entries_max < MANY_ENTRIES;
+                let is_gone = !present.contains(text) && was_kept;
+                // Lost there, and numbered again.
+                let has_moved = present.contains(text) && self.has_lost;
+                assert!(
+                    is_there || is_gone || has_moved,
+                    "{text} was acknowledged as {seq}, and is elsewhere"
+                );
+            }
+        }
+    }
+
+    /// Each has a nick of its own, and sees all.
+    fn all_are_there(&self, program: &Program) {
+        let answer = program.members.as_ref().expect("it has asked who is there");
+        let members = answer["members"].as_array().into_iter().flatten();
+        let members: BTreeSet<&str> = members.filter_map(Value::as_str).collect();
+        let nicks = self.programs.iter().map(|program| program.nick.as_str());
+        let nicks: BTreeSet<&str> = nicks.collect();
+        assert_eq!(
+            nicks.len(),
+            self.programs.len(),
+            "each has a nick: {nicks:?}"
+        );
+        // What Redis publishes of members does not get lost but with the connection.
+        if self.faults.loses == 0 {
+            assert_eq!(members, nicks, "{} sees all", program.number);
+        }
+    }
+}
