@@ -226,6 +226,11 @@ pub enum Refused {
     NotHere {
         nick: String,
     },
+    /// The same where other servers share the chat: what is said to a guest, or by one, stays at
+    /// its server.
+    NotAtThisServer {
+        nick: String,
+    },
     /// The one that was to be written to does not want to be, by this user.
     NotTaken {
         nick: SmolStr,

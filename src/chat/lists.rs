@@ -70,7 +70,7 @@ impl Chat {
         if let Some(pair) = self.pair_of(room) {
             let event = Event::Who {
                 room: name,
-                members: self.here_of(pair),
+                members: self.here_of(room, pair),
                 accounts: Vec::new(),
                 more: 0,
             };

@@ -178,6 +178,7 @@ impl Chat {
         let Some(left) = self.rooms.get_mut(room) else {
             return false;
         };
+        let lasts = left.direct.is_some_and(|pair| pair.accounts().is_some());
         let moved = left.remove(position);
         left.speakers[usize::from(dialect)] -= 1;
         left.doubles -= u32::from(is_double);
@@ -189,6 +190,9 @@ impl Chat {
                 self.directs.closed(pair.parties(), room);
             }
             effects.push(Effect::RoomIsEmpty { room });
+        }
+        if lasts {
+            self.has_left_pair(id, room, is_double);
         }
         self.have_moved(room, moved);
         true

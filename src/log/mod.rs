@@ -1005,6 +1005,7 @@ impl Log {
             | Answer::Nodes(_)
             | Answer::Link { .. }
             | Answer::Sighted { .. }
+            | Answer::Hint { .. }
             | Answer::MembersWanted { .. } => Some(Notification::Engine(answer)),
         }
     }
@@ -1149,6 +1150,13 @@ impl Log {
             self.quiet_from = now + PAGES_TICKS;
         }
         self.rooms.len() < rooms_before
+    }
+
+    /// The room is not needed any more, unless something pins it: it may be opened anew.
+    pub fn drop_idle(&mut self, id: RoomId) {
+        if self.rooms.get(id).is_some_and(|room| !room.is_pinned()) {
+            self.drop_room(id);
+        }
     }
 
     fn drop_room(&mut self, id: RoomId) {

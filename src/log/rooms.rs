@@ -94,7 +94,7 @@ impl Room {
     }
 
     /// The room must stay: it would be opened with an older head than it has.
-    fn is_pinned(&self) -> bool {
+    pub(super) fn is_pinned(&self) -> bool {
         self.members > 0
             || self.is_opening
             || self.reading.is_some()

@@ -436,6 +436,13 @@ pub enum Answer {
         room: RoomId,
         what: Sighting,
     },
+    /// Of a shared engine: an entry was numbered in a conversation of two, by whichever server. Those
+    /// that were numbered before an [`Answer::Opened`] of the room come before it, but for those
+    /// that came while the link was down, which do not.
+    Hint {
+        name: SmolStr,
+        seq: Seq,
+    },
     /// A shared engine may have lost which members this server has in a room: all are to be named
     /// again.
     MembersWanted {

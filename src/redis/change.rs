@@ -5,8 +5,8 @@
 use super::messages::written;
 use super::resp::Command;
 use crate::carry::{Carry, Damaged, Reader, Writer};
-use crate::chat::Role;
 use crate::chat::registry::{Change, Fact, FactKey};
+use crate::chat::{Pair, Role};
 use crate::log::{Proposed, Unnumbered, Version};
 use smol_str::{SmolStr, format_smolstr};
 
@@ -71,7 +71,15 @@ struct Made {
     number: u64,
     largest: Option<u32>,
     forgets: Vec<Vec<u8>>,
+    /// The logs of conversations that are forgotten.
+    ends: Vec<SmolStr>,
     puts: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Made {
+    const fn count(&self) -> usize {
+        6 + self.forgets.len() + self.ends.len() + 2 * self.puts.len()
+    }
 }
 
 impl Words {
@@ -85,12 +93,18 @@ impl Words {
             _ => None,
         });
         let facts = put.iter().zip(&change.puts);
+        let ends = gone.clone().filter_map(|key| match key {
+            FactKey::Conversation(accounts) => Some(Pair::of_accounts(*accounts)?.name()),
+            _ => None,
+        });
+        let ends = ends.collect();
         let made = Made {
             touches: touches(change),
             change: bytes(change),
             number: change.number,
             largest: largest.max(),
             forgets: gone.map(bytes).collect(),
+            ends,
             puts: facts.map(|(key, fact)| (bytes(key), bytes(fact))).collect(),
         };
         Self {
@@ -119,7 +133,7 @@ impl Words {
 
     pub(super) fn count(&self) -> usize {
         let made = self.made.as_ref();
-        4 + made.map_or(0, |made| 5 + made.forgets.len() + 2 * made.puts.len())
+        4 + made.map_or(0, Made::count)
     }
 
     pub(super) fn write(&self, command: &mut Command<'_>) {
@@ -138,8 +152,12 @@ impl Words {
             None => command.word(""),
         };
         command.number(made.forgets.len() as u64);
+        command.number(made.ends.len() as u64);
         for key in &made.forgets {
             command.word(key);
+        }
+        for name in &made.ends {
+            command.word(name);
         }
         for (key, fact) in &made.puts {
             command.word(key).word(fact);

@@ -144,6 +144,12 @@ pub(super) fn read_top(text: &[u8]) -> Option<(EpochInfo, Seq)> {
     Some((read_epoch(epoch)?, to_seq(number(head)?)?))
 }
 
+/// That a conversation has an entry more: `<number> <name>`.
+pub(super) fn read_hint(text: &[u8]) -> Option<(Seq, smol_str::SmolStr)> {
+    let (seq, name) = word(text)?;
+    Some((to_seq(number(seq)?)?, str::from_utf8(name).ok()?.into()))
+}
+
 /// An epoch as scripts name it: `1795676645-0a1b2c3d`.
 fn read_epoch(text: &[u8]) -> Option<EpochInfo> {
     let dash = text.iter().position(|byte| *byte == b'-')?;

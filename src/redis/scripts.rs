@@ -18,7 +18,8 @@
 //! | `p:{room}:n:<server>` | hash: those members by nick: `a` of an account, `g` of a guest |
 //!
 //! Entries and new epochs are published on `p:{room}:c`, what changes of the members on `p:{room}:p`,
-//! and changes of the registry on `p:changes`.
+//! changes of the registry on `p:changes`, and that something was said in a conversation of two on
+//! `p:direct`: its number, and the name of the log.
 
 use super::change::Words;
 use super::resp::{Command, command};
@@ -122,6 +123,8 @@ const CHANGES: &str = "p:changes";
 const FACTS: &str = "p:facts";
 /// Where changes of the registry are published, and sessions that go on.
 pub const CHANGES_CHANNEL: &str = "p:changes";
+/// Where it is published that a conversation has an entry more.
+pub const HINTS_CHANNEL: &str = "p:direct";
 /// Facts that are read at once, about.
 const FACTS_MAX: &str = "500";
 

@@ -176,9 +176,6 @@ impl<N: Net> Server<N> {
     }
 
     fn with_log(&mut self, id: ConnId, pair: Pair, wanted: Wanted, now: Tick) {
-        if !self.is_offered(pair) {
-            return self.answer_problem(id, Problem::NotOffered, now);
-        }
         let letter = Letter {
             id,
             pair,
@@ -201,10 +198,6 @@ impl<N: Net> Server<N> {
     pub(super) fn join_pair(&mut self, id: ConnId, nick: &str, waiter: Waiter, now: Tick) {
         let pair = self.chat_step(now, |chat, _| chat.correspondents(id, nick));
         match pair {
-            Ok(pair) if !self.is_offered(pair) => {
-                let re = waiter.request.as_ref();
-                self.fail(id, re, Problem::NotOffered, now);
-            }
             Ok(pair) => {
                 let opening = self.open_pair(pair, now);
                 self.join_opening(opening, waiter, now);
@@ -215,11 +208,6 @@ impl<N: Net> Server<N> {
                 self.show(id, &Shown::Reply { re, event: &event }, now);
             }
         }
-    }
-
-    /// Servers that share an engine do not pass on what two accounts say alone.
-    fn is_offered(&self, pair: Pair) -> bool {
-        pair.accounts().is_none() || !self.log.is_shared()
     }
 
     /// What guests say is in memory alone.
@@ -249,7 +237,7 @@ impl<N: Net> Server<N> {
         if head == Seq(0) && !self.is_within(id, Kind::Stranger, now) {
             return;
         }
-        if pair.accounts().is_some() && !self.can_change() {
+        if pair.accounts().is_some() && !self.takes_changes() {
             return self.answer_problem(id, Problem::StoreUnavailable, now);
         }
         self.asking.key = key;
@@ -342,7 +330,7 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         let chat = self.talk.chat();
-        let (name, other) = (chat.name_for(id, pair), chat.other_here(id, pair));
+        let (name, other) = (chat.name_for(id, pair), chat.other_here(id, room, pair));
         let accounts = match pair.accounts() {
             Some(_) => other.as_slice(),
             None => &[],
@@ -386,17 +374,11 @@ impl<N: Net> Server<N> {
         let is_said = matches!(entry.content, Content::Said { .. });
         let chat = self.talk.chat();
         let sides = pair.parties().map(|party| chat.connections_of_party(party));
-        let mut lines = Vec::new();
-        for (side, connections) in sides.iter().enumerate() {
-            for id in connections {
-                let protocol = self.connections.get_mut(*id).map(|c| c.protocol);
-                match protocol {
-                    Some(Protocol::Plain) => lines.push((*id, side)),
-                    Some(Protocol::Json) if is_said => {
-                        self.joins_unasked(*id, (room, pair), before, now);
-                    }
-                    Some(Protocol::Json | Protocol::Echo) | None => {}
-                }
+        // What came before comes first.
+        let is_due = !self.hints.has(room);
+        for id in sides.iter().flatten().filter(|_| is_said && is_due) {
+            if self.protocol_of(*id) == Some(Protocol::Json) {
+                self.joins_unasked(*id, (room, pair), (before, before), now);
             }
         }
         let frames = self.frames_of_sides(pair, |encoder, name| {
@@ -404,24 +386,36 @@ impl<N: Net> Server<N> {
             encoder.frame(&Shown::Entry { room, entry }, Protocol::Json)
         });
         self.give_to_pair(room, pair, &frames, before, (false, None), now);
-        self.write_lines(pair, &lines, entry, now);
+        if is_due {
+            self.write_entry(pair, entry, now);
+            self.has_come_to_pair(room, pair, Some(entry), now);
+        }
     }
 
     /// A program becomes a member by what is said to it. One that reads nothing is shown no more
     /// than it may have conversations: then it finds what was said when it joins.
-    fn joins_unasked(&mut self, id: ConnId, (room, pair): (RoomId, Pair), at: Seq, now: Tick) {
+    /// `at`: where it begins, and the newest entry. False: it is a member already, or becomes none.
+    pub(super) fn joins_unasked(
+        &mut self,
+        id: ConnId,
+        (room, pair): (RoomId, Pair),
+        (at, head): (Seq, Seq),
+        now: Tick,
+    ) -> bool {
         if self.talk.chat().is_member(id, room) {
-            return;
+            return false;
         }
         let has_place = self.talk.chat().has_place(id);
         let connection = self.connections.get_mut(id);
         let is_drained = |connection: &Connection<N::Stream>| connection.state.outbox.is_empty();
         if !has_place && !connection.is_some_and(|connection| is_drained(connection)) {
-            return;
+            return false;
         }
-        if self.enter_pair(id, room, pair, now).is_ok() {
-            self.show_joined_pair(id, (room, pair), None, (at, at, false, None), now);
+        let has_entered = self.enter_pair(id, room, pair, now).is_ok();
+        if has_entered {
+            self.show_joined_pair(id, (room, pair), None, (at, head, false, None), now);
         }
+        has_entered
     }
 
     /// Something as each of the two sees it, for programs.
@@ -484,15 +478,20 @@ impl<N: Net> Server<N> {
         self.give_to_pair(room, pair, &frames, head, (true, except), now);
     }
 
-    /// Shows connections of plain text, each of a side, an entry of a conversation.
-    fn write_lines(&mut self, pair: Pair, lines: &[(ConnId, usize)], entry: &Entry<'_>, now: Tick) {
-        for (id, side) in lines.iter().copied() {
-            let name = self.talk.chat().name_for_side(side, pair);
-            let shown = Shown::Direct {
-                other: &name[1..],
-                entry,
-            };
-            self.write_line(id, &shown, now);
+    /// Shows the connections of plain text of both an entry of their conversation.
+    pub(super) fn write_entry(&mut self, pair: Pair, entry: &Entry<'_>, now: Tick) {
+        for (side, party) in pair.parties().into_iter().enumerate() {
+            for id in self.talk.chat().connections_of_party(party) {
+                if self.protocol_of(id) != Some(Protocol::Plain) {
+                    continue;
+                }
+                let name = self.talk.chat().name_for_side(side, pair);
+                let shown = Shown::Direct {
+                    other: &name[1..],
+                    entry,
+                };
+                self.write_line(id, &shown, now);
+            }
         }
     }
 

@@ -38,8 +38,10 @@ impl<N: Net> Server<N> {
                 self.not_changed(number, now);
             }
         }
+        self.end_conversations(change, now);
         let rest = self.chat_step(now, |chat, _| chat.absorb_change(change, own));
         self.make(&rest, now);
+        self.hinted_by_facts(&rest, now);
         if let Some(audit) = &change.audit
             && audit.action == CLOSED
             && let Some(room) = audit.room.as_ref().and_then(|name| self.log.find(name))
@@ -62,7 +64,9 @@ impl<N: Net> Server<N> {
                 count, change.puts.len(), change.forgets.len()
             );
         }
+        self.end_conversations(&change, now);
         self.make(&change, now);
+        self.hinted_by_facts(&change, now);
     }
 
     /// The changes of this server up to a number are in order, and came.

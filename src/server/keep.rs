@@ -47,6 +47,7 @@ impl<N: Net> Server<N> {
             Notification::Changed { upto } => self.changed(upto, now),
             Notification::Page { room } => {
                 self.page_came(room);
+                self.show_hinted(room, now);
                 self.go_on_reading(room, now);
                 self.go_on_errands(room, now);
                 self.retry_amendments(now);
@@ -54,6 +55,7 @@ impl<N: Net> Server<N> {
             Notification::ReadFailed { room, why } => {
                 warn!(target: "parlor::store", "entries could not be read: {why}");
                 self.page_came(room);
+                self.show_hinted(room, now);
                 self.go_on_reading(room, now);
                 self.go_on_errands(room, now);
                 self.retry_amendments(now);

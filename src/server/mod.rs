@@ -30,6 +30,7 @@ mod flood;
 mod flush;
 mod guesses;
 mod health;
+mod hints;
 mod history;
 mod hold;
 mod keep;
@@ -94,6 +95,7 @@ pub use drain::Drain;
 use errands::Errands;
 use flood::Pauses;
 use guesses::Guesses;
+use hints::Hints;
 use history::Readings;
 pub use links::Links;
 use log::debug;
@@ -160,6 +162,7 @@ pub struct Server<N: Net> {
     seats: Seats,
     waiting: Waiting,
     letters: Letters,
+    hints: Hints,
     parked: Parked,
     acks: Acks,
     under_way: UnderWay,
@@ -298,6 +301,7 @@ impl<N: Net> Server<N> {
             seats: Seats::default(),
             waiting: Waiting::default(),
             letters: Letters::default(),
+            hints: Hints::default(),
             parked: Parked::default(),
             acks: Acks::default(),
             under_way: UnderWay::default(),

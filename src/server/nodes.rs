@@ -5,7 +5,7 @@
 use super::Server;
 use super::acks::Ack;
 use super::under_way::Sent;
-use crate::chat::Role;
+use crate::chat::{Pair, Role};
 use crate::id::{ConnId, Millis, RoomId, Seq, Tick};
 use crate::log::{Answer, EpochInfo, NodesAnswer, PageEntry, RefusedWhy};
 use crate::net::Net;
@@ -65,6 +65,7 @@ impl<N: Net> Server<N> {
             }
             Answer::Sighted { room, what } => self.members_sighted(room, what, now),
             Answer::MembersWanted { room } => self.members_wanted(room),
+            Answer::Hint { name, seq } => self.hinted(&name, seq, now),
             _ => {}
         }
     }
@@ -76,7 +77,9 @@ impl<N: Net> Server<N> {
         };
         self.has_come_on(room);
         self.was_amended(room, entry.seq, &entry.draft.content, entered.before);
-        if !self.talk.chat().members(room).is_empty() {
+        // Not all that are shown a conversation are members of it.
+        let is_pair = || Pair::named(self.log.name(room)).is_some();
+        if !self.talk.chat().members(room).is_empty() || is_pair() {
             let entry = entry.as_entry();
             if by.is_some_and(|by| self.talk.chat().outranks(room, entry.nick, by)) {
                 self.show_entry(room, &entry, now);
@@ -151,16 +154,14 @@ impl<N: Net> Server<N> {
         self.catch_up.rewind(room, to);
         self.seats.rewind(room, to);
         self.stops_reading(room, now);
-        let Some(name) = self.talk.chat().room_name(room).cloned() else {
-            return;
-        };
         let epoch = self.log.epoch(room);
-        let shown = Shown::Rewound {
-            room: &name,
-            epoch: &epoch,
-            to,
-        };
         for id in self.talk.chat().members(room).to_vec() {
+            let name = self.name_for(id, room);
+            let shown = Shown::Rewound {
+                room: &name,
+                epoch: &epoch,
+                to,
+            };
             // Lines have no epoch: they name what is lost.
             if begun.has_lost || self.protocol_of(id) == Some(Protocol::Json) {
                 self.show(id, &shown, now);

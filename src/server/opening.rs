@@ -159,6 +159,7 @@ impl<N: Net> Server<N> {
 
     /// The log has opened a room.
     pub(super) fn opened(&mut self, room: RoomId, now: Tick) {
+        self.show_hinted(room, now);
         self.post_waiting(room, now);
         if !self.waiting.open.contains(&room) {
             self.waiting.open.push_back(room);
@@ -167,6 +168,7 @@ impl<N: Net> Server<N> {
 
     /// The log could not open a room.
     pub(super) fn not_opened(&mut self, room: RoomId, now: Tick) {
+        self.hints.forget(room);
         self.not_posted(room, now);
         for waiter in self.waiting.by_room.remove(&room).into_iter().flatten() {
             self.release(waiter.id, Wait::Opening, now);

@@ -338,6 +338,8 @@ impl<N: Net> Server<N> {
         let (room, key) = (append.room, append.key.clone());
         let change = append.change.clone();
         let by = matches!(append.draft.content, Content::Kicked { .. });
+        // With what is said in a conversation goes that it was.
+        let is_letter = matches!(append.draft.content, Content::Said { .. });
         let judged = Judged {
             seen: self.changes.version,
             by: by.then(|| self.talk.chat().role_of(append.from, room)),
@@ -350,7 +352,7 @@ impl<N: Net> Server<N> {
                 let sent = Sent {
                     conn: append.from,
                     request: append.request,
-                    is_said: append.change.is_none(),
+                    is_said: append.change.is_none() || is_letter,
                 };
                 self.is_under_way(tag, sent, now);
                 Tried::Done
@@ -375,6 +377,7 @@ impl<N: Net> Server<N> {
         let (Some(draft), Some(from)) = (draft, self.under_way.sender_of(tag)) else {
             return;
         };
+        let is_said = matches!(draft.draft.content, Content::Said { .. });
         let mut append = Append {
             room: draft.room,
             from,
@@ -383,7 +386,7 @@ impl<N: Net> Server<N> {
             request: None,
             change: None,
         };
-        let judged = if draft.change.is_some() {
+        let judged = if draft.change.is_some() && !is_said {
             // The role may have changed: the client may send the request again.
             Err(Unchanged::Later)
         } else {

@@ -6,6 +6,7 @@ mod admin;
 mod browsers;
 mod certificates;
 mod clients;
+mod conversations;
 mod crowd;
 mod direct;
 mod disk;

@@ -23,7 +23,8 @@ use std::os::unix::net::UnixStream;
 /// Above the seconds since 1970 for as long as this is tested, so that numbers of epochs follow from
 /// each other and not from a clock.
 const EPOCH_MIN: u32 = 4_000_000_000;
-const ROOMS: [&str; 2] = ["lobby", "*"];
+/// The second is a conversation of two.
+const ROOMS: [&str; 2] = ["lobby", "@1.2"];
 const STEPS: usize = 3_000;
 const KEEP: Keep = Keep {
     dedupe_ms: 1_000_000,
@@ -196,6 +197,10 @@ fn proposed(chance: &mut Chance, step: usize) -> Proposed {
     let (puts, forgets) = match chance.below(5) {
         0 => (vec![role], vec![FactKey::Session(7), key]),
         1 => (Vec::new(), vec![FactKey::Account(account), key]),
+        2 if chance.below(3) == 0 => {
+            let two = [1, 2].map(|number| AccountId(NonZeroU32::new(number).expect("not 0")));
+            (Vec::new(), vec![key, FactKey::Conversation(two)])
+        }
         2 => (Vec::new(), vec![key]),
         3 => (vec![Fact::Sanction(sanction)], vec![key]),
         _ => {
@@ -373,7 +378,9 @@ fn simulated_redis_answers_as_the_real_one() {
     let channels: Vec<_> = ROOMS.iter().flat_map(channels).collect();
     let channels = channels.iter().map(|channel| channel.as_str());
     let subscribe = std::iter::once("SUBSCRIBE").chain(channels);
-    let subscribe: Vec<&str> = subscribe.chain([scripts::CHANGES_CHANNEL]).collect();
+    let subscribe: Vec<&str> = subscribe
+        .chain([scripts::CHANGES_CHANNEL, scripts::HINTS_CHANNEL])
+        .collect();
     let subscribe = words(&subscribe);
     subscriber
         .socket
@@ -392,7 +399,7 @@ fn simulated_redis_answers_as_the_real_one() {
                 let keys = [
                     "p:{lobby}:m",
                     "p:{lobby}:s",
-                    "p:{*}:x",
+                    "p:{@1.2}:x",
                     "p:registry",
                     "p:changes",
                     "p:grace",

@@ -294,6 +294,12 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let mut message = format!("E{} {seq} ", meta.current).into_bytes();
     message.extend_from_slice(&entry);
     redis.publish(&call.arguments[3], message);
+    if let Some(name) = call.arguments[6].split(|byte| *byte == 0).next()
+        && name.starts_with(b"@")
+    {
+        let hint = [format!("{seq} ").as_bytes(), name].concat();
+        redis.publish(b"p:direct", hint);
+    }
     Ok(said(&meta.current, seq, at, 0))
 }
 
@@ -428,10 +434,17 @@ fn make(
             redis.script_writes(Op::HashSet(facts.clone(), vec![pair("", largest)]))?;
         }
     }
-    let rest = &call.arguments[first + 8..];
-    let (forgets, puts) = rest.split_at(call.number(first + 8) as usize);
+    let rest = &call.arguments[first + 9..];
+    let (forgets, rest) = rest.split_at(call.number(first + 8) as usize);
+    let (ends, puts) = rest.split_at(call.number(first + 9) as usize);
     for key in forgets {
         redis.script_writes(Op::HashRemove(facts.clone(), key.clone()))?;
+    }
+    for name in ends {
+        let log = [&b"p:{"[..], name, b"}:"].concat();
+        for what in [b"m", b"s", b"x"] {
+            redis.script_writes(Op::Remove([&log[..], what].concat()))?;
+        }
     }
     for fact in puts.chunks(2) {
         let pairs = vec![(fact[0].clone(), fact[1].clone())];

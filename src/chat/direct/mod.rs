@@ -111,8 +111,14 @@ impl Chat {
     /// # Errors
     /// No account has it, and no guest that is here, or it is the user's own.
     pub fn correspondents(&mut self, id: ConnId, nick: &str) -> Result<Pair, Refused> {
-        let not_here = || Refused::NotHere {
-            nick: text::excerpt(nick),
+        let is_shared = self.registry.is_shared();
+        let not_here = || {
+            let nick = text::excerpt(nick);
+            if is_shared {
+                Refused::NotAtThisServer { nick }
+            } else {
+                Refused::NotHere { nick }
+            }
         };
         let user = self.user(id).ok_or(Refused::NotAMember)?;
         let own = user.account.map(Party::Account);
@@ -140,6 +146,14 @@ impl Chat {
             let nick = String::from("-");
             return Err(Refused::NotHere { nick });
         };
+        // What a guest says stays at its server.
+        if pair.accounts().is_none()
+            && self.registry.is_shared()
+            && self.connections_of_party(other).is_empty()
+        {
+            let nick = name.to_string();
+            return Err(Refused::NotAtThisServer { nick });
+        }
         if self.ignores(other, id) {
             let nick = name.clone();
             return Err(Refused::NotTaken { nick });
@@ -189,7 +203,7 @@ impl Chat {
         let Some(nick) = self.nick_of(id).map(|nick| nick.as_smol_str().clone()) else {
             return;
         };
-        self.note_conversation(id, pair, next, now, effects);
+        self.note_conversation(id, (room, pair, next), now, effects);
         // The server knows by what the author is known.
         let content = Content::said(manner, text, reply_to, Author::Unknown);
         effects.push(Effect::Append {
@@ -254,7 +268,19 @@ impl Chat {
             user.memberships.add(Membership { room, position });
         }
         self.have_moved(room, moved);
+        if !is_double && pair.accounts().is_some() {
+            let nick = self.nick_of(id).cloned();
+            nick.map(|nick| self.comes_here(room, &nick, true));
+        }
         Ok(())
+    }
+
+    /// A member has left a conversation. Where it was the last of its account here, other servers
+    /// are to know.
+    pub(super) fn has_left_pair(&mut self, id: ConnId, room: RoomId, is_double: bool) {
+        if !is_double && let Some(nick) = self.nick_of(id).cloned() {
+            self.goes_from_here(room, &nick);
+        }
     }
 
     /// The conversations that a user is a member of.
@@ -330,9 +356,7 @@ impl Chat {
     /// The conversations of one of a pair end, for both: it is gone for good.
     fn end_party(&mut self, party: Party, effects: &mut Effects) {
         for room in self.directs.rooms_of(party) {
-            for id in self.members(room).to_vec() {
-                self.leave_conversation(id, room, effects);
-            }
+            self.end_conversation(room, effects);
         }
     }
 
@@ -344,6 +368,14 @@ impl Chat {
         }
         if !self.directs.ignored.is_empty() {
             self.directs.ignored.remove(&id);
+        }
+    }
+
+    /// A conversation ends for its members, whichever server has ended it. To be called while both
+    /// are known, or the members have left.
+    pub fn end_conversation(&mut self, room: RoomId, effects: &mut Effects) {
+        for id in self.members(room).to_vec() {
+            self.leave_conversation(id, room, effects);
         }
     }
 
@@ -405,9 +437,22 @@ impl Chat {
         }
     }
 
-    /// The nicks of the two that are here.
-    pub(super) fn here_of(&self, pair: Pair) -> Vec<Nick> {
-        let is_here = |party: &Party| !self.connections_of_party(*party).is_empty();
+    /// Whether one of a pair is connected here, or known to be a member of their conversation at
+    /// another server.
+    fn is_there(&self, room: RoomId, party: Party) -> bool {
+        !self.connections_of_party(party).is_empty() || self.is_at_another(room, party)
+    }
+
+    pub(super) fn is_at_another(&self, room: RoomId, party: Party) -> bool {
+        let nick = self
+            .party_name(party)
+            .and_then(|name| Nick::parse(name).ok());
+        nick.is_some_and(|nick| self.shown_elsewhere(room, &nick).is_some())
+    }
+
+    /// The nicks of the two that are there.
+    pub(super) fn here_of(&self, room: RoomId, pair: Pair) -> Vec<Nick> {
+        let is_here = |party: &Party| self.is_there(room, *party);
         let here = pair.parties().into_iter().filter(is_here);
         let names = here.filter_map(|party| self.party_name(party));
         let mut nicks: Vec<Nick> = names.filter_map(|name| Nick::parse(name).ok()).collect();
@@ -415,10 +460,10 @@ impl Chat {
         nicks
     }
 
-    /// The other of the two, if it is here.
-    pub fn other_here(&self, id: ConnId, pair: Pair) -> Option<Nick> {
+    /// The other of the two, if it is there.
+    pub fn other_here(&self, id: ConnId, room: RoomId, pair: Pair) -> Option<Nick> {
         let other = pair.other(self.party_of(id)?)?;
-        let is_here = !self.connections_of_party(other).is_empty();
+        let is_here = self.is_there(room, other);
         let name = self.party_name(other).filter(|_| is_here)?;
         Nick::parse(name).ok()
     }

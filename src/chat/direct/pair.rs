@@ -35,6 +35,12 @@ impl Pair {
         (one != other).then_some(Self { parties })
     }
 
+    /// That of two accounts. `None`: both are the same.
+    pub fn of_accounts(accounts: [AccountId; 2]) -> Option<Self> {
+        let [one, other] = accounts.map(Party::Account);
+        Self::new(one, other)
+    }
+
     /// The pair whose log has this name. `None`: it is the name of a room.
     pub fn named(name: &str) -> Option<Self> {
         let (one, other) = name.strip_prefix(SIGN)?.split_once('.')?;

@@ -1,10 +1,11 @@
 //! Which accounts have talked to which, when, and what of it came while one was away. Knows no text:
 //! the log of the two has what was said.
 
+use super::super::accounts::keep;
 use super::super::registry::{Conversation, Fact, FactKey};
 use super::super::{Chat, Effects, Event, Now, Recent, reply, tell};
-use super::Pair;
-use crate::id::{AccountId, ConnId, Millis, Seq};
+use super::{Pair, Party};
+use crate::id::{AccountId, ConnId, Millis, RoomId, Seq};
 use smol_str::format_smolstr;
 
 /// Conversations of one account that are kept; with one more the oldest is forgotten, and what was
@@ -21,8 +22,7 @@ impl Chat {
     pub(super) fn note_conversation(
         &mut self,
         id: ConnId,
-        pair: Pair,
-        next: Seq,
+        (room, pair, next): (RoomId, Pair, Seq),
         now: Now,
         effects: &mut Effects,
     ) {
@@ -30,7 +30,7 @@ impl Chat {
             return;
         };
         let other = usize::from(accounts[0] == own);
-        let is_away = self.online.of(accounts[other]).is_empty();
+        let is_away = self.is_away(room, accounts[other]);
         let known = self.registry.conversation(accounts).copied();
         let mut noted = known.unwrap_or(Conversation {
             accounts,
@@ -53,12 +53,51 @@ impl Chat {
                     .filter_map(|account| self.one_too_many(*account)),
             );
         }
-        self.change(
-            vec![Fact::Conversation(noted)],
-            forgets,
-            (None, now.wall),
-            effects,
-        );
+        // A shared engine notes it with what is said, or neither.
+        let puts = vec![Fact::Conversation(noted)];
+        let change = self.registry.propose(now.wall, puts, forgets, None);
+        effects.push(keep(change, None));
+    }
+
+    /// Whether no connection of an account is here, and none is known elsewhere to be a member of a
+    /// conversation of it.
+    fn is_away(&self, room: RoomId, account: AccountId) -> bool {
+        self.online.of(account).is_empty() && !self.is_at_another(room, Party::Account(account))
+    }
+
+    /// Something has come that was said in a conversation, and was shown to those of the two that
+    /// are here: with which number, and by whom. `None`: all that came was shown.
+    ///
+    /// Where servers share the registry, none knows of all connections of an account. The server of
+    /// the author takes one that it does not know of to be away, and those that have shown it what
+    /// came take that back. One that was away from its last server by then is noted by that.
+    pub fn has_come(
+        &mut self,
+        room: RoomId,
+        accounts: [AccountId; 2],
+        said: Option<(Seq, AccountId)>,
+        wall: Millis,
+        effects: &mut Effects,
+    ) {
+        let Some(known) = self.registry.conversation(accounts).copied() else {
+            return;
+        };
+        let mut noted = known;
+        for (account, unseen) in accounts.into_iter().zip(&mut noted.unseen) {
+            if !self.online.of(account).is_empty() {
+                *unseen = Seq(0);
+            } else if let Some((seq, by)) = said
+                && *unseen == Seq(0)
+                && by != account
+                && self.is_away(room, account)
+            {
+                *unseen = seq;
+            }
+        }
+        if noted != known {
+            let puts = vec![Fact::Conversation(noted)];
+            self.change(puts, Vec::new(), (None, wall), effects);
+        }
     }
 
     /// The oldest conversation of an account that has as many as it may.

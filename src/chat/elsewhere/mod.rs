@@ -232,7 +232,11 @@ impl Chat {
         }
     }
 
+    /// Members of a conversation come and go unseen.
     fn show_seen(&mut self, room: RoomId, seen: Seen, now: Tick, effects: &mut Effects) {
+        if self.pair_of(room).is_some() {
+            return;
+        }
         match seen {
             Seen::Joined(nick, has_account) => {
                 self.show_joined(room, (nick, has_account), None, now, effects);
@@ -371,9 +375,6 @@ impl Chat {
     pub fn all_moves(&mut self, room: RoomId) -> Vec<Moves> {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.going.remove(&room);
-        }
-        if self.pair_of(room).is_some() {
-            return Vec::new();
         }
         let listed = self.members(room).iter();
         let listed = listed.filter(|id| self.is_listed(**id, room));

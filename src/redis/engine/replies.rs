@@ -3,7 +3,7 @@
 
 use super::super::link::{Asked, Fault, Which, said};
 use super::super::members::Page;
-use super::super::messages::{Found, Published, Said, State, read_top};
+use super::super::messages::{Found, Published, Said, State, read_hint, read_top};
 use super::super::report::Report;
 use super::super::resp::{List, Replies, Value, command};
 use super::super::rooms::Stage;
@@ -263,6 +263,12 @@ impl Engine {
         };
         if channel == scripts::CHANGES_CHANNEL.as_bytes() {
             self.change_published(message);
+            return;
+        }
+        if channel == scripts::HINTS_CHANNEL.as_bytes() {
+            let hint = read_hint(message);
+            self.answers
+                .extend(hint.map(|(seq, name)| Answer::Hint { name, seq }));
             return;
         }
         if let Some(name) = scripts::room_of_members(channel) {

@@ -2,7 +2,8 @@
 -- 0 the node that makes it, 1 the epoch of the log of changes that it knows ('': none), 2 the newest
 -- number that it has taken, 3 what the change depends on, 4 what it touches (letters: A accounts, S
 -- whom is kept from what), 5 the change, 6 its key, 7 the largest id of an account that it puts ('':
--- none), 8 how many facts it forgets; the keys of those, and then keys and facts that it puts.
+-- none), 8 how many facts it forgets, 9 how many logs end with them; the keys of those facts, the
+-- names of those logs, and then keys and facts that it puts.
 --
 -- Of the hash of the log besides: A and S, each "number node before": the last change that touched
 -- it, of which node it is, and the last of another node before. Of the hash of facts: '' the largest
@@ -58,9 +59,14 @@ local function make(of, facts, first, head, at, current, entries_max)
             redis.call('HSET', facts, '', ARGV[first + 7])
         end
     end
-    local place = first + 9
+    local place = first + 10
     for _ = 1, tonumber(ARGV[first + 8]) do
         redis.call('HDEL', facts, ARGV[place])
+        place = place + 1
+    end
+    for _ = 1, tonumber(ARGV[first + 9]) do
+        local log = 'p:{' .. ARGV[place] .. '}:'
+        redis.call('DEL', log .. 'm', log .. 's', log .. 'x')
         place = place + 1
     end
     while place < #ARGV do

@@ -104,4 +104,8 @@ if ARGV[10] ~= '' then
     change(seq)
 end
 redis.call('PUBLISH', ARGV[4], 'E' .. current .. ' ' .. digits(seq) .. ' ' .. entry)
+-- A conversation of two: servers where one of them is connected may not have it open.
+if string.byte(ARGV[7]) == 64 then
+    redis.call('PUBLISH', 'p:direct', digits(seq) .. ' ' .. string.match(ARGV[7], '^%Z+'))
+end
 return {current, digits(seq), digits(at), 0}

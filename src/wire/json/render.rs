@@ -338,9 +338,10 @@ fn code(why: &Refused) -> (Code, Option<u32>) {
         Refused::NotLoggedIn => (Code::LoginRequired, None),
         Refused::AccountTaken { .. } => (Code::AccountTaken, None),
         Refused::TooManyAccounts => (Code::TooMany, None),
-        Refused::NoSuchMember { .. } | Refused::NotHere { .. } | Refused::NoSuchSanction => {
-            (Code::NoSuchMember, None)
-        }
+        Refused::NoSuchMember { .. }
+        | Refused::NotHere { .. }
+        | Refused::NotAtThisServer { .. }
+        | Refused::NoSuchSanction => (Code::NoSuchMember, None),
         Refused::NotTaken { .. } => (Code::NotAllowed, None),
         Refused::TooManyIgnored { .. } => (Code::TooMany, None),
         Refused::NotAllowed | Refused::Outranked { .. } | Refused::Oneself | Refused::OnlyOwner => {

@@ -136,6 +136,11 @@ pub(super) fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             text,
             "* {nick} is not here; messages wait only for members with an account"
         ),
+        Refused::NotAtThisServer { nick } => write!(
+            text,
+            "* {nick} is not at this server, and a guest writes, and is written to, at its own \
+             server alone"
+        ),
         Refused::NotTaken { nick } => write!(text, "* {nick} does not take messages from you"),
         Refused::TooManyIgnored { most } => {
             write!(

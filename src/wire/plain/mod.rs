@@ -590,9 +590,10 @@ fn write_refused(why: &Refused, text: &mut String) -> fmt::Result {
             "* too many wrong tokens came from your address; wait a minute and try again",
         ),
         Refused::NoSuchMember { nick } => write!(text, "* nobody called {nick} is in this room"),
-        Refused::NotHere { .. } | Refused::NotTaken { .. } | Refused::TooManyIgnored { .. } => {
-            direct::write_refused(why, text)
-        }
+        Refused::NotHere { .. }
+        | Refused::NotAtThisServer { .. }
+        | Refused::NotTaken { .. }
+        | Refused::TooManyIgnored { .. } => direct::write_refused(why, text),
         Refused::IsLoggedIn { account } => {
             write!(text, "* you are logged in as {account}; /logout first")
         }

@@ -5,8 +5,8 @@
 
 use super::super::chance::Chance;
 use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
-use parlor::chat::{Came, Content, Form, Moves, Role, Sighting};
-use parlor::id::{Millis, RoomId, Seq};
+use parlor::chat::{Came, Content, Form, Moves, Pair, Role, Sighting};
+use parlor::id::{AccountId, Millis, RoomId, Seq};
 use parlor::log::{
     Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, NickClaims, NodesAnswer, NodesRequest,
     Page, PageEntry, Proposed, RefusedWhy, Request, Started, Store, StoredRoom, Unnumbered,
@@ -207,6 +207,8 @@ struct Node {
     stale: Vec<(RoomId, u64)>,
     /// Its changes that were numbered, and the numbers that it gave them.
     changed: Vec<(u64, u64)>,
+    /// How many hints it was given, or has lost.
+    hinted: usize,
     /// On their way to the node.
     results: Vec<Outcome>,
     answers: VecDeque<Answer>,
@@ -246,6 +248,8 @@ pub(crate) struct Engine {
     members: BTreeMap<SmolStr, Members>,
     /// What changed of them, for the other nodes.
     moved: Vec<(SmolStr, usize, Moves)>,
+    /// The entries of conversations.
+    hints: Vec<(SmolStr, Seq)>,
     run: EpochInfo,
     nodes: Vec<Node>,
     pub(crate) faults: Faults,
@@ -263,6 +267,7 @@ impl Engine {
             changes: Vec::new(),
             members: BTreeMap::new(),
             moved: Vec::new(),
+            hints: Vec::new(),
             run: EpochInfo {
                 epoch: 1,
                 salt: 0xabcd,
@@ -292,6 +297,7 @@ impl Engine {
             changes: None,
             stale: Vec::new(),
             changed: Vec::new(),
+            hinted: 0,
             results: Vec::new(),
             answers: VecDeque::new(),
         });
@@ -521,6 +527,7 @@ impl Engine {
             }
         }
         if !node.is_up {
+            node.hinted = self.hints.len();
             self.fails_reads(node, &mut answers);
         } else if !chance.percent(self.faults.late) {
             self.takes(index, node, chance);
@@ -562,6 +569,7 @@ impl Engine {
             match request {
                 Request::Number(_) if node.drafts_are_lost => {}
                 Request::Open { room, name } => {
+                    self.gives_hints(node);
                     let kept = self.room(&name).kept();
                     let epochs = kept.eras.len();
                     let next = Seq(kept.head.0 + 1);
@@ -638,6 +646,20 @@ impl Engine {
         since.any(|changed| changed.node != index && is_of_order(&changed.change))
     }
 
+    /// What was said in a conversation is gone, and with it its numbers.
+    fn ends(&mut self, accounts: [AccountId; 2]) {
+        let name = Pair::of_accounts(accounts).map(Pair::name);
+        let Some(room) = name.and_then(|name| self.rooms.get_mut(&name)) else {
+            return;
+        };
+        room.entries.clear();
+        room.present.clear();
+        room.oldest = Seq(1);
+        let salt = self.run.salt.wrapping_add(room.epochs.len() as u32);
+        let epoch = self.run.epoch;
+        room.epochs.push((EpochInfo { epoch, salt }, Seq(1)));
+    }
+
     /// Puts a change in order. Returns its number.
     fn changes(&mut self, index: usize, proposed: &Proposed) -> u64 {
         let own = proposed.change.number;
@@ -647,6 +669,11 @@ impl Engine {
             ..proposed.change.clone()
         };
         self.registry.apply(&change);
+        for key in &change.forgets {
+            if let FactKey::Conversation(accounts) = key {
+                self.ends(*accounts);
+            }
+        }
         self.changes.push(Changed {
             change,
             node: index,
@@ -733,6 +760,9 @@ impl Engine {
             None => {
                 let entry = kept.numbers(&draft, change, at);
                 self.numbered += 1;
+                if draft.name.starts_with('@') {
+                    self.hints.push((draft.name.clone(), entry.seq));
+                }
                 (entry.seq, entry.at, false)
             }
         };
@@ -752,6 +782,7 @@ impl Engine {
         chance: &mut Chance,
     ) {
         self.gives_changes(index, node, answers, chance);
+        self.gives_hints(node);
         self.gives_epochs(node, answers);
         self.gives_entries(node, answers, chance);
         let rooms = &node.rooms;
@@ -769,6 +800,15 @@ impl Engine {
             is_duplicate: result.is_duplicate,
         }));
         answers.extend(node.answers.drain(..));
+    }
+
+    /// Those before the answer to an open room come before it.
+    fn gives_hints(&self, node: &mut Node) {
+        for (name, seq) in &self.hints[node.hinted..] {
+            let (name, seq) = (name.clone(), *seq);
+            node.answers.push_back(Answer::Hint { name, seq });
+        }
+        node.hinted = self.hints.len();
     }
 
     fn gives_changes(

@@ -2,6 +2,7 @@
 //! lost, and so is what it has numbered.
 
 mod accounts;
+mod direct;
 mod engine;
 mod game;
 mod members;
