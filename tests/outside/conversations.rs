@@ -94,6 +94,22 @@ fn accounts_at_two_servers_write_to_each_other() {
 
 #[test]
 #[ignore = "needs redis-server"]
+fn own_connection_at_another_server_is_shown_what_one_says() {
+    let redis = RedisServer::start("conversations-own", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let (mut ann, bob) = ann_and_bob(&a, &b);
+    let mut also_ann = account(&b, "login", "ann");
+    drop(bob);
+    assert_eq!(tells(&mut ann, "bob", "one"), 1);
+    let joined = next_in(&mut also_ann, "@bob");
+    assert_eq!(joined["type"], "joined", "{joined}");
+    assert_eq!(also_ann.hears("one"), 1);
+    assert_eq!(tells(&mut also_ann, "bob", "two"), 2);
+    assert_eq!(ann.hears("two"), 2);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
 fn person_at_another_server_is_shown_direct_messages() {
     let redis = RedisServer::start("conversations-lines", &ALWAYS);
     let (a, b) = (node(&redis), node(&redis));

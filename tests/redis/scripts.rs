@@ -294,7 +294,7 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let mut message = format!("E{} {seq} ", meta.current).into_bytes();
     message.extend_from_slice(&entry);
     redis.publish(&call.arguments[3], message);
-    if let Some(name) = call.arguments[6].split(|byte| *byte == 0).next()
+    if let Some(name) = call.arguments[5].split(|byte| *byte == 0).next()
         && name.starts_with(b"@")
     {
         let hint = [format!("{seq} ").as_bytes(), name].concat();

@@ -1,11 +1,11 @@
 -- Numbers an entry, once for a key. KEYS: 3 the changes of entries, 4 the keys of the session, 5 what
 -- says that the link of this call is too late.
--- ARGV: 5 the entry, 6 its key in the session ('': none), 7 the key in the stream, 8 for how many
--- milliseconds keys are known, 9 how many entries are kept, 10 the entry that it changes ('':
--- none), 11 e or d: whether it edits or deletes, 12 the new text, 13 until when it may be numbered,
--- in milliseconds by this Redis: later, its server may have sent it again. Where it makes a change of
--- the registry or depends on its changes besides: KEYS 6 the hash of the log of changes, 7 its stream,
--- 8 the facts; ARGV 14 the channel of changes, 15 and on the change.
+-- ARGV: 5 the entry, 6 its key in the session, with the name of the room before it ('': none), 7 the
+-- key in the stream, 8 for how many milliseconds keys are known, 9 how many entries are kept, 10 the
+-- entry that it changes ('': none), 11 e or d: whether it edits or deletes, 12 the new text, 13 until
+-- when it may be numbered, in milliseconds by this Redis: later, its server may have sent it again.
+-- Where it makes a change of the registry or depends on its changes besides: KEYS 6 the hash of the log
+-- of changes, 7 its stream, 8 the facts; ARGV 14 the channel of changes, 15 and on the change.
 --
 -- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of them,
 -- a key without its entry is found by the stream, and an entry without the hash by the number.
@@ -105,7 +105,7 @@ if ARGV[10] ~= '' then
 end
 redis.call('PUBLISH', ARGV[4], 'E' .. current .. ' ' .. digits(seq) .. ' ' .. entry)
 -- A conversation of two: servers where one of them is connected may not have it open.
-if string.byte(ARGV[7]) == 64 then
-    redis.call('PUBLISH', 'p:direct', digits(seq) .. ' ' .. string.match(ARGV[7], '^%Z+'))
+if string.byte(ARGV[6]) == 64 then
+    redis.call('PUBLISH', 'p:direct', digits(seq) .. ' ' .. string.match(ARGV[6], '^%Z+'))
 end
 return {current, digits(seq), digits(at), 0}

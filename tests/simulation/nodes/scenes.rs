@@ -422,3 +422,30 @@ fn pauses_between_attempts_grow_to_five_seconds() {
     assert!(pauses.iter().all(|pause| *pause <= 51), "{pauses:?}");
     assert!(pauses.len() < 60, "{pauses:?}");
 }
+
+#[test]
+fn conversation_is_hinted_at_where_it_is_not_open() {
+    const PAIR: &str = "@1.2";
+    let mut scene = Scene::new();
+    let pair = scene.world.seats[0].node.open(PAIR);
+    scene.later(SOON);
+    let says = |scene: &mut Scene, words: &str| {
+        let seat = &mut scene.world.seats[0];
+        seat.node.say(pair, PAIR, words, (5, words));
+        scene.later(5);
+    };
+    says(&mut scene, "a");
+    says(&mut scene, "b");
+    // What is there already, and what is said in a room, is none.
+    says(&mut scene, "a");
+    scene.says(1, "in the room");
+    scene.later(5);
+    for node in 0..2 {
+        let others = scene.world.seats[node].node.others.iter();
+        let hints = others.filter_map(|answer| match answer {
+            Answer::Hint { name, seq } => Some((name.as_str(), seq.0)),
+            _ => None,
+        });
+        assert_eq!(hints.collect::<Vec<_>>(), [(PAIR, 1), (PAIR, 2)]);
+    }
+}

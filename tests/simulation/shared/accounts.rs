@@ -173,13 +173,3 @@ fn role_that_was_given_at_another_server_holds() {
     let id = scene.asks(bob, "topic", &topic);
     assert_eq!(scene.answer(bob, id), Some("ok"));
 }
-
-#[test]
-fn accounts_do_not_talk_alone_where_servers_share() {
-    let mut scene = Scene::new(2);
-    let ann = registers(&mut scene, 0, "ann");
-    registers(&mut scene, 0, "bob");
-    let send = [("room", json!("@bob")), ("text", json!("hello"))];
-    let id = scene.asks(ann, "send", &send);
-    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
-}

@@ -10,7 +10,7 @@ fn account(name: &str) -> [(&'static str, Value); 2] {
 }
 
 /// Accounts, none of which is connected any more.
-fn with_accounts(nodes: usize, names: &[&str]) -> Scene {
+pub(super) fn with_accounts(nodes: usize, names: &[&str]) -> Scene {
     let mut scene = Scene::new(nodes);
     for name in names {
         let who = scene.comes(0);
@@ -20,6 +20,35 @@ fn with_accounts(nodes: usize, names: &[&str]) -> Scene {
     }
     scene.pass(2);
     scene
+}
+
+/// A connection that has entered an account; an error: it could not within half a second.
+pub(super) fn logs_in_at(
+    scene: &mut Scene,
+    node: usize,
+    name: &str,
+    is_plain: bool,
+) -> Result<usize, usize> {
+    let who = if is_plain {
+        let who = scene.enters(node);
+        scene.writes(who, &format!("/login {name} {PASSWORD}"));
+        who
+    } else {
+        let who = scene.comes(node);
+        scene.asks(who, "login", &account(name));
+        who
+    };
+    scene.pass(5);
+    let heard = &scene.clients[who].heard;
+    let is_in = |heard: &Value| {
+        let line = heard.as_str().unwrap_or_default();
+        heard["account"] == name || line.starts_with("* you are logged in as")
+    };
+    if heard.iter().any(is_in) {
+        Ok(who)
+    } else {
+        Err(who)
+    }
 }
 
 /// A program that is in no room.

@@ -5,6 +5,7 @@ mod accounts;
 mod direct;
 mod engine;
 mod game;
+mod letters;
 mod members;
 mod nicks;
 pub(super) mod program;
@@ -13,6 +14,11 @@ mod scenes;
 
 /// The games of a test run.
 const SEEDS: u64 = 200;
+
+#[test]
+fn direct_messages_of_accounts_at_several_servers_are_shown_once_and_in_order() {
+    super::plays_all(&[], SEEDS, letters::play);
+}
 
 #[test]
 fn servers_that_share_an_engine_keep_one_history() {
