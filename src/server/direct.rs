@@ -372,8 +372,7 @@ impl<N: Net> Server<N> {
         };
         let before = Seq(entry.seq.0 - 1);
         let is_said = matches!(entry.content, Content::Said { .. });
-        let chat = self.talk.chat();
-        let sides = pair.parties().map(|party| chat.connections_of_party(party));
+        let sides = self.sides_of(pair);
         // What came before comes first.
         let is_due = !self.hints.has(room);
         for id in sides.iter().flatten().filter(|_| is_said && is_due) {
@@ -387,9 +386,15 @@ impl<N: Net> Server<N> {
         });
         self.give_to_pair(room, pair, &frames, before, (false, None), now);
         if is_due {
-            self.write_entry(pair, entry, now);
+            self.write_entry(pair, &sides, entry, now);
             self.has_come_to_pair(room, pair, Some(entry), now);
         }
+    }
+
+    /// The connections of each of the two.
+    pub(super) fn sides_of(&self, pair: Pair) -> [Vec<ConnId>; 2] {
+        let chat = self.talk.chat();
+        pair.parties().map(|party| chat.connections_of_party(party))
     }
 
     /// A program becomes a member by what is said to it. One that reads nothing is shown no more
@@ -479,9 +484,15 @@ impl<N: Net> Server<N> {
     }
 
     /// Shows the connections of plain text of both an entry of their conversation.
-    pub(super) fn write_entry(&mut self, pair: Pair, entry: &Entry<'_>, now: Tick) {
-        for (side, party) in pair.parties().into_iter().enumerate() {
-            for id in self.talk.chat().connections_of_party(party) {
+    pub(super) fn write_entry(
+        &mut self,
+        pair: Pair,
+        sides: &[Vec<ConnId>; 2],
+        entry: &Entry<'_>,
+        now: Tick,
+    ) {
+        for (side, connections) in sides.iter().enumerate() {
+            for id in connections.iter().copied() {
                 if self.protocol_of(id) != Some(Protocol::Plain) {
                     continue;
                 }

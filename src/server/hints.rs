@@ -107,14 +107,17 @@ impl<N: Net> Server<N> {
         let Some(pair) = Pair::named(self.log.name(room)) else {
             return;
         };
+        let sides = self.sides_of(pair);
         let said = entries.iter().find(|entry| is_said(entry));
         if let Some(first) = said.map(|entry| entry.seq) {
-            for id in self.connections_of(pair, Protocol::Json) {
-                self.joins_behind(id, (room, pair), Seq(first.0 - 1), now);
+            for id in sides.iter().flatten() {
+                if self.protocol_of(*id) == Some(Protocol::Json) {
+                    self.joins_behind(*id, (room, pair), Seq(first.0 - 1), now);
+                }
             }
         }
         for entry in &entries {
-            self.write_entry(pair, &entry.as_entry(), now);
+            self.write_entry(pair, &sides, &entry.as_entry(), now);
             self.has_come_to_pair(room, pair, Some(&entry.as_entry()), now);
         }
     }
@@ -138,17 +141,6 @@ impl<N: Net> Server<N> {
             }
         }
         Some(entries)
-    }
-
-    /// The connections of both that speak a protocol.
-    fn connections_of(&mut self, pair: Pair, protocol: Protocol) -> Vec<ConnId> {
-        let chat = self.talk.chat();
-        let parties = pair.parties().into_iter();
-        let mut all: Vec<ConnId> = parties
-            .flat_map(|party| chat.connections_of_party(party))
-            .collect();
-        all.retain(|id| self.protocol_of(*id) == Some(protocol));
-        all
     }
 
     /// A program becomes a member by what was said before the log was open, from there on.

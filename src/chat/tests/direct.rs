@@ -2,11 +2,12 @@
 
 use super::order::{account, facts};
 use super::*;
-use crate::chat::registry::{Fact, SanctionKind, Snapshot};
+use crate::chat::registry::{Change, Conversation, Fact, SanctionKind, Snapshot};
 
 const NOON: Millis = Millis(1_795_694_400_000);
 /// In which no other room of the scenes is.
 const LETTERS: RoomId = RoomId::new(9, 1);
+const NO_MOVES: [&str; 0] = [];
 
 /// The accounts ann, bob, cat and dan, none of which is here.
 fn accounts() -> Scene {
@@ -396,4 +397,162 @@ fn what_is_known_of_an_account_is_gone_with_it() {
     let left = scene.chat.registry().facts_of(account(2));
     let left = left.iter().filter_map(|key| scene.chat.registry().get(key));
     assert_eq!(left.filter(|fact| kept(fact)).count(), 0);
+}
+
+// Several servers
+
+/// Ann and Bob, whose accounts other servers know as well, and that they have talked. Bob is not here.
+fn shared() -> Scene {
+    let mut scene = accounts();
+    scene.chat.shares_changes();
+    scene.chat.shares_members();
+    scene.logged_in(ANN, 1);
+    scene.joins_pair(ANN, "bob");
+    scene.has_noted([0, 0]);
+    scene
+}
+
+impl Scene {
+    fn has_noted(&mut self, unseen: [u32; 2]) {
+        let fact = Fact::Conversation(Conversation {
+            accounts: [1, 2].map(account),
+            at: NOON,
+            unseen: unseen.map(Seq),
+        });
+        let change = Change {
+            number: 0,
+            at: NOON,
+            puts: vec![fact],
+            forgets: Vec::new(),
+            audit: None,
+        };
+        self.after(|chat, now, effects| chat.apply_change(&change, now, effects));
+    }
+
+    fn unseen(&self) -> [u32; 2] {
+        let known = self.chat.registry().conversation([1, 2].map(account));
+        known.expect("they talked").unseen.map(|seq| seq.0)
+    }
+
+    /// Something has come that an account has said.
+    fn has_come(&mut self, seq: u32, by: u32) {
+        let said = Some((Seq(seq), account(by)));
+        self.after(|chat, _, effects| {
+            chat.has_come(LETTERS, [1, 2].map(account), said, NOON, effects);
+        });
+    }
+
+    /// Bob has become a member at another server, or is one no more.
+    fn is_elsewhere(&mut self, is_member: bool) {
+        let bob = Came {
+            nick: nick("bob"),
+            has_account: true,
+            was: None,
+        };
+        let mut moves = Moves::default();
+        if is_member {
+            moves.came.push(bob);
+        } else {
+            moves.left.push(bob.nick);
+        }
+        let what = Sighting::Moves { node: 7, moves };
+        self.after(|chat, now, effects| chat.sighted(LETTERS, what, now, effects));
+    }
+
+    /// The number that is noted with what Ann writes, if anything is.
+    fn notes(&mut self, next: u32) -> Option<u32> {
+        let pair = self.pairs(ANN, "bob");
+        let mut now = self.now();
+        // That they have talked is noted once a minute.
+        now.wall = NOON;
+        let mut effects = Effects::new();
+        let said = (Manner::Message, "hello", None);
+        let place = (LETTERS, pair, Seq(next));
+        self.chat.write(ANN, place, said, now, &mut effects);
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Change { change, .. } => match change.puts[..] {
+                [Fact::Conversation(noted)] => Some(noted.unseen[1].0),
+                _ => panic!("{change:?}"),
+            },
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn one_that_is_a_member_at_another_server_is_not_away() {
+    let mut scene = shared();
+    assert_eq!(scene.notes(1), Some(1));
+    scene.is_elsewhere(true);
+    assert_eq!(scene.notes(1), None);
+    scene.asks_in(ANN, Some("@bob"), Command::Who(None));
+    let who = Event::Who {
+        room: "@bob".into(),
+        members: vec![nick("ann"), nick("bob")],
+        accounts: Vec::new(),
+        more: 0,
+    };
+    // It came unseen, and goes so.
+    assert_eq!(scene.heard(ANN), [who]);
+    scene.is_elsewhere(false);
+    assert_eq!(scene.heard(ANN), NOTHING);
+    assert_eq!(scene.notes(2), Some(2));
+    // A draft with its note may be refused: nothing has changed before it comes.
+    assert_eq!(scene.unseen(), [0, 0]);
+}
+
+#[test]
+fn what_came_for_one_that_is_away_from_all_servers_is_noted_and_taken_back_when_it_is_shown() {
+    let mut scene = shared();
+    scene.has_come(1, 2);
+    assert_eq!(scene.unseen(), [0, 0], "it is Bob's own, and Ann is here");
+    scene.is_elsewhere(true);
+    scene.has_come(2, 1);
+    assert_eq!(scene.unseen(), [0, 0]);
+    scene.is_elsewhere(false);
+    scene.has_come(3, 1);
+    scene.has_come(4, 1);
+    assert_eq!(scene.unseen(), [0, 3], "the first");
+    scene.logged_in(BOB, 2);
+    scene.has_come(5, 1);
+    assert_eq!(scene.unseen(), [0, 0]);
+}
+
+#[test]
+fn other_servers_are_told_of_the_members_of_a_conversation() {
+    let mut scene = shared();
+    let moves = |scene: &mut Scene| {
+        let moves = scene.chat.take_moves().map(|(room, moves)| {
+            assert_eq!(room, LETTERS);
+            let [moves] = &moves[..] else {
+                panic!("{moves:?}");
+            };
+            let came = moves.came.iter().map(|came| format!("+{}", came.nick));
+            let left = moves.left.iter().map(|nick| format!("-{nick}"));
+            came.chain(left).collect::<Vec<_>>()
+        });
+        moves.unwrap_or_default()
+    };
+    assert_eq!(moves(&mut scene), ["+ann"]);
+    // Another connection of the same account.
+    scene.logged_in(CAT, 1);
+    scene.joins_pair(CAT, "bob");
+    assert_eq!(moves(&mut scene), NO_MOVES);
+    scene.after(|chat, now, effects| chat.exit(ANN, now, effects));
+    assert_eq!(moves(&mut scene), NO_MOVES);
+    let all = scene.chat.all_moves(LETTERS);
+    assert_eq!(all[0].came[0].nick, nick("ann"));
+    scene.after(|chat, now, effects| chat.exit(CAT, now, effects));
+    assert_eq!(moves(&mut scene), ["-ann"]);
+}
+
+#[test]
+fn what_a_guest_says_stays_at_its_server() {
+    let mut scene = shared();
+    scene.joins(CAT, "gus");
+    let not_here = |nick: &str| Some(Refused::NotAtThisServer { nick: nick.into() });
+    assert_eq!(scene.writes_to(CAT, "bob", "hello"), not_here("bob"));
+    assert_eq!(scene.writes_to(CAT, "ann", "hello"), None);
+    assert_eq!(scene.writes_to(ANN, "gus", "hello"), None);
+    assert_eq!(scene.writes_to(ANN, "nobody", "hello"), not_here("nobody"));
 }

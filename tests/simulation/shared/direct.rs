@@ -1,7 +1,10 @@
 //! Direct conversations of accounts at several servers that share an engine. Knows no random.
 
 use super::scene::Scene;
+use parlor::chat::registry::{Account, Conversation, Fact, Registry, Snapshot};
+use parlor::id::{AccountId, Millis, Seq};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -338,4 +341,96 @@ fn guest_at_another_server_cannot_be_written_to() {
         scene.tells(guest, "ann", "hi").as_deref(),
         Some("no_such_member")
     );
+}
+
+#[test]
+fn conversation_that_is_one_too_many_ends_at_all_servers() {
+    let account = |number: u32| AccountId(NonZeroU32::new(number).expect("not 0"));
+    let names = ["ann", "bob", "cat"].map(str::to_owned).into_iter();
+    let names = names.chain((4..=502).map(|number| format!("friend{number}")));
+    let accounts = (1..).zip(names).map(|(number, name)| {
+        Fact::Account(Account {
+            id: account(number),
+            name: name.into(),
+            password: Some(PASSWORD.into()),
+            token_subject: None,
+            created: Millis(0),
+        })
+    });
+    // Ann has talked to all but Cat, first to Bob.
+    let talks = (2..=502).filter(|number| *number != 3).map(|number| {
+        Fact::Conversation(Conversation {
+            accounts: [account(1), account(number)],
+            at: Millis(u64::from(number)),
+            unseen: [Seq(0); 2],
+        })
+    });
+    let mut scene = Scene::new(2);
+    scene.engine.registry = Registry::restore(Snapshot {
+        facts: accounts.chain(talks).collect(),
+        changes: 0,
+        accounts: 502,
+    });
+    scene.pass(2);
+    let ann = logs_in(&mut scene, 0, "ann");
+    let bob = logs_in(&mut scene, 1, "bob");
+    // Of that time, so that it stays the oldest.
+    scene.asks(bob, "join", &[("room", json!("@ann"))]);
+    scene.asks(ann, "join", &[("room", json!("@bob"))]);
+    scene.tells_well(ann, "cat", "hello");
+    for (who, room) in [(ann, "@bob"), (bob, "@ann")] {
+        let left = scene.all(who, "member_left");
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0]["room"], json!(room));
+    }
+    let count = |scene: &Scene| scene.engine.registry.conversations_of(account(1)).count();
+    assert_eq!(count(&scene), 500);
+    // They may talk again.
+    scene.tells_well(bob, "ann", "are you there?");
+    assert_eq!(scene.told(ann, "bob"), ["are you there?"]);
+    assert_eq!(count(&scene), 500);
+}
+
+#[test]
+fn what_is_lost_of_a_conversation_is_told_under_the_name_that_each_knows() {
+    let mut scene = with_accounts(2, &["ann", "bob"]);
+    let ann = logs_in(&mut scene, 0, "ann");
+    let bob = logs_in(&mut scene, 1, "bob");
+    for text in ["one", "two", "three"] {
+        scene.tells_well(ann, "bob", text);
+    }
+    scene.engine.loses(1);
+    scene.pass(2);
+    for (who, room) in [(ann, "@bob"), (bob, "@ann")] {
+        let told = scene.all(who, "rewound");
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (&told[0]["room"], &told[0]["to"]),
+            (&json!(room), &json!(2))
+        );
+    }
+    scene.tells_well(ann, "bob", "four");
+    assert_eq!(scene.messages(bob).last(), Some(&(3, String::from("four"))));
+}
+
+#[test]
+fn person_is_shown_what_was_read_before_what_comes_meanwhile() {
+    let mut scene = with_accounts(2, &["ann", "bob"]);
+    let ann = logs_in(&mut scene, 0, "ann");
+    let bob = enters_account(&mut scene, 1, "bob");
+    scene.engine.faults.late = 70;
+    for number in 0..20 {
+        let room = json!("@bob");
+        let text = json!(format!("{number}"));
+        scene.sends(ann, "send", &[("room", room), ("text", text)]);
+        scene.pass(1);
+    }
+    scene.engine.faults.late = 0;
+    scene.pass(2);
+    let mut lines = scene.lines(bob);
+    lines.retain(|line| line.starts_with("[from"));
+    let all: Vec<String> = (0..20)
+        .map(|number| format!("[from ann] {number}"))
+        .collect();
+    assert_eq!(lines, all);
 }
