@@ -46,8 +46,7 @@ const SERVERS_FOUND: [u64; 4] = [
     // Members that were told before the lease of their server were removed and not told again.
     122,
     // So were those of a server whose lease was over and not ended before it was extended.
-    621,
-    // A client that lost its nick was not told which one it has.
+    621, // A client that lost its nick was not told which one it has.
     2_585,
 ];
 
