@@ -123,7 +123,27 @@ impl Config {
                 "--store is of no use with --engine: the history is in Redis",
             ));
         }
-        Ok(())
+        let (store, default) = (&self.store, Self::default().store);
+        let options = [
+            ("--store-sync", store.sync != default.sync),
+            ("--max-store-mib", store.max_bytes != default.max_bytes),
+            (
+                "--low-disk-mib",
+                store.low_disk_bytes != default.low_disk_bytes,
+            ),
+            ("--keep-days", store.keep_days != default.keep_days),
+            (
+                "--keep-messages",
+                store.keep_messages != default.keep_messages,
+            ),
+            ("--audit-days", store.audit_days != default.audit_days),
+        ];
+        match options.iter().find(|(_, is_set)| *is_set) {
+            Some((option, _)) => Err(format!(
+                "{option} is of no use with --engine: Redis keeps the newest messages of each room"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Which files belong together.

@@ -110,6 +110,42 @@ fn a_port_is_shared_by_servers_that_share_their_rooms() {
 }
 
 #[test]
+fn what_is_of_no_use_with_an_engine_is_refused_with_a_sentence() {
+    let check = |arguments: &[&str]| {
+        let mut config = parse(arguments).expect("it can be read");
+        let no_bytes = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        config.read_contents(&no_bytes).map(|_| ())
+    };
+    let shared = ["--engine", "redis://localhost"];
+    for option in [
+        ["--store", "/var/lib/parlor"],
+        ["--store-sync", "normal"],
+        ["--max-store-mib", "5"],
+        ["--low-disk-mib", "5"],
+        ["--keep-days", "5"],
+        ["--keep-messages", "5"],
+        ["--audit-days", "5"],
+    ] {
+        let why = check(&[shared, option].concat()).expect_err(option[0]);
+        let sentence = format!("{} is of no use with --engine: ", option[0]);
+        assert!(why.starts_with(&sentence), "{why}");
+    }
+    let why = check(&["--engine", "redis://localhost", "--engine-user", "parlor"]);
+    assert!(
+        why.expect_err("it has no password")
+            .starts_with("--engine-user needs")
+    );
+    for option in [
+        "--engine-user",
+        "--engine-password",
+        "--engine-password-file",
+    ] {
+        let why = check(&[option, "x"]).expect_err(option);
+        assert!(why.contains("of no use without --engine"), "{why}");
+    }
+}
+
+#[test]
 fn help_has_lines_of_at_most_100_columns() {
     for line in TABLE.help().lines() {
         assert!(line.chars().count() <= 100, "{line}");

@@ -172,7 +172,7 @@ impl<N: Net> Server<N> {
                     return Some(Answer::error(409, "a backup is under way already"));
                 }
                 if !self.log.task(log::Request::Backup { tag: BACKUP, path }) {
-                    return Some(without_store());
+                    return Some(self.without_store());
                 }
                 self.admin.backup = Progress::BEGUN;
                 Answer::begun()
@@ -182,7 +182,7 @@ impl<N: Net> Server<N> {
                     return Some(Answer::error(409, "a check is under way already"));
                 }
                 if !self.log.task(log::Request::Check { tag: CHECK }) {
-                    return Some(without_store());
+                    return Some(self.without_store());
                 }
                 self.admin.check = Progress::BEGUN;
                 Answer::begun()
@@ -194,7 +194,7 @@ impl<N: Net> Server<N> {
                     before,
                 };
                 if !self.log.task(audit) {
-                    return Some(without_store());
+                    return Some(self.without_store());
                 }
                 self.admin.exporting.push(Export { id, keep_alive });
                 return None;
@@ -206,7 +206,7 @@ impl<N: Net> Server<N> {
                     after,
                 };
                 if !self.log.task(export) {
-                    return Some(without_store());
+                    return Some(self.without_store());
                 }
                 self.admin.exporting.push(Export { id, keep_alive });
                 return None;
@@ -372,9 +372,13 @@ impl<N: Net> Server<N> {
             self.drain(id, now);
         }
     }
-}
 
-fn without_store() -> Answer {
-    let why = "the server keeps its history in memory only: start it with --store PATH";
-    Answer::error(409, why)
+    fn without_store(&self) -> Answer {
+        let why = if self.log.is_shared() {
+            "that is not offered with --engine: Redis keeps the history, and its files are what to back up"
+        } else {
+            "the server keeps its history in memory only: start it with --store PATH"
+        };
+        Answer::error(409, why)
+    }
 }

@@ -2,9 +2,9 @@
 //! becomes of them when a server or the keys of Redis are lost.
 
 use super::keeping_up::Program;
-use super::nodes::{ALWAYS, node};
+use super::nodes::{ALWAYS, node, prepared, started};
 use super::redis::RedisServer;
-use super::support::{PATIENCE, eventually, now};
+use super::support::{PATIENCE, Server, eventually, now};
 use serde_json::{Value, json};
 
 /// Waits for a notice of a type about a nick.
@@ -54,6 +54,49 @@ fn members_of_two_servers_see_each_other() {
     sees(&mut ann, "member_left", "bob");
     assert_eq!(members(&mut ann), ["ann"]);
     assert_eq!(count(&mut ann), 1);
+}
+
+/// An account that is a member of the room, or is registered to be one.
+fn registered(server: &Server, name: &str) -> Program {
+    let mut who = Program::join(server.address(), name, "den");
+    let register =
+        json!({"type": "register", "account": name, "password": "correct horse battery"});
+    assert_eq!(who.ask(register)["account"], name);
+    who
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn member_of_another_server_is_kicked_by_one_of_a_higher_rank_alone() {
+    let redis = RedisServer::start("members-kick", &ALWAYS);
+    let a = started(prepared(&redis).args(["--operator-token", "sesame"]));
+    let b = node(&redis);
+    let mut op = Program::join(a.address(), "op", "den");
+    assert_eq!(
+        op.ask(json!({"type": "op", "token": "sesame"}))["type"],
+        "ok"
+    );
+    let (mut moderator, mut owner) = (registered(&a, "carol"), registered(&b, "olive"));
+    let mut bob = Program::join(b.address(), "bob", "den");
+    for (account, role) in [("carol", "moderator"), ("olive", "owner")] {
+        let give = json!({"type": "role", "room": "den", "account": account, "role": role});
+        eventually("the account is known", || {
+            op.ask(give.clone())["type"] == "ok"
+        });
+    }
+    eventually("all are known", || members(&mut moderator).len() == 4);
+    let kick = |nick: &str| json!({"type": "kick", "room": "den", "nick": nick, "reason": "spam"});
+    assert_eq!(moderator.ask(kick("olive"))["code"], "not_allowed");
+    assert_eq!(moderator.ask(kick("bob"))["type"], "ok");
+    sees(&mut owner, "kicked", "bob");
+    while bob.event()["type"] != "kicked" {}
+    assert_eq!(
+        bob.ask(json!({"type": "send", "room": "den", "text": "spam"}))["code"],
+        "not_a_member"
+    );
+    eventually("he is gone", || {
+        members(&mut moderator) == ["carol", "olive", "op"]
+    });
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `parlor admin nodes`: the servers of an engine, as each of them lists them.
 
+use super::super::admin::{ask, get, post};
 use super::super::keeping_up::Program;
 use super::super::redis::RedisServer;
 use super::super::support::{Server, command, contains, eventually, finish};
 use super::super::unix::Folder;
 use super::{ALWAYS, prepared, readiness};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 fn node(redis: &RedisServer, socket: &Path) -> Server {
@@ -59,4 +60,38 @@ fn each_server_lists_those_that_are_there() {
     b.signal("TERM");
     assert!(b.exit_status().success());
     eventually("it is listed no more", || listed(&sockets[0]).len() == 1);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn what_is_not_offered_with_an_engine_is_refused_with_a_sentence() {
+    let redis = RedisServer::start("nodes-refused", &ALWAYS);
+    let folder = Folder::new("nodes-refused-sockets");
+    let socket = folder.path("a");
+    let server = node(&redis, &socket);
+    let mut ann = Program::join(server.address(), "ann", "den");
+    ann.says("den", "tea");
+    let search = ann.ask(json!({"type": "search", "room": "den", "query": "tea"}));
+    contains(
+        search["message"].to_string(),
+        "shares its rooms with others",
+    );
+    let copy = folder.path("copy").display().to_string();
+    let requests = [
+        post("/backup", &json!({ "file": copy }).to_string()),
+        get("/export?room=den&after=0"),
+        post("/check", ""),
+        get("/audit"),
+    ];
+    for request in requests {
+        let (status, body) = ask(&socket, &request);
+        assert_eq!(status, 409, "{body}");
+        contains(&body, "that is not offered with --engine");
+    }
+    let mut upgrade = command();
+    upgrade.arg("upgrade").arg("--admin-socket").arg(&socket);
+    upgrade.arg("--store").arg(folder.path("none"));
+    let (status, _, errors) = finish(&mut upgrade);
+    assert!(!status.success());
+    contains(&errors, "cannot be upgraded in place");
 }
