@@ -197,9 +197,9 @@ fn proposed(chance: &mut Chance, step: usize) -> Proposed {
     let (puts, forgets) = match chance.below(5) {
         0 => (vec![role], vec![FactKey::Session(7), key]),
         1 => (Vec::new(), vec![FactKey::Account(account), key]),
-        2 if chance.below(3) == 0 => {
+        2 if chance.below(2) == 0 => {
             let two = [1, 2].map(|number| AccountId(NonZeroU32::new(number).expect("not 0")));
-            (Vec::new(), vec![key, FactKey::Conversation(two)])
+            (Vec::new(), vec![FactKey::Conversation(two)])
         }
         2 => (Vec::new(), vec![key]),
         3 => (vec![Fact::Sanction(sanction)], vec![key]),

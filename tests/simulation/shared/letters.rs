@@ -46,6 +46,12 @@ pub(super) fn play(seed: u64, _trace: Trace) -> u64 {
     }
     // What waited too long is refused by then.
     game.scene.pass(320);
+    for side in [0, 1, 0, 1, 0, 1] {
+        let is_plain = game.chance.percent(50);
+        game.comes(side, is_plain);
+    }
+    // Where there are no members, the log is closed.
+    game.scene.pass(650);
     for side in 0..2 {
         game.comes(side, false);
         game.says(game.connections.len() - 1, &format!("end{side}"));
@@ -68,7 +74,9 @@ impl Game {
                 let gone = self.connections.remove(place);
                 self.scene.goes(gone.who);
             }
-            58..72 if self.connections.len() < 8 => {
+            // The log is closed where there are no members.
+            58..60 => self.scene.pass(650),
+            60..72 if self.connections.len() < 8 => {
                 let (side, is_plain) = (self.chance.below(2), self.chance.percent(30));
                 self.comes(side, is_plain);
             }
@@ -110,7 +118,9 @@ impl Game {
             self.scene
                 .sends(who, "send", &[("room", room), ("text", json!(text))]);
         }
-        self.scene.pass(self.chance.below(2) as u32);
+        if self.chance.percent(30) {
+            self.scene.turns();
+        }
     }
 
     fn judge(&self) {
