@@ -25,6 +25,7 @@ mod pages;
 mod presence;
 mod replies;
 mod saying;
+mod times;
 
 use super::facts::Facts;
 use super::link::{Fault, Link, Which};
@@ -94,6 +95,8 @@ enum Ask {
     },
     Change(Box<Proposed>),
     Beat,
+    /// How long scripts take.
+    Times,
     Claim(Box<NickClaims>),
     Sweep,
     Nodes {
@@ -389,6 +392,7 @@ impl Engine {
             | Ask::Changes { .. }
             | Ask::Change(_)
             | Ask::Beat
+            | Ask::Times
             | Ask::Claim(_)
             | Ask::Sweep
             | Ask::See(..)

@@ -106,6 +106,10 @@ pub struct Figures {
     pub epochs: u64,
     /// Of those, the ones with which entries were lost that it had.
     pub losses: u64,
+    /// Scripts that Redis has run since its start, for all servers, and the microseconds they took,
+    /// as of the last two seconds.
+    pub script_calls: u64,
+    pub script_micros: u64,
     /// Requests that were sent and not answered.
     pub under_way: usize,
     /// Entries that were sent and not numbered.

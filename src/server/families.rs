@@ -382,6 +382,16 @@ impl<N: Net> Server<N> {
             "Of those, the ones with which messages were lost that this server had.",
             figures.losses,
         );
+        page.counter(
+            "parlor_engine_scripts",
+            "Scripts that Redis has run since its start, for all servers.",
+            figures.script_calls,
+        );
+        page.counter(
+            "parlor_engine_script_seconds",
+            "Time that they took.",
+            figures.script_micros as f64 / 1e6,
+        );
         page.gauges(
             "parlor_engine_under_way",
             "What was sent to Redis and not answered.",

@@ -4,6 +4,8 @@
 
 use super::admin::{ask, get};
 use super::clients::{folder as source, installed};
+use super::nodes::{prepared, readiness};
+use super::redis::RedisServer;
 use super::store::{keeping, keeping_in};
 use super::support::{Client, Server, command, contains, eventually, finish, upgrade_request};
 use super::unix::Folder;
@@ -122,8 +124,11 @@ fn check_family(family: &str, kind: &str, samples: &[(&str, f64)]) {
 
 /// A server with a listener for monitors, and its address.
 fn with_listener(options: &[&str]) -> (Server, SocketAddr) {
-    let listen = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
-    let server = Server::spawn(command().args(listen).args(options), 1);
+    listens(command().args(["--listen", "127.0.0.1:0"]).args(options))
+}
+
+fn listens(command: &mut Command) -> (Server, SocketAddr) {
+    let server = Server::spawn(command.args(["--metrics-listen", "127.0.0.1:0"]), 1);
     let line = server.output_line();
     let address = line.strip_prefix("parlor shows its metrics at http://");
     let address = address.and_then(|rest| rest.strip_suffix("/metrics"));
@@ -136,6 +141,24 @@ fn fetch(address: SocketAddr, request: &str) -> (u16, String) {
     client.send(request.as_bytes());
     let response = client.response();
     (response.status, response.body)
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn scripts_of_redis_are_counted_and_timed() {
+    let redis = RedisServer::start("metrics-scripts", &[]);
+    let (server, address) = listens(&mut prepared(&redis));
+    eventually("the server has reached Redis", || readiness(&server) == 200);
+    let (mut ann, mut bob) = server.ann_and_bob();
+    ann.says("hello");
+    bob.hears_at_last("ann: hello");
+    eventually("Redis has told how long its scripts took", || {
+        let (status, text) = fetch(address, &get("/metrics"));
+        let metrics = parse(&text);
+        status == 200
+            && metrics.value("parlor_engine_scripts_total") >= 5.0
+            && metrics.value("parlor_engine_script_seconds_total") > 0.0
+    });
 }
 
 #[test]

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub(crate) const ALWAYS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const EVERY_SECOND: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
-pub(super) fn prepared(redis: &RedisServer) -> Command {
+pub(crate) fn prepared(redis: &RedisServer) -> Command {
     prepared_at(redis, "127.0.0.1:0")
 }
 
@@ -55,7 +55,7 @@ pub(super) fn started(command: &mut Command) -> Server {
     server
 }
 
-fn readiness(server: &Server) -> u16 {
+pub(crate) fn readiness(server: &Server) -> u16 {
     let mut client = Client::connect(server.address());
     client.send(b"GET /readyz HTTP/1.1\r\nHost: a.test\r\n\r\n");
     client.response().status

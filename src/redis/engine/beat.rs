@@ -118,6 +118,7 @@ impl Engine {
         let [since, before] = &mut self.leases.told;
         before.append(since);
         self.ask_beat(with_text);
+        self.ask_times();
     }
 
     fn ask_beat(&mut self, with_text: bool) {

@@ -109,6 +109,7 @@ impl Engine {
                 self.was_changed(&proposed, said);
             }
             Ask::Beat => self.has_beaten(value)?,
+            Ask::Times => self.times_came(value),
             Ask::Claim(claims) => self.has_claimed(&claims, value)?,
             Ask::Sweep => self.has_swept(value)?,
             Ask::Nodes { tag } => self.nodes_came(tag, value.list().ok_or_else(unclear)?),
@@ -169,6 +170,8 @@ impl Engine {
             Ask::Beat => self.beat_failed(why),
             Ask::Claim(claims) => self.claim_failed(&claims, why),
             Ask::Sweep => self.sweep_failed(why),
+            // A user who may not ask for it sees no times.
+            Ask::Times => {}
             Ask::Present((id, _)) => self.not_presented(id),
             Ask::Refill { .. }
             | Ask::Tops(_)
@@ -248,7 +251,7 @@ impl Engine {
             Ask::Sweep => self.sweep(true),
             Ask::See(id, place) => self.see(id, place, true),
             Ask::Present(room) => self.present_again(room),
-            Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Load => {}
+            Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Times | Ask::Load => {}
         }
     }
 
