@@ -15,7 +15,8 @@ use crate::id::{RoomId, Seq, Tick};
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How long drafts wait while the link is lost: 30 s. Then they are refused.
+/// How long a draft waits, from when it was handed over, while the link is lost: 30 s. Then it is
+/// refused.
 pub const CUT_OFF_TICKS: u32 = 30 * 10;
 
 /// What is known of a shared engine.
@@ -25,9 +26,11 @@ pub(super) struct Engine {
     tag: u64,
     /// Drafts that were not answered, in the order in which they were handed over.
     under_way: BTreeMap<u64, Unnumbered>,
+    /// When each of them was handed over first: later ones no earlier.
+    since: BTreeMap<u64, Tick>,
     bytes: usize,
     /// Changes of the registry that were not answered, by number.
-    changes: BTreeMap<u64, Proposed>,
+    changes: BTreeMap<u64, (Proposed, Tick)>,
     /// The newest epochs of each room, oldest first, and where each began.
     epochs: BTreeMap<RoomId, VecDeque<(EpochInfo, Seq)>>,
     cut_off_since: Option<Tick>,
@@ -56,6 +59,7 @@ impl Engine {
             salt,
             tag: 0,
             under_way: BTreeMap::new(),
+            since: BTreeMap::new(),
             bytes: 0,
             changes: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -128,15 +132,27 @@ impl Engine {
         self.cut_off_since.is_some()
     }
 
-    /// When what waits for the link is to be refused.
+    /// When the first of what waits for the link is to be refused.
     pub(super) fn due(&self) -> Option<Tick> {
-        let waits = !self.under_way.is_empty() || !self.changes.is_empty();
-        let since = self.cut_off_since.filter(|_| waits)?;
-        Some(since + CUT_OFF_TICKS)
+        [self.draft_due(), self.change_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn draft_due(&self) -> Option<Tick> {
+        let since = self.since.values().next().filter(|_| self.is_cut_off())?;
+        Some(*since + CUT_OFF_TICKS)
+    }
+
+    fn change_due(&self) -> Option<Tick> {
+        let (_, since) = self.changes.values().next().filter(|_| self.is_cut_off())?;
+        Some(*since + CUT_OFF_TICKS)
     }
 
     fn remove(&mut self, tag: u64) -> Option<RoomId> {
         let draft = self.under_way.remove(&tag)?;
+        self.since.remove(&tag);
         self.bytes -= held_bytes(&draft);
         Some(draft.room)
     }
@@ -144,6 +160,8 @@ impl Engine {
     pub(super) fn check_invariants(&self) {
         let bytes: usize = self.under_way.values().map(held_bytes).sum();
         assert_eq!(bytes, self.bytes);
+        assert!(self.since.keys().eq(self.under_way.keys()));
+        assert!(self.since.values().is_sorted());
         let newest = self.under_way.last_key_value();
         assert!(newest.is_none_or(|(tag, _)| *tag <= self.tag));
     }
@@ -217,6 +235,7 @@ impl Log {
         engine.tag = tag;
         engine.bytes += bytes;
         engine.under_way.insert(tag, unnumbered.clone());
+        engine.since.insert(tag, now);
         if !engine.is_cut_off() {
             self.outgoing.push(Request::Number(Box::new(unnumbered)));
         }
@@ -345,8 +364,8 @@ impl Log {
         }
         if is_up {
             engine.cut_off_since = None;
-            let changes = engine.changes.values().cloned();
-            let changes = changes.map(|change| Request::Propose(Box::new(change)));
+            let changes = engine.changes.values();
+            let changes = changes.map(|(change, _)| Request::Propose(Box::new(change.clone())));
             // By what the first was judged: where one is to be judged again, those that follow it
             // are as well, and none of them overtakes it.
             let first = engine.under_way.values().next();
@@ -393,7 +412,7 @@ impl Log {
     /// the link was lost: to be refused all the same, for nothing is known of it.
     pub fn give_up(&mut self) -> Option<u64> {
         let engine = self.engine.as_ref()?;
-        engine.due().filter(|due| *due <= self.now)?;
+        engine.draft_due().filter(|due| *due <= self.now)?;
         let tag = *engine.under_way.first_key_value()?.0;
         self.was_answered(tag);
         Some(tag)
@@ -403,13 +422,13 @@ impl Log {
     /// [`super::Answer::Changed`] or [`super::Answer::NotChanged`] follows, or
     /// [`Log::give_up_change`] has it.
     pub(super) fn propose(&mut self, change: Change, seen: Option<Version>) {
+        let now = self.now;
         let Some(engine) = &mut self.engine else {
             return;
         };
         let proposed = Proposed { change, seen };
-        engine
-            .changes
-            .insert(proposed.change.number, proposed.clone());
+        let waits = (proposed.clone(), now);
+        engine.changes.insert(proposed.change.number, waits);
         if !engine.is_cut_off() {
             self.outgoing.push(Request::Propose(Box::new(proposed)));
         }
@@ -433,7 +452,7 @@ impl Log {
     /// [`Log::give_up`].
     pub fn give_up_change(&mut self) -> Option<u64> {
         let engine = self.engine.as_mut()?;
-        engine.due().filter(|due| *due <= self.now)?;
+        engine.change_due().filter(|due| *due <= self.now)?;
         engine.changes.pop_first().map(|(number, _)| number)
     }
 

@@ -676,6 +676,32 @@ fn change_that_has_waited_for_30_seconds_is_refused() {
     assert_eq!(scene.engine.changes_like("ban"), 0);
 }
 
+/// Not from when the link was lost last.
+#[test]
+fn what_is_not_answered_is_refused_30_seconds_after_it_was_handed_over() {
+    let (mut scene, ann, _) = operator_and_member();
+    scene.engine.loses_drafts(0, true);
+    let said = scene.says(ann, "hello");
+    scene.pass(100);
+    scene.engine.links(0, false);
+    scene.turns();
+    let banned = scene.asks(ann, "ban", &nick("mallory"));
+    scene.pass(100);
+    scene.engine.links(0, true);
+    scene.turns();
+    scene.engine.links(0, false);
+    scene.pass(CUT_OFF_TICKS - 205);
+    assert_eq!(scene.answer(ann, said), None);
+    scene.pass(10);
+    assert_eq!(scene.answer(ann, said), Some("store_unavailable"));
+    assert_eq!(scene.answer(ann, banned), None);
+    scene.engine.loses_drafts(0, false);
+    scene.engine.links(0, true);
+    scene.turns();
+    assert_eq!(scene.answer(ann, banned), Some("ok"));
+    assert_eq!(scene.messages(ann), []);
+}
+
 #[test]
 fn facts_that_are_read_again_are_made_here_and_those_that_are_gone_are_not() {
     let (mut scene, ann, _) = operator_and_member();
