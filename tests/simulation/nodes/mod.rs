@@ -20,16 +20,14 @@ mod world;
 /// The games of a test run.
 const SEEDS: u64 = 300;
 
-/// Seeds that once failed, and the fault that each found.
-const FOUND: [u64; 4] = [
-    // Where Redis was emptied and asked by a server that knew less, numbers of epochs fell.
-    116,
-    // An entry of a lost epoch was not answered where the new epoch was published and not asked for.
-    4_308,
-    // A room was closed before its log knew that the link was back: Redis kept its members.
-    15, // A server died whose lease a server never saw that had read its members.
-    487,
-];
+/// Seeds that once failed, and the fault that each found:
+///
+/// - 116: where Redis was emptied and asked by a server that knew less, numbers of epochs fell.
+/// - 4308: an entry of a lost epoch was not answered where the new epoch was published and not
+///   asked for.
+/// - 15: a room was closed before its log knew that the link was back: Redis kept its members.
+/// - 487: a server died whose lease a server never saw that had read its members.
+const FOUND: [u64; 4] = [116, 4_308, 15, 487];
 
 #[test]
 fn servers_of_one_redis_agree_whatever_happens() {
@@ -39,16 +37,14 @@ fn servers_of_one_redis_agree_whatever_happens() {
 /// The games of a test run with whole servers.
 const SERVER_SEEDS: u64 = 60;
 
-/// Seeds that once failed, and the fault that each found.
-const SERVERS_FOUND: [u64; 4] = [
-    // Members of a server stayed whose lease had ended before that of the one that saw them began.
-    63,
-    // Members that were told before the lease of their server were removed and not told again.
-    122,
-    // So were those of a server whose lease was over and not ended before it was extended.
-    621, // A client that lost its nick was not told which one it has.
-    2_585,
-];
+/// Seeds that once failed, and the fault that each found:
+///
+/// - 63: members of a server stayed whose lease had ended before that of the one that saw them
+///   began.
+/// - 122: members that were told before the lease of their server were removed and not told again.
+/// - 621: so were those of a server whose lease was over and not ended before it was extended.
+/// - 2585: a client that lost its nick was not told which one it has.
+const SERVERS_FOUND: [u64; 4] = [63, 122, 621, 2_585];
 
 #[test]
 fn programs_have_one_history_whatever_happens_to_servers_and_redis() {
