@@ -270,8 +270,7 @@ export function createChat({ world, storage, url, onChange, diagnose }) {
   }
 
   function errorWithoutRequest({ code, message, nick }) {
-    // It was lost to a user of another server.
-    const isLost = nick && nick !== state.nick;
+    const isLost = naming.isLost(nick);
     if (isLost) naming.is(nick);
     if (isLost || !naming.isAbout({ code, message })) say("error", { code, message });
   }

@@ -54,6 +54,12 @@ export function createNaming({ world, connection, storage, state, save, onChange
     return true;
   }
 
+  /** Whether the server has given this nick in the place of one that a user of another server has now.
+   * That of the greeting is no such one. */
+  function isLost(nick) {
+    return Boolean(nick) && isReady() && nick !== state.nick && nick !== greeting?.nick;
+  }
+
   /** The nick that is wanted could not be had. It is asked for again if only another has it. */
   function refused(why) {
     const wanted = tab.nick;
@@ -128,7 +134,7 @@ export function createNaming({ world, connection, storage, state, save, onChange
   }
 
   return {
-    wish, greeted, settled, resumed, isAbout, is, rename,
+    wish, greeted, settled, resumed, isAbout, isLost, is, rename,
     lost: () => clearTimeout(timer),
     /** Those that the next entry of this person may have. */
     possible: () => [state.nick, ...asked],
