@@ -1,6 +1,6 @@
 //! Conversations of two accounts of which another server has numbered an entry: the log of one is
 //! opened where a connection of either is, and these are shown what came since. Knows no key of the
-//! engine; who is shown what of an open log is in `direct.rs`.
+//! engine; what clients are shown of an open log is in `direct.rs`.
 //!
 //! A log that is open needs no hint: all that is numbered comes by itself.
 
@@ -83,7 +83,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// The facts say that one who is here has not seen an entry.
+    /// By the facts, an account that is connected here has not seen an entry.
     fn is_unseen(&mut self, pair: Pair, seq: Seq, now: Tick) {
         match self.log.find(&pair.name()) {
             Some(room) if self.log.head(room) < seq || self.hints.has(room) => {}

@@ -324,7 +324,7 @@ pub(crate) struct SimNet {
     listening: bool,
     /// Why the server cannot connect to others; `None`: it can.
     pub(crate) undialed: Option<&'static str>,
-    /// Connections that it has made and that nobody serves yet: the link and the socket of each.
+    /// Connections that it has made since they were taken last: the link and the socket of each.
     dialed: Vec<(usize, usize)>,
     /// Accepting fails until this moment.
     exhausted_until: Tick,

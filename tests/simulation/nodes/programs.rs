@@ -27,7 +27,7 @@ const BUSY_STEPS: usize = 150;
 const QUIET_TICKS: u32 = 900;
 /// More than the programs say.
 const MANY_ENTRIES: u32 = 100_000;
-/// No request of a program has this number but the question who is there.
+/// The number of the request `who`, which no other request has.
 const WHO: u64 = 1 << 40;
 
 struct Game {
@@ -355,16 +355,8 @@ impl Game {
         assert_eq!(present.len(), truth.len(), "a message is there twice");
         let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
         for program in &self.programs {
-            let number = program.number;
-            assert!(program.is_member, "{number} is there at the end");
-            assert!(program.is_up, "{number} was shown that the link is back");
-            assert_eq!(program.open.len(), 0, "{number} waits: {:?}", program.open);
-            if let Some((head, _)) = truth.last_key_value() {
-                assert_eq!(program.position, *head, "{number} is at the head");
-            }
-            for (seq, text) in program.shown.range(oldest..) {
-                assert_eq!(truth.get(seq), Some(text), "{number} shows {seq}");
-            }
+            let head = truth.last_key_value().map(|(head, _)| *head);
+            program.check_end(&truth, head.unwrap_or(program.position));
             self.all_are_there(program);
             for (text, seq) in &program.acked {
                 let is_there = *seq < oldest || truth.get(seq) == Some(text);

@@ -233,20 +233,8 @@ impl Game {
         let truth: BTreeMap<u64, String> = texts.collect();
         let once: BTreeSet<&String> = truth.values().collect();
         assert_eq!(once.len(), truth.len(), "a message is there twice");
-        let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
         for program in &self.programs {
-            let number = program.number;
-            assert!(program.is_member, "{number} is there at the end");
-            assert!(program.is_up, "{number} was shown that the link is back");
-            assert_eq!(program.open.len(), 0, "{number} waits: {:?}", program.open);
-            assert_eq!(
-                program.position,
-                u64::from(room.head().0),
-                "{number} is at the head"
-            );
-            for (seq, text) in program.shown.range(oldest..) {
-                assert_eq!(truth.get(seq), Some(text), "{number} shows {seq}");
-            }
+            program.check_end(&truth, u64::from(room.head().0));
             for (text, seq) in &program.acked {
                 let is_there = truth.get(seq) == Some(text);
                 let is_gone = self.lost.contains(text);

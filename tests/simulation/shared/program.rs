@@ -30,7 +30,7 @@ pub(crate) struct Program {
     pub(crate) next: u64,
     pub(crate) is_up: bool,
     pub(crate) nick: String,
-    /// The last answer to the question who is there.
+    /// The last answer to the request `who`.
     pub(crate) members: Option<Value>,
 }
 
@@ -127,6 +127,19 @@ impl Program {
     fn says_again(&self) -> Vec<String> {
         let open = self.open.iter();
         open.map(|(id, text)| said(*id, text)).collect()
+    }
+
+    /// It is there at the end, nothing waits, and it shows what is kept.
+    pub(crate) fn check_end(&self, truth: &BTreeMap<u64, String>, head: u64) {
+        let number = self.number;
+        assert!(self.is_member, "{number} is there at the end");
+        assert!(self.is_up, "{number} was shown that the link is back");
+        assert_eq!(self.open.len(), 0, "{number} waits: {:?}", self.open);
+        assert_eq!(self.position, head, "{number} is at the head");
+        let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
+        for (seq, text) in self.shown.range(oldest..) {
+            assert_eq!(truth.get(seq), Some(text), "{number} shows {seq}");
+        }
     }
 
     /// Fewer wait for an answer than may.
