@@ -233,16 +233,20 @@ fn members_that_were_removed_when_a_lease_was_over_are_told_again_when_it_is_ext
 
 #[test]
 fn members_that_were_told_before_the_lease_on_a_link_are_told_again() {
-    for ticks in 0..30 {
-        let mut scene = Scene::new();
-        scene.world.server().is_full = true;
-        scene.later(LEASE_TICKS + SOON);
-        scene.world.drops(0, Which::Commands);
-        scene.later(SOON);
-        scene.world.server().is_full = false;
-        scene.later(ticks);
-        scene.opens(2);
-        scene.later(SOON);
-        assert_eq!(scene.knows(2), ["ann", "bob"], "after {ticks} ticks");
+    // Members are told each second and the lease is extended every two: one is before the other.
+    for wait in 0..20 {
+        for ticks in [3, 8, 13] {
+            let mut scene = Scene::new();
+            scene.world.server().is_full = true;
+            scene.later(LEASE_TICKS + SOON);
+            scene.world.drops(0, Which::Commands);
+            scene.later(SOON + wait);
+            scene.world.server().is_full = false;
+            scene.later(ticks);
+            scene.opens(2);
+            scene.later(SOON);
+            let known = scene.knows(2);
+            assert_eq!(known, ["ann", "bob"], "after {wait} and {ticks} ticks");
+        }
     }
 }
