@@ -5,7 +5,7 @@
 //!
 //! The engine is told which server holds a key, not which user: among the users of this server the
 //! chat decides, so that a key is needed here or not. With the key goes the session of the client:
-//! who proves by a token that it is the same has the nick at another server at once.
+//! a client that proves by a token that the session is its own has the nick at another server at once.
 
 use super::Server;
 use super::ask::Asking;
@@ -36,8 +36,8 @@ pub(super) struct Claims {
     renaming: BTreeMap<ConnId, Renaming>,
     /// Clients that go on with the session of a connection to another server.
     resuming: BTreeMap<ConnId, Resuming>,
-    /// Nicks that programs have wished for and another server holds: theirs if they prove that they
-    /// are who has it.
+    /// Nicks that programs have wished for and another server holds: theirs if they prove that the
+    /// session that has it is their own.
     wished: BTreeMap<ConnId, String>,
     /// To be claimed with the next batch.
     queue: Vec<Claimed>,

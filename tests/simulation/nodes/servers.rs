@@ -2,12 +2,13 @@
 //! its own simulated network. Knows no rule and no client.
 
 use super::super::net::{self, SimNet};
+use super::super::shared::engine::keeping;
 use super::super::shared::scene::config;
 use super::redis::model::Data;
 use super::world::World;
 use crate::chance::Chance;
 use parlor::id::Tick;
-use parlor::log::{EpochInfo, Keeping, Started, StoredRoom};
+use parlor::log::EpochInfo;
 use parlor::net::Net;
 use parlor::net::dial::Target;
 use parlor::redis::{Engine, Settings, Which, desk};
@@ -71,17 +72,7 @@ impl Servers {
             epoch: chance.next() as u32 | 1,
             salt: chance.next() as u32,
         };
-        let keeping = Keeping {
-            started: Started {
-                epoch: epoch.epoch,
-                epochs: vec![epoch],
-                next_room: StoredRoom(1),
-                session_key: [7; 32],
-                registry: Default::default(),
-            },
-            store: Some(Box::new(desk)),
-            is_shared: true,
-        };
+        let keeping = keeping(Box::new(desk), epoch);
         let mut config = config();
         config.log.tail_bytes = [4_000, 4 << 20][chance.below(2)];
         let mut server = Server::new(config, net, 100, chance.next(), keeping);

@@ -257,6 +257,21 @@ pub(crate) struct Engine {
     pub(crate) numbered: u64,
 }
 
+/// What a server keeps of a shared engine, which is behind this end of the log's seam.
+pub(crate) fn keeping(store: Box<dyn Store>, epoch: EpochInfo) -> Keeping {
+    Keeping {
+        started: Started {
+            epoch: epoch.epoch,
+            epochs: vec![epoch],
+            next_room: StoredRoom(1),
+            session_key: [7; 32],
+            registry: Snapshot::default(),
+        },
+        store: Some(store),
+        is_shared: true,
+    }
+}
+
 impl Engine {
     pub(crate) fn new() -> Self {
         Self {
@@ -305,17 +320,7 @@ impl Engine {
             epoch: chance.next() as u32,
             salt: chance.next() as u32,
         };
-        Keeping {
-            started: Started {
-                epoch: epoch.epoch,
-                epochs: vec![epoch],
-                next_room: StoredRoom(1),
-                session_key: [7; 32],
-                registry: Snapshot::default(),
-            },
-            store: Some(Box::new(store)),
-            is_shared: true,
-        }
+        keeping(Box::new(store), epoch)
     }
 
     pub(crate) fn head(&self, name: &str) -> u32 {

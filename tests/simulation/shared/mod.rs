@@ -3,7 +3,7 @@
 
 mod accounts;
 mod direct;
-mod engine;
+pub(super) mod engine;
 mod game;
 mod letters;
 mod members;
