@@ -104,17 +104,15 @@ impl Chat {
     }
 
     pub(super) fn list_rooms(&self, id: ConnId, page: Option<Page<'_>>, effects: &mut Effects) {
-        let occupied = self.rooms.iter();
-        let occupied = occupied
+        let here = self.rooms.iter();
+        let here = here
             .filter(|(_, room)| room.direct.is_none())
             .filter(|(room, known)| self.is_shown(id, Some(*room), &known.name))
             .map(|(id, room)| {
-                (
-                    &room.name,
-                    (room.people() + self.count_elsewhere(id)) as u32,
-                )
+                let count = room.people() + self.count_elsewhere(id);
+                (&room.name, count as u32)
             });
-        let mut rooms = occupied.chain(self.empty_rooms(id).map(|name| (name, 0)));
+        let mut rooms = here.chain(self.other_rooms(id));
         let (rooms, more) = match page {
             None => {
                 let listed: Vec<(&SmolStr, u32)> = rooms.by_ref().take(ROOMS_MAX).collect();
@@ -139,14 +137,17 @@ impl Chat {
         u32::try_from(self.rooms.slots()).unwrap_or(u32::MAX)
     }
 
-    /// The rooms with an owner that have no members now, as far as a user is shown them.
-    fn empty_rooms(&self, id: ConnId) -> impl Iterator<Item = &SmolStr> {
+    /// Rooms that have members at other servers alone, and those with an owner that have none now,
+    /// as far as a user is shown them.
+    fn other_rooms(&self, id: ConnId) -> impl Iterator<Item = (&SmolStr, u32)> {
         let owned = self.registry.owned_rooms();
-        let occupied: BTreeSet<&SmolStr> = match owned.len() {
-            0 => BTreeSet::new(),
-            _ => self.rooms.iter().map(|(_, room)| &room.name).collect(),
-        };
-        owned.filter(move |name| !occupied.contains(name) && self.is_shown(id, None, name))
+        let mut here = BTreeSet::new();
+        if owned.len() + self.rooms_elsewhere_count() > 0 {
+            here.extend(self.rooms.iter().map(|(_, room)| &room.name));
+        }
+        let owned = owned.filter(|name| !self.has_room_elsewhere(name));
+        let others = self.rooms_elsewhere().chain(owned.map(|name| (name, 0)));
+        others.filter(move |(name, _)| !here.contains(name) && self.is_shown(id, None, name))
     }
 }
 

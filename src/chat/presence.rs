@@ -91,6 +91,7 @@ impl Chat {
         let (nick, dialect, account) = (user.nick.clone(), user.dialect, user.account);
         let listing = self.names_in(room, PRESENT_MAX, Some(id));
         let is_double = account.is_some_and(|account| self.is_elsewhere(account, id, room));
+        self.will_count_called(room, name);
         let entered = self.rooms.enter(room, name);
         let (position, moved) = entered.add(id);
         entered.speakers[usize::from(dialect)] += 1;
@@ -175,6 +176,7 @@ impl Chat {
             return false;
         };
         let is_double = account.is_some_and(|account| self.is_elsewhere(account, id, room));
+        self.will_count(room);
         let Some(left) = self.rooms.get_mut(room) else {
             return false;
         };

@@ -3,6 +3,7 @@
 mod direct;
 mod elsewhere;
 mod grudges;
+mod list;
 mod order;
 
 use super::*;

@@ -10,7 +10,7 @@ use super::store::{
 };
 use super::{AppendRefused, ERAS_MAX, Log, Since, written};
 use crate::chat::registry::Change;
-use crate::chat::{Content, Draft, Moves};
+use crate::chat::{Content, Counts, Draft, Moves};
 use crate::id::{RoomId, Seq, Tick};
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::{BTreeMap, VecDeque};
@@ -381,7 +381,10 @@ impl Log {
             let is_kept = |request: &Request| {
                 !matches!(
                     request,
-                    Request::Number(_) | Request::Propose(_) | Request::Present { .. }
+                    Request::Number(_)
+                        | Request::Propose(_)
+                        | Request::Present { .. }
+                        | Request::Count(_)
                 )
             };
             self.outgoing.retain(is_kept);
@@ -400,6 +403,14 @@ impl Log {
         if self.is_open(room) && self.is_numbered_later(room) && !self.is_cut_off() {
             let moves = Box::new(moves);
             self.outgoing.push(Request::Present { room, moves });
+        }
+    }
+
+    /// Hands over what has changed of the rooms in which this server has members. Nothing while the
+    /// link is lost: the engine asks for all of them when it is back.
+    pub fn count(&mut self, counts: Counts) {
+        if self.is_shared() && !self.is_cut_off() {
+            self.outgoing.push(Request::Count(Box::new(counts)));
         }
     }
 

@@ -1006,7 +1006,9 @@ impl Log {
             | Answer::Link { .. }
             | Answer::Sighted { .. }
             | Answer::Hint { .. }
-            | Answer::MembersWanted { .. } => Some(Notification::Engine(answer)),
+            | Answer::MembersWanted { .. }
+            | Answer::RoomsSighted(_)
+            | Answer::RoomsWanted => Some(Notification::Engine(answer)),
         }
     }
 

@@ -5,7 +5,7 @@
 use super::nodes::{NodesAnswer, NodesRequest};
 use crate::carry::carried;
 use crate::chat::registry::{AuditRow, Change, Snapshot};
-use crate::chat::{Draft, Entry, Moves, Role, Sighting};
+use crate::chat::{Counts, Draft, Entry, Moves, Role, RoomsSighting, Sighting};
 use crate::histogram::Histogram;
 use crate::id::{Millis, RoomId, Seq};
 use smol_str::SmolStr;
@@ -155,6 +155,9 @@ pub enum Request {
     /// The members that this server has in an open room have changed: of a shared engine alone, and
     /// not handed over while the link is down. Not answered; see [`Answer::MembersWanted`].
     Present { room: RoomId, moves: Box<Moves> },
+    /// The rooms in which this server has members have changed, or how many: as [`Request::Present`];
+    /// see [`Answer::RoomsWanted`].
+    Count(Box<Counts>),
 }
 
 /// How much a store keeps. 0 is no limit.
@@ -448,6 +451,11 @@ pub enum Answer {
     MembersWanted {
         room: RoomId,
     },
+    /// Of a shared engine: rooms in which other servers have members.
+    RoomsSighted(RoomsSighting),
+    /// A shared engine may have lost in which rooms this server has members: all are to be named
+    /// again. Comes whenever the link is there as well.
+    RoomsWanted,
 }
 
 /// What the store has of a room.

@@ -18,6 +18,7 @@
 
 mod beat;
 mod facts;
+mod list;
 mod missing;
 mod nicks;
 mod opening;
@@ -39,6 +40,7 @@ use crate::chat::Sighting;
 use crate::id::{RoomId, Seq, Tick};
 use crate::log::{Answer, NickClaims, NodesRequest, Proposed, Request, Store, Unnumbered};
 use beat::Leases;
+use list::List;
 use nicks::Sweep;
 use pages::read_failed;
 use smol_str::SmolStr;
@@ -56,6 +58,10 @@ const TOPS_STEPS: usize = 10;
 const AGAIN_TICKS: u32 = 10;
 /// A page that is read for what is missing: its entries are bounded already.
 const REFILL_BYTES: u32 = 1 << 20;
+
+/// For so long after a new process of Redis was found, members and rooms stay that it does not know: a
+/// lease.
+const GRACE_TICKS: u32 = 100;
 
 /// Why a page of a room that was closed does not come.
 const CLOSED: &str = "the room was closed";
@@ -104,6 +110,8 @@ enum Ask {
     },
     See(RoomId, Place),
     Present((RoomId, SmolStr)),
+    SeeList(Place),
+    Count,
     /// Scripts are loaded again: nothing depends on the answer.
     Load,
 }
@@ -143,6 +151,7 @@ pub struct Engine {
     closed: Vec<(RoomId, SmolStr)>,
     /// Rooms of whose members a new Redis may not know all, until then.
     ending: VecDeque<(Tick, RoomId)>,
+    list: List,
     answers: Vec<Answer>,
     reports: Vec<Report>,
     figures: Figures,
@@ -180,6 +189,7 @@ impl Engine {
             untold: Vec::new(),
             closed: Vec::new(),
             ending: VecDeque::new(),
+            list: List::default(),
             answers: vec![Answer::Link {
                 is_up: false,
                 why: String::from("Redis was not reached yet"),
@@ -259,6 +269,7 @@ impl Engine {
             self.beat_due(),
             self.sweep_due(),
             self.grace_due(),
+            self.list_due(),
         ];
         links.chain(others.into_iter().flatten()).min()
     }
@@ -272,6 +283,7 @@ impl Engine {
             }
         }
         self.end_grace();
+        self.end_list();
         if self.beat_due().is_some_and(|due| due <= now) {
             self.beat(false);
         }
@@ -344,6 +356,7 @@ impl Engine {
         self.facts.cut();
         self.untold.clear();
         self.ending.clear();
+        self.list = List::default();
         for room in self.rooms.each_mut() {
             room.cut();
         }
@@ -396,6 +409,8 @@ impl Engine {
             | Ask::Claim(_)
             | Ask::Sweep
             | Ask::See(..)
+            | Ask::SeeList(_)
+            | Ask::Count
             | Ask::Load => {}
         }
     }
@@ -429,6 +444,7 @@ impl Engine {
             why: format!("connected to {version}"),
         });
         self.subscribe_facts();
+        self.begin_list();
     }
 
     // Requests of the log
@@ -459,6 +475,7 @@ impl Engine {
                 self.read(room, read, false);
             }
             Request::Present { room, moves } => self.present(room, moves),
+            Request::Count(counts) => self.count(&counts),
             Request::Keys { session } => self.ask_keys(session),
             Request::Nodes(NodesRequest::List { tag }) => self.ask_nodes(tag),
             Request::Nodes(NodesRequest::Claim(claims)) => self.claim(claims, false),

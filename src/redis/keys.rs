@@ -62,6 +62,7 @@ pub(super) fn not_offered(request: Request) -> Option<Answer> {
         | Request::Nodes(_)
         | Request::Read { .. }
         | Request::Present { .. }
+        | Request::Count(_)
         | Request::Keys { .. } => None,
     }
 }

@@ -1,22 +1,21 @@
-//! What is said of members: differences as they are published, and the pages of the script `see`.
+//! What is said of members: differences as they are published, and members as they are kept.
 //! Owns the layout; knows no room. Nicks that no member can have are left out.
 //!
-//! A difference is a line `<server> <f><l>`, where f and l are 1 if all members follow and if all
-//! are named with it, and then a line a nick: `+a` or `+g` and one that came, with the nick before
+//! Behind its head a difference has a line a nick: `+a` or `+g` and one that came, with the nick before
 //! behind a tab, or `-` and one that left.
 
-use super::resp::{List, Value};
-use super::scripts::{Place, node_name, node_of};
+use super::told::{Head, read_head};
 use crate::chat::{Came, Moves, Nick};
-use smol_str::SmolStr;
 
 /// A difference as it is published.
 pub fn encode(node: u64, moves: &Moves) -> Vec<u8> {
-    let mut text = String::with_capacity(32 + 16 * (moves.came.len() + moves.left.len()));
-    text.push_str(&node_name(node));
-    text.push(' ');
-    text.push(digit(moves.is_first));
-    text.push(digit(moves.is_last));
+    let head = Head {
+        node,
+        is_first: moves.is_first,
+        is_last: moves.is_last,
+    };
+    let mut text = head.to_string();
+    text.reserve(16 * (moves.came.len() + moves.left.len()));
     for came in &moves.came {
         text.push_str(if came.has_account { "\n+a" } else { "\n+g" });
         text.push_str(came.nick.as_str());
@@ -32,19 +31,12 @@ pub fn encode(node: u64, moves: &Moves) -> Vec<u8> {
     text.into_bytes()
 }
 
-const fn digit(is: bool) -> char {
-    if is { '1' } else { '0' }
-}
-
 /// The other way. `None`: it is none.
 pub fn decode(message: &[u8]) -> Option<(u64, Moves)> {
-    let mut lines = str::from_utf8(message).ok()?.split('\n');
-    let (name, flags) = lines.next()?.split_once(' ')?;
-    let node = node_of(name.as_bytes())?;
-    let (first, last) = flags.split_at_checked(1)?;
+    let (head, lines) = read_head(message)?;
     let mut moves = Moves {
-        is_first: first == "1",
-        is_last: last == "1",
+        is_first: head.is_first,
+        is_last: head.is_last,
         ..Moves::default()
     };
     for line in lines {
@@ -64,53 +56,16 @@ pub fn decode(message: &[u8]) -> Option<(u64, Moves)> {
             }));
         }
     }
-    Some((node, moves))
+    Some((head.node, moves))
 }
 
-/// A page of what is kept.
-#[derive(Debug)]
-pub(super) struct Page {
-    /// Where to go on; `None`: that was all.
-    pub(super) next: Option<Place>,
-    /// Redis is a new process, or has lost its keys: servers may still tell of their members.
-    pub(super) has_grace: bool,
-    pub(super) members: Vec<(u64, Vec<Came>)>,
-}
-
-impl Page {
-    pub(super) fn read(value: Value<'_>) -> Option<Self> {
-        let mut list = value.list()?;
-        let place = (word(list.next()?)?, word(list.next()?)?);
-        let has_grace = list.next()?.text()? == b"1";
-        let mut members = Vec::new();
-        while let (Some(name), Some(pairs)) = (list.next(), list.next()) {
-            let node = node_of(name.text()?)?;
-            members.push((node, read_pairs(pairs.list()?)));
-        }
-        Some(Self {
-            next: Some(place).filter(|(name, _)| !name.is_empty()),
-            has_grace,
-            members,
-        })
-    }
-}
-
-fn word(value: Value<'_>) -> Option<SmolStr> {
-    str::from_utf8(value.text()?).ok().map(SmolStr::new)
-}
-
-fn read_pairs(mut pairs: List<'_>) -> Vec<Came> {
-    let mut members = Vec::new();
-    while let (Some(nick), Some(flag)) = (pairs.next(), pairs.next()) {
-        let nick = nick.text().and_then(|nick| str::from_utf8(nick).ok());
-        let nick = nick.and_then(|nick| Nick::parse(nick).ok());
-        members.extend(nick.map(|nick| Came {
-            nick,
-            has_account: flag.text() == Some(b"a"),
-            was: None,
-        }));
-    }
-    members
+/// A member of a page: its nick, and the flag.
+pub(super) fn kept(nick: &str, flag: &str) -> Option<Came> {
+    Some(Came {
+        nick: Nick::parse(nick).ok()?,
+        has_account: flag == "a",
+        was: None,
+    })
 }
 
 #[cfg(test)]

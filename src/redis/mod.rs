@@ -4,8 +4,8 @@
 //! - [`resp`]: the protocol. [`scripts`]: what Redis runs, and the names of its keys.
 //! - `link`: one of the two connections, from the handshake on. `messages`: what the scripts say.
 //! - `facts`: how far the registry has come. `change`: changes of it as bytes.
-//! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes, and `members`:
-//!   members of rooms.
+//! - `rooms`: what came of each room and what is missing. `entry`: entries as bytes, and so `members`
+//!   of rooms and `counts` of them; `told`: what both have in common.
 //! - [`engine`]: all of it together, behind the log's seam. [`Desk`]: the seam for a loop that owns
 //!   the engine and its sockets.
 //!
@@ -14,6 +14,7 @@
 //! differs) begins a new epoch in each room, so that what it lost is noticed and told.
 
 mod change;
+pub mod counts;
 mod desk;
 pub mod engine;
 pub mod entry;
@@ -27,6 +28,7 @@ pub mod resp;
 mod rooms;
 pub mod scripts;
 mod settings;
+mod told;
 
 pub use change::{Words, fact};
 pub use desk::{Counter, Desk, desk};

@@ -16,14 +16,16 @@
 //! | `p:run`, `p:grace` | run id of the Redis that was asked last, when its grace ends |
 //! | `p:{room}:n` | hash: the servers that have members in the room, and the run id they told |
 //! | `p:{room}:n:<server>` | hash: those members by nick: `a` of an account, `g` of a guest |
+//! | `p:rooms` | hash: the servers that have members in rooms, and the run id they told |
+//! | `p:rooms:<server>` | hash: how many members, by the names of the rooms |
 //!
-//! Entries and new epochs are published on `p:{room}:c`, what changes of the members on `p:{room}:p`,
-//! changes of the registry on `p:changes`, and that something was said in a conversation of two on
-//! `p:direct`: its number, and the name of the log.
+//! Entries and new epochs are published on `p:{room}:c`, what changes of the members on `p:{room}:p`
+//! and of the rooms with members on `p:rooms`, changes of the registry on `p:changes`, and that
+//! something was said in a conversation of two on `p:direct`: its number, and the name of the log.
 
 use super::change::Words;
 use super::resp::{Command, command};
-use crate::chat::Moves;
+use crate::chat::{Counts, Moves, Nick};
 use crate::id::Millis;
 use crate::log::{Key, NickClaims, Proposed, Unnumbered};
 use smol_str::{SmolStr, format_smolstr};
@@ -125,6 +127,9 @@ const FACTS: &str = "p:facts";
 pub const CHANGES_CHANNEL: &str = "p:changes";
 /// Where it is published that a conversation has an entry more.
 pub const HINTS_CHANNEL: &str = "p:direct";
+/// The servers that have members in rooms, and where it is published in which.
+const ROOMS: &str = "p:rooms";
+pub const ROOMS_CHANNEL: &str = "p:rooms";
 /// Facts that are read at once, about.
 const FACTS_MAX: &str = "500";
 
@@ -485,6 +490,41 @@ pub fn sweep(
     command.end();
 }
 
+/// What servers tell each other of themselves.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// The members that each has in a room.
+    Members(&'a str),
+    /// The rooms in which each has members, and how many.
+    Rooms,
+}
+
+impl Told<'_> {
+    /// The hash of the servers that have some.
+    fn servers(self) -> SmolStr {
+        match self {
+            Self::Members(room) => key(room, 'n'),
+            Self::Rooms => SmolStr::new_static(ROOMS),
+        }
+    }
+
+    /// Where differences are published.
+    fn channel(self) -> SmolStr {
+        match self {
+            Self::Members(room) => members_channel(room),
+            Self::Rooms => SmolStr::new_static(ROOMS_CHANNEL),
+        }
+    }
+}
+
+/// What has changed of a server, as it is kept and as it is published.
+struct Difference<'a> {
+    is_first: bool,
+    left: Vec<&'a str>,
+    came: Vec<(&'a str, SmolStr)>,
+    message: &'a [u8],
+}
+
 /// What has changed of the members of a server. `run`: of the Redis that is told. `message`: the
 /// same as [`super::members`] writes it.
 pub fn present(
@@ -494,45 +534,89 @@ pub fn present(
     (node, run): (u64, &str),
     (moves, message): (&Moves, &[u8]),
 ) {
+    let flag = |has_account| SmolStr::new_static(if has_account { "a" } else { "g" });
+    let came = moves.came.iter();
+    let came = came.map(|came| (came.nick.as_str(), flag(came.has_account)));
+    let difference = Difference {
+        is_first: moves.is_first,
+        left: moves.left.iter().map(Nick::as_str).collect(),
+        came: came.collect(),
+        message,
+    };
+    tell(out, loaded, Told::Members(room), (node, run), &difference);
+}
+
+/// What has changed of the rooms of a server. `message`: the same as [`super::counts`] writes it.
+pub fn count(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    (node, run): (u64, &str),
+    (counts, message): (&Counts, &[u8]),
+) {
+    let rooms = || counts.rooms.iter();
+    let left = rooms().filter(|(_, count)| *count == 0);
+    let came = rooms().filter(|(_, count)| *count > 0);
+    let difference = Difference {
+        is_first: counts.is_first,
+        left: left.map(|(name, _)| name.as_str()).collect(),
+        came: came
+            .map(|(name, count)| (name.as_str(), format_smolstr!("{count}")))
+            .collect(),
+        message,
+    };
+    tell(out, loaded, Told::Rooms, (node, run), &difference);
+}
+
+fn tell(
+    out: &mut Vec<u8>,
+    loaded: Option<&Loaded>,
+    what: Told<'_>,
+    (node, run): (u64, &str),
+    difference: &Difference<'_>,
+) {
+    let Difference {
+        is_first,
+        left,
+        came,
+        message,
+    } = difference;
     let node = node_name(node);
-    let words = 6 + moves.left.len() + 2 * moves.came.len();
+    let words = 6 + left.len() + 2 * came.len();
     let mut command = call(out, Script::Present, loaded, (2, words));
-    let nodes = key(room, 'n');
-    command.word(format_smolstr!("{nodes}:{node}"));
-    command.word(nodes).word(node);
-    command.word(members_channel(room)).word(message);
-    command.number(u64::from(moves.is_first)).word(run);
-    command.number(moves.left.len() as u64);
-    for nick in &moves.left {
-        command.word(nick.as_str());
+    let servers = what.servers();
+    command.word(format_smolstr!("{servers}:{node}"));
+    command.word(servers).word(node);
+    command.word(what.channel()).word(message);
+    command.number(u64::from(*is_first)).word(run);
+    command.number(left.len() as u64);
+    for name in left {
+        command.word(name);
     }
-    for came in &moves.came {
-        command.word(came.nick.as_str());
-        command.word(if came.has_account { "a" } else { "g" });
+    for (name, value) in came {
+        command.word(name).word(value);
     }
     command.end();
 }
 
-/// Where the members of a room are read on: the server and the place in its hash. Both are those of
-/// the script's answer.
+/// Where it is read on what servers have told: the server and the place in its hash. Both are those
+/// of the script's answer.
 pub type Place = (SmolStr, SmolStr);
 
-/// The members that other servers have in a room, a page from a place on. `run`: of the Redis that is
-/// asked.
+/// What other servers have told, a page from a place on. `run`: of the Redis that is asked.
 pub fn see(
     out: &mut Vec<u8>,
     loaded: Option<&Loaded>,
-    room: &str,
+    what: Told<'_>,
     run: &str,
     (node, (server, at)): (u64, &Place),
 ) {
     let mut command = call(out, Script::See, loaded, (4, 5));
-    command.word(key(room, 'n'));
+    command.word(what.servers());
     command.word(NODES).word("p:run").word(GRACE);
     command.word(node_name(node)).word(server).word(at);
-    command.number(SEEN_MEMBERS).word(run);
+    command.number(SEEN_AT_ONCE).word(run);
     command.end();
 }
 
-/// Members in a page, about.
-const SEEN_MEMBERS: u64 = 512;
+/// Members or rooms in a page, about.
+const SEEN_AT_ONCE: u64 = 512;

@@ -16,6 +16,7 @@ mod changes;
 mod claims;
 mod close;
 mod connection;
+mod counting;
 mod deliver;
 mod direct;
 mod doors;
@@ -88,6 +89,7 @@ use catch_up::CatchUp;
 use changes::Changes;
 use claims::Claims;
 use connection::{Connection, Connections};
+use counting::Counting;
 use deliver::Encoder;
 use direct::Letters;
 use drain::Departures;
@@ -168,6 +170,7 @@ pub struct Server<N: Net> {
     under_way: UnderWay,
     claims: Claims,
     telling: Telling,
+    counting: Counting,
     changes: Changes,
     accounts: Accounts,
     reloading: Reloading,
@@ -307,6 +310,7 @@ impl<N: Net> Server<N> {
             under_way: UnderWay::default(),
             claims: Claims::default(),
             telling: Telling::default(),
+            counting: Counting::default(),
             changes: Changes::new(changes),
             accounts: Accounts::new(policy, seed),
             reloading: Reloading::default(),
@@ -378,6 +382,7 @@ impl<N: Net> Server<N> {
         self.part_secure(now);
         self.reap(now);
         self.step_presence(now);
+        self.step_counting(now);
         self.settle(now);
         self.flush(now);
         if !is_settling {
@@ -422,6 +427,7 @@ impl<N: Net> Server<N> {
             self.parked.next_tick(),
             self.claims.next_tick(),
             self.presence_due(),
+            self.counting_due(),
             self.trimming.due(),
             self.upgrading.next_tick(),
             self.lifecycle_due(),

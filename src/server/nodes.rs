@@ -65,6 +65,8 @@ impl<N: Net> Server<N> {
             }
             Answer::Sighted { room, what } => self.members_sighted(room, what, now),
             Answer::MembersWanted { room } => self.members_wanted(room),
+            Answer::RoomsSighted(what) => self.talk.chat_mut().rooms_sighted(what),
+            Answer::RoomsWanted => self.counting.is_wanted = true,
             Answer::Hint { name, seq } => self.hinted(&name, seq, now),
             _ => {}
         }

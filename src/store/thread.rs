@@ -306,7 +306,8 @@ impl<'c> Thread<'c> {
                 | Request::Propose(_)
                 | Request::Close { .. }
                 | Request::Nodes(_)
-                | Request::Present { .. } => {
+                | Request::Present { .. }
+                | Request::Count(_) => {
                     unreachable!("asked of a shared engine alone: {request:?}")
                 }
             }
@@ -559,7 +560,8 @@ impl<'c> Thread<'c> {
             | Request::Propose(_)
             | Request::Close { .. }
             | Request::Nodes(_)
-            | Request::Present { .. } => return None,
+            | Request::Present { .. }
+            | Request::Count(_) => return None,
         };
         Some(answer)
     }

@@ -112,6 +112,43 @@ fn members_of_a_killed_server_leave_when_its_lease_ends() {
     assert_eq!(members(&mut ann), ["ann"]);
 }
 
+/// The rooms that a program is listed, each with its count.
+fn rooms(who: &mut Program) -> String {
+    let answer = who.ask(json!({"type": "rooms"}));
+    let rooms = answer["rooms"].as_array().expect("a list").iter();
+    let rooms =
+        rooms.map(|row| format!("{} {}", row["room"].as_str().expect("a name"), row["count"]));
+    rooms.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn rooms_of_all_servers_are_listed_until_their_server_is_gone() {
+    let redis = RedisServer::start("members-rooms", &ALWAYS);
+    let (a, b) = (node(&redis), node(&redis));
+    let mut ann = Program::join(a.address(), "ann", "den");
+    let mut bob = Program::join(b.address(), "bob", "den");
+    bob.ask(json!({"type": "join", "room": "attic"}));
+    for who in [&mut ann, &mut bob] {
+        eventually("all rooms are listed", || rooms(who) == "attic 1, den 2");
+    }
+    redis.command("FLUSHALL");
+    eventually("both servers have told of their rooms", || {
+        redis.command("HLEN p:rooms") == ":2\r\n"
+    });
+    let c = node(&redis);
+    let mut cat = Program::connect(c.address(), "cat");
+    eventually("a new server knows them", || {
+        rooms(&mut cat) == "attic 1, den 2"
+    });
+    b.signal("KILL");
+    // Its lease has to end first: what members see leave was listed until then.
+    sees(&mut ann, "member_left", "bob");
+    for who in [&mut ann, &mut cat] {
+        eventually("its rooms are listed no more", || rooms(who) == "den 1");
+    }
+}
+
 #[test]
 #[ignore = "needs redis-server"]
 fn members_are_told_again_to_a_redis_that_was_emptied() {

@@ -6,14 +6,14 @@ use parlor::chat::Role;
 use parlor::chat::registry::{
     Account, Change, Fact, FactKey, Sanction, SanctionKind, Scope, Subject,
 };
-use parlor::chat::{Author, Came, Content, Draft, Manner, Moves, Nick};
+use parlor::chat::{Author, Came, Content, Counts, Draft, Manner, Moves, Nick};
 use parlor::id::{AccountId, ConnId, Millis, RoomId, Seq};
 use parlor::log::{
     Earlier, EpochInfo, Judged, Key, NickClaim, NickClaims, Proposed, Unnumbered, Version,
 };
 use parlor::redis::resp::{Replies, command};
-use parlor::redis::scripts::{self, Incarnation, Of, Range, Script};
-use parlor::redis::{Keep, members};
+use parlor::redis::scripts::{self, Incarnation, Of, Range, Script, Told};
+use parlor::redis::{Keep, counts, members};
 use simulated::model::{Data, Op, Redis, Reply, owned};
 use smol_str::SmolStr;
 use std::io::{Read, Write};
@@ -345,6 +345,16 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
             let node = 1 + chance.below(3);
             let message = members::encode(node, &moves);
             scripts::present(&mut out, None, ROOMS[room], (node, run), (&moves, &message));
+            if chance.below(10) < 3 {
+                out.clear();
+                let counts = Counts {
+                    is_first: chance.below(5) == 0,
+                    is_last: false,
+                    rooms: vec![(ROOMS[room].into(), chance.below(3) as u32)],
+                };
+                let message = counts::encode(node, &counts);
+                scripts::count(&mut out, None, (node, run), (&counts, &message));
+            }
         }
         9 => {
             let server = match chance.below(2) {
@@ -353,7 +363,8 @@ fn step(chance: &mut Chance, run: &str, step: usize) -> Vec<u8> {
             };
             let place = (server, "0".into());
             let node = chance.below(4);
-            scripts::see(&mut out, None, ROOMS[room], run, (node, &place));
+            let what = [Told::Members(ROOMS[room]), Told::Rooms][chance.below(2) as usize];
+            scripts::see(&mut out, None, what, run, (node, &place));
         }
         _ => {
             let asked = asked(chance, room, step);
@@ -380,6 +391,7 @@ fn simulated_redis_answers_as_the_real_one() {
     let subscribe = std::iter::once("SUBSCRIBE").chain(channels);
     let subscribe: Vec<&str> = subscribe
         .chain([scripts::CHANGES_CHANNEL, scripts::HINTS_CHANNEL])
+        .chain([scripts::ROOMS_CHANNEL])
         .collect();
     let subscribe = words(&subscribe);
     subscriber

@@ -1,7 +1,9 @@
 //! A server's part in the tests of the engine: asks as a log does, and checks what it is answered.
 //! Knows no socket: who owns it moves the bytes.
 
-use parlor::chat::{Author, Came as Joined, Content, Draft, Manner, Moves, Nick, Sighting};
+use parlor::chat::{
+    Author, Came as Joined, Content, Counts, Draft, Manner, Moves, Nick, RoomsSighting, Sighting,
+};
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
     Answer, EpochInfo, Judged, Key, NodesAnswer, PageEntry, RefusedWhy, Request, Store, Unnumbered,
@@ -94,6 +96,65 @@ impl Members {
     }
 }
 
+/// The rooms in which other servers have members, as the answers say one by one.
+#[derive(Default)]
+pub(crate) struct Listed {
+    rooms: BTreeMap<(u64, String), u32>,
+    /// Those that were named since all are.
+    named: Option<BTreeSet<(u64, String)>>,
+    /// Those that servers have named that name all.
+    telling: BTreeMap<u64, BTreeSet<String>>,
+}
+
+impl Listed {
+    fn sighted(&mut self, what: RoomsSighting) {
+        match what {
+            RoomsSighting::AllBegins => self.named = Some(BTreeSet::new()),
+            RoomsSighting::AllEnds => {
+                if let Some(named) = self.named.take() {
+                    self.rooms.retain(|room, _| named.contains(room));
+                }
+            }
+            RoomsSighting::Counts { node, counts } => {
+                if counts.is_first {
+                    self.telling.insert(node, BTreeSet::new());
+                }
+                for (name, count) in counts.rooms {
+                    let room = (node, name.to_string());
+                    self.named.iter_mut().for_each(|named| {
+                        named.insert(room.clone());
+                    });
+                    if let Some(told) = self.telling.get_mut(&node) {
+                        told.insert(name.to_string());
+                    }
+                    self.rooms.insert(room, count);
+                }
+                if counts.is_last
+                    && let Some(told) = self.telling.remove(&node)
+                {
+                    self.rooms
+                        .retain(|(other, name), _| *other != node || told.contains(name));
+                }
+                self.rooms.retain(|_, count| *count > 0);
+            }
+        }
+    }
+
+    fn died(&mut self, node: u64) {
+        self.rooms.retain(|(other, _), _| *other != node);
+    }
+
+    /// The rooms with the members of all, in order.
+    pub(crate) fn all(&self) -> String {
+        let mut all = BTreeMap::new();
+        for ((_, name), count) in &self.rooms {
+            *all.entry(name).or_insert(0) += count;
+        }
+        let all = all.iter().map(|(name, count)| format!("{name} {count}"));
+        all.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// A server with an engine, in the place of its log.
 pub(crate) struct Node {
     pub(crate) engine: Engine,
@@ -109,6 +170,10 @@ pub(crate) struct Node {
     pub(crate) members: Members,
     /// The members here.
     pub(crate) here: BTreeMap<RoomId, BTreeSet<String>>,
+    /// What is known of the rooms of other servers.
+    pub(crate) listed: Listed,
+    /// How many members there are in each room here.
+    pub(crate) counts: BTreeMap<String, u32>,
     /// The log ignores what comes of these.
     pub(crate) closed: BTreeSet<RoomId>,
     requests: Vec<Request>,
@@ -130,6 +195,8 @@ impl Node {
             others: Vec::new(),
             members: Members::default(),
             here: BTreeMap::new(),
+            listed: Listed::default(),
+            counts: BTreeMap::new(),
             closed: BTreeSet::new(),
             requests: Vec::new(),
             next_tag: 1,
@@ -203,6 +270,38 @@ impl Node {
         if self.is_up {
             let moves = Box::new(moves);
             self.requests.push(Request::Present { room, moves });
+        }
+    }
+
+    /// A room here has so many members.
+    pub(crate) fn counts(&mut self, room: &str, count: u32) {
+        self.counts.insert(room.to_owned(), count);
+        self.counts.retain(|_, count| *count > 0);
+        self.tells_counts(Counts {
+            rooms: vec![(room.into(), count)],
+            ..Counts::default()
+        });
+    }
+
+    /// In two parts, as those of many are.
+    fn counts_all(&mut self) {
+        let here = self.counts.iter();
+        let mut rooms: Vec<_> = here
+            .map(|(name, count)| (name.as_str().into(), *count))
+            .collect();
+        let rest = rooms.split_off(rooms.len() / 2);
+        for (part, rooms) in [rooms, rest].into_iter().enumerate() {
+            self.tells_counts(Counts {
+                is_first: part == 0,
+                is_last: part == 1,
+                rooms,
+            });
+        }
+    }
+
+    fn tells_counts(&mut self, counts: Counts) {
+        if self.is_up {
+            self.requests.push(Request::Count(Box::new(counts)));
         }
     }
 
@@ -323,19 +422,27 @@ impl Node {
                     self.requests.extend(again);
                 } else {
                     self.requests.retain(|request| {
-                        !matches!(request, Request::Number(_) | Request::Present { .. })
+                        !matches!(
+                            request,
+                            Request::Number(_) | Request::Present { .. } | Request::Count(_)
+                        )
                     });
                 }
             }
             Answer::OpenFailed { room, .. } => self.forget(room),
             Answer::Nodes(news) => {
                 if let NodesAnswer::Changed { dead, .. } = &news {
-                    dead.iter().for_each(|node| self.members.died(*node));
+                    for node in dead {
+                        self.members.died(*node);
+                        self.listed.died(*node);
+                    }
                 }
                 self.news.push(news);
             }
             Answer::Sighted { room, what } => self.members.sighted(room, what),
             Answer::MembersWanted { room } => self.names_all(room),
+            Answer::RoomsSighted(what) => self.listed.sighted(what),
+            Answer::RoomsWanted => self.counts_all(),
             other => self.others.push(other),
         }
     }

@@ -58,10 +58,11 @@ impl Chat {
         };
         let rooms: Vec<RoomId> = self.rooms_of(id).collect();
         for room in &rooms {
-            if self.is_elsewhere(account, id, *room)
-                && let Some(room) = self.rooms.get_mut(*room)
-            {
-                room.doubles -= 1;
+            if self.is_elsewhere(account, id, *room) {
+                self.will_count(*room);
+                if let Some(room) = self.rooms.get_mut(*room) {
+                    room.doubles -= 1;
+                }
             }
         }
         self.leave_online(account, id);
@@ -110,6 +111,7 @@ impl Chat {
                 }
                 continue;
             }
+            self.will_count(room);
             if let Some(room) = self.rooms.get_mut(room) {
                 room.doubles += 1;
             }

@@ -4,58 +4,18 @@
 //! A server that names all its members again begins a round; what it has not named by the end of
 //! the round is stale, and is removed in slices.
 
+use super::rounds::{self, Place, Places, Rounds};
 use crate::chat::Nick;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Where a member is, and the round in which the server named it last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    node: u64,
-    round: u32,
-}
-
 #[derive(Debug)]
 struct Remote {
-    place: Place,
-    /// Servers that have the same nick, as of an account with two connections. Nearly always none.
-    others: Vec<Place>,
+    /// Nearly always one server; several as of an account with two connections.
+    places: Places<()>,
     has_account: bool,
     /// It is a member at this server too.
     is_here: bool,
-}
-
-impl Remote {
-    fn note(&mut self, place: Place) {
-        let known = std::iter::once(&mut self.place).chain(&mut self.others);
-        match known.into_iter().find(|known| known.node == place.node) {
-            Some(known) => *known = place,
-            None => self.others.push(place),
-        }
-    }
-
-    /// False: no server is left that has it.
-    fn retain(&mut self, keeps: impl Fn(&Place) -> bool) -> bool {
-        self.others.retain(&keeps);
-        if keeps(&self.place) {
-            return true;
-        }
-        match self.others.pop() {
-            Some(other) => {
-                self.place = other;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-/// How far a server has got in naming its members.
-#[derive(Clone, Copy, Debug, Default)]
-struct Told {
-    round: u32,
-    /// It names them all, and has not come to the end.
-    is_telling: bool,
 }
 
 /// What is known of one room.
@@ -64,7 +24,7 @@ pub(super) struct Mirror {
     members: BTreeMap<Nick, Remote>,
     /// How many of them are members here.
     here: usize,
-    nodes: BTreeMap<u64, Told>,
+    pub(super) rounds: Rounds,
 }
 
 impl Mirror {
@@ -87,19 +47,23 @@ impl Mirror {
         shown.map(|(nick, remote)| (nick, remote.has_account))
     }
 
+    /// The same of all, with a server that has each.
+    pub(super) fn each_with_node(&self) -> impl Iterator<Item = (&Nick, bool, u64)> {
+        let shown = self.members.iter().filter(|(_, remote)| !remote.is_here);
+        shown.map(|(nick, remote)| (nick, remote.has_account, remote.places.any().node))
+    }
+
     /// A server has a member. True: it is a new one for the members here.
     pub(super) fn put(&mut self, nick: &Nick, node: u64, has_account: bool, is_here: bool) -> bool {
-        let round = self.nodes.entry(node).or_default().round;
-        let place = Place { node, round };
+        let place = self.rounds.place(node, ());
         if let Some(remote) = self.members.get_mut(nick) {
-            remote.note(place);
+            remote.places.note(place);
             remote.has_account |= has_account;
             return false;
         }
         self.here += usize::from(is_here);
         let remote = Remote {
-            place,
-            others: Vec::new(),
+            places: Places::new(place),
             has_account,
             is_here,
         };
@@ -112,7 +76,7 @@ impl Mirror {
         let Some(remote) = self.members.get_mut(nick) else {
             return false;
         };
-        if remote.retain(|place| place.node != node) {
+        if remote.places.remove(node) {
             return false;
         }
         self.forget(nick)
@@ -143,38 +107,6 @@ impl Mirror {
         true
     }
 
-    // Rounds
-
-    /// A server names all its members from here on.
-    pub(super) fn begins(&mut self, node: u64) {
-        let told = self.nodes.entry(node).or_default();
-        told.round = told.round.wrapping_add(1);
-        told.is_telling = true;
-    }
-
-    /// It has named them.
-    pub(super) fn ends(&mut self, node: u64) {
-        self.nodes.entry(node).or_default().is_telling = false;
-    }
-
-    /// What is kept of all servers follows.
-    pub(super) fn all_begins(&mut self) {
-        for told in self.nodes.values_mut() {
-            told.round = told.round.wrapping_add(1);
-            told.is_telling = false;
-        }
-    }
-
-    /// A server is dead: all that it has named is stale. False: it has named nothing.
-    pub(super) fn dies(&mut self, node: u64) -> bool {
-        let Some(told) = self.nodes.get_mut(&node) else {
-            return false;
-        };
-        told.round = told.round.wrapping_add(1);
-        told.is_telling = false;
-        true
-    }
-
     /// Removes what is stale of the next `count` members behind a nick. Returns those that are gone
     /// for the members here, and where to go on.
     pub(super) fn sweep(
@@ -182,25 +114,10 @@ impl Mirror {
         after: Option<&Nick>,
         count: usize,
     ) -> (Vec<Nick>, Option<Nick>) {
-        let nodes = &self.nodes;
-        let is_fresh = |place: &Place| {
-            let told = nodes.get(&place.node).copied().unwrap_or_default();
-            told.is_telling || told.round == place.round
-        };
-        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut stale = Vec::new();
-        let (mut looked, mut last) = (0, None);
-        for (nick, remote) in self.members.range_mut::<Nick, _>((first, Bound::Unbounded)) {
-            if looked == count {
-                break;
-            }
-            looked += 1;
-            last = Some(nick);
-            if !remote.retain(is_fresh) {
-                stale.push(nick.clone());
-            }
-        }
-        let next = last.filter(|_| looked == count).cloned();
+        let rounds = &self.rounds;
+        let is_fresh = |place: &Place<()>| rounds.is_fresh(place);
+        let keeps = |remote: &mut Remote| remote.places.retain(is_fresh);
+        let (mut stale, next) = rounds::sweep(&mut self.members, after, count, keeps);
         stale.retain(|nick| self.forget(nick));
         (stale, next)
     }

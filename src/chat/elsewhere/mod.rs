@@ -3,11 +3,16 @@
 //! of this is there unless other servers share the engine. Knows no server but its number.
 
 mod going;
+mod list;
 mod mirror;
+mod rounds;
+
+pub use list::{Counts, RoomsSighting};
 
 use super::{Chat, Effects, Event, Nick, notice};
 use crate::id::{ConnId, RoomId, Tick};
 use going::Going;
+use list::List;
 use mirror::Mirror;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -67,6 +72,7 @@ pub(super) struct Elsewhere {
     /// Rooms with stale members, and the last that was looked at.
     sweeps: VecDeque<(RoomId, Option<Nick>)>,
     going: BTreeMap<RoomId, Going>,
+    list: List,
 }
 
 impl Elsewhere {
@@ -84,7 +90,7 @@ impl Elsewhere {
         let mirror = self.rooms.entry(room).or_default();
         let mut seen = Vec::new();
         if moves.is_first {
-            mirror.begins(node);
+            mirror.rounds.begins(node);
         }
         let (renamed, came): (Vec<Came>, Vec<Came>) =
             moves.came.into_iter().partition(|came| came.was.is_some());
@@ -114,7 +120,7 @@ impl Elsewhere {
             }
         }
         if moves.is_last {
-            mirror.ends(node);
+            mirror.rounds.ends(node);
             self.sweep(room);
         }
         seen
@@ -145,6 +151,12 @@ impl Chat {
     ) -> impl Iterator<Item = (&Nick, bool)> {
         let mirror = self.mirror(room).into_iter();
         mirror.flat_map(move |mirror| mirror.each(after))
+    }
+
+    /// The same of all, for operators, with a server that has each.
+    pub fn members_elsewhere(&self, room: RoomId) -> impl Iterator<Item = (&Nick, bool, u64)> {
+        let mirror = self.mirror(room).into_iter();
+        mirror.flat_map(Mirror::each_with_node)
     }
 
     /// Whether a nick is that of a member that is not here: then, whether it is an account's.
@@ -179,7 +191,7 @@ impl Chat {
                 let is_here = |nick: &Nick| self.is_nick_here(room, nick);
                 seen = elsewhere.apply(room, (node, moves), is_here);
             }
-            Sighting::AllBegins => elsewhere.rooms.entry(room).or_default().all_begins(),
+            Sighting::AllBegins => elsewhere.rooms.entry(room).or_default().rounds.all_begins(),
             Sighting::AllEnds => elsewhere.sweep(room),
             Sighting::Closed => {
                 elsewhere.rooms.remove(&room);
@@ -193,13 +205,14 @@ impl Chat {
         }
     }
 
-    /// A server is dead, and its members are gone from all rooms.
+    /// A server is dead: its members are gone from all rooms, and it has no room on the list.
     pub fn server_died(&mut self, node: u64) {
         let Some(elsewhere) = &mut self.elsewhere else {
             return;
         };
+        elsewhere.list.server_died(node);
         let rooms = elsewhere.rooms.iter_mut();
-        let rooms = rooms.filter_map(|(room, mirror)| mirror.dies(node).then_some(*room));
+        let rooms = rooms.filter_map(|(room, mirror)| mirror.rounds.dies(node).then_some(*room));
         let rooms: Vec<RoomId> = rooms.collect();
         for room in rooms {
             elsewhere.sweep(room);

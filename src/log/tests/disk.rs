@@ -154,7 +154,8 @@ impl Inner {
             | Request::Propose(_)
             | Request::Nodes(_)
             | Request::Close { .. }
-            | Request::Present { .. } => {
+            | Request::Present { .. }
+            | Request::Count(_) => {
                 panic!("an operator asks, or a log with a shared engine")
             }
             Request::Keys { session } => Answer::Keys {

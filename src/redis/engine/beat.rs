@@ -159,7 +159,7 @@ impl Engine {
         self.leases.live = live;
         self.leases.is_held = true;
         if is_lost {
-            self.wants_all_members();
+            self.wants_all();
         }
         if is_lost || !dead.is_empty() {
             self.sweep.begin(self.now);

@@ -7,7 +7,7 @@ use super::super::link::{Fault, Which};
 use super::super::messages::{Found, Published, Said, State, read_top, timed, written};
 use super::super::report::Report;
 use super::super::resp::{Value, number};
-use super::super::scripts::{self, CHANGES_CHANNEL, HINTS_CHANNEL, Of, Range};
+use super::super::scripts::{self, CHANGES_CHANNEL, HINTS_CHANNEL, Of, ROOMS_CHANNEL, Range};
 use super::{Ask, Engine, REFILL_BYTES, by_name};
 use crate::id::Seq;
 use crate::log::{Answer, EpochInfo, Proposed, Version};
@@ -17,10 +17,10 @@ const PAGE_CHANGES: u32 = 256;
 
 impl Engine {
     /// Both links are there: the changes are subscribed to, and it is asked how far they are. So are
-    /// hints of conversations, before any room is.
+    /// hints of conversations and the list of rooms, before any room is.
     pub(super) fn subscribe_facts(&mut self) {
-        let channels = [HINTS_CHANNEL, CHANGES_CHANNEL].map(str::as_bytes);
-        let words = [&b"SUBSCRIBE"[..], channels[0], channels[1]];
+        let channels = [HINTS_CHANNEL, CHANGES_CHANNEL, ROOMS_CHANNEL].map(str::as_bytes);
+        let words = [&b"SUBSCRIBE"[..], channels[0], channels[1], channels[2]];
         self.link(Which::Subscriptions).tell(&words);
         self.ask_facts(false);
     }

@@ -6,17 +6,15 @@
 //! do not go into one page is opened when all have come.
 
 use super::super::link::Which;
-use super::super::members::{self, Page};
+use super::super::members;
 use super::super::rooms::{Room, Stage};
-use super::super::scripts::{self, Place};
-use super::{Ask, Engine, by_name};
-use crate::chat::{Moves, Sighting};
+use super::super::scripts::{self, Place, Told};
+use super::super::told::Page;
+use super::{Ask, Engine, GRACE_TICKS, by_name};
+use crate::chat::{Came, Moves, Sighting};
 use crate::id::{RoomId, Tick};
 use crate::log::Answer;
 use smol_str::SmolStr;
-
-/// For so long after a new process of Redis was found, members stay that it does not know: a lease.
-const GRACE_TICKS: u32 = 100;
 
 impl Engine {
     /// When [`Engine::end_grace`] is due.
@@ -44,9 +42,9 @@ impl Engine {
         }
     }
 
-    /// A server that was taken for gone is not: what it has told of its members meanwhile was
-    /// dropped.
+    /// A server that was taken for gone is not: what it has told meanwhile was dropped.
     pub(super) fn see_again(&mut self) {
+        self.see_list_again();
         let is_subscribed = |room: &&Room| room.stage == Stage::Live && !room.is_seeing();
         let rooms = self.rooms.each().filter(is_subscribed);
         let rooms: Vec<RoomId> = rooms.map(|room| room.id).collect();
@@ -64,17 +62,17 @@ impl Engine {
         let run = link.server.run.clone();
         link.ask(Ask::See(id, place.clone()), self.now, |out, loaded| {
             let names = by_name(loaded, with_text);
-            scripts::see(out, names, &name, &run, (node, &place));
+            scripts::see(out, names, Told::Members(&name), &run, (node, &place));
         });
     }
 
     /// A page of a room's members came.
-    pub(super) fn was_seen(&mut self, id: RoomId, page: Page) {
+    pub(super) fn was_seen(&mut self, id: RoomId, page: Page<Came>) {
         let is_seeing = self.rooms.get(id).is_some_and(|room| room.is_seeing());
         if !is_seeing {
             return;
         }
-        for (node, came) in page.members {
+        for (node, came) in page.told {
             let moves = Moves {
                 came,
                 ..Moves::default()
@@ -171,7 +169,8 @@ impl Engine {
     }
 
     /// This server was taken for dead: what it has told counts no more.
-    pub(super) fn wants_all_members(&mut self) {
+    pub(super) fn wants_all(&mut self) {
+        self.wants_rooms();
         let rooms: Vec<RoomId> = self.rooms.each().map(|room| room.id).collect();
         for id in rooms {
             self.wants_members(id);
@@ -186,6 +185,7 @@ impl Engine {
     }
 
     pub(super) fn tell_again(&mut self) {
+        self.count_again();
         for id in std::mem::take(&mut self.untold) {
             self.wants_members(id);
         }

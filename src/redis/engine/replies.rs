@@ -2,12 +2,12 @@
 //! room.
 
 use super::super::link::{Asked, Fault, Which, said};
-use super::super::members::Page;
 use super::super::messages::{Found, Published, Said, State, read_hint, read_top};
 use super::super::report::Report;
 use super::super::resp::{List, Replies, Value, command};
 use super::super::rooms::Stage;
-use super::super::{keys, scripts};
+use super::super::told::Page;
+use super::super::{counts, keys, members, scripts};
 use super::{AGAIN_TICKS, Ask, Engine};
 use crate::id::RoomId;
 use crate::log::{Answer, RefusedWhy, Unnumbered};
@@ -114,10 +114,14 @@ impl Engine {
             Ask::Sweep => self.has_swept(value)?,
             Ask::Nodes { tag } => self.nodes_came(tag, value.list().ok_or_else(unclear)?),
             Ask::See(id, _) => {
-                let page = Page::read(value).ok_or_else(unclear)?;
+                let page = Page::read(value, members::kept).ok_or_else(unclear)?;
                 self.was_seen(id, page);
             }
-            Ask::Present(..) | Ask::Load => {}
+            Ask::SeeList(_) => {
+                let page = Page::read(value, counts::kept).ok_or_else(unclear)?;
+                self.list_was_seen(page);
+            }
+            Ask::Present(..) | Ask::Count | Ask::Load => {}
         }
         Ok(())
     }
@@ -173,11 +177,13 @@ impl Engine {
             // A user who may not ask for it sees no times.
             Ask::Times => {}
             Ask::Present((id, _)) => self.not_presented(id),
+            Ask::Count => self.not_counted(),
             Ask::Refill { .. }
             | Ask::Tops(_)
             | Ask::Facts { .. }
             | Ask::Changes { .. }
             | Ask::See(..)
+            | Ask::SeeList(_)
             | Ask::Load => return Err(Fault::Broken(why)),
         }
         Ok(())
@@ -251,6 +257,9 @@ impl Engine {
             Ask::Sweep => self.sweep(true),
             Ask::See(id, place) => self.see(id, place, true),
             Ask::Present(room) => self.present_again(room),
+            Ask::SeeList(place) => self.see_list(place, true),
+            // Later ones may have been taken meanwhile.
+            Ask::Count => self.wants_rooms(),
             Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Times | Ask::Load => {}
         }
     }
@@ -272,6 +281,10 @@ impl Engine {
             let hint = read_hint(message);
             self.answers
                 .extend(hint.map(|(seq, name)| Answer::Hint { name, seq }));
+            return;
+        }
+        if channel == scripts::ROOMS_CHANNEL.as_bytes() {
+            self.rooms_moved(message);
             return;
         }
         if let Some(name) = scripts::room_of_members(channel) {

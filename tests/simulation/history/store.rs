@@ -321,7 +321,8 @@ impl Engine {
             | Request::Propose(_)
             | Request::Nodes(_)
             | Request::Close { .. }
-            | Request::Present { .. } => unreachable!("no client asks for {request:?}"),
+            | Request::Present { .. }
+            | Request::Count(_) => unreachable!("no client asks for {request:?}"),
             Request::Open { room, .. } if is_damaged => Answer::OpenFailed {
                 room: *room,
                 why: why(),

@@ -8,6 +8,7 @@ mod faults;
 mod game;
 mod judge;
 mod leases;
+mod list;
 mod members;
 mod nicks;
 mod programs;

@@ -5,7 +5,7 @@
 
 use super::super::chance::Chance;
 use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
-use parlor::chat::{Came, Content, Form, Moves, Pair, Role, Sighting};
+use parlor::chat::{Came, Content, Counts, Form, Moves, Pair, Role, RoomsSighting, Sighting};
 use parlor::id::{AccountId, Millis, RoomId, Seq};
 use parlor::log::{
     Amendment, Answer, EpochInfo, Era, Keeping, Kept, Key, NickClaims, NodesAnswer, NodesRequest,
@@ -233,6 +233,11 @@ fn sighted(number: usize, moves: Moves) -> Sighting {
     Sighting::Moves { node, moves }
 }
 
+fn listed(number: usize, counts: Counts) -> Answer {
+    let node = number as u64;
+    Answer::RoomsSighted(RoomsSighting::Counts { node, counts })
+}
+
 /// The members of a room, by the node that has them.
 type Members = BTreeMap<usize, BTreeMap<SmolStr, Came>>;
 
@@ -248,6 +253,10 @@ pub(crate) struct Engine {
     members: BTreeMap<SmolStr, Members>,
     /// What changed of them, for the other nodes.
     moved: Vec<(SmolStr, usize, Moves)>,
+    /// How many members each node has in its rooms.
+    counts: BTreeMap<usize, BTreeMap<SmolStr, u32>>,
+    counted: Vec<(usize, Counts)>,
+    counted_so_far: usize,
     /// The entries of conversations.
     hints: Vec<(SmolStr, Seq)>,
     run: EpochInfo,
@@ -282,6 +291,9 @@ impl Engine {
             changes: Vec::new(),
             members: BTreeMap::new(),
             moved: Vec::new(),
+            counts: BTreeMap::new(),
+            counted: Vec::new(),
+            counted_so_far: 0,
             hints: Vec::new(),
             run: EpochInfo {
                 epoch: 1,
@@ -431,6 +443,12 @@ impl Engine {
                 }
             }
         }
+        for (number, counts) in mem::take(&mut self.counted) {
+            let others = nodes.iter_mut();
+            for node in others.filter(|node| node.number != number && node.is_up) {
+                node.answers.push_back(listed(number, counts.clone()));
+            }
+        }
         for resumed in mem::take(&mut self.resumed) {
             for node in nodes.iter_mut().filter(|node| node.is_up) {
                 node.answers.push_back(Answer::Nodes(resumed.clone()));
@@ -480,9 +498,42 @@ impl Engine {
         self.moved.push((open.name.clone(), node.number, moves));
     }
 
+    /// What is known of the rooms of other nodes.
+    fn sees_rooms(&self, number: usize) -> Vec<Answer> {
+        let others = self.counts.iter().filter(|(other, _)| **other != number);
+        let counts = others.map(|(other, rooms)| {
+            let counts = Counts {
+                rooms: rooms.clone().into_iter().collect(),
+                ..Counts::default()
+            };
+            listed(*other, counts)
+        });
+        std::iter::once(Answer::RoomsSighted(RoomsSighting::AllBegins))
+            .chain(counts)
+            .chain([Answer::RoomsSighted(RoomsSighting::AllEnds)])
+            .collect()
+    }
+
+    fn counts(&mut self, number: usize, counts: Counts) {
+        let rooms = self.counts.entry(number).or_default();
+        if counts.is_first {
+            rooms.clear();
+        }
+        rooms.extend(counts.rooms.iter().cloned());
+        rooms.retain(|_, count| *count > 0);
+        self.counted.push((number, counts));
+        self.counted_so_far += 1;
+    }
+
+    /// How often nodes have told of their rooms.
+    pub(crate) const fn counted_so_far(&self) -> usize {
+        self.counted_so_far
+    }
+
     /// The members of all nodes are lost, and nothing is noticed of it.
     pub(crate) fn forgets_members(&mut self) {
         self.members.clear();
+        self.counts.clear();
     }
 
     fn steps_node(&mut self, index: usize, node: &mut Node, chance: &mut Chance) -> bool {
@@ -494,6 +545,7 @@ impl Engine {
                 | Request::Propose(_)
                 | Request::Nodes(_)
                 | Request::Present { .. }
+                | Request::Count(_)
                     if !node.is_up => {}
                 request => node.requests.push_back(request),
             }
@@ -523,12 +575,17 @@ impl Engine {
                             | Request::Propose(_)
                             | Request::Nodes(_)
                             | Request::Present { .. }
+                            | Request::Count(_)
                     )
                 });
             }
             for (room, open) in node.rooms.iter().filter(|_| node.is_up) {
                 answers.extend(self.sees(*room, &open.name, node.number));
                 answers.push(Answer::MembersWanted { room: *room });
+            }
+            if node.is_up {
+                answers.extend(self.sees_rooms(node.number));
+                answers.push(Answer::RoomsWanted);
             }
         }
         if !node.is_up {
@@ -591,6 +648,7 @@ impl Engine {
                     node.answers.push_back(Answer::Sighted { room, what });
                 }
                 Request::Present { room, moves } => self.presents(node, room, *moves),
+                Request::Count(counts) => self.counts(node.number, *counts),
                 Request::Number(draft) => self.numbers(index, node, *draft, chance),
                 Request::Propose(proposed) => self.takes_change(index, node, &proposed, chance),
                 Request::Nodes(NodesRequest::Claim(claims)) => self.claims(node, &claims),
