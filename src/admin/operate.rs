@@ -45,7 +45,7 @@ pub fn operate(
         }
     }
     match list_of(&operation) {
-        Some((_, columns)) if !is_json => screen.print(&table(columns, &rows))?,
+        Some((_, columns)) if !is_json => screen.print(&table(&known(columns, &rows), &rows))?,
         _ => return Ok(()),
     }
     if operation == Operation::Nodes && rows.iter().all(|row| row["id"].is_null()) {
@@ -74,8 +74,10 @@ const fn list_of(operation: &Operation) -> Option<(&'static str, &'static [&'sta
                 "silent",
             ],
         )),
-        Operation::Rooms { .. } => Some(("rooms", &["name", "members", "behind"])),
-        Operation::Members { .. } => Some(("members", &["id", "nick", "account", "role"])),
+        Operation::Rooms { .. } => Some(("rooms", &["name", "members", "here", "behind"])),
+        Operation::Members { .. } => {
+            Some(("members", &["id", "nick", "account", "role", "server"]))
+        }
         Operation::Nodes => Some((
             "nodes",
             &["id", "host", "version", "started", "connections", "rooms"],
@@ -160,6 +162,14 @@ fn shown(value: &Value) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// The columns without those that only servers fill that share their chat.
+fn known<'a>(columns: &[&'a str], rows: &[Value]) -> Vec<&'a str> {
+    let is_known = |name: &&&str| {
+        !matches!(**name, "here" | "server") || rows.iter().any(|row| !row[**name].is_null())
+    };
+    columns.iter().filter(is_known).copied().collect()
+}
+
 /// Rows under a heading, in columns as wide as their longest value.
 fn table(columns: &[&str], rows: &[Value]) -> String {
     let heading = columns.iter().map(|name| name.to_uppercase()).collect();
@@ -201,6 +211,15 @@ mod tests {
              lobby        12       0\n\
              [2Jbücherei  3        -\n"
         );
+    }
+
+    #[test]
+    fn columns_of_several_servers_are_shown_where_they_are_filled() {
+        let columns = ["name", "members", "here"];
+        let alone = [json!({"name": "lobby", "members": 12, "here": null})];
+        assert_eq!(known(&columns, &alone), ["name", "members"]);
+        let shared = [json!({"name": "lobby", "members": 12, "here": 0})];
+        assert_eq!(known(&columns, &shared), columns);
     }
 
     #[test]

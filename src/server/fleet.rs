@@ -91,14 +91,18 @@ impl<N: Net> Server<N> {
 
     pub(super) fn nodes_listed(&mut self, tag: u64, nodes: &[NodeInfo], now: Tick) {
         let row = |node: &NodeInfo| {
-            let id = format!("{:016x}", node.node);
-            let mut row = Described::read(&node.description).row(Some(&id));
+            let mut row = Described::read(&node.description).row(Some(&node_id(node.node)));
             row["own"] = node.is_own.into();
             row
         };
         let rows: Vec<Value> = nodes.iter().map(row).collect();
         self.answer_export(tag, &answer(&rows), now);
     }
+}
+
+/// A server as operators see it.
+pub(super) fn node_id(node: u64) -> String {
+    format!("{node:016x}")
 }
 
 fn answer(rows: &[Value]) -> Answer {

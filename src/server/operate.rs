@@ -4,7 +4,9 @@
 use super::Server;
 use super::batches::Frames;
 use super::connection::{Connection, Source};
+use super::fleet::node_id;
 use crate::admin::{Answer, Operation};
+use crate::chat::Nick;
 use crate::conn::state::Phase;
 use crate::id::{ConnId, Tick};
 use crate::logging;
@@ -13,6 +15,7 @@ use crate::wire::{Protocol, Shown};
 use crate::ws::CloseReason;
 use log::info;
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 
 /// Places of a table that are looked at for one page, so that a list of all connections is many short
 /// turns and not a long one.
@@ -126,35 +129,57 @@ impl<N: Net> Server<N> {
         Answer::done(json!({}))
     }
 
+    /// First those with members here, by their slots, and then those with members at other servers
+    /// alone, in the order of their names.
     fn list_open_rooms(&self, from: u32) -> Answer {
         let chat = self.talk.chat();
         let slots = chat.room_slots();
-        let end = from.saturating_add(PAGE).min(slots);
-        let rooms = (from..end).filter_map(|slot| chat.room_at(slot));
+        let others = u32::try_from(chat.rooms_elsewhere_count()).unwrap_or(u32::MAX);
+        let all = slots.saturating_add(others);
+        let end = from.saturating_add(PAGE).min(all);
+        let rooms = (from..end.min(slots)).filter_map(|slot| chat.room_at(slot));
         let rooms = rooms.filter(|room| chat.pair_of(*room).is_none());
         let row = |room| {
-            let members = chat.members(room).len();
+            let here = chat.members(room).len();
             json!({
                 "name": chat.room_name(room).map(|name| name.as_str()),
-                "members": members,
-                "behind": members - chat.live(room).len(),
+                "members": here + chat.count_elsewhere(room),
+                "here": self.log.is_shared().then_some(here),
+                "behind": here - chat.live(room).len(),
             })
         };
-        let rows: Vec<Value> = rooms.map(row).collect();
-        Answer::done(json!({ "rooms": rows, "next": next(end, slots) }))
+        let other_row = |(name, members): (&SmolStr, u32)| json!({ "name": name.as_str(), "members": members, "here": 0, "behind": 0 });
+        let [first, count] = [from.saturating_sub(slots), end - from.max(slots).min(end)];
+        let others = chat.rooms_elsewhere().skip(first as usize);
+        let others = others.take(count as usize);
+        let others = others.filter(|(name, _)| !self.has_members(name));
+        let rows = rooms.map(row).chain(others.map(other_row));
+        let rows: Vec<Value> = rows.collect();
+        Answer::done(json!({ "rooms": rows, "next": next(end, all) }))
     }
 
-    /// Members that come or go between two pages may be on none or on both.
+    fn has_members(&self, name: &str) -> bool {
+        let room = self.log.find(name);
+        room.is_some_and(|room| !self.talk.chat().members(room).is_empty())
+    }
+
+    /// First those that are here. Members that come or go between two pages may be on none or on both.
     fn list_members(&self, name: &str, from: u32) -> Answer {
         let chat = self.talk.chat();
         let room = self.log.find(name);
         let Some(room) = room.filter(|room| chat.pair_of(*room).is_none()) else {
-            return Answer::error(404, &format!("no room {name} is in use"));
+            let which = if chat.has_room_elsewhere(name) {
+                format!("the room {name} is in use at other servers alone: ask one of them")
+            } else {
+                format!("no room {name} is in use")
+            };
+            return Answer::error(404, &which);
         };
         let members = chat.members(room);
-        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let all = members.len() + chat.count_elsewhere(room);
+        let count = u32::try_from(all).unwrap_or(u32::MAX);
         let end = from.saturating_add(PAGE).min(count);
-        let page = members.get(from as usize..end as usize).unwrap_or_default();
+        let page = members.iter().skip(from as usize).take(PAGE as usize);
         let row = |id: &ConnId| {
             json!({
                 "id": id.to_string(),
@@ -163,7 +188,10 @@ impl<N: Net> Server<N> {
                 "role": chat.role_of(*id, room).name(),
             })
         };
-        let rows: Vec<Value> = page.iter().map(row).collect();
+        let others = chat.members_elsewhere(room);
+        let others = others.skip((from as usize).saturating_sub(members.len()));
+        let others = others.take((end as usize).saturating_sub(members.len().max(from as usize)));
+        let rows: Vec<Value> = page.map(row).chain(others.map(member_elsewhere)).collect();
         Answer::done(json!({ "members": rows, "next": next(end, count) }))
     }
 
@@ -186,6 +214,17 @@ impl<N: Net> Server<N> {
         info!(target: "parlor::admin", "a notice is shown to {count} clients");
         Answer::done(json!({ "shown": count, "missed": missed }))
     }
+}
+
+/// A member of another server, which alone knows the rest.
+fn member_elsewhere((nick, has_account, node): (&Nick, bool, u64)) -> Value {
+    json!({
+        "id": null,
+        "nick": nick.as_str(),
+        "account": has_account.then(|| nick.as_str()),
+        "role": null,
+        "server": node_id(node),
+    })
 }
 
 /// Where the next page begins.

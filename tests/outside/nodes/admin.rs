@@ -1,4 +1,5 @@
-//! `parlor admin nodes`: the servers of an engine, as each of them lists them.
+//! `parlor admin` with several servers: the servers, their rooms and the members of these, as each of
+//! them lists them.
 
 use super::super::admin::{ask, get, post};
 use super::super::keeping_up::Program;
@@ -17,19 +18,72 @@ fn node(redis: &RedisServer, socket: &Path) -> Server {
     server
 }
 
-fn asks(socket: &Path, words: &[&str]) -> String {
+/// What a command answers, or why it fails.
+fn tries(socket: &Path, words: &[&str]) -> Result<String, String> {
     let mut asked = command();
-    asked.args(["admin", "nodes"]).args(words);
+    asked.arg("admin").args(words);
     asked.arg("--admin-socket").arg(socket);
     asked.arg("--store").arg(socket.with_file_name("none"));
     let (status, output, errors) = finish(&mut asked);
-    assert!(status.success(), "{errors}");
-    output
+    status.success().then_some(output).ok_or(errors)
+}
+
+fn asks(socket: &Path, words: &[&str]) -> String {
+    tries(socket, words).expect("an answer")
+}
+
+fn lines(socket: &Path, words: &[&str]) -> Vec<Value> {
+    let line = |line| serde_json::from_str(line).expect("a line of JSON");
+    asks(socket, words).lines().map(line).collect()
 }
 
 fn listed(socket: &Path) -> Vec<Value> {
-    let line = |line| serde_json::from_str(line).expect("a line of JSON");
-    asks(socket, &["--json"]).lines().map(line).collect()
+    lines(socket, &["nodes", "--json"])
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn each_server_lists_the_rooms_of_all_and_their_members() {
+    let redis = RedisServer::start("nodes-rooms", &ALWAYS);
+    let folder = Folder::new("nodes-rooms-sockets");
+    let sockets = ["a", "b"].map(|name| folder.path(name));
+    let (a, b) = (node(&redis, &sockets[0]), node(&redis, &sockets[1]));
+    let _ann = Program::join(a.address(), "ann", "den");
+    let mut bob = Program::join(b.address(), "bob", "den");
+    assert_eq!(
+        bob.ask(json!({"type": "join", "room": "attic"}))["room"],
+        "attic"
+    );
+    let table = "NAME   MEMBERS  HERE  BEHIND\n\
+                 den    2        1     0\n\
+                 attic  1        0     0\n";
+    eventually("the rooms of all are listed", || {
+        asks(&sockets[0], &["rooms"]) == table
+    });
+    let own = lines(&sockets[1], &["rooms", "--json"]);
+    let attic = own.iter().find(|row| row["name"] == "attic");
+    assert_eq!(attic.expect("it is listed")["here"], 1);
+    let members = lines(&sockets[0], &["members", "den", "--json"]);
+    let [here, elsewhere] = &members[..] else {
+        panic!("two members: {members:?}");
+    };
+    assert_eq!(
+        (&here["nick"], &here["role"]),
+        (&json!("ann"), &json!("member"))
+    );
+    assert_eq!(
+        (&elsewhere["nick"], &elsewhere["id"]),
+        (&json!("bob"), &Value::Null)
+    );
+    eventually("its server is listed", || {
+        let rows = listed(&sockets[0]);
+        let mut others = rows.iter().filter(|row| row["own"] == false);
+        others.any(|other| other["id"] == elsewhere["server"])
+    });
+    let why = tries(&sockets[0], &["members", "attic"]).expect_err("no server to ask");
+    contains(&why, "at other servers alone");
+    let why = tries(&sockets[0], &["members", "cellar"]).expect_err("no room");
+    contains(&why, "no room cellar is in use");
 }
 
 #[test]
@@ -53,7 +107,7 @@ fn each_server_lists_those_that_are_there() {
                 .all(|row| row["id"].as_str().is_some_and(|id| id.len() == 16))
         );
     }
-    let table = asks(&sockets[0], &[]);
+    let table = asks(&sockets[0], &["nodes"]);
     assert!(table.starts_with("ID "), "{table}");
     contains(&table, env!("CARGO_PKG_VERSION"));
     assert_eq!(table.lines().count(), 3, "{table}");
