@@ -16,6 +16,7 @@ mod programs;
 mod redis;
 mod scenes;
 mod servers;
+mod sides;
 mod world;
 
 /// The games of a test run.

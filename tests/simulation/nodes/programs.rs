@@ -1,7 +1,7 @@
 //! One game of whole servers on Redis: programs join, say, leave and come back at any server, while
 //! servers are killed and cut off and Redis fails; then a quiet time, and the end. Judged is what
 //! programs are promised: one order, each message once, what was acknowledged stays unless its loss
-//! was reported, each request answered once, and one list of members with a nick each.
+//! was reported, each request answered once, one list of members with a nick each, and one of rooms.
 
 use super::super::client::{self, Ear, Seen};
 use super::super::history::json;
@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::judge;
 use super::redis::model::{Op, Redis};
 use super::servers::Servers;
+use super::sides::Sides;
 use super::world::Flow;
 use crate::chance::Chance;
 use crate::trace::Trace;
@@ -33,6 +34,7 @@ const WHO: u64 = 1 << 40;
 struct Game {
     servers: Servers,
     programs: Vec<Program>,
+    sides: Sides,
     faults: Faults,
     /// Of each room so many entries are kept.
     entries_max: u32,
@@ -82,7 +84,7 @@ impl Game {
             ..Settings::default()
         };
         let count = 1 + chance.below(3);
-        let programs = (0..2 + chance.below(3)).map(Program::new).collect();
+        let programs: Vec<Program> = (0..2 + chance.below(3)).map(Program::new).collect();
         let flow = Flow {
             delayed: chance.below(60) as u32,
             cut: [0, 30][chance.below(2)],
@@ -93,6 +95,7 @@ impl Game {
         servers.world.server().is_synced_always = is_synced_always;
         Self {
             servers,
+            sides: Sides::new(programs.len(), seed),
             programs,
             faults,
             entries_max,
@@ -130,6 +133,7 @@ impl Game {
     // Programs
 
     fn acts(&mut self, index: usize) {
+        self.visits(index, 5);
         let is_here = self.programs[index].socket.is_some();
         match self.chance().below(100) {
             0..4 if is_here => self.disconnects(index),
@@ -142,7 +146,17 @@ impl Game {
         }
     }
 
+    /// Joins a side room now and then, or leaves it.
+    fn visits(&mut self, index: usize, percent: u32) {
+        if self.programs[index].is_member
+            && let Some(request) = self.sides.visits(index, percent)
+        {
+            self.sends(index, &request);
+        }
+    }
+
     fn connects(&mut self, index: usize) {
+        self.sides.comes(index);
         let count = self.servers.nodes.len();
         let place = self.chance().below(count);
         let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
@@ -196,7 +210,10 @@ impl Game {
             if let Seen::Line(text) = seen {
                 self.trace
                     .note(|| format!("{} hears {text}", program.number));
-                requests.extend(program.hears(&json::check_sent(&text)));
+                let object = json::check_sent(&text);
+                if !self.sides.hears(index, &object) {
+                    requests.extend(program.hears(&object));
+                }
             }
         }
         let is_over = net.is_over_for_client(socket);
@@ -333,6 +350,10 @@ impl Game {
                 } else {
                     self.sends(index, &json::request("ping", None, &[]));
                 }
+                // What has changed is told a second later.
+                if self.servers.now() + 40 < until {
+                    self.visits(index, 20);
+                }
             }
             self.passes(20);
         }
@@ -343,6 +364,7 @@ impl Game {
         for index in 0..self.programs.len() {
             let who = json::request("who", Some(WHO), &[("room", json!(ROOM))]);
             self.sends(index, &who);
+            self.sends(index, &Sides::asks());
         }
         self.passes(5);
     }
@@ -354,6 +376,10 @@ impl Game {
         let present: BTreeSet<&String> = truth.values().collect();
         assert_eq!(present.len(), truth.len(), "a message is there twice");
         let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
+        // What Redis publishes of rooms does not get lost but with the connection.
+        if self.faults.loses == 0 {
+            self.sides.judge(ROOM);
+        }
         for program in &self.programs {
             let head = truth.last_key_value().map(|(head, _)| *head);
             program.check_end(&truth, head.unwrap_or(program.position));
