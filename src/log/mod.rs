@@ -5,6 +5,7 @@
 //! is not stored is never dropped from memory: appending is refused before that.
 
 mod amend;
+mod audit;
 pub mod blocks;
 mod carry;
 mod engine;
@@ -21,6 +22,7 @@ mod tests;
 mod words;
 
 pub use amend::{Amendment, Known as KnownMessage, Original};
+pub use audit::{AUDIT_PART_ROWS, audit_line};
 pub use blocks::{BlockKey, Blocks};
 pub use carry::Origin;
 pub use engine::{Begun, CUT_OFF_TICKS, Entered};
@@ -861,14 +863,16 @@ impl Log {
         Ok(())
     }
 
-    /// Asks the store for a backup, an export, a check or rows of the audit log; [`Notification::Task`] follows. False:
-    /// there is no store.
+    /// Asks the store for a backup, an export, a check or rows of the audit log, which a shared engine
+    /// has too; [`Notification::Task`] follows. False: there is none that has it.
     #[must_use]
     pub fn task(&mut self, request: Request) -> bool {
-        if self.keeps_later() {
+        let is_audit = matches!(request, Request::Audit { .. } | Request::AuditExport { .. });
+        let is_asked = self.keeps_later() || (is_audit && self.is_shared());
+        if is_asked {
             self.outgoing.push(request);
         }
-        self.keeps_later()
+        is_asked
     }
 
     // The store

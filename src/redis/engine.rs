@@ -16,6 +16,7 @@
 //! what was published before the answer is in the answer, and what follows comes after it. What
 //! is missing is read on the connection for commands.
 
+mod audit;
 mod beat;
 mod facts;
 mod list;
@@ -39,6 +40,7 @@ use crate::chance::Chance;
 use crate::chat::Sighting;
 use crate::id::{RoomId, Seq, Tick};
 use crate::log::{Answer, NickClaims, NodesRequest, Proposed, Request, Store, Unnumbered};
+use audit::Search;
 use beat::Leases;
 use list::List;
 use nicks::Sweep;
@@ -108,6 +110,7 @@ enum Ask {
     Nodes {
         tag: u64,
     },
+    Audit(Box<Search>),
     See(RoomId, Place),
     Present((RoomId, SmolStr)),
     SeeList(Place),
@@ -387,10 +390,8 @@ impl Engine {
                 session,
                 why: why.to_owned(),
             }),
-            Ask::Nodes { tag } => self.answers.push(Answer::TaskFailed {
-                tag,
-                why: why.to_owned(),
-            }),
+            Ask::Nodes { tag } => self.task_failed(tag, why),
+            Ask::Audit(search) => self.task_failed(search.tag, why),
             Ask::Present(room) => {
                 if self.rooms.get(room.0).is_none() {
                     self.closed.push(room);
@@ -413,6 +414,11 @@ impl Engine {
             | Ask::Count
             | Ask::Load => {}
         }
+    }
+
+    fn task_failed(&mut self, tag: u64, why: &str) {
+        let why = why.to_owned();
+        self.answers.push(Answer::TaskFailed { tag, why });
     }
 
     /// Both links are there if they lead to the same Redis.
@@ -478,6 +484,15 @@ impl Engine {
             Request::Count(counts) => self.count(&counts),
             Request::Keys { session } => self.ask_keys(session),
             Request::Nodes(NodesRequest::List { tag }) => self.ask_nodes(tag),
+            Request::Audit {
+                tag,
+                room,
+                before,
+                limit,
+            } => self.find_rows(Search::page(tag, room, (before, limit))),
+            Request::AuditExport { tag, room, before } => {
+                self.find_rows(Search::lines(tag, room, before));
+            }
             Request::Nodes(NodesRequest::Claim(claims)) => self.claim(claims, false),
             other => self.answers.extend(super::keys::not_offered(other)),
         }

@@ -48,8 +48,7 @@ pub(super) fn not_offered(request: Request) -> Option<Answer> {
             Some(Answer::SearchFailed { tag, why })
         }
         Request::Backup { tag, .. } => failed(tag, "a backup"),
-        Request::Export { tag, .. } | Request::AuditExport { tag, .. } => failed(tag, "an export"),
-        Request::Audit { tag, .. } => failed(tag, "the audit log"),
+        Request::Export { tag, .. } => failed(tag, "an export"),
         Request::Check { tag } => failed(tag, "a check"),
         // What such an engine is not asked, and what needs no answer.
         Request::Append(_)
@@ -60,6 +59,8 @@ pub(super) fn not_offered(request: Request) -> Option<Answer> {
         | Request::Number(_)
         | Request::Propose(_)
         | Request::Nodes(_)
+        | Request::Audit { .. }
+        | Request::AuditExport { .. }
         | Request::Read { .. }
         | Request::Present { .. }
         | Request::Count(_)

@@ -121,7 +121,7 @@ pub struct Incarnation<'a> {
 
 /// The hash of the log of changes, its stream, and the facts.
 const REGISTRY: &str = "p:registry";
-const CHANGES: &str = "p:changes";
+pub const CHANGES: &str = "p:changes";
 const FACTS: &str = "p:facts";
 /// Where changes of the registry are published, and sessions that go on.
 pub const CHANGES_CHANNEL: &str = "p:changes";

@@ -31,7 +31,6 @@ impl<N: Net> Server<N> {
         now: Tick,
     ) {
         self.changes.version = Some(version);
-        self.audits.remember(change);
         if own.is_none() {
             // Refused before the other change is made, or users would be in an account of that.
             for number in self.talk.chat().registry().overtaken_by(change) {

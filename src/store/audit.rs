@@ -5,16 +5,14 @@ use super::error::{Fault, StoreError};
 use super::schema::millis;
 use crate::chat::registry::{Audit, AuditRow};
 use crate::id::Millis;
+use crate::log::{AUDIT_PART_ROWS, audit_line};
 use rusqlite::{Connection, Row, params};
 use smol_str::SmolStr;
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
 /// Rows that one step removes.
 const STEP_ROWS: u32 = 100;
-/// Rows of a part of all.
-const PART_ROWS: u32 = 500;
 
 /// Up to `limit` rows with numbers below `before`, of one room or of all, and whether there are
 /// older ones.
@@ -106,35 +104,11 @@ pub(super) fn part(
     room: Option<&str>,
     before: u64,
 ) -> Result<(String, Option<u64>), Fault> {
-    let (rows, more) = read(db, room, before, PART_ROWS)?;
+    let (rows, more) = read(db, room, before, AUDIT_PART_ROWS)?;
     let mut lines = String::new();
     for row in &rows {
-        line(row, &mut lines);
+        audit_line(row, &mut lines);
     }
     let last = rows.last().map(|row| row.number);
     Ok((lines, last.filter(|_| more)))
-}
-
-/// A row as a line. The names are those of `parlor.v1.json`.
-fn line(row: &AuditRow, to: &mut String) {
-    let audit = &row.audit;
-    let json = |text: &str| serde_json::Value::from(text);
-    // Writing to a string does not fail.
-    let _ = write!(
-        to,
-        "{{\"number\":{},\"at\":{},\"by\":{},\"action\":{}",
-        row.number,
-        row.at.0,
-        json(&audit.by),
-        json(&audit.action)
-    );
-    if let Some(room) = &audit.room {
-        let _ = write!(to, ",\"room\":{}", json(room));
-    }
-    let (target, detail) = (json(&audit.target), json(&audit.detail));
-    let _ = write!(to, ",\"target\":{target},\"detail\":{detail}");
-    if let Some(until) = audit.until {
-        let _ = write!(to, ",\"until\":{}", until.0);
-    }
-    to.push_str("}\n");
 }

@@ -170,6 +170,52 @@ fn orders_of_an_operator_at_one_server_reach_all() {
     ann.is_closed();
 }
 
+#[test]
+#[ignore = "needs redis-server"]
+fn audit_log_is_that_of_all_servers_since_before_they_started() {
+    let redis = RedisServer::start("facts-audit", &ALWAYS);
+    let folder = Folder::new("facts-audit");
+    let socket = folder.path("socket");
+    let a = operated(&redis);
+    let mut ann = operator(&a, "den");
+    let _eve = Program::join(a.address(), "eve", "attic");
+    let _mallory = Program::join(a.address(), "mallory", "den");
+    // More than one page of changes, of which the first is of another room.
+    ann.ask(join("attic"));
+    let kick = ann.ask(json!({"type": "kick", "room": "attic", "nick": "eve"}));
+    assert_eq!(kick["type"], "ok", "{kick}");
+    for number in 0..150 {
+        let topic = json!({"type": "topic", "room": "den", "topic": format!("{number}")});
+        let answer = ann.ask(topic);
+        assert_eq!(answer["type"], "ok", "{answer}");
+    }
+    assert_eq!(ann.ask(ban("mallory"))["type"], "ok");
+    let mut second = prepared(&redis);
+    second.arg("--admin-socket").arg(&socket);
+    let b = started(second.args(["--operator-token", "sesame"]));
+    let mut bea = operator(&b, "den");
+    let page = bea.ask(json!({"type": "audit", "room": "den", "limit": 2}));
+    let acts = |page: &Value| -> Vec<String> {
+        let rows = page["rows"].as_array().expect("rows").iter();
+        rows.map(|row| format!("{} {}", row["action"], row["target"]))
+            .collect()
+    };
+    assert_eq!(acts(&page)[0], "\"ban\" \"mallory\"", "{page}");
+    assert_eq!(page["more"], true, "{page}");
+    let last = page["rows"][1]["number"].as_u64().expect("a number");
+    assert_eq!(page["rows"][0]["number"], last + 1, "{page}");
+    bea.ask(join("attic"));
+    let page = bea.ask(json!({"type": "audit", "room": "attic"}));
+    assert_eq!(acts(&page), ["\"kick\" \"eve\""], "{page}");
+    assert_eq!(page["more"], false, "{page}");
+    let none = folder.path("no-store");
+    let none = none.to_str().expect("a path");
+    let lines = orders(&socket, &["audit", "den", "--store", none]);
+    assert_eq!(lines.lines().count(), 151, "{lines}");
+    let newest: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(newest["target"], "mallory", "{newest}");
+}
+
 const PASSWORD: &str = "correct horse battery";
 
 fn with_password(kind: &str, name: &str) -> Value {

@@ -442,6 +442,23 @@ impl Redis {
                 let pairs = pairs.flat_map(|(name, value)| [name.clone(), value.clone()]);
                 Reply::Map(pairs.map(Reply::Bulk).collect())
             }
+            ("XREVRANGE", _) => {
+                let word = |place: usize| String::from_utf8_lossy(&words[place]).into_owned();
+                let newest: u64 = word(2).parse().expect("the first half of an id");
+                let count: usize = word(5).parse().expect("a count");
+                let stream = self.data.stream(&words[1]);
+                let kept = stream
+                    .into_iter()
+                    .flat_map(|stream| stream.entries.iter().rev());
+                let kept = kept.filter(|(id, _)| **id <= newest).take(count);
+                let shown = kept.map(|(id, fields)| {
+                    let fields = fields.iter();
+                    let fields = fields.flat_map(|(name, value)| [name.clone(), value.clone()]);
+                    let fields = fields.map(Reply::Bulk).collect();
+                    Reply::Array(vec![Reply::text(format!("{id}-0")), Reply::Array(fields)])
+                });
+                Reply::Array(shown.collect())
+            }
             // All at once: the order in pieces is Redis's own.
             ("HSCAN", _) => {
                 let pairs = self.data.hash(&words[1]).into_iter().flatten();

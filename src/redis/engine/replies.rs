@@ -113,6 +113,7 @@ impl Engine {
             Ask::Claim(claims) => self.has_claimed(&claims, value)?,
             Ask::Sweep => self.has_swept(value)?,
             Ask::Nodes { tag } => self.nodes_came(tag, value.list().ok_or_else(unclear)?),
+            Ask::Audit(search) => self.rows_came(search, value.list().ok_or_else(unclear)?)?,
             Ask::See(id, _) => {
                 let page = Page::read(value, members::kept).ok_or_else(unclear)?;
                 self.was_seen(id, page);
@@ -163,7 +164,9 @@ impl Engine {
                 self.opening = self.opening.saturating_sub(1);
                 self.open_failed(id, why);
             }
-            Ask::Read(..) | Ask::Keys { .. } | Ask::Nodes { .. } => self.fail(ask, &why),
+            Ask::Read(..) | Ask::Keys { .. } | Ask::Nodes { .. } | Ask::Audit(_) => {
+                self.fail(ask, &why);
+            }
             Ask::Change(proposed) => self.was_not_changed(&proposed, why),
             // Asked again with the next comparison.
             Ask::Registry { .. } => {
@@ -260,7 +263,12 @@ impl Engine {
             Ask::SeeList(place) => self.see_list(place, true),
             // Later ones may have been taken meanwhile.
             Ask::Count => self.wants_rooms(),
-            Ask::Keys { .. } | Ask::Facts { .. } | Ask::Nodes { .. } | Ask::Times | Ask::Load => {}
+            Ask::Keys { .. }
+            | Ask::Facts { .. }
+            | Ask::Nodes { .. }
+            | Ask::Audit(_)
+            | Ask::Times
+            | Ask::Load => {}
         }
     }
 

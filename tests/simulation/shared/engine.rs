@@ -4,7 +4,7 @@
 //! clients.
 
 use super::super::chance::Chance;
-use parlor::chat::registry::{Change, Fact, FactKey, Registry, Snapshot};
+use parlor::chat::registry::{AuditRow, Change, Fact, FactKey, Registry, Snapshot};
 use parlor::chat::{Came, Content, Counts, Form, Moves, Pair, Role, RoomsSighting, Sighting};
 use parlor::id::{AccountId, Millis, RoomId, Seq};
 use parlor::log::{
@@ -360,6 +360,19 @@ impl Engine {
         self.registry = Registry::restore(kept);
     }
 
+    /// Rows of the audit log, the newest first, and whether there are older ones.
+    fn rows(&self, room: Option<&SmolStr>, before: u64, rows_max: usize) -> (Vec<AuditRow>, bool) {
+        let row = |changed: &Changed| {
+            let Change { number, at, .. } = changed.change;
+            let audit = changed.change.audit.clone()?;
+            let is_wanted = number < before && (room.is_none() || audit.room.as_ref() == room);
+            is_wanted.then_some(AuditRow { number, at, audit })
+        };
+        let mut rows = self.changes.iter().rev().filter_map(row);
+        let page = rows.by_ref().take(rows_max).collect();
+        (page, rows.next().is_some())
+    }
+
     /// How many changes have the word in the audit log.
     pub(crate) fn changes_like(&self, action: &str) -> usize {
         let audits = self.changes.iter();
@@ -666,6 +679,15 @@ impl Engine {
                         log_gen,
                         page,
                     });
+                }
+                Request::Audit {
+                    tag,
+                    room,
+                    before,
+                    limit,
+                } => {
+                    let (rows, more) = self.rows(room.as_ref(), before, limit as usize);
+                    node.answers.push_back(Answer::Audited { tag, rows, more });
                 }
                 other => panic!("no shared engine is asked for {other:?}"),
             }
