@@ -3,7 +3,7 @@
 use super::redis::model::{Data, Op};
 use super::world::World;
 use crate::chance::Chance;
-use parlor::id::RoomId;
+use parlor::id::{RoomId, Tick};
 use parlor::redis::{Settings, Which};
 
 const ROOM: &str = "lobby";
@@ -19,7 +19,13 @@ struct Scene {
 impl Scene {
     /// Three nodes. The first two have the room open, and a member each.
     fn new() -> Self {
+        Self::with_third_from(Tick(0))
+    }
+
+    /// The third node starts at a time.
+    fn with_third_from(start: Tick) -> Self {
         let mut world = World::new(3, &Settings::default(), Chance::new(1));
+        world.seats[2].frozen = start;
         let rooms = [0, 1].map(|node: usize| world.seats[node].node.open(ROOM));
         let room = rooms[0];
         let mut scene = Self { world, room };
@@ -143,6 +149,24 @@ fn members_of_a_node_that_is_gone_are_gone_after_its_lease() {
     scene.later(LEASE_TICKS);
     assert_eq!(scene.knows(1), ["ann"]);
     assert_eq!(scene.knows(2), ["ann", "bob"]);
+}
+
+#[test]
+fn members_of_a_node_that_died_before_its_lease_was_known_are_gone() {
+    let mut scene = Scene::with_third_from(Tick(u32::MAX));
+    scene.world.seats[0].frozen = Tick(u32::MAX);
+    // The third is told of members, and not of leases: its own is refused.
+    scene.world.server().is_full = true;
+    scene.world.seats[2].frozen = Tick(0);
+    scene.later(10);
+    scene.opens(2);
+    scene.later(10);
+    assert_eq!(scene.knows(2), ["ann", "bob"]);
+    scene.later(LEASE_TICKS);
+    scene.world.server().is_full = false;
+    scene.later(SOON);
+    assert_eq!(scene.knows(1), Vec::<&str>::new());
+    assert_eq!(scene.knows(2), ["bob"]);
 }
 
 #[test]
