@@ -19,6 +19,11 @@ pub(super) const LARGEST: &[u8] = b"";
 const ACCOUNTS: char = 'A';
 /// Whom something keeps from speaking or from being there.
 const ORDER: char = 'S';
+/// What rooms are like: a change has all settings of a room.
+const RULES: char = 'R';
+/// Bans and mutes: one takes the place of those of the same user, and what was imposed together is
+/// lifted together.
+const SANCTIONS: char = 'B';
 
 fn bytes(value: &impl Carry) -> Vec<u8> {
     let mut to = Writer::default();
@@ -195,14 +200,14 @@ fn touches(change: &Change) -> SmolStr {
     };
     let removes = |action: &str| matches!(action, "kick" | "close");
     let audit = change.audit.as_ref();
-    let is_order = change.puts.iter().any(|fact| order(&fact.key()))
-        || change.forgets.iter().any(order)
-        || audit.is_some_and(|audit| removes(&audit.action));
-    let letters = [(is_of_accounts(change), ACCOUNTS), (is_order, ORDER)];
-    letters
-        .into_iter()
-        .filter_map(|(is, letter)| is.then_some(letter))
-        .collect()
+    let is_order =
+        keys(change).any(|key| order(&key)) || audit.is_some_and(|audit| removes(&audit.action));
+    letters([
+        (is_of_accounts(change), ACCOUNTS),
+        (is_order, ORDER),
+        (is_of_rules(change), RULES),
+        (imposes_or_lifts(change), SANCTIONS),
+    ])
 }
 
 fn depends(change: &Change) -> SmolStr {
@@ -210,17 +215,38 @@ fn depends(change: &Change) -> SmolStr {
     // anew.
     let ended = |key: &FactKey| matches!(key, FactKey::Sanction { .. });
     let is_end = change.audit.is_none() && change.forgets.iter().any(ended);
-    let letters = [(is_of_accounts(change), ACCOUNTS), (is_end, ORDER)];
-    letters
-        .into_iter()
-        .filter_map(|(is, letter)| is.then_some(letter))
+    letters([
+        (is_of_accounts(change), ACCOUNTS),
+        (is_end, ORDER),
+        (is_of_rules(change), RULES),
+        (imposes_or_lifts(change), SANCTIONS),
+    ])
+}
+
+fn letters(all: [(bool, char); 4]) -> SmolStr {
+    let all = all.into_iter();
+    all.filter_map(|(is, letter)| is.then_some(letter))
         .collect()
+}
+
+fn keys(change: &Change) -> impl Iterator<Item = FactKey> {
+    let puts = change.puts.iter().map(Fact::key);
+    puts.chain(change.forgets.iter().cloned())
+}
+
+fn is_of_rules(change: &Change) -> bool {
+    keys(change).any(|key| matches!(key, FactKey::Rules { .. }))
+}
+
+fn imposes_or_lifts(change: &Change) -> bool {
+    let is_sanction = |key: FactKey| matches!(key, FactKey::Sanction { .. });
+    change.audit.is_some() && keys(change).any(is_sanction)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::registry::{Audit, Sanction, SanctionKind, Scope, Subject};
+    use crate::chat::registry::{Audit, Rules, Sanction, SanctionKind, Scope, Subject};
     use crate::id::{AccountId, Millis};
     use std::num::NonZeroU32;
 
@@ -277,6 +303,33 @@ mod tests {
         }
         bytes.push(0);
         assert!(decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn settings_and_sanctions_depend_on_the_last_ones() {
+        let rules = Change {
+            puts: vec![Fact::Rules {
+                room: "lobby".into(),
+                rules: Rules::default(),
+            }],
+            forgets: Vec::new(),
+            ..change()
+        };
+        assert_eq!(
+            (depends(&rules), touches(&rules)),
+            ("R".into(), "SR".into())
+        );
+        assert_eq!(
+            (depends(&change()), touches(&change())),
+            ("B".into(), "SB".into())
+        );
+        let ended = Change {
+            forgets: change().puts[..1].iter().map(Fact::key).collect(),
+            puts: Vec::new(),
+            audit: None,
+            ..change()
+        };
+        assert_eq!((depends(&ended), touches(&ended)), ("S".into(), "S".into()));
     }
 
     /// Servers of different versions read each other's changes: this layout does not change.

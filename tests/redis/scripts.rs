@@ -386,7 +386,8 @@ fn is_stale(redis: &Redis, call: &Call<'_>, log: Log<'_>, current: &str, first: 
     }
     letters.chars().any(|letter| {
         let last = touched(redis, log, letter).map_or(0, |(last, by, before)| {
-            if by == call.text(first) { before } else { last }
+            let is_own = by == call.text(first) && !matches!(letter, 'R' | 'B');
+            if is_own { before } else { last }
         });
         last > call.number(first + 2)
     })

@@ -1,25 +1,28 @@
 -- Changes of the registry. ARGV from `first` on, and where there is no change the first four alone:
 -- 0 the node that makes it, 1 the epoch of the log of changes that it knows ('': none), 2 the newest
 -- number that it has taken, 3 what the change depends on, 4 what it touches (letters: A accounts, S
--- whom is kept from what), 5 the change, 6 its key, 7 the largest id of an account that it puts ('':
--- none), 8 how many facts it forgets, 9 how many logs end with them; the keys of those facts, the
--- names of those logs, and then keys and facts that it puts.
+-- whom something keeps from what, R settings of rooms, B bans and mutes), 5 the change, 6 its key, 7
+-- the largest id of an account that it puts ('': none), 8 how many facts it forgets, 9 how many logs
+-- end with them; the keys of those facts, the names of those logs, and then keys and facts that it
+-- puts.
 --
--- Of the hash of the log besides: A and S, each "number node before": the last change that touched
--- it, of which node it is, and the last of another node before. Of the hash of facts: '' the largest
--- id that an account ever had.
+-- Of the hash of the log besides: the letters, each "number node before": the last change that
+-- touched it, of which node it is, and the last of another node before. Of the hash of facts: '' the
+-- largest id that an account ever had.
 
--- The last change of another node.
-local function last_of_others(of, letter, node)
+-- The last change that a node may not have known of. A node proposes changes of settings and of
+-- bans by what it has taken, so its own count as well.
+local function last_unknown(of, letter, node)
     local known = redis.call('HGET', of.meta, letter)
     if not known then
         return 0
     end
     local last, by, before = string.match(known, '^(%d+) (%x+) (%d+)$')
-    return tonumber(by == node and before or last)
+    local is_own = by == node and letter ~= 'R' and letter ~= 'B'
+    return tonumber(is_own and before or last)
 end
 
--- Whether another node has changed since what it depends on. Then the answer is an error: STALE, the
+-- Whether what it depends on has changed since. Then the answer is an error: STALE, the
 -- epoch of the log of changes, and its newest number.
 local function is_stale(of, current, first)
     local letters = ARGV[first + 3]
@@ -27,7 +30,7 @@ local function is_stale(of, current, first)
         return true
     end
     for letter in string.gmatch(letters, '.') do
-        if last_of_others(of, letter, ARGV[first]) > tonumber(ARGV[first + 2]) then
+        if last_unknown(of, letter, ARGV[first]) > tonumber(ARGV[first + 2]) then
             return true
         end
     end
