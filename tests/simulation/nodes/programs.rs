@@ -1,20 +1,21 @@
 //! One game of whole servers on Redis: programs join, say, leave and come back at any server, while
 //! servers are killed and cut off and Redis fails; then a quiet time, and the end. Judged is what
 //! programs are promised: one order, each message once, what was acknowledged stays unless its loss
-//! was reported, each request answered once, one list of members with a nick each, and one of rooms.
+//! was reported, each request answered once, one list of members with a nick each, one of rooms, and
+//! one order that is kept: see [`super::keeping`].
 
 use super::super::client::{self, Ear, Seen};
 use super::super::history::json;
 use super::super::shared::program::{Program, ROOM};
 use super::faults::Faults;
 use super::judge;
+use super::keeping::{self, Keeping, Seen as Happened, State};
 use super::redis::model::{Op, Redis};
 use super::servers::Servers;
 use super::sides::Sides;
 use super::world::Flow;
 use crate::chance::Chance;
 use crate::trace::Trace;
-use parlor::chat::Content;
 use parlor::id::{Peer, Tick};
 use parlor::redis::{DEDUPE_MS, Keep, Settings, Which};
 use serde_json::{Value, json};
@@ -33,12 +34,16 @@ const WHO: u64 = 1 << 40;
 
 struct Game {
     servers: Servers,
+    /// Those that keep order come after the others.
     programs: Vec<Program>,
     sides: Sides,
+    others: usize,
+    keepers: usize,
+    keeping: Keeping,
     faults: Faults,
     /// Of each room so many entries are kept.
     entries_max: u32,
-    /// Messages that a Redis had at the end of a turn.
+    /// Entries that a Redis had at the end of a turn.
     kept_once: BTreeSet<String>,
     /// A Redis was emptied, or replaced.
     has_lost: bool,
@@ -47,6 +52,11 @@ struct Game {
 }
 
 pub(super) fn play(seed: u64, trace: Trace) -> u64 {
+    plays(seed, trace).0
+}
+
+/// Returns how many turns it took, and what happened.
+pub(super) fn plays(seed: u64, trace: Trace) -> (u64, Happened) {
     let mut game = Game::new(seed, trace);
     for _ in 0..BUSY_STEPS {
         game.something_fails();
@@ -58,17 +68,23 @@ pub(super) fn play(seed: u64, trace: Trace) -> u64 {
     }
     game.ends();
     game.judge();
-    game.turns
+    game.judge_order();
+    (game.turns, game.keeping.seen)
 }
 
-/// All messages that a Redis has, by their numbers.
-fn messages(redis: &Redis) -> BTreeMap<u64, String> {
+/// All entries that a Redis has, by their numbers, as programs show them.
+fn entries(redis: &Redis) -> BTreeMap<u64, String> {
     let all = judge::kept(redis, ROOM).into_iter();
-    let texts = all.filter_map(|(seq, entry)| match entry.draft.content {
-        Content::Said { text, .. } => Some((u64::from(seq), text)),
-        _ => None,
+    let shown = all.map(|(seq, entry)| {
+        let shown = keeping::shown(&entry.draft.nick, &entry.draft.content);
+        (u64::from(seq), shown)
     });
-    texts.collect()
+    shown.collect()
+}
+
+/// What the program with a number shows is a message of one: it begins with the number.
+fn is_message(shown: &str) -> bool {
+    shown.starts_with(|first: char| first.is_ascii_digit())
 }
 
 impl Game {
@@ -84,7 +100,12 @@ impl Game {
             ..Settings::default()
         };
         let count = 1 + chance.below(3);
-        let programs: Vec<Program> = (0..2 + chance.below(3)).map(Program::new).collect();
+        let keepers = chance.below(3);
+        let others = 2 + chance.below(3);
+        let mut programs: Vec<Program> = (0..others + keepers).map(Program::new).collect();
+        for keeper in &mut programs[others..] {
+            keeper.is_operator = true;
+        }
         let flow = Flow {
             delayed: chance.below(60) as u32,
             cut: [0, 30][chance.below(2)],
@@ -97,6 +118,9 @@ impl Game {
             servers,
             sides: Sides::new(programs.len(), seed),
             programs,
+            others,
+            keepers,
+            keeping: Keeping::default(),
             faults,
             entries_max,
             kept_once: BTreeSet::new(),
@@ -123,7 +147,7 @@ impl Game {
 
     fn looks(&mut self) {
         for redis in &self.servers.world.servers {
-            self.kept_once.extend(messages(redis).into_values());
+            self.kept_once.extend(entries(redis).into_values());
         }
         for index in 0..self.programs.len() {
             self.hears(index);
@@ -135,11 +159,21 @@ impl Game {
     fn acts(&mut self, index: usize) {
         self.visits(index, 5);
         let is_here = self.programs[index].socket.is_some();
+        let is_keeper = index >= self.others;
         match self.chance().below(100) {
             0..4 if is_here => self.disconnects(index),
             0..40 if !is_here => self.connects(index),
             4..60 if self.programs[index].may_say_more() => {
                 let request = self.programs[index].says();
+                self.sends(index, &request);
+            }
+            60..70 if self.programs[index].is_removed => {
+                let request = self.programs[index].joins();
+                self.sends(index, &request);
+            }
+            70..85 if is_keeper && self.programs[index].is_member => {
+                let chance = &mut self.servers.world.chance;
+                let request = self.keeping.asks(self.others, chance);
                 self.sends(index, &request);
             }
             _ => {}
@@ -159,13 +193,17 @@ impl Game {
         self.sides.comes(index);
         let count = self.servers.nodes.len();
         let place = self.chance().below(count);
-        let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        self.connects_to(index, place);
+    }
+
+    fn connects_to(&mut self, index: usize, place: usize) {
+        let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1 + index as u8)));
         let net = self.servers.nodes[place].server.net_mut();
         let socket = net.connect(0, peer).expect("the server listens");
         // It may be held for long.
         net.may_leave_unread(socket, Tick(u32::MAX));
         let protocol = "Sec-WebSocket-Protocol: parlor.v1.json\r\n";
-        let path = format!("/ws?nick=c{index}");
+        let path = format!("/ws?nick={}", keeping::wished(index));
         net.send(socket, &client::upgrade_to(&path, protocol));
         let program = &mut self.programs[index];
         (program.node, program.socket) = (place, Some(socket));
@@ -217,6 +255,9 @@ impl Game {
             }
         }
         let is_over = net.is_over_for_client(socket);
+        if index < self.others + self.keepers {
+            self.keeping.hears(program);
+        }
         for request in requests {
             self.sends(index, &request);
         }
@@ -357,46 +398,65 @@ impl Game {
             }
             self.passes(20);
         }
+        for index in 0..self.programs.len() {
+            if self.programs[index].is_member {
+                let request = self.programs[index].says();
+                self.sends(index, &request);
+            }
+        }
+        self.passes(5);
         self.asks_who();
     }
 
     fn asks_who(&mut self) {
         for index in 0..self.programs.len() {
-            let who = json::request("who", Some(WHO), &[("room", json!(ROOM))]);
-            self.sends(index, &who);
+            if self.programs[index].is_member {
+                let who = json::request("who", Some(WHO), &[("room", json!(ROOM))]);
+                self.sends(index, &who);
+            }
             self.sends(index, &Sides::asks());
         }
         self.passes(5);
     }
 
+    fn redis(&self) -> &Redis {
+        self.servers.world.servers.last().expect("there is one")
+    }
+
     fn judge(&self) {
-        let redis = self.servers.world.servers.last().expect("there is one");
-        judge::nothing_is_doubled(redis, ROOM);
-        let truth = messages(redis);
-        let present: BTreeSet<&String> = truth.values().collect();
-        assert_eq!(present.len(), truth.len(), "a message is there twice");
+        judge::nothing_is_doubled(self.redis(), ROOM);
+        let truth = entries(self.redis());
+        let messages: Vec<&String> = truth.values().filter(|shown| is_message(shown)).collect();
+        let present: BTreeSet<&String> = messages.iter().copied().collect();
+        assert_eq!(present.len(), messages.len(), "a message is there twice");
         let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
         // What Redis publishes of rooms does not get lost but with the connection.
         if self.faults.loses == 0 {
             self.sides.judge(ROOM);
         }
-        for program in &self.programs {
+        for program in self.programs.iter().filter(|program| program.is_member) {
             let head = truth.last_key_value().map(|(head, _)| *head);
             program.check_end(&truth, head.unwrap_or(program.position));
             self.all_are_there(program);
+        }
+        for program in &self.programs {
             for (text, seq) in &program.acked {
                 let is_there = *seq < oldest || truth.get(seq) == Some(text);
-                // Where that was lost, what programs show was taken back, or differs from the truth.
-                let was_kept = self.kept_once.contains(text) || self.entries_max < MANY_ENTRIES;
-                let is_gone = !present.contains(text) && was_kept;
                 // Lost there, and numbered again.
                 let has_moved = present.contains(text) && self.has_lost;
                 assert!(
-                    is_there || is_gone || has_moved,
+                    is_there || self.is_gone(text, &present) || has_moved,
                     "{text} was acknowledged as {seq}, and is elsewhere"
                 );
             }
         }
+    }
+
+    /// A Redis had it and lost it, or it is too old to be kept. Where it was lost, what programs show
+    /// was taken back, or differs from the truth.
+    fn is_gone(&self, shown: &String, present: &BTreeSet<&String>) -> bool {
+        let was_kept = self.kept_once.contains(shown) || self.entries_max < MANY_ENTRIES;
+        !present.contains(shown) && was_kept
     }
 
     /// Each has a nick of its own, and sees all.
@@ -404,16 +464,83 @@ impl Game {
         let answer = program.members.as_ref().expect("it has asked who is there");
         let members = answer["members"].as_array().into_iter().flatten();
         let members: BTreeSet<&str> = members.filter_map(Value::as_str).collect();
-        let nicks = self.programs.iter().map(|program| program.nick.as_str());
+        let here = self.programs.iter().filter(|program| program.is_member);
+        let nicks = here.clone().map(|program| program.nick.as_str());
         let nicks: BTreeSet<&str> = nicks.collect();
-        assert_eq!(
-            nicks.len(),
-            self.programs.len(),
-            "each has a nick: {nicks:?}"
-        );
+        assert_eq!(nicks.len(), here.count(), "each has a nick: {nicks:?}");
         // What Redis publishes of members does not get lost but with the connection.
         if self.faults.loses == 0 {
             assert_eq!(members, nicks, "{} sees all", program.number);
         }
+    }
+
+    // Order
+
+    /// What each server says that the room is like, one that has just begun among them.
+    fn states(&mut self) -> Vec<State> {
+        self.servers.adds();
+        let before = self.programs.len();
+        for place in 0..self.servers.nodes.len() {
+            let mut program = Program::new(before + place);
+            program.is_operator = true;
+            self.programs.push(program);
+        }
+        // It has read all that is kept by then.
+        self.passes(100);
+        for place in 0..self.servers.nodes.len() {
+            self.connects_to(before + place, place);
+        }
+        self.passes(20);
+        for index in before..self.programs.len() {
+            for request in State::requests() {
+                self.sends(index, &request);
+            }
+        }
+        self.passes(5);
+        let mut probes = self.programs.split_off(before);
+        probes.iter_mut().map(State::of).collect()
+    }
+
+    fn judge_order(&mut self) {
+        let states = self.states();
+        let state = &states[0];
+        for other in &states {
+            assert_eq!(state, other, "all servers agree");
+        }
+        for (index, program) in self.programs.iter().enumerate() {
+            state.fits(program, index < self.others);
+        }
+        let redis = self.redis();
+        // Half a script may have an entry without its change.
+        if !self.faults.halves {
+            state.is_as_said(redis, self.others);
+        }
+        let truth = entries(redis);
+        self.keeping.is_kept(&truth, |detail| {
+            let mut kept = self.kept_once.iter();
+            self.entries_max < MANY_ENTRIES || kept.any(|shown| shown.ends_with(detail))
+        });
+        if !self.has_lost && self.entries_max == MANY_ENTRIES {
+            self.keeping.all_is_lifted(&truth);
+            if self.faults.loses == 0 {
+                self.programs
+                    .iter()
+                    .for_each(|program| keeping::is_silent(program, &truth));
+            }
+        }
+        let removed = self
+            .programs
+            .iter()
+            .map(|program| u64::from(program.removals));
+        self.keeping
+            .seen
+            .insert(String::from("removed"), removed.sum());
+        let silenced = self
+            .programs
+            .iter()
+            .map(|program| program.silenced.len() as u64);
+        self.keeping
+            .seen
+            .insert(String::from("silenced"), silenced.sum());
     }
 }

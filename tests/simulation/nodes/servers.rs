@@ -3,6 +3,7 @@
 
 use super::super::net::{self, SimNet};
 use super::super::shared::engine::keeping;
+use super::super::shared::program::TOKEN;
 use super::super::shared::scene::config;
 use super::redis::model::Data;
 use super::world::World;
@@ -75,6 +76,7 @@ impl Servers {
         let keeping = keeping(Box::new(desk), epoch);
         let mut config = config();
         config.log.tail_bytes = [4_000, 4 << 20][chance.below(2)];
+        config.chat.operator_token = Some(String::from(TOKEN));
         let mut server = Server::new(config, net, 100, chance.next(), keeping);
         server.use_engine(links);
         Node {
@@ -94,6 +96,13 @@ impl Servers {
         let mut wires = old.wires;
         wires.extend(old.stale);
         self.nodes[node].stale = wires;
+    }
+
+    /// One more server.
+    pub(super) fn adds(&mut self) {
+        let now = self.now();
+        let node = self.begins(now);
+        self.nodes.push(node);
     }
 
     pub(super) fn now(&self) -> Tick {

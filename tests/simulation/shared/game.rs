@@ -235,6 +235,7 @@ impl Game {
         assert_eq!(once.len(), truth.len(), "a message is there twice");
         for program in &self.programs {
             program.check_end(&truth, u64::from(room.head().0));
+            assert_eq!(program.silenced.len(), 0, "no program is muted");
             for (text, seq) in &program.acked {
                 let is_there = truth.get(seq) == Some(text);
                 let is_gone = self.lost.contains(text);

@@ -5,9 +5,18 @@
 use super::super::client::Ear;
 use super::super::history::json;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ROOM: &str = "lobby";
+/// The token of operators.
+pub(crate) const TOKEN: &str = "secret";
+/// Requests with this number and larger ones say nothing: their answers are those of
+/// [`Program::answers`].
+pub(crate) const OTHERS: u64 = 1 << 30;
+/// The entries of a room.
+const ENTRIES: [&str; 9] = [
+    "message", "kicked", "banned", "unbanned", "muted", "unmuted", "topic", "role", "settings",
+];
 
 /// A program: it keeps its position, sends with keys, and sends again what was not answered.
 pub(crate) struct Program {
@@ -21,7 +30,7 @@ pub(crate) struct Program {
     pub(crate) is_member: bool,
     pub(crate) epoch: String,
     pub(crate) position: u64,
-    /// What it shows: texts by numbers.
+    /// What it shows: texts, and [`word`]s of other entries, by numbers.
     pub(crate) shown: BTreeMap<u64, String>,
     /// What was not answered, by the number of the request.
     pub(crate) open: BTreeMap<u64, String>,
@@ -32,6 +41,26 @@ pub(crate) struct Program {
     pub(crate) nick: String,
     /// The last answer to the request `who`.
     pub(crate) members: Option<Value>,
+    /// It becomes an operator whenever it comes.
+    pub(crate) is_operator: bool,
+    pub(crate) answers: Vec<Value>,
+    /// Why it was not let in when it asked last.
+    pub(crate) refused: Option<String>,
+    /// It was removed and is connected still.
+    pub(crate) is_removed: bool,
+    pub(crate) removals: u32,
+    /// What it said that was refused as it is muted.
+    pub(crate) silenced: BTreeSet<String>,
+    /// The entry by which it was muted, as far as it was shown while it is a member.
+    muted: Option<u64>,
+    /// What it said after that, and by which entry it was muted, and under which nick.
+    pub(crate) while_muted: BTreeMap<String, (u64, String)>,
+}
+
+/// What a program shows of an entry that is no message: its type, whom it is about, and what it has
+/// to say.
+pub(crate) fn word(kind: &str, nick: &str, detail: &str) -> String {
+    format!("{kind} {nick} {detail}")
 }
 
 impl Program {
@@ -52,17 +81,28 @@ impl Program {
             is_up: true,
             nick: String::new(),
             members: None,
+            is_operator: false,
+            answers: Vec::new(),
+            refused: None,
+            is_removed: false,
+            removals: 0,
+            silenced: BTreeSet::new(),
+            muted: None,
+            while_muted: BTreeMap::new(),
         }
     }
 
     pub(crate) fn has_left(&mut self) {
         self.socket = None;
         self.is_member = false;
+        self.is_removed = false;
+        self.muted = None;
     }
 
     fn forgets(&mut self, above: u64) {
         self.shown.retain(|seq, _| *seq <= above);
         self.position = self.position.min(above);
+        self.muted = None;
     }
 
     /// Takes an object of the server. Returns the requests that follow from it.
@@ -75,6 +115,8 @@ impl Program {
                     self.forgets(rewound);
                 }
                 self.is_member = true;
+                self.is_removed = false;
+                self.refused = None;
                 self.epoch = object["epoch"].as_str().expect("an epoch").to_owned();
                 self.position = number("after").expect("a number");
                 return self.says_again();
@@ -85,15 +127,19 @@ impl Program {
                 self.forgets(to);
             }
             "gap" => self.position = number("to").expect("a number"),
-            "message" => {
-                let seq = number("seq").expect("a number");
-                assert_eq!(seq, self.position + 1, "{}: {object}", self.number);
-                self.position = seq;
-                let text = object["text"].as_str().expect("a text");
-                self.shown.insert(seq, text.to_owned());
+            "kicked" | "banned" if object["you"] == true => {
+                self.is_member = false;
+                self.is_removed = true;
+                self.muted = None;
+                self.removals += 1;
             }
+            kind if number("seq").is_some() && ENTRIES.contains(&kind) => {
+                self.entry(kind, object);
+            }
+            "settings" | "sanctions" => self.answers.push(object.clone()),
             "nick_changed" if object["old"] == self.nick.as_str() => {
                 self.nick = object["new"].as_str().expect("a nick").to_owned();
+                self.muted = None;
             }
             "members" => self.members = Some(object.clone()),
             "link" => self.is_up = object["up"] == true,
@@ -101,6 +147,29 @@ impl Program {
             _ => {}
         }
         Vec::new()
+    }
+
+    fn entry(&mut self, kind: &str, object: &Value) {
+        let seq = object["seq"].as_u64().expect("a number");
+        assert_eq!(seq, self.position + 1, "{}: {object}", self.number);
+        self.position = seq;
+        let text = |name: &str| object[name].as_str().unwrap_or_default();
+        let nick = text("nick");
+        let shown = match kind {
+            "message" => text("text").to_owned(),
+            "topic" => word(kind, nick, text("topic")),
+            "role" => word(kind, nick, text("role")),
+            "settings" => word(kind, nick, &format!("hidden={}", object["hidden"])),
+            _ => word(kind, nick, text("reason")),
+        };
+        self.shown.insert(seq, shown);
+        if nick == self.nick {
+            match kind {
+                "muted" => self.muted = Some(seq),
+                "unmuted" => self.muted = None,
+                _ => {}
+            }
+        }
     }
 
     fn greeted(&mut self, object: &Value) -> Vec<String> {
@@ -116,12 +185,19 @@ impl Program {
             ));
         }
         self.session.get_or_insert(fresh);
+        if self.is_operator {
+            requests.push(json::request("op", None, &[("token", json!(TOKEN))]));
+        }
+        requests.push(self.joins());
+        requests
+    }
+
+    pub(crate) fn joins(&self) -> String {
         let mut join = vec![("room", json!(ROOM))];
         if !self.epoch.is_empty() {
             join.push(("since", json!({"epoch": self.epoch, "seq": self.position})));
         }
-        requests.push(json::request("join", Some(0), &join));
-        requests
+        json::request("join", Some(0), &join)
     }
 
     fn says_again(&self) -> Vec<String> {
@@ -151,19 +227,35 @@ impl Program {
         let id = self.next;
         self.next += 1;
         let text = format!("{} {id}", self.number);
+        if let Some(seq) = self.muted {
+            let nick = self.nick.clone();
+            self.while_muted.insert(text.clone(), (seq, nick));
+        }
         self.open.insert(id, text.clone());
         said(id, &text)
+    }
+
+    /// What it said last.
+    pub(crate) fn last(&self) -> String {
+        format!("{} {}", self.number, self.next - 1)
     }
 
     fn answered(&mut self, object: &Value) {
         if let Some(nick) = object["nick"].as_str() {
             self.nick = nick.to_owned();
         }
-        let Some(id) = object["re"].as_u64().filter(|id| *id > 0) else {
-            return;
+        let code = object["code"].as_str();
+        let id = match object["re"].as_u64() {
+            Some(0) => {
+                self.refused = code.map(str::to_owned);
+                return;
+            }
+            Some(OTHERS..) => return self.answers.push(object.clone()),
+            Some(id) => id,
+            None => return,
         };
         // In a room that it could not join it is not a member: it is sent again.
-        if object["code"] == "not_a_member" {
+        if code == Some("not_a_member") {
             return;
         }
         let text = self.open.remove(&id);
@@ -171,8 +263,10 @@ impl Program {
         if object["type"] == "ok" {
             let seq = object["seq"].as_u64().expect("a number");
             self.acked.insert(text, seq);
+        } else if code == Some("muted") {
+            self.silenced.insert(text);
         } else {
-            assert_eq!(object["code"], "store_unavailable", "{object}");
+            assert_eq!(code, Some("store_unavailable"), "{object}");
         }
     }
 }
