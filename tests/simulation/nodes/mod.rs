@@ -59,7 +59,7 @@ fn programs_have_one_history_whatever_happens_to_servers_and_redis() {
 #[test]
 fn order_is_kept_in_games() {
     let mut all = keeping::Seen::new();
-    for seed in 0..20 {
+    for seed in 0..30 {
         let (_, seen) = programs::plays(seed, super::trace::Trace::Off);
         for (what, count) in seen {
             *all.entry(what).or_default() += count;

@@ -432,7 +432,10 @@ impl Game {
         let oldest = truth.keys().next().copied().unwrap_or(u64::MAX);
         // What Redis publishes of rooms does not get lost but with the connection.
         if self.faults.loses == 0 {
-            self.sides.judge(ROOM);
+            let members = self.programs.iter().enumerate();
+            let members = members.filter(|(_, program)| program.is_member);
+            let members: Vec<usize> = members.map(|(index, _)| index).collect();
+            self.sides.judge(ROOM, &members);
         }
         for program in self.programs.iter().filter(|program| program.is_member) {
             let head = truth.last_key_value().map(|(head, _)| *head);

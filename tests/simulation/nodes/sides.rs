@@ -65,7 +65,9 @@ impl Sides {
 
     /// Whether an object of a server is about side rooms or the list alone.
     pub(super) fn hears(&mut self, program: usize, object: &Value) -> bool {
-        let side = &mut self.programs[program];
+        let Some(side) = self.programs.get_mut(program) else {
+            return false; // It came at the end, and is nowhere else.
+        };
         let number = object["re"].as_u64().unwrap_or(0);
         if number == LIST {
             side.listed = Some(object.clone());
@@ -82,24 +84,25 @@ impl Sides {
         number >= FIRST || ROOMS.contains(&room) && object["type"] != "nick_changed"
     }
 
-    /// Each program is listed the rooms of all servers: that of the game, in which all are, and side
-    /// rooms with those that are there.
-    pub(super) fn judge(&self, room: &str) {
-        let mut counts = BTreeMap::from([(room, self.programs.len())]);
+    /// Each member of the room of the game is listed the rooms of all servers: that one with all its
+    /// members, and side rooms with those that are there.
+    pub(super) fn judge(&self, room: &str, members: &[usize]) {
+        let mut counts = BTreeMap::from([(room, members.len())]);
         for room in self.programs.iter().flat_map(|side| &side.rooms) {
             *counts.entry(*room).or_default() += 1;
         }
         let rooms = counts.iter();
         let rooms = rooms.map(|(room, count)| json!({"room": room, "count": count}));
         let expected = Value::Array(rooms.collect());
-        for (number, side) in self.programs.iter().enumerate() {
-            let listed = side.listed.as_ref().expect("it has asked for the list");
+        for member in members {
+            let listed = self.programs[*member].listed.as_ref();
+            let listed = listed.expect("it has asked for the list");
             let mut listed = listed["rooms"].as_array().expect("a list").clone();
             listed.sort_by_key(|row| row["room"].to_string());
             assert_eq!(
                 Value::Array(listed),
                 expected,
-                "{number} is listed all rooms"
+                "{member} is listed all rooms"
             );
         }
     }
