@@ -30,7 +30,7 @@ const SEEDS: u64 = 300;
 ///   asked for.
 /// - 15: a room was closed before its log knew that the link was back: Redis kept its members.
 /// - 487: a server died whose lease a server never saw that had read its members.
-const FOUND: [u64; 5] = [116, 1015, 4_308, 15, 487];
+const FOUND: [u64; 5] = [116, 1_015, 4_308, 15, 487];
 
 #[test]
 fn servers_of_one_redis_agree_whatever_happens() {
