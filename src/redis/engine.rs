@@ -154,6 +154,8 @@ pub struct Engine {
     closed: Vec<(RoomId, SmolStr)>,
     /// Rooms of whose members a new Redis may not know all, until then.
     ending: VecDeque<(Tick, RoomId)>,
+    /// Rooms of which a member was removed: their members are read again, then.
+    doubted: VecDeque<(Tick, RoomId)>,
     list: List,
     answers: Vec<Answer>,
     reports: Vec<Report>,
@@ -192,6 +194,7 @@ impl Engine {
             untold: Vec::new(),
             closed: Vec::new(),
             ending: VecDeque::new(),
+            doubted: VecDeque::new(),
             list: List::default(),
             answers: vec![Answer::Link {
                 is_up: false,
@@ -273,6 +276,7 @@ impl Engine {
             self.sweep_due(),
             self.grace_due(),
             self.list_due(),
+            self.look_due(),
         ];
         links.chain(others.into_iter().flatten()).min()
     }
@@ -287,6 +291,7 @@ impl Engine {
         }
         self.end_grace();
         self.end_list();
+        self.look_again();
         if self.beat_due().is_some_and(|due| due <= now) {
             self.beat(false);
         }
@@ -359,6 +364,7 @@ impl Engine {
         self.facts.cut();
         self.untold.clear();
         self.ending.clear();
+        self.doubted.clear();
         self.list = List::default();
         for room in self.rooms.each_mut() {
             room.cut();

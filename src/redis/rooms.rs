@@ -7,6 +7,7 @@
 
 use super::entry::Ready;
 use super::messages::{Said, State, Turn};
+use crate::chat::Content;
 use crate::id::{RoomId, Seq};
 use crate::log::{Answer, EpochInfo, Era, Kept, PageEntry, StoredRoom, Unnumbered};
 use smol_str::SmolStr;
@@ -105,6 +106,8 @@ pub(super) struct Outcome {
     pub(super) epochs: u64,
     /// Entries that are not kept any more.
     pub(super) missed: u64,
+    /// A member was removed.
+    pub(super) has_removed: bool,
     /// To be numbered again.
     pub(super) again: Vec<Unnumbered>,
 }
@@ -336,6 +339,7 @@ impl Room {
 
     fn give(&mut self, entry: Ready, outcome: &mut Outcome, out: &mut Vec<Answer>) {
         self.last = entry.seq;
+        outcome.has_removed |= matches!(entry.draft.content, Content::Kicked { .. });
         out.push(Answer::Entry {
             room: self.id,
             entry: PageEntry {

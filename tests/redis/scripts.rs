@@ -181,7 +181,7 @@ fn trim_keys(redis: &mut Redis, key: &Bytes, now: u64) -> Result<(), String> {
         .collect();
     sorted.sort_by(|a, b| b.cmp(a));
     for (place, (at, _, name)) in sorted.into_iter().enumerate().skip(64) {
-        if place >= 4096 || at + 60_000 < now {
+        if place >= 16_384 || at + 60_000 < now {
             redis.script_writes(Op::HashRemove(key.clone(), name))?;
         }
     }
@@ -267,7 +267,8 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         let until = redis.now_ms + call.number(8);
         redis.script_writes(Op::Expire(keys.clone(), until))?;
         let count = redis.data.hash(keys).map_or(0, |hash| hash.len());
-        if count > 96 && count % 64 == 33 {
+        let pause = if count > 2048 { 1024 } else { 64 };
+        if count > 96 && count % pause == 33 {
             trim_keys(redis, keys, at)?;
         }
         fields.push((b"k".to_vec(), call.arguments[6].clone()));

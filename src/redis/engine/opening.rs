@@ -155,6 +155,9 @@ impl Engine {
                 oldest: Seq(room.last.0.saturating_add(1)),
             });
         }
+        if outcome.has_removed {
+            self.looks_later(id);
+        }
         for asked in outcome.again {
             self.say(Box::new(asked), false);
         }

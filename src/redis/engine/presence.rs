@@ -16,6 +16,9 @@ use crate::id::{RoomId, Tick};
 use crate::log::Answer;
 use smol_str::SmolStr;
 
+/// After so long members are read again of which one was removed: 2 s.
+const LOOK_TICKS: u32 = 20;
+
 impl Engine {
     /// When [`Engine::end_grace`] is due.
     pub(super) fn grace_due(&self) -> Option<Tick> {
@@ -29,6 +32,35 @@ impl Engine {
         {
             if self.rooms.get(id).is_some_and(|room| !room.is_seeing()) {
                 self.sighted(id, Sighting::AllEnds);
+            }
+        }
+    }
+
+    /// A member was removed by an entry, which may have come late: it may be a member again, as was
+    /// told before. By then its server has told that it left, if it has.
+    pub(super) fn looks_later(&mut self, id: RoomId) {
+        if self.doubted.back().is_none_or(|(_, last)| *last != id) {
+            self.doubted.push_back((self.now + LOOK_TICKS, id));
+        }
+    }
+
+    /// When [`Engine::look_again`] is due.
+    pub(super) fn look_due(&self) -> Option<Tick> {
+        self.doubted.front().map(|(due, _)| *due)
+    }
+
+    pub(super) fn look_again(&mut self) {
+        while self.look_due().is_some_and(|due| due <= self.now)
+            && let Some((_, id)) = self.doubted.pop_front()
+        {
+            let room = self.rooms.get(id);
+            let Some(room) = room.filter(|room| room.stage == Stage::Live) else {
+                continue; // They are read before it is opened.
+            };
+            if room.is_seeing() {
+                self.looks_later(id); // Some may have been read before.
+            } else {
+                self.see_all(id);
             }
         }
     }

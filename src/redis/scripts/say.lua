@@ -10,14 +10,24 @@
 -- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of them,
 -- a key without its entry is found by the stream, and an entry without the hash by the number.
 
--- The newest 64 keys of the session stay, and those of the last minute, of which there are 4,096 at
+-- The newest 64 keys of the session stay, and those of the last minute, of which there are 16,384 at
 -- most: so long after it was said an entry may come again from a node whose link was lost, while its
 -- client goes on at another one.
 local function trim_keys(now)
-    local all, sorted = redis.call('HGETALL', KEYS[4]), {}
+    local all, sorted, old = redis.call('HGETALL', KEYS[4]), {}, {}
     for at = 1, #all, 2 do
         local seq, when = string.match(all[at + 1], '^(%d+) (%d+)')
         sorted[#sorted + 1] = {tonumber(when), tonumber(seq), all[at]}
+        if tonumber(when) < now - 60000 then
+            old[#old + 1] = all[at]
+        end
+    end
+    local rest = #sorted - #old
+    if rest >= 64 and rest <= 16384 then
+        for _, name in ipairs(old) do
+            redis.call('HDEL', KEYS[4], name)
+        end
+        return
     end
     table.sort(sorted, function(a, b)
         if a[1] ~= b[1] then return a[1] > b[1] end
@@ -25,7 +35,7 @@ local function trim_keys(now)
         return a[3] > b[3]
     end)
     for at = 65, #sorted do
-        if at > 4096 or sorted[at][1] < now - 60000 then
+        if at > 16384 or sorted[at][1] < now - 60000 then
             redis.call('HDEL', KEYS[4], sorted[at][3])
         end
     end
@@ -85,9 +95,9 @@ local fields = {'d', entry}
 if ARGV[6] ~= '' then
     redis.call('HSET', KEYS[4], ARGV[6], digits(seq) .. ' ' .. digits(at))
     redis.call('PEXPIRE', KEYS[4], ARGV[8])
-    -- Not for each of them: all are read.
+    -- Not for each of them: all are read, and the more rarely the more there are.
     local count = redis.call('HLEN', KEYS[4])
-    if count > 96 and count % 64 == 33 then
+    if count > 96 and count % (count > 2048 and 1024 or 64) == 33 then
         trim_keys(at)
     end
     fields[3], fields[4] = 'k', ARGV[7]

@@ -135,7 +135,6 @@ fn what_is_not_offered_with_an_engine_is_refused_with_a_sentence() {
         post("/backup", &json!({ "file": copy }).to_string()),
         get("/export?room=den&after=0"),
         post("/check", ""),
-        get("/audit"),
     ];
     for request in requests {
         let (status, body) = ask(&socket, &request);
