@@ -18,7 +18,13 @@ const isInView = (person, text) => person.evaluate((see, part) => {
 
 async function scrollBack(person, screens = 1) {
   const { height } = await person.rect("#log");
-  await person.wheel("#log", -height * screens);
+  const top = () => person.evaluate(() => document.querySelector("#log").scrollTop);
+  const before = await top();
+  // A busy browser may drop a wheel: then it is turned again.
+  for (let turn = 0; turn < 5 && (await top()) === before; turn += 1) {
+    await person.wheel("#log", -height * screens);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
   await person.until("it has scrolled", () => {
     const log = document.querySelector("#log");
     return log.scrollHeight - log.scrollTop - log.clientHeight > log.clientHeight / 3;
