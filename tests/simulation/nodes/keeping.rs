@@ -1,6 +1,6 @@
-//! What keepers of order do in a game of whole servers, and what must hold of it at the end: all
-//! servers agree, as the log of the room says, on who is kept out or silent and on the topic; what
-//! was acknowledged is there. Knows programs and entries, no server.
+//! What operators do in a game of whole servers, and what must hold of it at the end. All servers
+//! have the same bans, mutes and topic, and these are the ones in the log of the room. What was
+//! acknowledged is there. Knows programs and entries, no server.
 
 use super::super::history::json;
 use super::super::shared::program::{OTHERS, Program, ROOM, word};
