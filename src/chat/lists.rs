@@ -30,8 +30,8 @@ impl Chat {
         let count = people - usize::from(is_there);
         let own = except.and_then(|id| self.nick_of(id));
         // Another connection of the account, at another server.
-        let is_own = own.and_then(|own| self.shown_elsewhere(room, own));
-        let count = count + self.count_elsewhere(room) - usize::from(is_own.is_some());
+        let is_own = own.is_some_and(|own| self.is_shown_elsewhere(room, own));
+        let count = count + self.count_elsewhere(room) - usize::from(is_own);
         let listed = members
             .iter()
             .filter(|id| !is_except(**id) && self.is_listed(**id, room));

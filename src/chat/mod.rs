@@ -43,7 +43,7 @@ pub use author::{Author, Identity};
 pub use claimed::NameMoves;
 pub use command::{Command, Now, Order, Page, Part, Reach, RoomChange, Whom};
 pub use direct::{DIRECTS_MAX, Pair, Party};
-pub use elsewhere::{Came, Counts, MOVES_MAX, Moves, RoomsSighting, Sighting};
+pub use elsewhere::{Came, Counts, MOVES_MAX, Moves, RoomsSighting, Sighting, Standing};
 pub use entry::{Act, Content, Draft, Entry, Form, Manner};
 pub use event::{
     AccountReport, BanNotice, Effect, Event, Farewell, JoinRefused, Listed, Recent, Refused,

@@ -100,7 +100,9 @@ impl Chat {
             user.memberships.add(Membership { room, position });
         }
         self.have_moved(room, moved);
-        if !is_double {
+        if is_double {
+            self.is_other_by(id, room);
+        } else {
             self.announce_joined(id, room, now.tick, effects);
         }
         Ok(Event::Welcome {
@@ -195,6 +197,9 @@ impl Chat {
         }
         if lasts {
             self.has_left_pair(id, room, is_double);
+        }
+        if is_double {
+            self.is_other_by(id, room);
         }
         self.have_moved(room, moved);
         true

@@ -29,11 +29,18 @@ impl Chat {
             place.map_or(0, |place| place as u8 + 1)
         };
         let places: Vec<u8> = self.operators.iter().map(place).collect();
-        for user in self.users.iter_mut().flatten() {
-            if let Some(old) = usize::from(user.operator).checked_sub(1) {
+        let mut ended = Vec::new();
+        for (user, slot) in self.users.iter_mut().zip(0..) {
+            if let Some(user) = user
+                && let Some(old) = usize::from(user.operator).checked_sub(1)
+            {
                 user.operator = places.get(old).copied().unwrap_or(0);
+                ended.extend((user.operator == 0).then(|| user.id(slot)));
             }
         }
         self.operators = operators;
+        for id in ended {
+            self.is_other_person(id);
+        }
     }
 }

@@ -15,7 +15,7 @@
 //! | `p:nicks` | hash: which server holds a nick, by the keys of the nick |
 //! | `p:run`, `p:grace` | run id of the Redis that was asked last, when its grace ends |
 //! | `p:{room}:n` | hash: the servers that have members in the room, and the run id they told |
-//! | `p:{room}:n:<server>` | hash: those members by nick: `a` of an account, `g` of a guest |
+//! | `p:{room}:n:<server>` | hash: those members by nick, each with its letter |
 //! | `p:rooms` | hash: the servers that have members in rooms, and the run id they told |
 //! | `p:rooms:<server>` | hash: how many members, by the names of the rooms |
 //!
@@ -24,6 +24,7 @@
 //! something was said in a conversation of two on `p:direct`: its number, and the name of the log.
 
 use super::change::Words;
+use super::members::flag;
 use super::resp::{Command, command};
 use crate::chat::{Counts, Moves, Nick};
 use crate::id::Millis;
@@ -534,9 +535,11 @@ pub fn present(
     (node, run): (u64, &str),
     (moves, message): (&Moves, &[u8]),
 ) {
-    let flag = |has_account| SmolStr::new_static(if has_account { "a" } else { "g" });
     let came = moves.came.iter();
-    let came = came.map(|came| (came.nick.as_str(), flag(came.has_account)));
+    let came = came.map(|came| {
+        let letter = SmolStr::new_static(flag(came.standing));
+        (came.nick.as_str(), letter)
+    });
     let difference = Difference {
         is_first: moves.is_first,
         left: moves.left.iter().map(Nick::as_str).collect(),

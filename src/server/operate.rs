@@ -6,7 +6,7 @@ use super::batches::Frames;
 use super::connection::{Connection, Source};
 use super::fleet::node_id;
 use crate::admin::{Answer, Operation};
-use crate::chat::Nick;
+use crate::chat::{Nick, Role};
 use crate::conn::state::Phase;
 use crate::id::{ConnId, Tick};
 use crate::logging;
@@ -191,7 +191,16 @@ impl<N: Net> Server<N> {
         let others = chat.members_elsewhere(room);
         let others = others.skip((from as usize).saturating_sub(members.len()));
         let others = others.take((end as usize).saturating_sub(members.len().max(from as usize)));
-        let rows: Vec<Value> = page.map(row).chain(others.map(member_elsewhere)).collect();
+        let other_row = |(nick, has_account, node): (&Nick, bool, u64)| {
+            json!({
+                "id": null, // Which its server alone knows.
+                "nick": nick.as_str(),
+                "account": has_account.then(|| nick.as_str()),
+                "role": chat.role_elsewhere(room, nick).map(Role::name),
+                "server": node_id(node),
+            })
+        };
+        let rows: Vec<Value> = page.map(row).chain(others.map(other_row)).collect();
         Answer::done(json!({ "members": rows, "next": next(end, count) }))
     }
 
@@ -214,17 +223,6 @@ impl<N: Net> Server<N> {
         info!(target: "parlor::admin", "a notice is shown to {count} clients");
         Answer::done(json!({ "shown": count, "missed": missed }))
     }
-}
-
-/// A member of another server, which alone knows the rest.
-fn member_elsewhere((nick, has_account, node): (&Nick, bool, u64)) -> Value {
-    json!({
-        "id": null,
-        "nick": nick.as_str(),
-        "account": has_account.then(|| nick.as_str()),
-        "role": null,
-        "server": node_id(node),
-    })
 }
 
 /// Where the next page begins.

@@ -69,13 +69,10 @@ fn registered(server: &Server, name: &str) -> Program {
 #[ignore = "needs redis-server"]
 fn member_of_another_server_is_kicked_by_one_of_a_higher_rank_alone() {
     let redis = RedisServer::start("members-kick", &ALWAYS);
-    let a = started(prepared(&redis).args(["--operator-token", "sesame"]));
-    let b = node(&redis);
+    let [a, b] = [(); 2].map(|()| started(prepared(&redis).args(["--operator-token", "sesame"])));
     let mut op = Program::join(a.address(), "op", "den");
-    assert_eq!(
-        op.ask(json!({"type": "op", "token": "sesame"}))["type"],
-        "ok"
-    );
+    let token = json!({"type": "op", "token": "sesame"});
+    assert_eq!(op.ask(token.clone())["type"], "ok");
     let (mut moderator, mut owner) = (registered(&a, "carol"), registered(&b, "olive"));
     let mut bob = Program::join(b.address(), "bob", "den");
     for (account, role) in [("carol", "moderator"), ("olive", "owner")] {
@@ -87,6 +84,14 @@ fn member_of_another_server_is_kicked_by_one_of_a_higher_rank_alone() {
     eventually("all are known", || members(&mut moderator).len() == 4);
     let kick = |nick: &str| json!({"type": "kick", "room": "den", "nick": nick, "reason": "spam"});
     assert_eq!(moderator.ask(kick("olive"))["code"], "not_allowed");
+    let mut omar = Program::connect(b.address(), "omar");
+    assert_eq!(omar.ask(token)["type"], "ok");
+    assert_eq!(
+        omar.ask(json!({"type": "join", "room": "den"}))["room"],
+        "den"
+    );
+    sees(&mut moderator, "member_joined", "omar");
+    assert_eq!(moderator.ask(kick("omar"))["code"], "not_allowed");
     assert_eq!(moderator.ask(kick("bob"))["type"], "ok");
     sees(&mut owner, "kicked", "bob");
     while bob.event()["type"] != "kicked" {}
@@ -95,7 +100,7 @@ fn member_of_another_server_is_kicked_by_one_of_a_higher_rank_alone() {
         "not_a_member"
     );
     eventually("he is gone", || {
-        members(&mut moderator) == ["carol", "olive", "op"]
+        members(&mut moderator) == ["carol", "olive", "omar", "op"]
     });
 }
 

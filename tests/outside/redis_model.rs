@@ -6,7 +6,7 @@ use parlor::chat::Role;
 use parlor::chat::registry::{
     Account, Change, Fact, FactKey, Sanction, SanctionKind, Scope, Subject,
 };
-use parlor::chat::{Author, Came, Content, Counts, Draft, Manner, Moves, Nick};
+use parlor::chat::{Author, Came, Content, Counts, Draft, Manner, Moves, Nick, Standing};
 use parlor::id::{AccountId, ConnId, Millis, RoomId, Seq};
 use parlor::log::{
     Earlier, EpochInfo, Judged, Key, NickClaim, NickClaims, Proposed, Unnumbered, Version,
@@ -281,7 +281,10 @@ fn moves(chance: &mut Chance) -> Moves {
             0 => moves.left.push(nick),
             1 => moves.came.push(Came {
                 nick,
-                has_account: chance.below(2) == 0,
+                standing: Standing {
+                    has_account: chance.below(2) == 0,
+                    is_operator: chance.below(2) == 0,
+                },
                 was: None,
             }),
             _ => {}

@@ -3,6 +3,7 @@
 
 use parlor::chat::{
     Author, Came as Joined, Content, Counts, Draft, Manner, Moves, Nick, RoomsSighting, Sighting,
+    Standing,
 };
 use parlor::id::{Millis, RoomId, Seq, Tick};
 use parlor::log::{
@@ -77,6 +78,14 @@ impl Members {
                     }
                 }
             }
+        }
+    }
+
+    /// A member was removed by an entry: it is a member nowhere, until it is named again.
+    fn removed(&mut self, room: RoomId, nick: &str) {
+        let known = [self.by_room.get_mut(&room), self.named.get_mut(&room)];
+        for known in known.into_iter().flatten() {
+            known.retain(|(_, other)| other != nick);
         }
     }
 
@@ -326,18 +335,30 @@ impl Node {
         room: RoomId,
         name: &str,
         content: Content<String>,
-        (session, key): (u64, &str),
+        key: (u64, &str),
     ) -> u64 {
+        let nick = "ann".into();
+        self.asks(room, name, Draft { nick, content }, key)
+    }
+
+    /// A member of that nick is removed.
+    pub(crate) fn kicks(&mut self, room: RoomId, name: &str, nick: &str) -> u64 {
+        let content = Content::Kicked {
+            by: String::from("op"),
+            reason: String::new(),
+        };
+        let nick = nick.into();
+        self.asks(room, name, Draft { nick, content }, (5, "kick"))
+    }
+
+    fn asks(&mut self, room: RoomId, name: &str, draft: Draft, (session, key): (u64, &str)) -> u64 {
         let tag = self.next_tag;
         self.next_tag += 1;
         let asked = Unnumbered {
             tag,
             room,
             name: name.into(),
-            draft: Draft {
-                nick: "ann".into(),
-                content,
-            },
+            draft,
             key: Key {
                 session,
                 key: key.into(),
@@ -390,7 +411,12 @@ impl Node {
                 let before = self.came.insert(room, vec![opened]);
                 assert!(before.is_none(), "a room is opened once");
             }
-            Answer::Entry { room, entry, .. } => self.push(room, Came::Entry(entry)),
+            Answer::Entry { room, entry, .. } => {
+                if let Content::Kicked { .. } = entry.draft.content {
+                    self.members.removed(room, &entry.draft.nick);
+                }
+                self.push(room, Came::Entry(entry));
+            }
             Answer::Gap { room, oldest } => self.push(room, Came::Gap(oldest)),
             Answer::Epoch {
                 room,
@@ -505,7 +531,7 @@ fn nick(name: &str) -> Nick {
 fn joined(name: &str) -> Joined {
     Joined {
         nick: nick(name),
-        has_account: false,
+        standing: Standing::default(),
         was: None,
     }
 }

@@ -75,6 +75,9 @@ impl Chat {
         for room in rooms {
             if self.is_elsewhere(account, id, room) {
                 self.announce_joined(id, room, now, effects);
+                if self.is_operator(id) {
+                    self.is_other_in(room, &old);
+                }
             } else {
                 self.announce_renamed(room, &old, &nick, effects);
             }
@@ -115,6 +118,7 @@ impl Chat {
             if let Some(room) = self.rooms.get_mut(room) {
                 room.doubles += 1;
             }
+            self.is_other_by(id, room);
             self.announce_left(room, old, "", now, effects);
         }
     }
@@ -270,7 +274,7 @@ impl Chat {
         };
         let (nick, has_account) = (user.nick.clone(), user.account.is_some());
         let is_room = self.pair_of(room).is_none();
-        if is_room && !self.comes_here(room, &nick, has_account) {
+        if is_room && !self.comes_here(room, &nick) {
             self.show_joined(room, (nick, has_account), Some(id), now, effects);
         }
     }

@@ -270,7 +270,7 @@ impl Chat {
         self.have_moved(room, moved);
         if !is_double && pair.accounts().is_some() {
             let nick = self.nick_of(id).cloned();
-            nick.map(|nick| self.comes_here(room, &nick, true));
+            nick.map(|nick| self.comes_here(room, &nick));
         }
         Ok(())
     }
@@ -447,7 +447,7 @@ impl Chat {
         let nick = self
             .party_name(party)
             .and_then(|name| Nick::parse(name).ok());
-        nick.is_some_and(|nick| self.shown_elsewhere(room, &nick).is_some())
+        nick.is_some_and(|nick| self.is_shown_elsewhere(room, &nick))
     }
 
     /// The nicks of the two that are there.

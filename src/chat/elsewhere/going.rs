@@ -1,8 +1,8 @@
 //! What other servers are to know of the members of this one: joins, leaves and other nicks of a
 //! room since the last time, each nick once. One that joined and left meanwhile is nothing. Knows no
-//! member that stayed.
+//! member that stayed, and what one is only when it is told.
 
-use super::{Came, Moves};
+use super::{Came, Moves, Standing};
 use crate::chat::Nick;
 use std::collections::BTreeMap;
 
@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 enum Fate {
     Left,
     Came {
-        has_account: bool,
         /// The others do not have it yet.
         is_new: bool,
         /// The nick that the member had as the others know it.
@@ -26,24 +25,19 @@ pub(super) struct Going {
 }
 
 impl Going {
-    pub(super) fn came(&mut self, nick: &Nick, has_account: bool) {
+    pub(super) fn came(&mut self, nick: &Nick) {
         let (is_new, was) = match self.nicks.remove(nick) {
             None => (true, None),
             Some(Fate::Left) => (false, None),
             Some(Fate::Came { is_new, was, .. }) => (is_new, was),
         };
-        let came = Fate::Came {
-            has_account,
-            is_new,
-            was,
-        };
-        self.nicks.insert(nick.clone(), came);
+        self.nicks.insert(nick.clone(), Fate::Came { is_new, was });
     }
 
-    /// The others have it, or may: that it is new is not known here.
-    pub(super) fn is_other(&mut self, nick: &Nick, has_account: bool) {
+    /// What it is has changed. The others have it, or may: that it is new is not known here.
+    pub(super) fn is_other(&mut self, nick: &Nick) {
         let is_known = !self.nicks.contains_key(nick);
-        self.came(nick, has_account);
+        self.came(nick);
         if let Some(Fate::Came { is_new, .. }) = self.nicks.get_mut(nick)
             && is_known
         {
@@ -60,7 +54,7 @@ impl Going {
         }
     }
 
-    pub(super) fn renamed(&mut self, old: &Nick, new: &Nick, has_account: bool) {
+    pub(super) fn renamed(&mut self, old: &Nick, new: &Nick) {
         let was = match self.nicks.get(old) {
             Some(Fate::Came {
                 is_new: true, was, ..
@@ -68,22 +62,21 @@ impl Going {
             _ => Some(old.clone()),
         };
         self.left(old);
-        self.came(new, has_account);
+        self.came(new);
         if let Some(Fate::Came { was: before, .. }) = self.nicks.get_mut(new) {
             *before = was.filter(|was| was != new);
         }
     }
 
-    pub(super) fn moves(self) -> Moves {
+    /// What is to be told. `standing`: what a member that came is.
+    pub(super) fn moves(self, standing: impl Fn(&Nick) -> Standing) -> Moves {
         let mut moves = Moves::default();
         for (nick, fate) in self.nicks {
             match fate {
                 Fate::Left => moves.left.push(nick),
-                Fate::Came {
-                    has_account, was, ..
-                } => moves.came.push(Came {
+                Fate::Came { was, .. } => moves.came.push(Came {
+                    standing: standing(&nick),
                     nick,
-                    has_account,
                     was,
                 }),
             }
@@ -102,7 +95,7 @@ mod tests {
 
     /// What came, with the nick before, and what left.
     fn shown(going: Going) -> String {
-        let moves = going.moves();
+        let moves = going.moves(|_| Standing::default());
         let came = moves.came.iter().map(|came| match &came.was {
             Some(was) => format!("{}={was}", came.nick),
             None => format!("+{}", came.nick),
@@ -115,9 +108,10 @@ mod tests {
         let mut going = Going::default();
         for (step, name) in steps {
             match *step {
-                "+" => going.came(&nick(name), false),
+                "+" => going.came(&nick(name)),
                 "-" => going.left(&nick(name)),
-                old => going.renamed(&nick(old), &nick(name), false),
+                "!" => going.is_other(&nick(name)),
+                old => going.renamed(&nick(old), &nick(name)),
             }
         }
         shown(going)
@@ -142,6 +136,14 @@ mod tests {
         assert_eq!(after(&[("ann", "anna"), ("anna", "ann")]), "+ann");
         assert_eq!(after(&[("+", "ann"), ("ann", "anna")]), "+anna");
         assert_eq!(after(&[("ann", "anna"), ("-", "anna")]), "-ann");
+    }
+
+    #[test]
+    fn nick_of_a_member_that_is_another_now_is_named_again() {
+        assert_eq!(after(&[("!", "ann")]), "+ann");
+        assert_eq!(after(&[("!", "ann"), ("-", "ann")]), "-ann");
+        assert_eq!(after(&[("+", "ann"), ("!", "ann"), ("-", "ann")]), "");
+        assert_eq!(after(&[("ann", "anna"), ("!", "anna")]), "anna=ann -ann");
     }
 
     #[test]

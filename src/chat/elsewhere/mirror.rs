@@ -4,6 +4,7 @@
 //! A server that names all its members again begins a round; what it has not named by the end of
 //! the round is stale, and is removed in slices.
 
+use super::Standing;
 use super::rounds::{self, Place, Places, Rounds};
 use crate::chat::Nick;
 use std::collections::BTreeMap;
@@ -12,10 +13,17 @@ use std::ops::Bound;
 #[derive(Debug)]
 struct Remote {
     /// Nearly always one server; several as of an account with two connections.
-    places: Places<()>,
-    has_account: bool,
+    places: Places<Standing>,
     /// It is a member at this server too.
     is_here: bool,
+}
+
+impl Remote {
+    /// By all servers that have it.
+    fn standing(&self) -> Standing {
+        let all = self.places.each().map(|place| place.what);
+        all.fold(Standing::default(), Standing::and)
+    }
 }
 
 /// What is known of one room.
@@ -33,10 +41,22 @@ impl Mirror {
         self.members.len() - self.here
     }
 
-    /// Whether a nick of another server that is no member here is an account's; `None`: there is none.
-    pub(super) fn shown(&self, nick: &Nick) -> Option<bool> {
-        let remote = self.members.get(nick)?;
-        (!remote.is_here).then_some(remote.has_account)
+    /// Whether a nick of another server is shown: that of no member here.
+    pub(super) fn shows(&self, nick: &Nick) -> bool {
+        let remote = self.members.get(nick);
+        remote.is_some_and(|remote| !remote.is_here)
+    }
+
+    /// What a nick is at other servers, shown or not; `None`: they have none.
+    pub(super) fn standing(&self, nick: &Nick) -> Option<Standing> {
+        self.members.get(nick).map(Remote::standing)
+    }
+
+    /// The operators, shown or not.
+    pub(super) fn operators(&self) -> impl Iterator<Item = &Nick> {
+        let members = self.members.iter();
+        let operators = members.filter(|(_, remote)| remote.standing().is_operator);
+        operators.map(|(nick, _)| nick)
     }
 
     /// Those that are shown, in the order of their nicks, from the first behind a nick on.
@@ -44,27 +64,34 @@ impl Mirror {
         let first = after.map_or(Bound::Unbounded, Bound::Excluded);
         let members = self.members.range::<str, _>((first, Bound::Unbounded));
         let shown = members.filter(|(_, remote)| !remote.is_here);
-        shown.map(|(nick, remote)| (nick, remote.has_account))
+        shown.map(|(nick, remote)| (nick, remote.standing().has_account))
     }
 
     /// The same of all, with a server that has each.
     pub(super) fn each_with_node(&self) -> impl Iterator<Item = (&Nick, bool, u64)> {
         let shown = self.members.iter().filter(|(_, remote)| !remote.is_here);
-        shown.map(|(nick, remote)| (nick, remote.has_account, remote.places.any().node))
+        shown.map(|(nick, remote)| {
+            let has_account = remote.standing().has_account;
+            (nick, has_account, remote.places.any().node)
+        })
     }
 
     /// A server has a member. True: it is a new one for the members here.
-    pub(super) fn put(&mut self, nick: &Nick, node: u64, has_account: bool, is_here: bool) -> bool {
-        let place = self.rounds.place(node, ());
+    pub(super) fn put(
+        &mut self,
+        nick: &Nick,
+        node: u64,
+        standing: Standing,
+        is_here: bool,
+    ) -> bool {
+        let place = self.rounds.place(node, standing);
         if let Some(remote) = self.members.get_mut(nick) {
             remote.places.note(place);
-            remote.has_account |= has_account;
             return false;
         }
         self.here += usize::from(is_here);
         let remote = Remote {
             places: Places::new(place),
-            has_account,
             is_here,
         };
         self.members.insert(nick.clone(), remote);
@@ -115,7 +142,7 @@ impl Mirror {
         count: usize,
     ) -> (Vec<Nick>, Option<Nick>) {
         let rounds = &self.rounds;
-        let is_fresh = |place: &Place<()>| rounds.is_fresh(place);
+        let is_fresh = |place: &Place<Standing>| rounds.is_fresh(place);
         let keeps = |remote: &mut Remote| remote.places.retain(is_fresh);
         let (mut stale, next) = rounds::sweep(&mut self.members, after, count, keeps);
         stale.retain(|nick| self.forget(nick));
@@ -129,5 +156,15 @@ impl Mirror {
             here += usize::from(remote.is_here);
         }
         assert_eq!(here, self.here, "members that are here too are counted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn member_takes_48_bytes_beside_its_nick() {
+        assert_eq!(size_of::<Remote>(), 48);
     }
 }

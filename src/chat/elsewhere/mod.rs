@@ -22,12 +22,30 @@ pub const MOVES_MAX: usize = 512;
 /// Members that are looked at in one slice of a sweep.
 const SWEEP_MAX: usize = 2_048;
 
-/// A member that came to a room.
+/// What a member is beside its nick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The nick is the name of the member's account.
+    pub has_account: bool,
+    /// One of its connections in the room is an operator by token.
+    pub is_operator: bool,
+}
+
+impl Standing {
+    /// Of a member with several connections.
+    const fn and(self, other: Self) -> Self {
+        Self {
+            has_account: self.has_account || other.has_account,
+            is_operator: self.is_operator || other.is_operator,
+        }
+    }
+}
+
+/// A member that came to a room, or is another than the others know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Came {
     pub nick: Nick,
-    /// The nick is the name of the member's account.
-    pub has_account: bool,
+    pub standing: Standing,
     /// The nick that it had before, if it did not join.
     pub was: Option<Nick>,
 }
@@ -96,16 +114,16 @@ impl Elsewhere {
             moves.came.into_iter().partition(|came| came.was.is_some());
         for Came {
             nick,
-            has_account,
+            standing,
             was,
         } in renamed
         {
             let old = was.filter(|was| mirror.remove(was, node));
-            let is_new = mirror.put(&nick, node, has_account, is_here(&nick));
+            let is_new = mirror.put(&nick, node, standing, is_here(&nick));
             match (old, is_new) {
                 (Some(old), true) => seen.push(Seen::Renamed(old, nick)),
                 (Some(old), false) => seen.push(Seen::Left(old)),
-                (None, true) => seen.push(Seen::Joined(nick, has_account)),
+                (None, true) => seen.push(Seen::Joined(nick, standing.has_account)),
                 (None, false) => {}
             }
         }
@@ -115,8 +133,8 @@ impl Elsewhere {
             }
         }
         for came in came {
-            if mirror.put(&came.nick, node, came.has_account, is_here(&came.nick)) {
-                seen.push(Seen::Joined(came.nick, came.has_account));
+            if mirror.put(&came.nick, node, came.standing, is_here(&came.nick)) {
+                seen.push(Seen::Joined(came.nick, came.standing.has_account));
             }
         }
         if moves.is_last {
@@ -159,15 +177,32 @@ impl Chat {
         mirror.flat_map(Mirror::each_with_node)
     }
 
-    /// Whether a nick is that of a member that is not here: then, whether it is an account's.
-    pub(super) fn shown_elsewhere(&self, room: RoomId, nick: &Nick) -> Option<bool> {
-        self.mirror(room)?.shown(nick)
+    /// Whether a nick is that of a member that is not here.
+    pub(super) fn is_shown_elsewhere(&self, room: RoomId, nick: &Nick) -> bool {
+        let mirror = self.mirror(room);
+        mirror.is_some_and(|mirror| mirror.shows(nick))
+    }
+
+    /// What a member is at other servers, whether it is here too or not.
+    pub(super) fn standing_elsewhere(&self, room: RoomId, nick: &Nick) -> Option<Standing> {
+        self.mirror(room)?.standing(nick)
+    }
+
+    /// The operator at another server, in any room, that has this nick, or one that looks like it.
+    pub(super) fn operator_elsewhere(&self, nick: &Nick) -> Option<&Nick> {
+        let keys: Vec<_> = nick.keys().collect();
+        let mirrors = self
+            .elsewhere
+            .iter()
+            .flat_map(|elsewhere| elsewhere.rooms.values());
+        let mut operators = mirrors.flat_map(Mirror::operators);
+        operators.find(|other| other.keys().any(|key| keys.contains(&key)))
     }
 
     /// The member that is not here and has this nick, or one that looks like it.
     pub(super) fn member_elsewhere(&self, room: RoomId, nick: &Nick) -> Option<&Nick> {
         let mut members = self.each_elsewhere(room, None);
-        if self.shown_elsewhere(room, nick).is_some() {
+        if self.is_shown_elsewhere(room, nick) {
             return members
                 .find(|(other, _)| *other == nick)
                 .map(|(nick, _)| nick);
@@ -274,12 +309,11 @@ impl Chat {
 
     /// A nick is that of a member here from here on. True: it is one at another server already, and
     /// no join is shown.
-    pub(super) fn comes_here(&mut self, room: RoomId, nick: &Nick, has_account: bool) -> bool {
+    pub(super) fn comes_here(&mut self, room: RoomId, nick: &Nick) -> bool {
         let Some(elsewhere) = &mut self.elsewhere else {
             return false;
         };
-        let going = elsewhere.going.entry(room).or_default();
-        going.came(nick, has_account);
+        elsewhere.going.entry(room).or_default().came(nick);
         let mirror = elsewhere.rooms.get_mut(&room);
         mirror.is_some_and(|mirror| mirror.note_here(nick, true))
     }
@@ -301,12 +335,10 @@ impl Chat {
         (old, new): (&Nick, &Nick),
         effects: &mut Effects,
     ) -> bool {
-        let has_account = self.wears_account(new);
         let Some(elsewhere) = &mut self.elsewhere else {
             return false;
         };
-        let going = elsewhere.going.entry(room).or_default();
-        going.renamed(old, new, has_account);
+        elsewhere.going.entry(room).or_default().renamed(old, new);
         let Some(mirror) = elsewhere.rooms.get_mut(&room) else {
             return false;
         };
@@ -319,7 +351,7 @@ impl Chat {
             (true, false) => Event::Joined {
                 room: name,
                 nick: new.clone(),
-                has_account,
+                has_account: self.standing_here(room, new).has_account,
             },
             (false, _) => Event::Left {
                 room: name,
@@ -331,7 +363,8 @@ impl Chat {
         true
     }
 
-    /// The nick of a user has become that of its account, or is that no more.
+    /// The nick of a user has become that of its account, or the user an operator, or is that no
+    /// more.
     pub(super) fn is_other_person(&mut self, id: ConnId) {
         if self.elsewhere.is_none() {
             return;
@@ -339,20 +372,49 @@ impl Chat {
         let Some(nick) = self.nick_of(id).cloned() else {
             return;
         };
-        let has_account = self.account_of(id).is_some();
         for room in self.rooms_of(id).collect::<Vec<_>>() {
-            if self.pair_of(room).is_none()
-                && let Some(elsewhere) = &mut self.elsewhere
-            {
-                let going = elsewhere.going.entry(room).or_default();
-                going.is_other(&nick, has_account);
-            }
+            self.is_other_in(room, &nick);
         }
     }
 
-    fn wears_account(&self, nick: &Nick) -> bool {
+    /// What a member here is, in one room, may be another thing.
+    pub(super) fn is_other_in(&mut self, room: RoomId, nick: &Nick) {
+        if self.pair_of(room).is_none()
+            && let Some(elsewhere) = &mut self.elsewhere
+        {
+            elsewhere.going.entry(room).or_default().is_other(nick);
+        }
+    }
+
+    /// A connection comes to a room, or leaves it, where another of its account is: by it, the member
+    /// may be an operator.
+    pub(super) fn is_other_by(&mut self, id: ConnId, room: RoomId) {
+        if self.elsewhere.is_some()
+            && self.is_operator(id)
+            && let Some(nick) = self.nick_of(id).cloned()
+        {
+            self.is_other_in(room, &nick);
+        }
+    }
+
+    /// What the member here is that has exactly this nick.
+    fn standing_here(&self, room: RoomId, nick: &Nick) -> Standing {
         let mut owners = self.owners_of(nick);
-        owners.any(|owner| self.account_of(owner).is_some())
+        let owner = owners.find(|owner| self.nick_of(*owner) == Some(nick));
+        owner.map_or_else(Standing::default, |owner| self.standing_of(owner, room))
+    }
+
+    /// What a user is in a room, by all of its connections there.
+    fn standing_of(&self, id: ConnId, room: RoomId) -> Standing {
+        let account = self.account_of(id);
+        let is_operator = |id: &ConnId| self.is_operator(*id) && self.is_member(*id, room);
+        Standing {
+            has_account: account.is_some(),
+            is_operator: match account {
+                Some(account) => self.online.of(account).iter().any(is_operator),
+                None => is_operator(&id),
+            },
+        }
     }
 
     /// A member is removed from a room, at whichever server it is: no leave is shown.
@@ -374,7 +436,7 @@ impl Chat {
     pub fn take_moves(&mut self) -> Option<(RoomId, Vec<Moves>)> {
         let elsewhere = self.elsewhere.as_mut()?;
         let (room, going) = elsewhere.going.pop_first()?;
-        let moves = going.moves();
+        let moves = going.moves(|nick| self.standing_here(room, nick));
         let is_nothing = moves.came.is_empty() && moves.left.is_empty();
         let slices = if is_nothing {
             Vec::new()
@@ -391,11 +453,12 @@ impl Chat {
         }
         let listed = self.members(room).iter();
         let listed = listed.filter(|id| self.is_listed(**id, room));
-        let users = listed.filter_map(|id| self.user(*id));
-        let came = users.map(|user| Came {
-            nick: user.nick.clone(),
-            has_account: user.account.is_some(),
-            was: None,
+        let came = listed.filter_map(|id| {
+            Some(Came {
+                nick: self.nick_of(*id)?.clone(),
+                standing: self.standing_of(*id, room),
+                was: None,
+            })
         });
         let moves = Moves {
             came: came.collect(),

@@ -55,6 +55,7 @@ impl Chat {
         };
         if is_right {
             user.operator = found;
+            self.is_other_person(id);
             effects.push(reply(id, Event::YouAreOperator));
         } else {
             effects.push(refuse(id, Refused::WrongToken));
@@ -89,12 +90,12 @@ impl Chat {
         let elsewhere = Nick::parse(nick).ok();
         let elsewhere = elsewhere.filter(|_| kicked.is_none());
         let elsewhere = elsewhere.and_then(|nick| self.member_elsewhere(room, &nick));
-        let highest = highest.or_else(|| self.role_elsewhere(room, elsewhere?));
-        let kicked = kicked.or(elsewhere);
-        let Some(nick) = kicked.map(|nick| nick.as_smol_str().clone()) else {
+        let Some(kicked) = kicked.or(elsewhere) else {
             let nick = text::excerpt(nick);
             return effects.push(refuse(id, Refused::NoSuchMember { nick }));
         };
+        let nick = kicked.as_smol_str().clone();
+        let highest = highest.max(self.role_elsewhere(room, kicked));
         if !may(role, Action::Kick, highest) {
             let nick = nick.to_string();
             return effects.push(refuse(id, Refused::Outranked { nick }));
@@ -133,7 +134,8 @@ impl Chat {
         });
     }
 
-    /// Whether a member of that nick is above who removes it, which another server could not know.
+    /// Whether a member of that nick is above who removes it, which another server need not have
+    /// known at that moment.
     pub fn outranks(&self, room: RoomId, nick: &str, by: Role) -> bool {
         let Ok(nick) = Nick::parse(nick) else {
             return false;
@@ -141,8 +143,9 @@ impl Chat {
         let owners = self.owners_of(&nick);
         let mut wearers = owners.filter(|owner| self.nick_of(*owner) == Some(&nick));
         wearers.any(|one| {
-            let mut all = self.connections_of(one).into_iter();
-            all.any(|one| !may(by, Action::Kick, Some(self.role_of(one, room))))
+            let all = self.connections_of(one).into_iter();
+            let mut here = all.filter(|one| self.is_member(*one, room));
+            here.any(|one| !may(by, Action::Kick, Some(self.role_of(one, room))))
         })
     }
 

@@ -4,7 +4,7 @@
 use super::super::author::Author;
 use super::super::registry::Audit;
 use super::super::{
-    Action, Chat, Effect, Effects, Event, Identity, Nick, Now, Refused, may, refuse, text,
+    Action, Chat, Effect, Effects, Event, Identity, Nick, Now, Refused, Role, may, refuse, text,
 };
 use crate::id::{AccountId, ConnId, RoomId};
 use smol_str::{SmolStr, format_smolstr};
@@ -90,6 +90,14 @@ impl Chat {
                 return Err(Refused::Outranked { nick });
             }
             writer.users.extend(self.connections_of(owner));
+        }
+        let own = self.nick_of(id);
+        let operator = self.operator_elsewhere(&nick);
+        if let Some(operator) = operator.filter(|operator| own != Some(*operator))
+            && !may(role, Action::DeleteOthers, Some(Role::Admin))
+        {
+            let nick = operator.to_string();
+            return Err(Refused::Outranked { nick });
         }
         if let Some(account) = self.registry.account_like(&nick)
             && !writer.accounts.contains(&account.id)

@@ -35,11 +35,16 @@ impl Chat {
         })
     }
 
-    /// How high a member of a room stands that is at another server: what its account is there is
-    /// not known here.
-    pub(super) fn role_elsewhere(&self, room: RoomId, nick: &Nick) -> Option<Role> {
-        let has_account = self.shown_elsewhere(room, nick)?;
-        let account = self.registry.account_like(nick).filter(|_| has_account)?;
+    /// How high a member of a room stands by what it is at other servers; `None`: it is not there.
+    pub fn role_elsewhere(&self, room: RoomId, nick: &Nick) -> Option<Role> {
+        let standing = self.standing_elsewhere(room, nick)?;
+        if standing.is_operator {
+            return Some(Role::Admin);
+        }
+        let account = self.registry.account_like(nick);
+        let Some(account) = account.filter(|_| standing.has_account) else {
+            return Some(Role::Member);
+        };
         let scope = Scope::Room(self.room_name(room)?.clone());
         Some(self.role_of_account(account.id, &scope))
     }

@@ -171,6 +171,9 @@ impl Chat {
                 None => is_guest = true,
             }
         }
+        if let Some(operator) = self.operator_elsewhere(&nick) {
+            self.may_do_to(place, Role::Admin, operator.as_str())?;
+        }
         // A name that an account has reserved, and that no user has now.
         let reserved = self.registry.account_like(&nick);
         if let Some(account) = reserved

@@ -446,7 +446,10 @@ impl Scene {
     fn is_elsewhere(&mut self, is_member: bool) {
         let bob = Came {
             nick: nick("bob"),
-            has_account: true,
+            standing: Standing {
+                has_account: true,
+                is_operator: false,
+            },
             was: None,
         };
         let mut moves = Moves::default();

@@ -1,6 +1,7 @@
 //! Members of several servers as scenes: what Ann, a member at this server, is shown of members
 //! at others, and what these are told of Ann.
 
+use super::order::{account, ban, with_accounts};
 use super::*;
 
 const NORTH: u64 = 11;
@@ -17,17 +18,36 @@ fn shared() -> Scene {
     scene
 }
 
+/// The same with accounts, and in the lobby is Bob, who keeps order there.
+fn kept_by_bob() -> Scene {
+    let mut scene = with_accounts();
+    scene.chat.shares_changes();
+    scene.chat.shares_members();
+    scene.comes_as(BOB, 2);
+    scene.told();
+    scene.forget();
+    scene
+}
+
+const GUEST: Standing = Standing {
+    has_account: false,
+    is_operator: false,
+};
+
+const GUEST_OPERATOR: Standing = Standing {
+    is_operator: true,
+    ..GUEST
+};
+
 fn moves(came: &[&str], left: &[&str]) -> Moves {
     let came = came.iter().map(|name| {
         let (name, was) = match name.split_once('=') {
             Some((name, was)) => (name, Some(nick(was))),
             None => (*name, None),
         };
-        let has_account = false;
-        let nick = nick(name);
         Came {
-            nick,
-            has_account,
+            nick: nick(name),
+            standing: GUEST,
             was,
         }
     });
@@ -52,6 +72,13 @@ impl Scene {
         self.sighted(Sighting::Moves { node, moves });
     }
 
+    /// A server names a member, and what it is.
+    fn names(&mut self, node: u64, name: &str, standing: Standing) {
+        let mut moves = moves(&[name], &[]);
+        moves.came[0].standing = standing;
+        self.sighted(Sighting::Moves { node, moves });
+    }
+
     /// All members of a server are named again.
     fn names_all(&mut self, node: u64, came: &[&str]) {
         let moves = Moves {
@@ -62,14 +89,17 @@ impl Scene {
         self.sighted(Sighting::Moves { node, moves });
     }
 
-    /// What other servers are told of the members here.
+    /// What other servers are told of the members here: operators with a mark.
     fn told(&mut self) -> Vec<String> {
         let mut told = Vec::new();
         while let Some((_, moves)) = self.chat.take_moves() {
             for moves in moves {
-                told.extend(moves.came.iter().map(|came| match &came.was {
-                    Some(was) => format!("{}={was}", came.nick),
-                    None => format!("+{}", came.nick),
+                told.extend(moves.came.iter().map(|came| {
+                    let mark = if came.standing.is_operator { "!" } else { "" };
+                    match &came.was {
+                        Some(was) => format!("{}{mark}={was}", came.nick),
+                        None => format!("+{}{mark}", came.nick),
+                    }
                 }));
                 told.extend(moves.left.iter().map(|nick| format!("-{nick}")));
             }
@@ -291,7 +321,115 @@ fn joins_leaves_and_other_nicks_here_are_told() {
             reason: "",
         },
     );
-    assert_eq!(scene.told(), ["-bert"]);
+    assert_eq!(scene.told(), ["+ann!", "-bert"]);
+}
+
+const KICK_EVE: Command<'_> = Command::Kick {
+    nick: "eve",
+    reason: "",
+};
+
+#[test]
+fn operator_elsewhere_is_above_those_who_keep_order() {
+    let mut scene = kept_by_bob();
+    scene.names(NORTH, "eve", GUEST_OPERATOR);
+    scene.forget();
+    let outranked = || refused(Refused::Outranked { nick: "eve".into() });
+    let purge = Command::Purge {
+        nick: "eve",
+        seconds: 60,
+    };
+    for command in [KICK_EVE, ban("EVE"), purge] {
+        scene.asks(BOB, command);
+        assert_eq!(scene.heard(BOB), outranked());
+    }
+    // She is one no more, of which nothing is shown.
+    scene.names(NORTH, "eve", GUEST);
+    assert_eq!(scene.heard(BOB), NOTHING);
+    scene.asks(BOB, KICK_EVE);
+    assert_eq!(scene.heard(BOB), [kicked("eve", "bob", "")]);
+}
+
+#[test]
+fn account_is_above_others_where_one_of_its_servers_has_an_operator() {
+    let mut scene = kept_by_bob();
+    let of_account = Standing {
+        has_account: true,
+        ..GUEST
+    };
+    let operator = Standing {
+        has_account: true,
+        ..GUEST_OPERATOR
+    };
+    let kick = Command::Kick {
+        nick: "cat",
+        reason: "",
+    };
+    scene.names(NORTH, "cat", operator);
+    scene.names(SOUTH, "cat", of_account);
+    scene.asks(BOB, kick);
+    assert!(scene.refusal(BOB).is_some());
+    // Also where one of its connections is here.
+    scene.comes_as(CAT, 3);
+    scene.asks(BOB, kick);
+    assert!(scene.refusal(BOB).is_some());
+    scene.moves(NORTH, &[], &["cat"]);
+    scene.forget();
+    scene.asks(BOB, kick);
+    assert_eq!(scene.heard(BOB), [kicked("cat", "bob", "")]);
+}
+
+#[test]
+fn member_that_becomes_an_operator_is_told_again_and_shown_to_none() {
+    let mut scene = shared();
+    scene.joins(BOB, "bob");
+    scene.asks(BOB, Command::Op { token: "secret" });
+    assert_eq!(scene.told(), ["+bob!"]);
+    scene.forget();
+    scene.asks(ANN, Command::Op { token: "secret" });
+    assert_eq!(scene.told(), ["+ann!"]);
+    assert_eq!(scene.heard(BOB), NOTHING);
+    scene.asks(ANN, Command::Nick("anna"));
+    assert_eq!(scene.told(), ["anna!=ann", "-ann"]);
+    // With the token it is one no more.
+    scene.chat.set(Settings::default());
+    assert_eq!(scene.told(), ["+anna", "+bob"]);
+}
+
+#[test]
+fn account_is_told_to_be_an_operator_as_long_as_one_of_its_connections_there_is() {
+    let mut scene = kept_by_bob();
+    let lobby = scene.room("lobby");
+    let other = ConnId::new(4, 10);
+    let op = || Command::Op { token: "secret" };
+    let outranks = |scene: &Scene| scene.chat.outranks(lobby, "cat", Role::Moderator);
+    scene.comes_as(CAT, 3);
+    scene.comes_as(other, 3);
+    assert_eq!(scene.told(), ["+cat"]);
+    scene.asks(other, op());
+    assert_eq!(scene.told(), ["+cat!"]);
+    assert!(outranks(&scene));
+    scene.leaves_room(other, "lobby");
+    assert_eq!(scene.told(), ["+cat"]);
+    assert!(!outranks(&scene));
+    scene.joins_room(other, "lobby");
+    assert_eq!(scene.told(), ["+cat!"]);
+    let all = scene.chat.all_moves(lobby);
+    let all = all.iter().flat_map(|moves| &moves.came);
+    let operators = all.filter(|came| came.standing.is_operator);
+    assert_eq!(
+        operators.map(|came| came.nick.as_str()).collect::<Vec<_>>(),
+        ["cat"]
+    );
+    // A guest again, it is one under another nick.
+    scene.after(|chat, now, effects| chat.log_out(other, None, None, (now, Millis(0)), effects));
+    let guest = scene.nick(other).to_owned();
+    let mut expected = ["+cat".to_owned(), format!("+{guest}!")];
+    expected.sort();
+    assert_eq!(scene.told(), expected);
+    // And the other way.
+    scene.after(|chat, now, effects| chat.enter_account(other, account(3), now, effects));
+    assert_eq!(scene.told(), ["+cat!".to_owned(), format!("-{guest}")]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) fn facts() -> Vec<Fact> {
     accounts.chain(roles).collect()
 }
 
-fn with_accounts() -> Scene {
+pub(super) fn with_accounts() -> Scene {
     let mut scene = lobby();
     scene.chat.restore(Snapshot {
         facts: facts(),
@@ -73,7 +73,7 @@ fn with_a_guest() -> Scene {
 
 impl Scene {
     /// Joins the lobby with an account.
-    fn comes_as(&mut self, id: ConnId, number: u32) {
+    pub(super) fn comes_as(&mut self, id: ConnId, number: u32) {
         self.enters(id, None);
         self.after(|chat, now, effects| chat.enter_account(id, account(number), now, effects));
         self.joins_room(id, "lobby");
@@ -95,7 +95,7 @@ impl Scene {
     }
 
     /// What a user is refused with.
-    fn refusal(&mut self, id: ConnId) -> Option<Refused> {
+    pub(super) fn refusal(&mut self, id: ConnId) -> Option<Refused> {
         self.heard(id).into_iter().find_map(|seen| match seen {
             Seen::Event(Event::Refused(why)) => Some(why),
             _ => None,
@@ -119,7 +119,7 @@ const fn sanction<'a>(kind: SanctionKind, whom: Whom<'a>, seconds: Option<u32>) 
     })
 }
 
-const fn ban(nick: &str) -> Command<'_> {
+pub(super) const fn ban(nick: &str) -> Command<'_> {
     sanction(SanctionKind::Ban, Whom::Nick(nick), None)
 }
 

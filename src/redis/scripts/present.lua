@@ -1,7 +1,7 @@
 -- What has changed of the members that one server has in a room. KEYS: 1 the members of the server,
 -- 2 the servers with members. ARGV: 1 the server, 2 the channel, 3 what is published, 4 whether all
 -- members follow ('1') and those before count no more, 5 the run id of this Redis, 6 how many have
--- left, then their nicks, then nicks that came, each with a or g.
+-- left, then their nicks, then nicks that came, each with a letter.
 if ARGV[4] == '1' then
     redis.call('DEL', KEYS[1])
 end

@@ -2,7 +2,7 @@
 -- leases, 3 the run id of Redis, 4 when its grace ends. ARGV: 1 the asking server, 2 from which
 -- server on, 3 from which place of its hash on, 4 about how many members a page has, 5 the run id of
 -- this Redis. Answers from where to go on ('' and '0': that was all), whether servers may still tell
--- of theirs, and two elements a server: its name, and nicks with a or g. A member that was there all
+-- of theirs, and two elements a server: its name, and nicks with letters. A member that was there all
 -- the time is in a page.
 --
 -- What a server has told an earlier process of Redis counts no more: it tells all again. That is

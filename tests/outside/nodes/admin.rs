@@ -13,6 +13,7 @@ use std::path::Path;
 fn node(redis: &RedisServer, socket: &Path) -> Server {
     let mut prepared = prepared(redis);
     prepared.arg("--admin-socket").arg(socket);
+    prepared.args(["--operator-token", "sesame"]);
     let server = Server::spawn(&mut prepared, 1);
     eventually("the server has reached Redis", || readiness(&server) == 200);
     server
@@ -72,9 +73,13 @@ fn each_server_lists_the_rooms_of_all_and_their_members() {
         (&json!("ann"), &json!("member"))
     );
     assert_eq!(
-        (&elsewhere["nick"], &elsewhere["id"]),
-        (&json!("bob"), &Value::Null)
+        (&elsewhere["nick"], &elsewhere["id"], &elsewhere["role"]),
+        (&json!("bob"), &Value::Null, &json!("member"))
     );
+    bob.ask(json!({"type": "op", "token": "sesame"}));
+    eventually("the other server knows him as an operator", || {
+        lines(&sockets[0], &["members", "den", "--json"])[1]["role"] == "admin"
+    });
     eventually("its server is listed", || {
         let rows = listed(&sockets[0]);
         let mut others = rows.iter().filter(|row| row["own"] == false);

@@ -18,6 +18,8 @@ struct Deed {
     kind: &'static str,
     /// The end of the [`word`] of its entry: no other deed of the same type has it. `None`: many have.
     detail: Option<String>,
+    /// It is about a keeper, who as an operator is nobody's to remove.
+    is_of_keeper: bool,
 }
 
 /// What the room is like in one respect.
@@ -57,16 +59,23 @@ pub(super) fn shown(nick: &str, content: &Content<String>) -> String {
 
 impl Keeping {
     /// The next thing that a keeper asks, about one of the first `others` programs or about the room.
-    pub(super) fn asks(&mut self, others: usize, chance: &mut Chance) -> String {
-        let id = OTHERS + self.asked.len() as u64;
-        let nick = json!(wished(chance.below(others)));
+    /// It also tries to remove one of the keepers, which are those behind, itself among them.
+    pub(super) fn asks(&mut self, others: usize, keepers: usize, chance: &mut Chance) -> String {
+        let count = self.asked.len();
+        let id = OTHERS + count as u64;
+        let mut nick = json!(wished(chance.below(others)));
         let about = |name, value| vec![("room", json!(ROOM)), (name, value)];
         let because = |nick| {
             let mut fields = about("nick", nick);
             fields.push(("reason", json!(format!("d{id}"))));
             (Some(format!("d{id}")), fields)
         };
-        let (kind, (detail, fields)) = match chance.below(10) {
+        let which = chance.below(10);
+        let is_of_keeper = which < 2 && count.is_multiple_of(3);
+        if is_of_keeper {
+            nick = json!(wished(others + count / 3 % keepers));
+        }
+        let (kind, (detail, fields)) = match which {
             0..2 => ("kick", because(nick)),
             2 => ("ban", because(nick)),
             3..5 => ("unban", (None, about("nick", nick))),
@@ -81,7 +90,12 @@ impl Keeping {
                 ("room", (None, about("hidden", json!(is_hidden))))
             }
         };
-        self.asked.insert(id, Deed { kind, detail });
+        let deed = Deed {
+            kind,
+            detail,
+            is_of_keeper,
+        };
+        self.asked.insert(id, deed);
         json::request(kind, Some(id), &fields)
     }
 
@@ -91,6 +105,7 @@ impl Keeping {
             let id = answer["re"].as_u64().expect("a number");
             let deed = &self.asked[&id];
             if answer["type"] == "ok" {
+                assert!(!deed.is_of_keeper, "an operator is removed: {answer}");
                 *self.seen.entry(deed.kind.to_owned()).or_default() += 1;
                 match &deed.detail {
                     Some(detail) => self.acked.push((deed.kind, detail.clone())),
@@ -105,6 +120,9 @@ impl Keeping {
                     "not_allowed",
                 ];
                 assert!(codes.contains(&code), "{} is answered {answer}", deed.kind);
+                if deed.is_of_keeper && code == "not_allowed" {
+                    *self.seen.entry(String::from("outranked")).or_default() += 1;
+                }
             }
         }
     }

@@ -66,7 +66,16 @@ fn order_is_kept_in_games() {
         }
     }
     for what in [
-        "kick", "ban", "unban", "mute", "unmute", "topic", "room", "removed", "silenced",
+        "kick",
+        "ban",
+        "unban",
+        "mute",
+        "unmute",
+        "topic",
+        "room",
+        "removed",
+        "silenced",
+        "outranked",
     ] {
         let count = all.get(what).copied().unwrap_or_default();
         assert!(count >= 10, "{what} happened {count} times");

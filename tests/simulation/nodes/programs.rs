@@ -173,7 +173,7 @@ impl Game {
             }
             70..85 if is_keeper && self.programs[index].is_member => {
                 let chance = &mut self.servers.world.chance;
-                let request = self.keeping.asks(self.others, chance);
+                let request = self.keeping.asks(self.others, self.keepers, chance);
                 self.sends(index, &request);
             }
             _ => {}
@@ -513,6 +513,11 @@ impl Game {
         for (index, program) in self.programs.iter().enumerate() {
             state.fits(program, index < self.others);
         }
+        let keepers = &self.programs[self.others..];
+        assert!(
+            keepers.iter().all(|keeper| keeper.removals == 0),
+            "no operator is removed"
+        );
         let redis = self.redis();
         // Half a script may have an entry without its change.
         if !self.faults.halves {

@@ -210,6 +210,48 @@ fn member_of_another_server_that_is_kicked_is_not_shown_to_leave() {
 }
 
 #[test]
+fn operator_of_another_server_is_not_kicked() {
+    let mut config = config();
+    config.chat.operator_token = Some(String::from("secret"));
+    let mut scene = Scene::with(2, config);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    for who in [ann, bob] {
+        scene.asks(who, "op", &[("token", json!("secret"))]);
+    }
+    scene.pass(2);
+    assert_eq!(nicks(&scene, ann, "member_joined"), ["c1"]);
+    for kind in ["kick", "ban", "mute"] {
+        let id = scene.asks(ann, kind, &lobby("nick", json!("c1")));
+        assert_eq!(scene.answer(ann, id), Some("not_allowed"), "{kind}");
+    }
+    scene.pass(2);
+    assert_eq!(scene.all(bob, "kicked").len(), 0);
+    assert_eq!(members(&mut scene, ann), ["c0", "c1"]);
+}
+
+/// Its server alone could know.
+#[test]
+fn member_that_became_an_operator_while_the_link_was_lost_stays_when_it_is_kicked() {
+    let mut config = config();
+    config.chat.operator_token = Some(String::from("secret"));
+    let mut scene = Scene::with(2, config);
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.asks(ann, "op", &[("token", json!("secret"))]);
+    scene.pass(2);
+    scene.engine.links(1, false);
+    scene.asks(bob, "op", &[("token", json!("secret"))]);
+    let id = scene.asks(ann, "kick", &lobby("nick", json!("c1")));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    scene.engine.links(1, true);
+    scene.pass(3);
+    assert_eq!(scene.all(bob, "kicked").len(), 1);
+    assert_eq!(members(&mut scene, bob), ["c0", "c1"]);
+    assert_eq!(members(&mut scene, ann), ["c0", "c1"]);
+    let id = scene.asks(ann, "kick", &lobby("nick", json!("c1")));
+    assert_eq!(scene.answer(ann, id), Some("not_allowed"));
+}
+
+#[test]
 fn what_changed_while_the_link_was_lost_is_shown_when_it_is_back() {
     let mut scene = Scene::new(2);
     let (ann, bob) = (scene.joins(0), scene.joins(1));
