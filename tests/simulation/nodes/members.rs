@@ -118,6 +118,32 @@ fn what_changes_while_a_link_is_lost_is_known_when_it_is_back() {
     assert_eq!(scene.knows(1), ["dan"]);
 }
 
+/// Members are read before the entries that were missed: the one by which it was removed comes behind
+/// its return.
+#[test]
+fn member_that_came_back_is_known_where_the_entry_that_removed_it_comes_late() {
+    let mut scene = Scene::new();
+    scene.opens(2);
+    scene.later(SOON);
+    scene.world.drops(0, Which::Subscriptions);
+    scene.world.seats[0].cut = scene.world.now + 20;
+    let room = scene.room;
+    scene.world.seats[1].node.kicks(room, ROOM, "bob");
+    scene.later(3);
+    scene.moves(1, &[], &["bob"]);
+    scene.moves(2, &["bob"], &[]);
+    scene.later(10);
+    assert_eq!(scene.knows(0), ["bob"], "as it was");
+    let mut is_late = false;
+    for _ in 0..SOON {
+        scene.later(1);
+        is_late |= scene.knows(0).is_empty();
+    }
+    assert!(is_late, "it was removed behind its return");
+    assert_eq!(scene.knows(0), ["bob"]);
+    assert_eq!(scene.knows(1), ["ann", "bob"]);
+}
+
 #[test]
 fn members_of_a_room_that_was_closed_while_the_link_was_lost_are_gone() {
     let mut scene = Scene::new();

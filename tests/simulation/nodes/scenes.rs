@@ -343,6 +343,41 @@ fn page_shows_what_changed_its_entries() {
 }
 
 #[test]
+fn audit_log_is_not_read_while_the_link_is_lost_and_each_question_is_answered() {
+    let mut scene = Scene::new();
+    let asks = |scene: &mut Scene, tag| {
+        scene.world.seats[0].node.request(Request::Audit {
+            tag,
+            room: None,
+            before: u64::MAX,
+            limit: 10,
+        });
+        scene.later(1);
+    };
+    asks(&mut scene, 7);
+    scene.world.drops(0, Which::Commands);
+    scene.later(1);
+    assert!(!scene.world.seats[0].node.is_up);
+    scene.world.seats[0].cut = scene.world.now + 5;
+    asks(&mut scene, 8);
+    scene.later(SOON);
+    asks(&mut scene, 9);
+    scene.later(5);
+    let answers = scene.world.seats[0].node.others.iter();
+    let answers = answers.filter_map(|answer| match answer {
+        Answer::TaskFailed { tag, why } => Some((*tag, why.as_str())),
+        Answer::Audited { tag, .. } => Some((*tag, "")),
+        _ => None,
+    });
+    let expected = [
+        (7, "it has closed the connection"),
+        (8, "the link to Redis is down"),
+        (9, ""),
+    ];
+    assert_eq!(answers.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn connections_to_two_servers_are_no_link() {
     let mut scene = Scene::new();
     let data = scene.world.server().data.clone();

@@ -633,6 +633,10 @@ impl Engine {
                         why,
                     });
                 }
+                Request::Audit { tag, .. } => {
+                    let why = String::from("the link is lost");
+                    answers.push(Answer::TaskFailed { tag, why });
+                }
                 request => kept.push_back(request),
             }
         }

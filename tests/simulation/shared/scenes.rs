@@ -482,6 +482,20 @@ fn ban_removes_the_member_of_another_server_and_keeps_it_out() {
 }
 
 #[test]
+fn audit_log_that_is_asked_for_while_the_link_is_lost_is_refused() {
+    let (mut scene, ann, _) = operator_and_member();
+    let id = scene.asks(ann, "topic", &lobby("topic", json!("tea")));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    scene.engine.links(0, false);
+    let id = scene.asks(ann, "audit", &[("room", json!("lobby"))]);
+    assert_eq!(scene.answer(ann, id), Some("store_unavailable"));
+    scene.engine.links(0, true);
+    let id = scene.asks(ann, "audit", &[("room", json!("lobby"))]);
+    let rows = &scene.re(ann, id).expect("an answer")["rows"];
+    assert_eq!(rows[0]["action"], "topic");
+}
+
+#[test]
 fn search_is_refused_where_servers_share() {
     let mut scene = with_operators();
     let ann = scene.joins(0);
