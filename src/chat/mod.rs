@@ -194,8 +194,21 @@ impl Chat {
         if !matches!(command, Command::Quit(_)) && !self.is_within_rate(id, now.tick, effects) {
             return false;
         }
+        self.handle_again(id, room, command, now, effects);
+        true
+    }
+
+    /// The same for what a user has asked for before, within its rate.
+    pub fn handle_again(
+        &mut self,
+        id: ConnId,
+        room: Option<&str>,
+        command: Command<'_>,
+        now: Now,
+        effects: &mut Effects,
+    ) {
         if self.handle_on_server(id, command, now, effects) {
-            return true;
+            return;
         }
         match command {
             Command::Say { .. }
@@ -244,7 +257,6 @@ impl Chat {
                 effects.push(refuse(id, Refused::Incomplete { usage }));
             }
         }
-        true
     }
 
     /// Does what a user asks about the whole server. False: that is about something else.

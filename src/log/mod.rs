@@ -938,7 +938,7 @@ impl Log {
                 self.changed(upto);
                 Some(Notification::Changed { upto })
             }
-            Answer::NotChanged { number } => {
+            Answer::NotChanged { number, .. } => {
                 self.not_changed(number);
                 Some(Notification::Engine(answer))
             }

@@ -283,6 +283,8 @@ pub enum Answer {
     /// has overtaken it, the change of that has come.
     NotChanged {
         number: u64,
+        /// It was overtaken.
+        is_stale: bool,
     },
     /// A change of the registry is the next in order at a shared engine, whichever server has made
     /// it. Comes before the [`Answer::Entry`] that it goes with. Not before [`Answer::Facts`].

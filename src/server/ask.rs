@@ -3,6 +3,7 @@
 //! to be shown.
 
 use super::Server;
+use super::again::Again;
 use super::opening::{Past, Waiter, shown_password};
 use crate::chat::{Command, RoomName};
 use crate::conn::state::Work;
@@ -24,6 +25,8 @@ pub(super) struct Asking {
     pub(super) key: Option<Key>,
     /// What the next entry that is asked for changes.
     pub(super) change: Option<Box<Proposed>>,
+    /// The request as it came, if it is an order that a shared engine may refuse.
+    pub(super) again: Option<Again>,
 }
 
 impl Asking {
@@ -50,8 +53,10 @@ impl<N: Net> Server<N> {
             return;
         }
         self.stats.messages += 1;
+        let is_shared = self.log.is_shared();
         self.asking = Asking {
             request: request.id.clone(),
+            again: is_shared.then(|| Again::of(&request.ask, text)).flatten(),
             ..Asking::default()
         };
         let is_within = self.ask(id, protocol, &request, now);

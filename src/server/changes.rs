@@ -2,6 +2,7 @@
 //! Knows no fact and no rule; `keep.rs` reports up to which change all are kept.
 
 use super::Server;
+use super::again::Again;
 use crate::chat::Event;
 use crate::chat::registry::Change;
 use crate::id::{ConnId, Tick};
@@ -24,6 +25,8 @@ pub(super) struct Waiting {
     pub(super) event: Option<Event>,
     /// The session that the client had before.
     pub(super) session: Option<u64>,
+    /// The order that it is of.
+    pub(super) again: Option<Again>,
 }
 
 /// All answers that wait, in the order of their changes.
@@ -111,6 +114,7 @@ impl<N: Net> Server<N> {
             request: self.asking.take_request(),
             event,
             session: self.sessions.of(conn),
+            again: self.asking.again.take(),
         };
         if is_kept {
             self.answer_change(&waiting, now);

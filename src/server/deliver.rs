@@ -76,13 +76,15 @@ impl<N: Net> Server<N> {
                 if let Content::Said { author, .. } = &mut draft.content {
                     *author = self.identity(from).author();
                 }
+                let change = self.asking.change.take();
                 let append = Append {
                     room,
                     from,
                     draft,
                     key: self.asking.key.take(),
                     request: self.asking.take_request(),
-                    change: self.asking.change.take(),
+                    again: change.as_ref().and_then(|_| self.asking.again.take()),
+                    change,
                 };
                 self.append(append, now);
             }

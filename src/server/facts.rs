@@ -34,7 +34,7 @@ impl<N: Net> Server<N> {
         if own.is_none() {
             // Refused before the other change is made, or users would be in an account of that.
             for number in self.talk.chat().registry().overtaken_by(change) {
-                self.not_changed(number, now);
+                self.not_changed(number, false, now);
             }
         }
         self.end_conversations(change, now);
@@ -76,8 +76,13 @@ impl<N: Net> Server<N> {
     }
 
     /// A change of this server was refused: it is taken back, and who asked for it may try again.
-    pub(super) fn not_changed(&mut self, number: u64, now: Tick) {
-        let waiting = self.changes.remove(number);
+    /// `is_stale`: for what others have changed, all of which is known: an order is handled again.
+    pub(super) fn not_changed(&mut self, number: u64, is_stale: bool, now: Tick) {
+        let mut waiting = self.changes.remove(number);
+        if let Some(order) = waiting.take_if(|waiting| is_stale && waiting.again.is_some()) {
+            // It was not made here, so there is nothing to take back.
+            return self.asks_again((order.conn, order.request), order.again, now);
+        }
         let is_asked = waiting.is_some();
         if let Some(waiting) = waiting {
             self.is_refused(&waiting, now);

@@ -6,6 +6,7 @@ mod accounts;
 mod acks;
 mod addresses;
 mod admin;
+mod again;
 mod ask;
 mod audit;
 mod batches;

@@ -23,7 +23,7 @@ impl<N: Net> Server<N> {
                 own,
             } => self.change_came(&change, version, own, now),
             Answer::Facts { facts, version } => self.facts_came(*facts, version, now),
-            Answer::NotChanged { number } => self.not_changed(number, now),
+            Answer::NotChanged { number, is_stale } => self.not_changed(number, is_stale, now),
             Answer::Numbered {
                 room,
                 tag,
@@ -219,7 +219,7 @@ impl<N: Net> Server<N> {
             }
         }
         while let Some(number) = self.log.give_up_change() {
-            self.not_changed(number, now);
+            self.not_changed(number, false, now);
         }
     }
 

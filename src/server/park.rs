@@ -4,6 +4,7 @@
 
 use super::Server;
 use super::acks::{Ack, UNACKED_MAX};
+use super::again::Again;
 use super::under_way::Sent;
 use crate::carry::{Carrier, Damaged};
 use crate::chat::{Author, Claim, Content, Draft, Event, Pair, Refused};
@@ -32,6 +33,8 @@ pub(super) struct Append {
     pub(super) request: Option<RequestId>,
     /// What the entry changes in the registry, where a shared engine orders it.
     pub(super) change: Option<Box<Proposed>>,
+    /// The order that it is of, which may be handled again.
+    pub(super) again: Option<Again>,
 }
 
 /// Drafts that wait, at most one of each connection, first come first served.
@@ -353,6 +356,7 @@ impl<N: Net> Server<N> {
                     conn: append.from,
                     request: append.request,
                     is_said: append.change.is_none() || is_letter,
+                    again: append.again,
                 };
                 self.is_under_way(tag, sent, now);
                 Tried::Done
@@ -370,14 +374,20 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// A draft has waited for the link, and who may speak has changed at another server since: it is
-    /// handed over again if its sender still may.
+    /// What a draft depends on has changed at another server since. One that has waited for the link
+    /// is handed over again if its sender may still speak; an order is handled again.
     pub(super) fn judge_again(&mut self, tag: u64, now: Tick) {
         let draft = self.log.under_way(tag).cloned();
         let (Some(draft), Some(from)) = (draft, self.under_way.sender_of(tag)) else {
             return;
         };
         let is_said = matches!(draft.draft.content, Content::Said { .. });
+        if draft.change.is_some() && !is_said {
+            if let Some(sent) = self.draft_answered(tag, now) {
+                self.asks_again((from, sent.request), sent.again, now);
+            }
+            return;
+        }
         let mut append = Append {
             room: draft.room,
             from,
@@ -385,14 +395,9 @@ impl<N: Net> Server<N> {
             key: None,
             request: None,
             change: None,
+            again: None,
         };
-        let judged = if draft.change.is_some() && !is_said {
-            // The role may have changed: the client may send the request again.
-            Err(Unchanged::Later)
-        } else {
-            self.still_may(&mut append, now)
-        };
-        let Err(why) = judged else {
+        let Err(why) = self.still_may(&mut append, now) else {
             let judged = Judged {
                 seen: self.changes.version,
                 by: None,

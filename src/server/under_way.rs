@@ -4,6 +4,7 @@
 
 use super::Server;
 use super::acks::UNACKED_MAX;
+use super::again::Again;
 use crate::chat::Command;
 use crate::conn::Wait;
 use crate::id::{ConnId, Tick};
@@ -31,6 +32,8 @@ pub(super) struct Sent {
     pub(super) request: Option<RequestId>,
     /// The answer says which number it has.
     pub(super) is_said: bool,
+    /// The order that it is of.
+    pub(super) again: Option<Again>,
 }
 
 impl Sent {
@@ -40,6 +43,7 @@ impl Sent {
             conn,
             request: None,
             is_said: false,
+            again: None,
         }
     }
 }
@@ -55,8 +59,10 @@ impl UnderWay {
 
     /// What they hold.
     pub(super) fn held_bytes(&self) -> usize {
-        let requests = self.requests.values();
-        self.sent.len() * size_of::<Sent>() + requests.map(String::capacity).sum::<usize>()
+        let requests = self.requests.values().map(String::capacity);
+        let orders = self.sent.values().filter_map(|sent| sent.again.as_ref());
+        let texts = requests.chain(orders.map(Again::held_bytes));
+        self.sent.len() * size_of::<Sent>() + texts.sum::<usize>()
     }
 
     /// Returns how many of the connection are under way.

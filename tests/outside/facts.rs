@@ -65,6 +65,31 @@ fn message_that_waited_for_the_link_is_refused_when_its_sender_was_muted_meanwhi
     assert_eq!(ann.says("den", "after"), 4);
 }
 
+#[test]
+#[ignore = "needs redis-server"]
+fn settings_that_two_servers_change_at_once_all_hold() {
+    let redis = RedisServer::start("facts-at-once", &ALWAYS);
+    let (a, b) = (operated(&redis), operated(&redis));
+    let (mut ann, mut bea) = (operator(&a, "den"), operator(&b, "den"));
+    for number in 0..50 {
+        let topic = format!("tea {number}");
+        let seconds = 1 + number % 7;
+        let set = json!({"type": "topic", "room": "den", "topic": topic});
+        let first = ann.request(set);
+        let slow = json!({"type": "room", "room": "den", "slow_seconds": seconds});
+        let second = bea.request(slow);
+        let answers = [ann.answer(first), bea.answer(second)];
+        assert!(answers.iter().all(|one| one["type"] == "ok"), "{answers:?}");
+        let settings = json!({"type": "room", "room": "den"});
+        eventually("both hold at both servers", || {
+            [&mut ann, &mut bea].into_iter().all(|who| {
+                let room = who.ask(settings.clone());
+                room["topic"] == topic.as_str() && room["slow_seconds"] == seconds
+            })
+        });
+    }
+}
+
 /// Until an event of a type comes.
 fn awaits(program: &mut Program, kind: &str) -> Value {
     loop {

@@ -14,6 +14,9 @@ use crate::log::{Answer, EpochInfo, Proposed, Version};
 
 /// Changes that are read at once.
 const PAGE_CHANGES: u32 = 256;
+/// How an answer of the scripts begins that refuses what depends on changes that its server did not
+/// know; the newest of them follows.
+const STALE: &str = "STALE ";
 
 impl Engine {
     /// Both links are there: the changes are subscribed to, and it is asked how far they are. So are
@@ -278,7 +281,8 @@ impl Engine {
     pub(super) fn was_not_changed(&mut self, proposed: &Proposed, why: String) {
         let number = proposed.change.number;
         self.facts.refused(number);
-        let answer = Answer::NotChanged { number };
+        let is_stale = why.starts_with(STALE);
+        let answer = Answer::NotChanged { number, is_stale };
         if let Some(why) = self.answers_when_known(&why, answer) {
             let what = "keep a change";
             self.reports.push(Report::Refused { what, why });
@@ -288,7 +292,7 @@ impl Engine {
     /// What was refused is answered, where changes of other servers are the reason when they have
     /// come. Returns another reason.
     pub(super) fn answers_when_known(&mut self, why: &str, answer: Answer) -> Option<String> {
-        let stale = why.strip_prefix("STALE ").map(str::as_bytes);
+        let stale = why.strip_prefix(STALE).map(str::as_bytes);
         let Some((epoch, number)) = stale.and_then(read_top) else {
             self.answers.push(answer);
             return Some(why.to_owned());

@@ -203,8 +203,8 @@ struct Node {
     rooms: BTreeMap<RoomId, Open>,
     /// How many changes of the registry it has; `None`: it is given all facts.
     changes: Option<u64>,
-    /// Drafts that are to be judged again when it has all changes.
-    stale: Vec<(RoomId, u64)>,
+    /// What was refused for changes of others, due when it has all of them.
+    stale: Vec<Answer>,
     /// Its changes that were numbered, and the numbers that it gave them.
     changed: Vec<(u64, u64)>,
     /// How many hints it was given, or has lost.
@@ -720,12 +720,15 @@ impl Engine {
         }
     }
 
-    /// Whether another node has changed accounts since what a change of them was made with.
+    /// Whether another node has changed accounts since what a change of them was made with, or any
+    /// node settings of rooms, or bans and mutes.
     fn is_stale(&self, index: usize, proposed: &Proposed) -> bool {
         let seen = proposed.seen.map_or(0, |seen| seen.number) as usize;
-        let since = self.changes[seen..].iter();
-        let mut others = since.filter(|changed| changed.node != index);
-        is_of_accounts(&proposed.change) && others.any(|other| is_of_accounts(&other.change))
+        let mut since = self.changes[seen..].iter();
+        since.any(|before| {
+            let both = |is: fn(&Change) -> bool| is(&proposed.change) && is(&before.change);
+            before.node != index && both(is_of_accounts) || both(is_of_rules) || both(is_sanction)
+        })
     }
 
     /// Whether another node has changed who may speak since a draft was judged.
@@ -783,8 +786,16 @@ impl Engine {
         let mut before = before.filter(|one| one.node == index && one.own == own);
         if let Some(before) = before.next() {
             node.changed.push((own, before.change.number));
-        } else if chance.percent(self.faults.refused) || self.is_stale(index, proposed) {
-            node.answers.push_back(Answer::NotChanged { number: own });
+        } else if chance.percent(self.faults.refused) {
+            node.answers.push_back(Answer::NotChanged {
+                number: own,
+                is_stale: false,
+            });
+        } else if self.is_stale(index, proposed) {
+            node.stale.push(Answer::NotChanged {
+                number: own,
+                is_stale: true,
+            });
         } else {
             let number = self.changes(index, proposed);
             node.changed.push((own, number));
@@ -833,14 +844,11 @@ impl Engine {
         }
         let at = Millis(self.clock);
         let known = self.room(&draft.name).of_key(&draft.key);
-        if known.is_none() && draft.has_waited && self.is_kept_from(index, &draft) {
-            node.stale.push((draft.room, draft.tag));
-            return;
-        }
         let change = draft.change.as_deref().filter(|_| known.is_none());
-        if change.is_some_and(|change| self.is_stale(index, change)) {
+        let is_late = known.is_none() && draft.has_waited && self.is_kept_from(index, &draft);
+        if is_late || change.is_some_and(|change| self.is_stale(index, change)) {
             let why = RefusedWhy::Stale;
-            return node.answers.push_back(Answer::Refused { room, tag, why });
+            return node.stale.push(Answer::Refused { room, tag, why });
         }
         let change = change.map_or(0, |change| self.changes(index, change));
         let kept = self.room(&draft.name);
@@ -929,9 +937,7 @@ impl Engine {
         }
         node.changes = Some(next);
         if next == version.number {
-            let why = RefusedWhy::Stale;
-            let stale = node.stale.drain(..);
-            answers.extend(stale.map(|(room, tag)| Answer::Refused { room, tag, why }));
+            answers.append(&mut node.stale);
         }
         let first = node.changed.iter().position(|(_, number)| *number > next);
         let count = first.unwrap_or(node.changed.len());
@@ -1004,6 +1010,19 @@ fn is_of_accounts(change: &Change) -> bool {
         || forgets
             .into_iter()
             .any(|key| matches!(key, FactKey::Account(_)))
+}
+
+fn is_of_rules(change: &Change) -> bool {
+    let puts = change.puts.iter().map(Fact::key);
+    let mut keys = puts.chain(change.forgets.iter().cloned());
+    keys.any(|key| matches!(key, FactKey::Rules { .. }))
+}
+
+/// A ban or a mute, or what lifts one, and not the end of one.
+fn is_sanction(change: &Change) -> bool {
+    let puts = change.puts.iter().map(Fact::key);
+    let mut keys = puts.chain(change.forgets.iter().cloned());
+    change.audit.is_some() && keys.any(|key| matches!(key, FactKey::Sanction { .. }))
 }
 
 fn is_of_order(change: &Change) -> bool {

@@ -13,9 +13,13 @@ fn texts(messages: Vec<(u64, String)>) -> Vec<String> {
 }
 
 pub(super) fn with_operators() -> Scene {
+    with_operators_at(2)
+}
+
+fn with_operators_at(nodes: usize) -> Scene {
     let mut config = config();
     config.chat.operator_token = Some(String::from("secret"));
-    Scene::with(2, config)
+    Scene::with(nodes, config)
 }
 
 fn lobby(name: &'static str, value: Value) -> [(&'static str, Value); 2] {
@@ -646,6 +650,96 @@ fn closed_room_loses_its_members_at_all_servers() {
     for who in [ann, bob] {
         let last = scene.all(who, "kicked");
         assert_eq!(last.last().expect("it is over")["you"], json!(true));
+    }
+}
+
+/// Of two orders in the same moment the second is made from what the first has changed.
+#[test]
+fn settings_that_two_servers_change_in_the_same_moment_all_hold() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.asks(bob, "op", &[("token", json!("secret"))]);
+    let topic = scene.sends(ann, "topic", &lobby("topic", json!("tea")));
+    let hidden = scene.sends(bob, "room", &lobby("hidden", json!(true)));
+    let slow = scene.sends(bob, "room", &lobby("slow_seconds", json!(5)));
+    scene.turns();
+    assert_eq!(scene.answer(ann, topic), Some("ok"));
+    for id in [hidden, slow] {
+        assert_eq!(scene.answer(bob, id), Some("ok"));
+    }
+    for who in [ann, bob] {
+        let id = scene.asks(who, "room", &[("room", json!("lobby"))]);
+        let room = scene.re(who, id).expect("an answer");
+        let settings = (&room["topic"], &room["hidden"], &room["slow_seconds"]);
+        assert_eq!(settings, (&json!("tea"), &json!(true), &json!(5)));
+    }
+    assert_eq!(scene.engine.changes_like("topic"), 1);
+}
+
+#[test]
+fn bans_in_the_same_moment_are_one_after_the_other() {
+    let (mut scene, ann, bob) = operator_and_member();
+    scene.asks(bob, "op", &[("token", json!("secret"))]);
+    let cat = scene.joins(1);
+    // From the room, with an entry, and from all servers.
+    let here = scene.sends(ann, "ban", &lobby("nick", json!("c2")));
+    let everywhere = scene.sends(bob, "ban", &nick("c2"));
+    scene.turns();
+    assert_eq!(scene.answer(ann, here), Some("ok"));
+    assert_eq!(scene.answer(bob, everywhere), Some("ok"));
+    assert_eq!(scene.engine.changes_like("ban"), 2);
+    assert!(scene.is_closed(cat));
+}
+
+/// All but the first are handled again as often as it takes, as far as there is an end to it.
+#[test]
+fn many_orders_in_the_same_moment_are_all_made_or_refused() {
+    let mut scene = with_operators_at(12);
+    let who: Vec<usize> = (0..12).map(|node| scene.joins(node)).collect();
+    for one in &who {
+        scene.asks(*one, "op", &[("token", json!("secret"))]);
+    }
+    let topics = who.iter().map(|one| {
+        let topic = lobby("topic", json!(format!("{one}")));
+        (*one, scene.sends(*one, "topic", &topic))
+    });
+    let topics: Vec<(usize, u64)> = topics.collect();
+    scene.turns();
+    let answers: Vec<_> = topics
+        .iter()
+        .map(|(one, id)| scene.answer(*one, *id).expect("an answer"))
+        .collect();
+    let of = |what| answers.iter().filter(|answer| **answer == what).count();
+    assert_eq!((of("ok"), of("store_unavailable")), (9, 3), "{answers:?}");
+    assert_eq!(scene.engine.changes_like("topic"), 9);
+}
+
+/// It is judged by the role that its sender has then.
+#[test]
+fn order_that_waited_is_refused_when_its_sender_may_not_any_more() {
+    let (mut scene, ann, _) = operator_and_member();
+    let cat = scene.joins(1);
+    let account = [
+        ("account", json!("cat")),
+        ("password", json!("correct horse battery")),
+    ];
+    let id = scene.asks(cat, "register", &account);
+    assert_eq!(scene.answer(cat, id), Some("ok"));
+    let role = |role| {
+        let mut fields = lobby("account", json!("cat")).to_vec();
+        fields.push(("role", json!(role)));
+        fields
+    };
+    let id = scene.asks(ann, "role", &role("moderator"));
+    assert_eq!(scene.answer(ann, id), Some("ok"));
+    for (after, expected) in [("moderator", "ok"), ("member", "not_allowed")] {
+        scene.engine.links(1, false);
+        scene.turns();
+        let id = scene.asks(cat, "mute", &lobby("nick", json!("c1")));
+        assert_eq!(scene.answer(cat, id), None);
+        scene.asks(ann, "mute", &lobby("nick", json!("mallory")));
+        scene.asks(ann, "role", &role(after));
+        is_back(&mut scene);
+        assert_eq!(scene.answer(cat, id), Some(expected));
     }
 }
 
