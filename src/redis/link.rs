@@ -23,6 +23,8 @@ const CONNECT_TICKS: u32 = 50;
 const PROBE_TICKS: u32 = 10;
 /// The clock of Redis is read so often at least, for it goes at another speed than ours: 10 s.
 const CLOCK_TICKS: u32 = 100;
+/// Of a run's id, which has 40 hexadecimal digits.
+const RUN_LEN: usize = 16;
 /// The longest pause between two attempts, about: 5 s.
 const PAUSE_TICKS_MAX: u32 = 50;
 /// Memory that is kept for the next commands.
@@ -551,7 +553,9 @@ fn read_info(value: Value<'_>) -> Result<Server, Fault> {
         let mut found = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         found.next().map(str::trim)
     };
-    let run = find("run_id").filter(|run| !run.is_empty() && run.len() <= 64);
+    // The beginning tells one run from another: it goes with each request.
+    let run = find("run_id").map(|run| run.get(..RUN_LEN).unwrap_or(run));
+    let run = run.filter(|run| !run.is_empty() && run.len() <= RUN_LEN);
     let run = run.ok_or_else(|| {
         Fault::Unfit(String::from(
             "Redis does not say its run_id in INFO server, without which a restart is not seen",

@@ -26,8 +26,8 @@
 use super::change::Words;
 use super::members::flag;
 use super::resp::{Command, command};
-use crate::chat::{Counts, Moves, Nick};
-use crate::id::Millis;
+use crate::chat::{Content, Counts, Moves, Nick};
+use crate::id::{Millis, Seq};
 use crate::log::{Key, NickClaims, Proposed, Unnumbered};
 use smol_str::{SmolStr, format_smolstr};
 use std::io::Write;
@@ -279,9 +279,14 @@ pub fn say(
     let room = asked.name.as_str();
     let Key { session, key: word } = &asked.key;
     let change = Words::of_draft(asked, node);
-    let more = change.as_ref().map_or(0, |change| 1 + change.count());
+    let amended = amended(&asked.draft.content);
     let keys = if change.is_some() { 8 } else { 5 };
-    let mut command = call(out, Script::Say, loaded, (keys, 13 + more));
+    let words = match &change {
+        Some(change) => 13 + change.count(),
+        None if amended.is_some() => 12,
+        None => 9,
+    };
+    let mut command = call(out, Script::Say, loaded, (keys, words));
     for what in ['m', 's', 'x'] {
         command.word(key(room, what));
     }
@@ -292,7 +297,6 @@ pub fn say(
     }
     incarnation(&mut command, Of::Room(room), known);
     command.word(payload);
-    command.pieces(&[room.as_bytes(), b"\0", word.as_bytes()]);
     command.word(format_smolstr!("{session:x}:{word}"));
     command.number(if *session == 0 {
         keep.dedupe_ms.min(MADE_UP_MS)
@@ -300,25 +304,30 @@ pub fn say(
         keep.dedupe_ms
     });
     command.number(u64::from(keep.entries_max));
-    match &asked.draft.content {
-        crate::chat::Content::Edited { of, text } => {
-            command.number(u64::from(of.0)).word("e").word(text);
+    command.number(sent.deadline.0);
+    match amended {
+        Some((of, how, text)) => {
+            command.number(u64::from(of.0)).word(how).word(text);
         }
-        crate::chat::Content::Deleted { of } => {
-            command.number(u64::from(of.0)).word("d").word("");
-        }
-        crate::chat::Content::Said { .. }
-        | crate::chat::Content::Kicked { .. }
-        | crate::chat::Content::Act { .. } => {
+        None if change.is_some() => {
             command.word("").word("").word("");
         }
+        None => {}
     }
-    command.number(sent.deadline.0);
     if let Some(change) = &change {
         command.word(CHANGES_CHANNEL);
         change.write(&mut command);
     }
     command.end();
+}
+
+/// The entry that is changed by one, how, and its new text.
+fn amended(content: &Content<String>) -> Option<(Seq, &str, &str)> {
+    match content {
+        Content::Edited { of, text } => Some((*of, "e", text)),
+        Content::Deleted { of } => Some((*of, "d", "")),
+        Content::Said { .. } | Content::Kicked { .. } | Content::Act { .. } => None,
+    }
 }
 
 /// Makes a change of the registry that goes with no entry.

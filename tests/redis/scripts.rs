@@ -224,16 +224,25 @@ fn said(current: &str, seq: u64, at: u64, is_duplicate: i64) -> Reply {
     ])
 }
 
+/// The room of `p:{NAME}:m`.
+fn room_name(key: &Bytes) -> &[u8] {
+    &key[3..key.len() - 3]
+}
+
 fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let mut meta = read(redis, call.log());
     if meta.run.as_deref() != Some(call.text(1)) {
         begin(redis, call, call.log(), &mut meta)?;
     }
-    let (word, is_keyed) = (&call.arguments[5], !call.arguments[5].is_empty());
+    let name = room_name(&call.keys[0]);
+    let in_stream = &call.arguments[5];
+    let colon = in_stream.iter().position(|byte| *byte == b':');
+    let word = &in_stream[colon.expect("a session") + 1..];
+    let word = [name, b"\0", word].concat();
     let keys = &call.keys[3];
-    if let Some(known) = redis.data.hash(keys).and_then(|hash| hash.get(word)) {
+    if let Some(known) = redis.data.hash(keys).and_then(|hash| hash.get(&word)) {
         let (seq, at) = two(known);
-        if is_keyed && is_there(redis, call.log(), seq, meta.head, &call.arguments[6]) {
+        if is_there(redis, call.log(), seq, meta.head, in_stream) {
             return Ok(said(&meta.current, seq, at, 1));
         }
     }
@@ -241,7 +250,7 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     if seq > u64::from(u32::MAX) {
         return Err(String::from("ROOMFULL the room has no more numbers"));
     }
-    if is_late(redis, call, 13)? {
+    if is_late(redis, call, 9)? {
         return Err(String::from("LATE the message came too late"));
     }
     let mut registry = None;
@@ -249,10 +258,10 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         let log = Log {
             meta: &call.keys[5],
             stream: &call.keys[6],
-            channel: &call.arguments[13],
+            channel: &call.arguments[12],
         };
         let changes = current(redis, call, log)?;
-        if is_stale(redis, call, log, &changes.current, 15) {
+        if is_stale(redis, call, log, &changes.current, 14) {
             return Err(format!("STALE {} {}", changes.current, changes.head));
         }
         registry = Some((log, changes));
@@ -260,24 +269,24 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let at = meta.at.max(redis.now_ms);
     let mut entry = format!("{at} ").into_bytes();
     entry.extend_from_slice(&call.arguments[4]);
-    let mut fields = vec![(b"d".to_vec(), entry.clone())];
-    if is_keyed {
-        let value = format!("{seq} {at}").into_bytes();
-        redis.script_writes(Op::HashSet(keys.clone(), vec![(word.clone(), value)]))?;
-        let until = redis.now_ms + call.number(8);
-        redis.script_writes(Op::Expire(keys.clone(), until))?;
-        let count = redis.data.hash(keys).map_or(0, |hash| hash.len());
-        let pause = if count > 2048 { 1024 } else { 64 };
-        if count > 96 && count % pause == 33 {
-            trim_keys(redis, keys, at)?;
-        }
-        fields.push((b"k".to_vec(), call.arguments[6].clone()));
+    let mut fields = vec![
+        (b"d".to_vec(), entry.clone()),
+        (b"k".to_vec(), in_stream.clone()),
+    ];
+    let value = format!("{seq} {at}").into_bytes();
+    redis.script_writes(Op::HashSet(keys.clone(), vec![(word, value)]))?;
+    let until = redis.now_ms + call.number(7);
+    redis.script_writes(Op::Expire(keys.clone(), until))?;
+    let count = redis.data.hash(keys).map_or(0, |hash| hash.len());
+    let pause = if count > 2048 { 1024 } else { 64 };
+    if count > 96 && count % pause == 33 {
+        trim_keys(redis, keys, at)?;
     }
-    if let Some((log, changes)) = registry.filter(|_| call.arguments.len() > 18) {
-        let place = (&call.keys[7], 15, call.number(9));
+    if let Some((log, changes)) = registry.filter(|_| call.arguments.len() > 17) {
+        let place = (&call.keys[7], 14, call.number(8));
         make(redis, call, log, &changes, place)?;
     }
-    let changes = !call.arguments[9].is_empty();
+    let changes = call.arguments.get(9).is_some_and(|of| !of.is_empty());
     if changes {
         fields.push((b"a".to_vec(), call.arguments[9].clone()));
     }
@@ -285,7 +294,7 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
         key: call.keys[1].clone(),
         id: seq,
         fields,
-        entries_max: call.number(9),
+        entries_max: call.number(8),
     })?;
     let pairs = vec![pair("h", seq), pair("t", at)];
     redis.script_writes(Op::HashSet(call.keys[0].clone(), pairs))?;
@@ -295,9 +304,7 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let mut message = format!("E{} {seq} ", meta.current).into_bytes();
     message.extend_from_slice(&entry);
     redis.publish(&call.arguments[3], message);
-    if let Some(name) = call.arguments[5].split(|byte| *byte == 0).next()
-        && name.starts_with(b"@")
-    {
+    if name.starts_with(b"@") {
         let hint = [format!("{seq} ").as_bytes(), name].concat();
         redis.publish(b"p:direct", hint);
     }

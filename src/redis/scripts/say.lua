@@ -1,11 +1,11 @@
 -- Numbers an entry, once for a key. KEYS: 3 the changes of entries, 4 the keys of the session, 5 what
 -- says that the link of this call is too late.
--- ARGV: 5 the entry, 6 its key in the session, with the name of the room before it ('': none), 7 the
--- key in the stream, 8 for how many milliseconds keys are known, 9 how many entries are kept, 10 the
--- entry that it changes ('': none), 11 e or d: whether it edits or deletes, 12 the new text, 13 until
--- when it may be numbered, in milliseconds by this Redis: later, its server may have sent it again.
+-- ARGV: 5 the entry, 6 the session and its key, 7 for how many milliseconds keys are known, 8 how many
+-- entries are kept, 9 until when it may be numbered, in milliseconds by this Redis: later, its server
+-- may have sent it again. Where it changes another or comes with more: 10 the entry that it changes ('':
+-- none), 11 e or d: whether it edits or deletes, 12 the new text.
 -- Where it makes a change of the registry or depends on its changes besides: KEYS 6 the hash of the log
--- of changes, 7 its stream, 8 the facts; ARGV 14 the channel of changes, 15 and on the change.
+-- of changes, 7 its stream, 8 the facts; ARGV 13 the channel of changes, 14 and on the change.
 --
 -- The order of the writes: the key, the change, the stream, the rest. Where Redis lost the end of them,
 -- a key without its entry is found by the stream, and an entry without the hash by the number.
@@ -62,60 +62,59 @@ local head, at, run, current = read(room)
 if run ~= ARGV[1] then
     head, current = begin(room, head, at)
 end
-if ARGV[6] ~= '' then
-    local known = redis.call('HGET', KEYS[4], ARGV[6])
-    if known then
-        local seq, when = string.match(known, '^(%d+) (%d+)')
-        if is_there(room, tonumber(seq), head, ARGV[7]) then
-            return {current, seq, when, 1}
-        end
+-- A session has its keys of all rooms in one hash.
+local name = string.sub(KEYS[1], 4, -4)
+local key = name .. '\0' .. string.match(ARGV[6], '^%x+:(.*)$')
+local known = redis.call('HGET', KEYS[4], key)
+if known then
+    local seq, when = string.match(known, '^(%d+) (%d+)')
+    if is_there(room, tonumber(seq), head, ARGV[6]) then
+        return {current, seq, when, 1}
     end
 end
 local seq = head + 1
 if seq > 4294967295 then
     return redis.error_reply('ROOMFULL the room has no more numbers')
 end
-if is_late(KEYS[5], ARGV[13]) then
+if is_late(KEYS[5], ARGV[9]) then
     return redis.error_reply('LATE the message came too late')
 end
 local registry, changes
 if #KEYS > 5 then
-    registry = {meta = KEYS[6], stream = KEYS[7], channel = ARGV[14]}
+    registry = {meta = KEYS[6], stream = KEYS[7], channel = ARGV[13]}
     changes = {read(registry)}
     if changes[3] ~= ARGV[1] then
         changes[1], changes[4] = begin(registry, changes[1], changes[2])
     end
-    if is_stale(registry, changes[4], 15) then
+    if is_stale(registry, changes[4], 14) then
         return redis.error_reply('STALE ' .. changes[4] .. ' ' .. digits(changes[1]))
     end
 end
 at = time_after(at)
 local entry = digits(at) .. ' ' .. ARGV[5]
-local fields = {'d', entry}
-if ARGV[6] ~= '' then
-    redis.call('HSET', KEYS[4], ARGV[6], digits(seq) .. ' ' .. digits(at))
-    redis.call('PEXPIRE', KEYS[4], ARGV[8])
-    -- Not for each of them: all are read, and the more rarely the more there are.
-    local count = redis.call('HLEN', KEYS[4])
-    if count > 96 and count % (count > 2048 and 1024 or 64) == 33 then
-        trim_keys(at)
-    end
-    fields[3], fields[4] = 'k', ARGV[7]
+local fields = {'d', entry, 'k', ARGV[6]}
+redis.call('HSET', KEYS[4], key, digits(seq) .. ' ' .. digits(at))
+redis.call('PEXPIRE', KEYS[4], ARGV[7])
+-- Not for each of them: all are read, and the more rarely the more there are.
+local count = redis.call('HLEN', KEYS[4])
+if count > 96 and count % (count > 2048 and 1024 or 64) == 33 then
+    trim_keys(at)
 end
-if #ARGV > 18 then
-    make(registry, KEYS[8], 15, changes[1], changes[2], changes[4], ARGV[9])
+if #ARGV > 17 then
+    make(registry, KEYS[8], 14, changes[1], changes[2], changes[4], ARGV[8])
 end
-if ARGV[10] ~= '' then
-    fields[#fields + 1], fields[#fields + 2] = 'a', ARGV[10]
+local amends = ARGV[10] and ARGV[10] ~= ''
+if amends then
+    fields[5], fields[6] = 'a', ARGV[10]
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], id(seq, current), unpack(fields))
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], id(seq, current), unpack(fields))
 redis.call('HSET', KEYS[1], 'h', digits(seq), 't', digits(at))
-if ARGV[10] ~= '' then
+if amends then
     change(seq)
 end
 redis.call('PUBLISH', ARGV[4], 'E' .. current .. ' ' .. digits(seq) .. ' ' .. entry)
 -- A conversation of two: servers where one of them is connected may not have it open.
-if string.byte(ARGV[6]) == 64 then
-    redis.call('PUBLISH', 'p:direct', digits(seq) .. ' ' .. string.match(ARGV[6], '^%Z+'))
+if string.byte(name) == 64 then
+    redis.call('PUBLISH', 'p:direct', digits(seq) .. ' ' .. name)
 end
 return {current, digits(seq), digits(at), 0}

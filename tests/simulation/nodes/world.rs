@@ -79,7 +79,8 @@ impl World {
     /// Another process with these keys is reached from here on.
     pub(super) fn starts(&mut self, data: Data) {
         self.runs += 1;
-        let run = format!("{:040x}", u64::from(self.runs) * 0x9E37_79B9);
+        let number = u64::from(self.runs).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let run = format!("{number:016x}{number:024x}");
         let mut server = Redis::new(&run, data);
         server.now_ms += u64::from(self.now.0) * Tick::MILLIS;
         server.is_synced_always = self
