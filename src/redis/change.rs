@@ -24,6 +24,10 @@ const RULES: char = 'R';
 /// Bans and mutes: one takes the place of those of the same user, and what was imposed together is
 /// lifted together.
 const SANCTIONS: char = 'B';
+/// Passwords of accounts, and which accounts are gone: no session begins by one that was changed.
+const PASSWORDS: char = 'P';
+/// Sessions that begin: a change of the password ends all that there are.
+const SESSIONS: char = 'L';
 
 fn bytes(value: &impl Carry) -> Vec<u8> {
     let mut to = Writer::default();
@@ -191,6 +195,18 @@ fn is_of_accounts(change: &Change) -> bool {
     change.puts.iter().any(puts) || change.forgets.iter().any(forgets)
 }
 
+/// An account that is registered has no sessions that could end, and one without a password none.
+fn changes_password(change: &Change) -> bool {
+    let puts = |fact: &Fact| matches!(fact, Fact::Account(known) if known.password.is_some());
+    let forgets = |key: &FactKey| matches!(key, FactKey::Account(_));
+    change.forgets.iter().any(forgets) || change.puts.iter().any(puts) && !begins_session(change)
+}
+
+fn begins_session(change: &Change) -> bool {
+    let puts = |fact: &Fact| matches!(fact, Fact::Session(_));
+    change.puts.iter().any(puts)
+}
+
 fn touches(change: &Change) -> SmolStr {
     let order = |key: &FactKey| {
         matches!(
@@ -207,6 +223,8 @@ fn touches(change: &Change) -> SmolStr {
         (is_order, ORDER),
         (is_of_rules(change), RULES),
         (imposes_or_lifts(change), SANCTIONS),
+        (changes_password(change), PASSWORDS),
+        (begins_session(change), SESSIONS),
     ])
 }
 
@@ -220,10 +238,12 @@ fn depends(change: &Change) -> SmolStr {
         (is_end, ORDER),
         (is_of_rules(change), RULES),
         (imposes_or_lifts(change), SANCTIONS),
+        (changes_password(change), SESSIONS),
+        (begins_session(change), PASSWORDS),
     ])
 }
 
-fn letters(all: [(bool, char); 4]) -> SmolStr {
+fn letters(all: [(bool, char); 6]) -> SmolStr {
     let all = all.into_iter();
     all.filter_map(|(is, letter)| is.then_some(letter))
         .collect()
@@ -246,7 +266,9 @@ fn imposes_or_lifts(change: &Change) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::registry::{Audit, Rules, Sanction, SanctionKind, Scope, Subject};
+    use crate::chat::registry::{
+        Account, AccountSession, Audit, Rules, Sanction, SanctionKind, Scope, Subject,
+    };
     use crate::id::{AccountId, Millis};
     use std::num::NonZeroU32;
 
@@ -330,6 +352,42 @@ mod tests {
             ..change()
         };
         assert_eq!((depends(&ended), touches(&ended)), ("S".into(), "S".into()));
+    }
+
+    #[test]
+    fn sessions_and_passwords_depend_on_each_other() {
+        let known = Account {
+            id: account(),
+            name: "ann".into(),
+            password: Some("hash".into()),
+            token_subject: None,
+            created: Millis(1_000),
+        };
+        let session = Fact::Session(AccountSession {
+            session: 7,
+            account: account(),
+            seen: Millis(1_000),
+        });
+        let of = |puts: &[Fact], forgets: &[FactKey]| {
+            let change = Change {
+                puts: puts.to_vec(),
+                forgets: forgets.to_vec(),
+                audit: None,
+                ..change()
+            };
+            (depends(&change), touches(&change))
+        };
+        let password = Fact::Account(known.clone());
+        let by_tokens = Fact::Account(Account {
+            password: None,
+            ..known
+        });
+        let is = |depends: &str, touches: &str| (depends.into(), touches.into());
+        assert_eq!(of(&[session.clone()], &[]), is("P", "L"));
+        assert_eq!(of(&[password.clone()], &[session.key()]), is("AL", "AP"));
+        assert_eq!(of(&[], &[password.key()]), is("AL", "AP"));
+        assert_eq!(of(&[password, session], &[]), is("AP", "AL"));
+        assert_eq!(of(&[by_tokens], &[]), is("A", "A"));
     }
 
     /// Servers of different versions read each other's changes: this layout does not change.

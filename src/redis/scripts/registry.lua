@@ -1,7 +1,8 @@
 -- Changes of the registry. ARGV from `first` on, and where there is no change the first four alone:
 -- 0 the node that makes it, 1 the epoch of the log of changes that it knows ('': none), 2 the newest
 -- number that it has taken, 3 what the change depends on, 4 what it touches (letters: A accounts, S
--- whom something keeps from what, R settings of rooms, B bans and mutes), 5 the change, 6 its key, 7
+-- whom something keeps from what, R settings of rooms, B bans and mutes, P passwords, L sessions that
+-- begin), 5 the change, 6 its key, 7
 -- the largest id of an account that it puts ('': none), 8 how many facts it forgets, 9 how many logs
 -- end with them; the keys of those facts, the names of those logs, and then keys and facts that it
 -- puts.

@@ -727,7 +727,9 @@ impl Engine {
         let mut since = self.changes[seen..].iter();
         since.any(|before| {
             let both = |is: fn(&Change) -> bool| is(&proposed.change) && is(&before.change);
-            before.node != index && both(is_of_accounts) || both(is_of_rules) || both(is_sanction)
+            before.node != index && depends(&proposed.change, &before.change)
+                || both(is_of_rules)
+                || both(is_sanction)
         })
     }
 
@@ -1023,6 +1025,22 @@ fn is_sanction(change: &Change) -> bool {
     let puts = change.puts.iter().map(Fact::key);
     let mut keys = puts.chain(change.forgets.iter().cloned());
     change.audit.is_some() && keys.any(|key| matches!(key, FactKey::Sanction { .. }))
+}
+
+/// Whether a change is refused where another one was made meanwhile.
+fn depends(change: &Change, other: &Change) -> bool {
+    is_of_accounts(change) && is_of_accounts(other)
+        || begins_session(change) && changes_password(other)
+        || changes_password(change) && begins_session(other)
+}
+
+fn begins_session(change: &Change) -> bool {
+    let mut puts = change.puts.iter();
+    puts.any(|fact| matches!(fact, Fact::Session(_)))
+}
+
+fn changes_password(change: &Change) -> bool {
+    is_of_accounts(change) && !begins_session(change)
 }
 
 fn is_of_order(change: &Change) -> bool {
