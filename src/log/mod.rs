@@ -355,7 +355,13 @@ impl Log {
             engine: is_shared.then(|| Box::new(Engine::new(&started))),
             session_key: started.session_key,
             epoch,
-            next_room: started.next_room,
+            // The engine of several servers numbers rooms from 1 on; here only those have a number
+            // that are in memory alone.
+            next_room: if is_shared {
+                StoredRoom(1 << 31)
+            } else {
+                started.next_room
+            },
             epochs: started.epochs,
             next_gen: 0,
             lives: 0,
