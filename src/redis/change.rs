@@ -383,8 +383,11 @@ mod tests {
             ..known
         });
         let is = |depends: &str, touches: &str| (depends.into(), touches.into());
-        assert_eq!(of(&[session.clone()], &[]), is("P", "L"));
-        assert_eq!(of(&[password.clone()], &[session.key()]), is("AL", "AP"));
+        assert_eq!(of(std::slice::from_ref(&session), &[]), is("P", "L"));
+        assert_eq!(
+            of(std::slice::from_ref(&password), &[session.key()]),
+            is("AL", "AP")
+        );
         assert_eq!(of(&[], &[password.key()]), is("AL", "AP"));
         assert_eq!(of(&[password, session], &[]), is("AP", "AL"));
         assert_eq!(of(&[by_tokens], &[]), is("A", "A"));

@@ -534,6 +534,9 @@ impl<N: Net> Server<N> {
     }
 
     fn log_out(&mut self, id: ConnId, now: Tick) {
+        if self.log.is_shared() && !self.can_change() {
+            return self.answer_problem(id, Problem::StoreUnavailable, now);
+        }
         let session = self.sessions.of(id);
         let new = self.new_session(id);
         let number = new.as_ref().map(|session| session.number);

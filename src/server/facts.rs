@@ -4,12 +4,13 @@
 
 use super::Server;
 use super::changes::Waiting;
+use crate::chat::Event;
 use crate::chat::registry::{Change, Fact, Sanction, SanctionKind, Scope, Snapshot};
-use crate::chat::{Event, Farewell};
 use crate::id::Tick;
 use crate::log::{Proposed, Version};
 use crate::net::Net;
 use crate::wire::Problem;
+use crate::ws::CloseReason;
 use log::{info, warn};
 
 /// The word of the audit log for a room that is closed.
@@ -53,6 +54,9 @@ impl<N: Net> Server<N> {
     /// All facts of the engine: when it is reached first, and after changes that did not come.
     pub(super) fn facts_came(&mut self, facts: Snapshot, version: Version, now: Tick) {
         let wall = self.net.wall();
+        for number in self.talk.chat().registry().namesakes(&facts.facts) {
+            self.not_changed(number, false, now);
+        }
         let is_first = self.changes.version.replace(version).is_none();
         let count = facts.facts.len();
         let change = self.chat_step(now, |chat, _| chat.difference(facts, wall));
@@ -99,16 +103,25 @@ impl<N: Net> Server<N> {
         let id = waiting.conn;
         let request = waiting.request.as_ref();
         self.fail(id, request, Problem::StoreUnavailable, now);
-        let Some(Event::LoggedIn { is_new, .. }) = &waiting.event else {
+        if !self.talk.chat().is_user(id) {
             return;
-        };
-        if let Some(session) = waiting.session {
-            self.sessions.adopt(id, session);
         }
-        if *is_new {
-            self.chat_step(now, |chat, _| chat.is_guest_again(id));
-        } else if self.talk.chat().account_of(id).is_some() {
-            self.bid_farewell(id, Farewell::LoggedOut, now);
+        match &waiting.event {
+            Some(Event::LoggedIn { is_new, .. }) => {
+                if let Some(session) = waiting.session {
+                    self.sessions.adopt(id, session);
+                }
+                if *is_new {
+                    self.chat_step(now, |chat, _| chat.is_guest_again(id));
+                } else if self.talk.chat().account_of(id).is_some() {
+                    self.part(id, &CloseReason::LoginRequired, now);
+                }
+            }
+            // It has left the account at once, and its session holds: it may come back with it.
+            Some(Event::LoggedOut { .. } | Event::Unregistered) => {
+                self.part(id, &CloseReason::StoreUnavailable, now);
+            }
+            _ => {}
         }
     }
 

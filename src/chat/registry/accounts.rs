@@ -27,6 +27,12 @@ fn keys(account: &Account) -> impl Iterator<Item = SmolStr> {
     keys.into_iter().flatten()
 }
 
+fn forget(table: &mut BTreeMap<SmolStr, AccountId>, key: &SmolStr, account: AccountId) {
+    if table.get(key) == Some(&account) {
+        table.remove(key);
+    }
+}
+
 impl Accounts {
     /// A fact holds from here on. One with the same key was taken out before.
     pub(super) fn add(&mut self, fact: &Fact) {
@@ -62,11 +68,12 @@ impl Accounts {
         match fact {
             Fact::Account(account) => {
                 self.count -= 1;
+                // Another server may have made one of this name, which holds.
                 for key in keys(account) {
-                    self.by_key.remove(&key);
+                    forget(&mut self.by_key, &key, account.id);
                 }
                 if let Some(subject) = &account.token_subject {
-                    self.by_subject.remove(subject);
+                    forget(&mut self.by_subject, subject, account.id);
                 }
             }
             Fact::Session(session) => {

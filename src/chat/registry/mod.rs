@@ -260,7 +260,22 @@ impl Registry {
         let keys = change.forgets.iter().cloned().chain(put);
         let accounts = keys.filter(|key| matches!(key, FactKey::Account(_)));
         let about = accounts.flat_map(|key| self.early.about(&key));
-        about.collect()
+        let about: BTreeSet<u64> = about.chain(self.namesakes(&change.puts)).collect();
+        about.into_iter().collect()
+    }
+
+    /// The changes of this server under way which make an account of a name that another one has by
+    /// these facts: they will be refused.
+    pub fn namesakes(&self, facts: &[Fact]) -> Vec<u64> {
+        let other = |fact: &Fact| {
+            let Fact::Account(account) = fact else {
+                return None;
+            };
+            let other = self.account_of_nick(&Nick::parse(&account.name).ok()?)?;
+            (other != account.id).then_some(FactKey::Account(other))
+        };
+        let others = facts.iter().filter_map(other);
+        others.flat_map(|key| self.early.about(&key)).collect()
     }
 
     fn add_settled(&self, settled: Vec<(FactKey, Option<Fact>)>, rest: &mut Change) {

@@ -128,6 +128,72 @@ fn removed_account_is_gone_at_each_server() {
 }
 
 #[test]
+fn name_that_is_registered_at_once_is_entered_at_both_servers() {
+    let mut scene = Scene::new(2);
+    // The number that the second server gives to its next account is another one.
+    let cat = scene.joins(1);
+    scene.engine.faults.refused = 100;
+    let id = scene.asks(cat, "register", &account("cat"));
+    assert_eq!(scene.answer(cat, id), Some("store_unavailable"));
+    scene.engine.faults.refused = 0;
+    let (ann, bob) = (scene.joins(0), scene.joins(1));
+    scene.engine.faults.late = 100;
+    let first = scene.asks(ann, "register", &account("ann"));
+    let second = scene.asks(bob, "register", &account("ann"));
+    scene.engine.faults.late = 0;
+    scene.turns();
+    assert_eq!(scene.answer(ann, first), Some("ok"));
+    assert_eq!(scene.answer(bob, second), Some("store_unavailable"));
+    let id = scene.asks(bob, "register", &account("ann"));
+    assert_eq!(scene.answer(bob, id), Some("account_taken"));
+    for node in [0, 1] {
+        let late = scene.joins(node);
+        let id = scene.asks(late, "login", &account("ann"));
+        assert_eq!(scene.answer(late, id), Some("ok"), "at server {node}");
+    }
+}
+
+#[test]
+fn login_that_is_refused_leaves_nobody_behind() {
+    let mut scene = Scene::new(2);
+    registers(&mut scene, 0, "ann");
+    let other = scene.joins(1);
+    scene.engine.faults.refused = 100;
+    let id = scene.asks(other, "login", &account("ann"));
+    assert_eq!(scene.answer(other, id), Some("store_unavailable"));
+    assert!(scene.is_closed(other));
+    scene.engine.faults.refused = 0;
+    let late = scene.joins(1);
+    let id = scene.asks(late, "login", &account("ann"));
+    assert_eq!(scene.answer(late, id), Some("ok"));
+}
+
+#[test]
+fn logout_that_is_refused_leaves_the_session_and_no_guest() {
+    let mut scene = Scene::new(2);
+    let ann = registers(&mut scene, 0, "ann");
+    let registered = scene.re(ann, scene.asked(ann)).expect("an answer");
+    let session = registered["session"].clone();
+    scene.engine.links(0, false);
+    scene.pass(2);
+    let id = scene.asks(ann, "logout", &[]);
+    assert_eq!(scene.answer(ann, id), Some("store_unavailable"));
+    let id = scene.asks(ann, "account", &[]);
+    assert_eq!(scene.answer(ann, id), Some("ok"), "it is in its account");
+    scene.engine.links(0, true);
+    scene.pass(2);
+    scene.engine.faults.refused = 100;
+    let id = scene.asks(ann, "logout", &[]);
+    assert_eq!(scene.answer(ann, id), Some("store_unavailable"));
+    assert!(scene.is_closed(ann));
+    scene.engine.faults.refused = 0;
+    let back = scene.comes(0);
+    let id = scene.asks(back, "resume", &[("session", session)]);
+    let resumed = scene.re(back, id).expect("an answer");
+    assert_eq!(resumed["account"], json!("ann"));
+}
+
+#[test]
 fn account_that_is_registered_while_the_link_is_down_is_refused_at_once() {
     let mut scene = Scene::new(2);
     let ann = scene.joins(0);
