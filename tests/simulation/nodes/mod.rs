@@ -4,6 +4,7 @@
 //! again is there once, every server that has a room open gets the same entries in order, and what
 //! was lost is told.
 
+mod facts;
 mod faults;
 mod game;
 mod judge;
@@ -12,12 +13,14 @@ mod leases;
 mod list;
 mod members;
 mod nicks;
+mod people;
 mod programs;
 #[path = "../../redis/mod.rs"]
 mod redis;
 mod scenes;
 mod servers;
 mod sides;
+mod visits;
 mod world;
 
 /// The games of a test run.
@@ -48,7 +51,11 @@ const SERVER_SEEDS: u64 = 60;
 /// - 621: so were those of a server whose lease was over and not ended before it was extended.
 /// - 2585: a client that lost its nick was not told which one it has.
 /// - 1073: the topic that one operator gave took back what another had set in the same moment.
-const SERVERS_FOUND: [u64; 5] = [63, 122, 621, 2_585, 1_073];
+/// - 16: a user whose login was refused stayed without a connection.
+/// - 31, 45, 107: with an account that was refused, its name was free that another server had
+///   registered.
+/// - 115: a session that was begun while the password was changed outlasted it.
+const SERVERS_FOUND: [u64; 10] = [63, 122, 621, 2_585, 1_073, 16, 31, 45, 107, 115];
 
 #[test]
 fn programs_have_one_history_whatever_happens_to_servers_and_redis() {
@@ -76,6 +83,11 @@ fn order_is_kept_in_games() {
         "removed",
         "silenced",
         "outranked",
+        "register",
+        "login",
+        "resume",
+        "password",
+        "logout",
     ] {
         let count = all.get(what).copied().unwrap_or_default();
         assert!(count >= 10, "{what} happened {count} times");

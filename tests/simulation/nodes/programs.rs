@@ -4,23 +4,26 @@
 //! was reported, each request answered once, one list of members with a nick each, one of rooms, and
 //! one order that is kept: see [`super::keeping`].
 
-use super::super::client::{self, Ear, Seen};
+use super::super::client::{Ear, Seen};
 use super::super::history::json;
 use super::super::shared::program::{Program, ROOM};
+use super::facts::Facts;
 use super::faults::Faults;
 use super::judge;
 use super::keeping::{self, Keeping, Seen as Happened, State};
+use super::people::People;
 use super::redis::model::{Op, Redis};
 use super::servers::Servers;
 use super::sides::Sides;
+use super::visits::Visit;
 use super::world::Flow;
 use crate::chance::Chance;
 use crate::trace::Trace;
-use parlor::id::{Peer, Tick};
+use parlor::id::Tick;
 use parlor::redis::{DEDUPE_MS, Keep, Settings, Which};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// Steps in which things fail.
 const BUSY_STEPS: usize = 150;
@@ -37,6 +40,7 @@ struct Game {
     /// Those that keep order come after the others.
     programs: Vec<Program>,
     sides: Sides,
+    people: People,
     others: usize,
     keepers: usize,
     keeping: Keeping,
@@ -63,13 +67,19 @@ pub(super) fn plays(seed: u64, trace: Trace) -> (u64, Happened) {
         for index in 0..game.programs.len() {
             game.acts(index);
         }
+        game.people.act(&mut game.servers, &mut game.trace);
         let ticks = [0, 1, 1, 2, 8][game.chance().below(5)];
         game.passes(ticks);
     }
     game.ends();
     game.judge();
     game.judge_order();
-    (game.turns, game.keeping.seen)
+    game.judge_people();
+    let mut seen = game.keeping.seen;
+    for (what, count) in game.people.seen {
+        *seen.entry(what.to_owned()).or_default() += count;
+    }
+    (game.turns, seen)
 }
 
 /// All entries that a Redis has, by their numbers, as programs show them.
@@ -117,6 +127,7 @@ impl Game {
         Self {
             servers,
             sides: Sides::new(programs.len(), seed),
+            people: People::new(seed),
             programs,
             others,
             keepers,
@@ -152,6 +163,7 @@ impl Game {
         for index in 0..self.programs.len() {
             self.hears(index);
         }
+        self.people.hear(&mut self.servers, &mut self.trace);
     }
 
     // Programs
@@ -197,14 +209,9 @@ impl Game {
     }
 
     fn connects_to(&mut self, index: usize, place: usize) {
-        let peer = Peer::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1 + index as u8)));
-        let net = self.servers.nodes[place].server.net_mut();
-        let socket = net.connect(0, peer).expect("the server listens");
-        // It may be held for long.
-        net.may_leave_unread(socket, Tick(u32::MAX));
-        let protocol = "Sec-WebSocket-Protocol: parlor.v1.json\r\n";
-        let path = format!("/ws?nick={}", keeping::wished(index));
-        net.send(socket, &client::upgrade_to(&path, protocol));
+        let address = Ipv4Addr::new(192, 0, 2, 1 + index as u8);
+        let nick = keeping::wished(index);
+        let socket = self.servers.comes(place, address, &nick);
         let program = &mut self.programs[index];
         (program.node, program.socket) = (place, Some(socket));
         program.ear = Ear::default();
@@ -215,8 +222,7 @@ impl Game {
     fn disconnects(&mut self, index: usize) {
         let program = &mut self.programs[index];
         if let Some(socket) = program.socket {
-            let node = &mut self.servers.nodes[program.node];
-            node.server.net_mut().reset(socket);
+            self.servers.leaves(program.node, socket);
             program.has_left();
         }
     }
@@ -228,12 +234,7 @@ impl Game {
         };
         self.trace
             .note(|| format!("{} asks {text}", program.number));
-        let place = program.node;
-        let bytes = client::frame(0x81, text.as_bytes(), self.chance());
-        self.servers.nodes[place]
-            .server
-            .net_mut()
-            .send(socket, &bytes);
+        self.servers.asks(program.node, socket, text);
     }
 
     fn hears(&mut self, index: usize) {
@@ -241,8 +242,7 @@ impl Game {
         let Some(socket) = program.socket else {
             return;
         };
-        let net = self.servers.nodes[program.node].server.net_mut();
-        program.ear.hear(&net.read_as_client(socket, usize::MAX));
+        let is_over = self.servers.brings(program.node, socket, &mut program.ear);
         let mut requests = Vec::new();
         while let Some(seen) = program.ear.next() {
             if let Seen::Line(text) = seen {
@@ -254,7 +254,6 @@ impl Game {
                 }
             }
         }
-        let is_over = net.is_over_for_client(socket);
         if index < self.others + self.keepers {
             self.keeping.hears(program);
         }
@@ -298,6 +297,7 @@ impl Game {
             for program in programs.filter(|program| program.node == place) {
                 program.has_left();
             }
+            self.people.lose(place);
         }
     }
 
@@ -396,6 +396,9 @@ impl Game {
                     self.visits(index, 20);
                 }
             }
+            if self.servers.now() + 100 < until {
+                self.people.settle(&mut self.servers, &mut self.trace);
+            }
             self.passes(20);
         }
         for index in 0..self.programs.len() {
@@ -419,13 +422,9 @@ impl Game {
         self.passes(5);
     }
 
-    fn redis(&self) -> &Redis {
-        self.servers.world.servers.last().expect("there is one")
-    }
-
     fn judge(&self) {
-        judge::nothing_is_doubled(self.redis(), ROOM);
-        let truth = entries(self.redis());
+        judge::nothing_is_doubled(self.servers.redis(), ROOM);
+        let truth = entries(self.servers.redis());
         let messages: Vec<&String> = truth.values().filter(|shown| is_message(shown)).collect();
         let present: BTreeSet<&String> = messages.iter().copied().collect();
         assert_eq!(present.len(), messages.len(), "a message is there twice");
@@ -504,6 +503,29 @@ impl Game {
         probes.iter_mut().map(State::of).collect()
     }
 
+    // Accounts
+
+    fn judge_people(&mut self) {
+        let (servers, trace) = (&mut self.servers, &mut self.trace);
+        self.people.meet(servers, trace);
+        self.passes(5);
+        // What Redis publishes of members does not get lost but with the connection.
+        self.people.judge_meeting(self.faults.loses == 0);
+        let facts = Facts::of(self.servers.redis());
+        self.people.knowledge.judge(&facts, self.has_lost);
+        for step in Visit::STEPS {
+            let (servers, trace) = (&mut self.servers, &mut self.trace);
+            self.people.visit(step, servers, trace);
+            self.passes(20);
+        }
+        for place in 0..self.servers.nodes.len() {
+            let (servers, trace) = (&mut self.servers, &mut self.trace);
+            self.people.come_back(place, servers, trace);
+            self.passes(20);
+            self.people.judge_back(place, &mut self.servers);
+        }
+    }
+
     fn judge_order(&mut self) {
         let states = self.states();
         let state = &states[0];
@@ -518,7 +540,7 @@ impl Game {
             keepers.iter().all(|keeper| keeper.removals == 0),
             "no operator is removed"
         );
-        let redis = self.redis();
+        let redis = self.servers.redis();
         // Half a script may have an entry without its change.
         if !self.faults.halves {
             state.is_as_said(redis, self.others);

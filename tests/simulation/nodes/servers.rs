@@ -1,19 +1,24 @@
 //! Whole servers on simulated servers of Redis, and the bytes between them: each server dials through
 //! its own simulated network. Knows no rule and no client.
 
+use super::super::client::{self, Ear};
 use super::super::net::{self, SimNet};
+use super::super::order::passwords::outcome;
 use super::super::shared::engine::keeping;
 use super::super::shared::program::TOKEN;
 use super::super::shared::scene::config;
-use super::redis::model::Data;
+use super::redis::model::{Data, Redis};
 use super::world::World;
 use crate::chance::Chance;
-use parlor::id::Tick;
+use parlor::id::{Peer, Tick};
 use parlor::log::EpochInfo;
 use parlor::net::Net;
 use parlor::net::dial::Target;
+use parlor::password::{Busy, Outcome, Passwords, Work};
 use parlor::redis::{Engine, Settings, Which, desk};
 use parlor::server::{Links, Server, Turn};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 const UNREACHABLE: Option<&str> = Some("no route to host");
@@ -26,6 +31,26 @@ struct Wire {
     connection: u32,
     up: Vec<u8>,
     down: Vec<u8>,
+}
+
+/// A stand-in for argon2: a hash that can be read, after some turns.
+struct Hasher {
+    queue: VecDeque<(u64, Work)>,
+    chance: Chance,
+}
+
+impl Passwords for Hasher {
+    fn begin(&mut self, tag: u64, work: Work) -> Result<(), Busy> {
+        self.queue.push_back((tag, work));
+        Ok(())
+    }
+
+    fn receive(&mut self, outcomes: &mut Vec<(u64, Outcome)>) {
+        while !self.queue.is_empty() && self.chance.percent(60) {
+            let next = self.queue.pop_front();
+            outcomes.extend(next.map(|(tag, work)| (tag, outcome(&work))));
+        }
+    }
 }
 
 /// A server and its connections to Redis.
@@ -79,6 +104,10 @@ impl Servers {
         config.chat.operator_token = Some(String::from(TOKEN));
         let mut server = Server::new(config, net, 100, chance.next(), keeping);
         server.use_engine(links);
+        server.use_passwords(Box::new(Hasher {
+            queue: VecDeque::new(),
+            chance: Chance::new(chance.next()),
+        }));
         Node {
             server,
             wires: Vec::new(),
@@ -217,6 +246,41 @@ impl Servers {
                 node.server.net_mut().shut(wire.socket);
             }
         }
+    }
+
+    // Clients
+
+    /// A client comes to a server, and wishes for a nick. Returns its socket.
+    pub(super) fn comes(&mut self, place: usize, address: Ipv4Addr, nick: &str) -> usize {
+        let peer = Peer::Ip(IpAddr::V4(address));
+        let net = self.nodes[place].server.net_mut();
+        let socket = net.connect(0, peer).expect("the server listens");
+        // It may be held for long.
+        net.may_leave_unread(socket, Tick(u32::MAX));
+        let protocol = "Sec-WebSocket-Protocol: parlor.v1.json\r\n";
+        let path = format!("/ws?nick={nick}");
+        net.send(socket, &client::upgrade_to(&path, protocol));
+        socket
+    }
+
+    pub(super) fn leaves(&mut self, place: usize, socket: usize) {
+        self.nodes[place].server.net_mut().reset(socket);
+    }
+
+    pub(super) fn asks(&mut self, place: usize, socket: usize, text: &str) {
+        let bytes = client::frame(0x81, text.as_bytes(), &mut self.world.chance);
+        self.nodes[place].server.net_mut().send(socket, &bytes);
+    }
+
+    /// Brings a client what was sent to it. Whether there will be no more.
+    pub(super) fn brings(&mut self, place: usize, socket: usize, ear: &mut Ear) -> bool {
+        let net = self.nodes[place].server.net_mut();
+        ear.hear(&net.read_as_client(socket, usize::MAX));
+        net.is_over_for_client(socket)
+    }
+
+    pub(super) fn redis(&self) -> &Redis {
+        self.world.servers.last().expect("there is one")
     }
 
     // Faults

@@ -2,6 +2,7 @@
 //! the list of rooms that each is given at the end. Knows no server.
 
 use super::super::history::json;
+use super::people::DEN;
 use crate::chance::Chance;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +99,7 @@ impl Sides {
             let listed = self.programs[*member].listed.as_ref();
             let listed = listed.expect("it has asked for the list");
             let mut listed = listed["rooms"].as_array().expect("a list").clone();
+            listed.retain(|row| row["room"] != DEN);
             listed.sort_by_key(|row| row["room"].to_string());
             assert_eq!(
                 Value::Array(listed),

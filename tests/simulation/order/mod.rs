@@ -8,7 +8,7 @@
 mod deed;
 mod game;
 mod model;
-mod passwords;
+pub(super) mod passwords;
 mod person;
 mod purged;
 mod seats;

@@ -41,7 +41,8 @@ impl SimPasswords {
     }
 }
 
-fn outcome(work: &Work) -> Outcome {
+/// What the thread would find.
+pub(crate) fn outcome(work: &Work) -> Outcome {
     let of = |secret: &[u8]| hashed(str::from_utf8(secret).expect("a password is text"));
     match work {
         Work::Hash { password } => Outcome::Hashed(of(password.as_bytes())),
