@@ -123,6 +123,11 @@ impl Knowledge {
         *all.next().expect("one of them")
     }
 
+    /// A registration was acknowledged.
+    pub(super) fn is_made(&self, account: usize) -> bool {
+        self.made[account] > 0
+    }
+
     // What was asked
 
     pub(super) fn may_be(&mut self, account: usize, password: u32) {

@@ -10,6 +10,7 @@ mod game;
 mod judge;
 mod keeping;
 mod leases;
+mod letters;
 mod list;
 mod members;
 mod nicks;
@@ -88,6 +89,7 @@ fn order_is_kept_in_games() {
         "resume",
         "password",
         "logout",
+        "letter",
     ] {
         let count = all.get(what).copied().unwrap_or_default();
         assert!(count >= 10, "{what} happened {count} times");

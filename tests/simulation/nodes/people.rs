@@ -5,6 +5,7 @@
 use super::super::client::{Ear, Seen};
 use super::super::history::json;
 use super::facts::{Facts, Knowledge, NAMES, number_of, password};
+use super::letters::Letters;
 use super::servers::Servers;
 use crate::chance::Chance;
 use crate::trace::Trace;
@@ -67,6 +68,7 @@ pub(super) struct Person {
     pub(super) answer: Value,
     /// The session that it came back with.
     pub(super) tried: Option<u64>,
+    pub(super) letters: Letters,
 }
 
 pub(super) struct People {
@@ -80,6 +82,8 @@ pub(super) struct People {
     /// Of their own, so that the games of others are much as they would be without.
     chance: Chance,
     addresses: u16,
+    /// Guests wish for the names of accounts. Then nobody writes to one, who may be a guest yet.
+    is_contended: bool,
 }
 
 impl Person {
@@ -99,6 +103,7 @@ impl Person {
             next: 1,
             answer: Value::Null,
             tried: None,
+            letters: Letters::default(),
         }
     }
 
@@ -108,6 +113,7 @@ impl Person {
         (self.is_greeted, self.is_in, self.is_member) = (false, false, false);
         self.is_slowed = false;
         self.asked = None;
+        self.letters.has_left();
     }
 
     /// Only the first of an account changes its password, so that its changes are in order.
@@ -137,6 +143,7 @@ impl People {
             residents: accounts * CONNECTIONS,
             knowledge: Knowledge::new(accounts),
             seen: BTreeMap::new(),
+            is_contended: chance.percent(30),
             chance,
             addresses: 0,
         }
@@ -188,9 +195,33 @@ impl People {
                 let new = self.knowledge.new_password();
                 self.asks(index, Asked::Change { old, new }, servers, trace);
             }
-            20..60 if !is_member => self.asks(index, Asked::Join, servers, trace),
-            60..80 => self.asks(index, Asked::Account, servers, trace),
+            20..45 if !is_member => self.asks(index, Asked::Join, servers, trace),
+            45..55 => self.asks(index, Asked::Account, servers, trace),
+            55..100 if is_in && !self.is_contended => {
+                let to = self.chance.below(self.accounts);
+                if self.knowledge.is_made(to) {
+                    self.writes(index, to, servers, trace);
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// Says something to another account.
+    fn writes(&mut self, index: usize, to: usize, servers: &mut Servers, trace: &mut Trace) {
+        let person = &mut self.all[index];
+        if to != person.account && person.letters.may_write() {
+            let request = person.letters.writes(index, to);
+            self.sends(index, &request, servers, trace);
+        }
+    }
+
+    /// All write to all others.
+    pub(super) fn write_last(&mut self, servers: &mut Servers, trace: &mut Trace) {
+        for index in 0..self.all.len() {
+            for to in 0..self.accounts {
+                self.writes(index, to, servers, trace);
+            }
         }
     }
 
@@ -208,7 +239,10 @@ impl People {
                 continue;
             }
             let account = person.account;
-            if person.is_in && person.is_member {
+            if person.is_in && person.is_member && self.chance.percent(30) {
+                let to = self.chance.below(self.accounts);
+                self.writes(index, to, servers, trace);
+            } else if person.is_in && person.is_member {
                 self.asks(index, Asked::Account, servers, trace);
             } else if person.is_in {
                 self.asks(index, Asked::Join, servers, trace);
@@ -224,7 +258,7 @@ impl People {
     fn connects(&mut self, index: usize, servers: &mut Servers, trace: &mut Trace) {
         let count = servers.nodes.len();
         let place = self.chance.below(count);
-        let nick = match self.chance.percent(50) {
+        let nick = match self.is_contended && self.chance.percent(70) {
             true => String::from(self.all[index].name()),
             false => format!("p{index}"),
         };
@@ -304,9 +338,13 @@ impl People {
         person.next += 1;
         person.asked = Some((id, asked));
         let text = json::request(kind, Some(id), &fields);
+        self.sends(index, &text, servers, trace);
+    }
+
+    fn sends(&mut self, index: usize, text: &str, servers: &mut Servers, trace: &mut Trace) {
         trace.note(|| format!("person {index} asks {text}"));
-        if let Some((place, socket)) = person.seat {
-            servers.asks(place, socket, &text);
+        if let Some((place, socket)) = self.all[index].seat {
+            servers.asks(place, socket, text);
         }
     }
 
@@ -353,6 +391,11 @@ impl People {
             }
             return;
         }
+        if person.letters.hears(object) {
+            let is_told = object["type"] == "message";
+            *self.seen.entry("letter").or_default() += u64::from(is_told);
+            return;
+        }
         if object["type"] == "nick_changed" && object["old"] == person.nick.as_str() {
             person.nick = object["new"].as_str().expect("a nick").to_owned();
         }
@@ -364,6 +407,12 @@ impl People {
         let is_answer = |(id, _): &mut (u64, Asked)| object["re"].as_u64() == Some(*id);
         if let Some((_, asked)) = person.asked.take_if(is_answer) {
             self.is_answered(index, &asked, object);
+            let is_back = matches!(asked, Asked::Resume { .. }) && self.all[index].is_in;
+            if is_back {
+                for request in self.all[index].letters.writes_again() {
+                    self.sends(index, &request, servers, trace);
+                }
+            }
         }
     }
 
@@ -382,6 +431,7 @@ impl People {
                 assert_eq!(object["account"], person.name(), "{object}");
                 assert_eq!(object["nick"], person.name(), "{object}");
                 let secret = person.secret.clone().expect("a secret");
+                person.letters.forgets();
                 self.knowledge
                     .has_entered(account, *password, &secret, is_new);
             }
@@ -392,6 +442,9 @@ impl People {
                     assert_eq!(object["nick"], person.name(), "{object}");
                     object["session"].as_str().expect("a secret").to_owned()
                 });
+                if !person.is_in {
+                    person.letters.forgets();
+                }
                 if let Some(secret) = &person.secret {
                     assert_eq!(number_of(secret), *session, "it is the same session");
                     self.knowledge.has_come_back(secret);

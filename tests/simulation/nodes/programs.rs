@@ -507,12 +507,17 @@ impl Game {
 
     fn judge_people(&mut self) {
         let (servers, trace) = (&mut self.servers, &mut self.trace);
+        self.people.write_last(servers, trace);
+        self.passes(20);
+        let (servers, trace) = (&mut self.servers, &mut self.trace);
         self.people.meet(servers, trace);
         self.passes(5);
         // What Redis publishes of members does not get lost but with the connection.
         self.people.judge_meeting(self.faults.loses == 0);
         let facts = Facts::of(self.servers.redis());
         self.people.knowledge.judge(&facts, self.has_lost);
+        self.people
+            .judge_letters(self.has_lost, self.servers.redis());
         for step in Visit::STEPS {
             let (servers, trace) = (&mut self.servers, &mut self.trace);
             self.people.visit(step, servers, trace);

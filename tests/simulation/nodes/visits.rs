@@ -3,6 +3,7 @@
 
 use super::facts::{Facts, NAMES};
 use super::people::{Asked, People, Person};
+use super::redis::model::Redis;
 use super::servers::Servers;
 use crate::trace::Trace;
 use serde_json::Value;
@@ -59,14 +60,21 @@ impl People {
         }
     }
 
+    /// All were shown what was said to them.
+    pub(super) fn judge_letters(&self, has_lost: bool, redis: &Redis) {
+        for person in &self.all {
+            person.letters.judge(person.account, has_lost, redis);
+        }
+    }
+
     pub(super) fn visit(&mut self, step: Visit, servers: &mut Servers, trace: &mut Trace) {
         let facts = Facts::of(servers.redis());
         if matches!(step, Visit::Come) {
             for place in 0..servers.nodes.len() {
-                for account in 0..self.accounts {
+                for (account, name) in NAMES.iter().enumerate().take(self.accounts) {
                     self.all.push(Person::new(self.all.len(), account));
                     let index = self.all.len() - 1;
-                    self.connects_to(index, place, NAMES[account], servers, trace);
+                    self.connects_to(index, place, name, servers, trace);
                 }
             }
             return;
