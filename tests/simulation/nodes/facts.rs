@@ -2,11 +2,12 @@
 //! that Redis has. At the end both must agree. Knows no server and no connection.
 
 use super::super::order::passwords::hashed;
+use super::people::DEN;
 use super::redis::model::Redis;
 use crate::chance::Chance;
 use data_encoding::BASE64URL_NOPAD;
-use parlor::chat::SESSIONS_MAX;
-use parlor::chat::registry::{Account, Fact};
+use parlor::chat::registry::{Account, Fact, Scope};
+use parlor::chat::{Role, SESSIONS_MAX};
 use parlor::id::AccountId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ pub(super) fn number_of(secret: &str) -> u64 {
 pub(super) struct Facts {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) sessions: BTreeMap<u64, AccountId>,
+    /// In the room in which people meet.
+    pub(super) roles: BTreeMap<AccountId, Role>,
 }
 
 impl Facts {
@@ -40,6 +43,13 @@ impl Facts {
                 }
                 Fact::Session(session) => {
                     facts.sessions.insert(session.session, session.account);
+                }
+                Fact::Role {
+                    scope: Scope::Room(room),
+                    account,
+                    role,
+                } if room == DEN => {
+                    facts.roles.insert(account, role);
                 }
                 _ => {}
             }

@@ -16,6 +16,7 @@ mod members;
 mod nicks;
 mod people;
 mod programs;
+mod ranks;
 #[path = "../../redis/mod.rs"]
 mod redis;
 mod scenes;
@@ -52,7 +53,7 @@ const SERVER_SEEDS: u64 = 60;
 /// - 621: so were those of a server whose lease was over and not ended before it was extended.
 /// - 2585: a client that lost its nick was not told which one it has.
 /// - 1073: the topic that one operator gave took back what another had set in the same moment.
-/// - 16: a user whose login was refused stayed without a connection.
+/// - 16: a conversation of guests had the number of a room of the engine.
 /// - 31, 45, 107: with an account that was refused, its name was free that another server had
 ///   registered.
 /// - 115: a session that was begun while the password was changed outlasted it.
@@ -90,6 +91,8 @@ fn order_is_kept_in_games() {
         "password",
         "logout",
         "letter",
+        "role",
+        "kicked",
     ] {
         let count = all.get(what).copied().unwrap_or_default();
         assert!(count >= 10, "{what} happened {count} times");

@@ -4,11 +4,14 @@
 
 use super::super::client::{Ear, Seen};
 use super::super::history::json;
+use super::super::shared::program::TOKEN;
 use super::facts::{Facts, Knowledge, NAMES, number_of, password};
 use super::letters::Letters;
+use super::ranks::{ROLES, Ranks};
 use super::servers::Servers;
 use crate::chance::Chance;
 use crate::trace::Trace;
+use parlor::chat::Role;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -29,6 +32,9 @@ pub(super) enum Asked {
     Join,
     Account,
     Who,
+    Op,
+    Role { to: usize, role: Role },
+    Kick { of: usize, reason: String },
 }
 
 impl Asked {
@@ -43,6 +49,9 @@ impl Asked {
             Self::Join => "join",
             Self::Account => "account",
             Self::Who => "who",
+            Self::Op => "op",
+            Self::Role { .. } => "role",
+            Self::Kick { .. } => "kick",
         }
     }
 }
@@ -59,6 +68,7 @@ pub(super) struct Person {
     /// It was told that it is logged in.
     pub(super) is_in: bool,
     pub(super) is_member: bool,
+    is_operator: bool,
     /// Too many wrong passwords came from its address: it goes to another one.
     pub(super) is_slowed: bool,
     pub(super) secret: Option<String>,
@@ -77,6 +87,7 @@ pub(super) struct People {
     /// How many there are but for visitors.
     pub(super) residents: usize,
     pub(super) knowledge: Knowledge,
+    pub(super) ranks: Ranks,
     /// What was done, and how often.
     pub(super) seen: BTreeMap<&'static str, u64>,
     /// Of their own, so that the games of others are much as they would be without.
@@ -97,6 +108,7 @@ impl Person {
             nick: String::new(),
             is_in: false,
             is_member: false,
+            is_operator: false,
             is_slowed: false,
             secret: None,
             asked: None,
@@ -112,6 +124,7 @@ impl Person {
         self.ear = Ear::default();
         (self.is_greeted, self.is_in, self.is_member) = (false, false, false);
         self.is_slowed = false;
+        self.is_operator = false;
         self.asked = None;
         self.letters.has_left();
     }
@@ -142,6 +155,7 @@ impl People {
             accounts,
             residents: accounts * CONNECTIONS,
             knowledge: Knowledge::new(accounts),
+            ranks: Ranks::default(),
             seen: BTreeMap::new(),
             is_contended: chance.percent(30),
             chance,
@@ -196,8 +210,10 @@ impl People {
                 self.asks(index, Asked::Change { old, new }, servers, trace);
             }
             20..45 if !is_member => self.asks(index, Asked::Join, servers, trace),
-            45..55 => self.asks(index, Asked::Account, servers, trace),
-            55..100 if is_in && !self.is_contended => {
+            45..50 => self.asks(index, Asked::Account, servers, trace),
+            50..56 if is_member => self.asks(index, Asked::Op, servers, trace),
+            56..76 if is_member => self.keeps_order(index, servers, trace),
+            76..100 if is_in && !self.is_contended => {
                 let to = self.chance.below(self.accounts);
                 if self.knowledge.is_made(to) {
                     self.writes(index, to, servers, trace);
@@ -205,6 +221,23 @@ impl People {
             }
             _ => {}
         }
+    }
+
+    /// Gives another account a role, or kicks it.
+    fn keeps_order(&mut self, index: usize, servers: &mut Servers, trace: &mut Trace) {
+        let person = &self.all[index];
+        let to = self.chance.below(self.accounts);
+        if to == person.account {
+            return;
+        }
+        let asked = if self.chance.percent(55) {
+            let role = ROLES[self.chance.below(ROLES.len())];
+            Asked::Role { to, role }
+        } else {
+            let reason = self.ranks.kicks(person.is_operator);
+            Asked::Kick { of: to, reason }
+        };
+        self.asks(index, asked, servers, trace);
     }
 
     /// Says something to another account.
@@ -333,6 +366,15 @@ impl People {
             }
             Asked::Join | Asked::Who => vec![("room", json!(DEN))],
             Asked::Account => vec![],
+            Asked::Op => vec![("token", json!(TOKEN))],
+            Asked::Role { to, role } => {
+                let to = ("account", json!(NAMES[*to]));
+                vec![("room", json!(DEN)), to, ("role", json!(role.name()))]
+            }
+            Asked::Kick { of, reason } => {
+                let of = ("nick", json!(NAMES[*of]));
+                vec![("room", json!(DEN)), of, ("reason", json!(reason))]
+            }
         };
         let id = person.next;
         person.next += 1;
@@ -394,6 +436,14 @@ impl People {
         if person.letters.hears(object) {
             let is_told = object["type"] == "message";
             *self.seen.entry("letter").or_default() += u64::from(is_told);
+            return;
+        }
+        if object["type"] == "kicked" && object["you"] == true {
+            person.is_member = false;
+            let account = person.account;
+            let reason = object["reason"].as_str().expect("a reason");
+            self.ranks.is_removed(account, reason);
+            *self.seen.entry("kicked").or_default() += 1;
             return;
         }
         if object["type"] == "nick_changed" && object["old"] == person.nick.as_str() {
@@ -458,6 +508,9 @@ impl People {
                 assert_ne!(object["nick"], person.name(), "{object}");
             }
             (Asked::Join, None) => person.is_member = true,
+            (Asked::Op, None) => person.is_operator = true,
+            (Asked::Role { to, role }, None) => self.ranks.has_given(*to, *role),
+            (Asked::Kick { .. }, None) => {}
             (Asked::Account | Asked::Who, None) => person.answer = object.clone(),
             (Asked::Register { password } | Asked::Change { new: password, .. }, Some(code)) => {
                 // What waited for the link may be made all the same.
@@ -476,8 +529,10 @@ impl People {
             Asked::Register { .. } => &["account_taken", "nick_taken", "too_fast"],
             Asked::Login { .. } | Asked::Change { .. } => &["login_failed", "too_fast"],
             Asked::Logout | Asked::Account => &["login_required"],
-            Asked::Resume { .. } | Asked::Join => &[],
+            Asked::Resume { .. } | Asked::Join | Asked::Op => &[],
             Asked::Who => &["not_a_member"],
+            Asked::Role { .. } => &["not_a_member", "not_allowed", "no_such_account"],
+            Asked::Kick { .. } => &["not_a_member", "not_allowed", "no_such_member"],
         };
         let always = ["store_unavailable", "busy"];
         assert!(

@@ -518,6 +518,10 @@ impl Game {
         self.people.knowledge.judge(&facts, self.has_lost);
         self.people
             .judge_letters(self.has_lost, self.servers.redis());
+        let is_whole = !self.has_lost && self.entries_max == MANY_ENTRIES;
+        let ranks = &self.people.ranks;
+        let is_changed = self.faults.halves || self.has_lost;
+        ranks.judge(self.servers.redis(), is_whole, is_changed);
         for step in Visit::STEPS {
             let (servers, trace) = (&mut self.servers, &mut self.trace);
             self.people.visit(step, servers, trace);

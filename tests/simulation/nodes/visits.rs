@@ -2,11 +2,12 @@
 //! one that has just begun among them, is what Redis has. Visitors ask them. Knows no fault.
 
 use super::facts::{Facts, NAMES};
-use super::people::{Asked, People, Person};
+use super::people::{Asked, DEN, People, Person};
 use super::redis::model::Redis;
 use super::servers::Servers;
 use crate::trace::Trace;
-use serde_json::Value;
+use parlor::chat::Role;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Sessions of one account that are tried: fewer than connections may be at once.
@@ -120,6 +121,17 @@ impl People {
             let shown = shown.expect("it has asked");
             assert_eq!(shown.len(), kept.len(), "sessions of {}", visitor.name());
         }
+        let id = facts.account(visitor.account).expect("it is there").id;
+        let roles = match facts.role(id) {
+            Role::Member => json!([]),
+            role => json!([{"room": DEN, "role": role.name()}]),
+        };
+        assert_eq!(
+            visitor.answer["roles"],
+            roles,
+            "roles of {}",
+            visitor.name()
+        );
         let (place, socket) = visitor.seat.expect("it is connected");
         servers.leaves(place, socket);
     }
