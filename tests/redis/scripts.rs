@@ -272,6 +272,8 @@ fn say(redis: &mut Redis, call: &Call<'_>) -> Result<Reply, String> {
     let mut fields = vec![
         (b"d".to_vec(), entry.clone()),
         (b"k".to_vec(), in_stream.clone()),
+        // Of Redis it is in the id of the entry.
+        (b"epoch".to_vec(), meta.current.clone().into_bytes()),
     ];
     let value = format!("{seq} {at}").into_bytes();
     redis.script_writes(Op::HashSet(keys.clone(), vec![(word, value)]))?;
