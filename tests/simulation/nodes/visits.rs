@@ -115,23 +115,9 @@ impl People {
 
     fn leaves(&mut self, index: usize, facts: &Facts, servers: &mut Servers) {
         let visitor = &self.all[index];
-        let kept = facts.sessions_of(visitor.account);
         if !visitor.is_slowed {
-            let shown = visitor.answer["sessions"].as_array();
-            let shown = shown.expect("it has asked");
-            assert_eq!(shown.len(), kept.len(), "sessions of {}", visitor.name());
+            visitor.sees(facts);
         }
-        let id = facts.account(visitor.account).expect("it is there").id;
-        let roles = match facts.role(id) {
-            Role::Member => json!([]),
-            role => json!([{"room": DEN, "role": role.name()}]),
-        };
-        assert_eq!(
-            visitor.answer["roles"],
-            roles,
-            "roles of {}",
-            visitor.name()
-        );
         let (place, socket) = visitor.seat.expect("it is connected");
         servers.leaves(place, socket);
     }
@@ -167,5 +153,21 @@ impl People {
                 servers.leaves(place, socket);
             }
         }
+    }
+}
+
+impl Person {
+    /// What it was answered of its account is what Redis has.
+    fn sees(&self, facts: &Facts) {
+        let shown = self.answer["sessions"].as_array();
+        let shown = shown.expect("it has asked");
+        let kept = facts.sessions_of(self.account);
+        assert_eq!(shown.len(), kept.len(), "sessions of {}", self.name());
+        let id = facts.account(self.account).expect("it is there").id;
+        let roles = match facts.role(id) {
+            Role::Member => json!([]),
+            role => json!([{"room": DEN, "role": role.name()}]),
+        };
+        assert_eq!(self.answer["roles"], roles, "roles of {}", self.name());
     }
 }
