@@ -200,7 +200,11 @@ impl Program {
         json::request("join", Some(0), &join)
     }
 
-    fn says_again(&self) -> Vec<String> {
+    fn says_again(&mut self) -> Vec<String> {
+        // By another nick it may be that of nobody who is muted.
+        self.while_muted.retain(|text, (_, nick)| {
+            *nick == self.nick || !self.open.values().any(|open| open == text)
+        });
         let open = self.open.iter();
         open.map(|(id, text)| said(*id, text)).collect()
     }
