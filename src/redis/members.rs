@@ -1,7 +1,7 @@
 //! What is said of members: differences as they are published, and members as they are kept.
 //! Owns the layout; knows no room. Nicks that no member can have are left out.
 //!
-//! Behind its head a difference has a line a nick: `+`, a [`flag`] and one that came, with the nick
+//! Behind its head a difference has a line a nick: `+`, a `flag` and one that came, with the nick
 //! before behind a tab, or `-` and one that left.
 
 use super::told::{Head, read_head};
