@@ -197,9 +197,14 @@ impl Both {
         );
     }
 
+    /// After an alert of the server it has nothing to write to.
+    fn client_may_say(&self) -> bool {
+        !(self.client.is_handshaking() || self.client_has_closed || self.client_has_failed)
+    }
+
     fn plays(&mut self, step: &Step<'_>) {
         match step {
-            Step::Says(count) if !self.client.is_handshaking() && !self.client_has_closed => {
+            Step::Says(count) if self.client_may_say() => {
                 let data = vec![self.sent.len() as u8; usize::from(*count)];
                 let count = self.client.writer().write(&data).expect("memory");
                 self.sent.extend_from_slice(&data[..count]);
