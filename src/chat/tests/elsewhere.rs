@@ -330,7 +330,7 @@ const KICK_EVE: Command<'_> = Command::Kick {
 };
 
 #[test]
-fn operator_elsewhere_is_above_those_who_keep_order() {
+fn operator_elsewhere_is_above_moderators_here() {
     let mut scene = kept_by_bob();
     scene.names(NORTH, "eve", GUEST_OPERATOR);
     scene.forget();

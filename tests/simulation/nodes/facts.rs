@@ -164,7 +164,7 @@ impl Knowledge {
         self.may_be[account].remove(&password);
     }
 
-    /// Somebody is in.
+    /// A person has entered an account.
     pub(super) fn has_entered(
         &mut self,
         account: usize,

@@ -18,7 +18,7 @@ struct Deed {
     kind: &'static str,
     /// The end of the [`word`] of its entry: no other deed of the same type has it. `None`: many have.
     detail: Option<String>,
-    /// It is about a keeper, who as an operator is nobody's to remove.
+    /// It is about a keeper, which is an operator: no order removes it.
     is_of_keeper: bool,
 }
 

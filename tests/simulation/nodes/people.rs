@@ -93,7 +93,8 @@ pub(super) struct People {
     /// Of their own, so that the games of others are much as they would be without.
     chance: Chance,
     addresses: u16,
-    /// Guests wish for the names of accounts. Then nobody writes to one, who may be a guest yet.
+    /// Guests wish for the names of accounts. No person writes to another then: a name may still be a
+    /// guest's.
     is_contended: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Roles in the room in which people with accounts meet, in a game of whole servers: operators and
 //! owners give and take them at any server, and moderators kick. At the end the roles are those of the
-//! room's log, and nobody was removed by one who stands no higher. Knows no server.
+//! room's log, and no member was removed by one of the same role or a lower one. Knows no server.
 
 use super::facts::{Facts, NAMES};
 use super::judge;

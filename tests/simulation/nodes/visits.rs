@@ -35,7 +35,7 @@ impl Visit {
 }
 
 impl People {
-    /// All ask who is there.
+    /// Each person asks for the members.
     pub(super) fn meet(&mut self, servers: &mut Servers, trace: &mut Trace) {
         for index in 0..self.all.len() {
             self.asks(index, Asked::Who, servers, trace);

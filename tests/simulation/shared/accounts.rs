@@ -72,9 +72,8 @@ fn accounts_that_are_registered_at_once_are_not_one() {
     assert_ne!(names[0].id, names[1].id);
 }
 
-#[test]
-fn name_that_is_registered_at_once_is_one_account() {
-    let mut scene = Scene::new(2);
+/// A guest at each server registers the same name at once. Returns the one that is refused.
+fn register_one_name(scene: &mut Scene) -> usize {
     let (ann, bob) = (scene.joins(0), scene.joins(1));
     scene.engine.faults.late = 100;
     let first = scene.asks(ann, "register", &account("ann"));
@@ -83,6 +82,13 @@ fn name_that_is_registered_at_once_is_one_account() {
     scene.turns();
     assert_eq!(scene.answer(ann, first), Some("ok"));
     assert_eq!(scene.answer(bob, second), Some("store_unavailable"));
+    bob
+}
+
+#[test]
+fn name_that_is_registered_at_once_is_one_account() {
+    let mut scene = Scene::new(2);
+    let bob = register_one_name(&mut scene);
     let id = scene.asks(bob, "account", &[]);
     assert_eq!(scene.answer(bob, id), Some("login_required"));
     let id = scene.asks(bob, "register", &account("ann"));
@@ -136,14 +142,7 @@ fn name_that_is_registered_at_once_is_entered_at_both_servers() {
     let id = scene.asks(cat, "register", &account("cat"));
     assert_eq!(scene.answer(cat, id), Some("store_unavailable"));
     scene.engine.faults.refused = 0;
-    let (ann, bob) = (scene.joins(0), scene.joins(1));
-    scene.engine.faults.late = 100;
-    let first = scene.asks(ann, "register", &account("ann"));
-    let second = scene.asks(bob, "register", &account("ann"));
-    scene.engine.faults.late = 0;
-    scene.turns();
-    assert_eq!(scene.answer(ann, first), Some("ok"));
-    assert_eq!(scene.answer(bob, second), Some("store_unavailable"));
+    let bob = register_one_name(&mut scene);
     let id = scene.asks(bob, "register", &account("ann"));
     assert_eq!(scene.answer(bob, id), Some("account_taken"));
     for node in [0, 1] {
@@ -154,7 +153,7 @@ fn name_that_is_registered_at_once_is_entered_at_both_servers() {
 }
 
 #[test]
-fn login_that_is_refused_leaves_nobody_behind() {
+fn login_that_is_refused_leaves_no_user_behind() {
     let mut scene = Scene::new(2);
     registers(&mut scene, 0, "ann");
     let other = scene.joins(1);

@@ -201,7 +201,7 @@ impl Program {
     }
 
     fn says_again(&mut self) -> Vec<String> {
-        // By another nick it may be that of nobody who is muted.
+        // The mute is of the nick that it had then.
         self.while_muted.retain(|text, (_, nick)| {
             *nick == self.nick || !self.open.values().any(|open| open == text)
         });
